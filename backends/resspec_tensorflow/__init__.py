@@ -1,0 +1,81 @@
+"""The TensorFlow backend: Keras 3 functional models, NHWC. Importing it imports no framework."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from resspec.backend import Source, Variable
+from resspec.emit import choose, group, unsupported
+
+from . import emitter
+from .helpers import HELPERS
+from .rules import RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from resspec.backend import RuleTable
+    from resspec.diagnostics import Diagnostic
+    from resspec.ir import Graph
+
+
+class TensorFlowBackend:
+    """Implements `resspec.backend.Backend`."""
+
+    name = "tensorflow"
+    rules: RuleTable = RULES
+
+    def check(self, graph: Graph) -> tuple[Diagnostic, ...]:
+        """What Keras cannot express, each at its line."""
+        return unsupported(graph, self.rules, self.name)
+
+    def emit(self, graph: Graph) -> Source:
+        """Source of the graph. Raises SpecError(unsupported)."""
+        program = group(graph, self.rules, reserved=tuple(HELPERS))
+        sizes: dict[str, set[object]] = {}
+        for region in graph.root.regions():
+            sizes.setdefault(region.path, set()).add(tuple(v.type for v in region.inputs))
+        any_size = any(len(types) > 1 for types in sizes.values())
+        text, entry = emitter.source(program, graph.input.type.shape, any_size=any_size)
+        variables = {
+            f"{node.path}.{local}": Variable(f"{node.path}/{name}", layout)
+            for node in graph.nodes
+            for local, name, layout in choose(self.rules, node).variables
+        }
+        return Source(text, entry, variables)
+
+    def instantiate(self, graph: Graph, source: Source, device: str, dtype: str) -> Any:
+        """A live `keras.Model`. Raises SpecError (no-backend, no-device)."""
+        from . import runtime
+
+        return runtime.instantiate(graph, source, device, dtype)
+
+    def load_weights(self, model: Any, source: Source, weights: Mapping[str, Any]) -> None:
+        from . import runtime
+
+        runtime.load_weights(model, source, weights)
+
+    def read_weights(self, model: Any, source: Source) -> dict[str, Any]:
+        from . import runtime
+
+        return runtime.read_weights(model, source)
+
+    def forward(self, model: Any, x: Any, training: bool = False) -> dict[str, list[Any]]:
+        from . import runtime
+
+        return runtime.forward(model, x, training)
+
+    def gradients(self, model: Any, source: Source, x: Any, training: bool) -> dict[str, Any]:
+        from . import runtime
+
+        return runtime.gradients(model, source, x, training)
+
+    def counts(self, model: Any) -> tuple[int, int]:
+        from . import runtime
+
+        return runtime.counts(model)
+
+
+BACKEND = TensorFlowBackend()
+
+__all__ = ["BACKEND", "TensorFlowBackend"]

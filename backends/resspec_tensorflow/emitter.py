@@ -1,0 +1,123 @@
+"""A Program as a Keras functional model: one function a definition, the model's the last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from resspec.emit.names import unique
+from resspec.emit.template import literal
+from resspec.emit.text import doc_lines, place
+
+from .body import Body, Functions
+from .helpers import HELPERS
+from .text import fit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from resspec.emit.program import Definition, Program
+
+TENSOR = "keras.KerasTensor"
+GLOBALS = ("keras", "tf", "Callable")
+
+
+def source(program: Program, shape: Sequence[int], *, any_size: bool) -> tuple[str, str]:
+    """Text and entry name of the model's file; `shape` is (C, H, W) of one example, `any_size`
+    says that a shared block is applied to several sizes."""
+    functions = name_functions(program)
+    bodies = [Body(definition, functions) for definition in program]
+    wanted = {name for body in bodies for name in body.helpers}
+    if any_size and "submodel" in wanted:
+        wanted = wanted - {"submodel"} | {"submodel_any"}
+    helpers = [name for name in HELPERS if name in wanted]
+    imports = {line for name in helpers for line in HELPERS[name].imports}
+    parts = [_head(program, imports)]
+    parts += [HELPERS[name].text.rstrip() for name in helpers]
+    parts += ["\n".join(_function(body)) for body in bodies[:-1]]
+    parts.append("\n".join(_entry(program, bodies[-1], shape)))
+    return "\n\n\n".join(parts) + "\n", functions[program.entry.name].name
+
+
+def name_functions(program: Program) -> dict[str, Functions]:
+    """For each definition its function's name, and whether it takes the `name` of its layers."""
+    found: dict[str, Functions] = {}
+    taken = {*GLOBALS, *HELPERS}
+    for definition in program:
+        name = unique((snake(definition), f"{snake(definition)}_block"), taken)
+        taken.add(name)
+        named = any(_is_named(item, found) for item in definition.items)
+        found[definition.name] = Functions(name, definition, named)
+    return found
+
+
+def snake(definition: Definition) -> str:
+    """The block's YAML name, and what the class name adds to it: `bottleneck_projected`."""
+    plain = definition.block.replace("_", "").lower()
+    flat = definition.name.replace("_", "").lower()
+    if not flat.startswith(plain):
+        return _snake(definition.name)
+    position, letters = 0, len(plain)
+    while letters:
+        letters -= definition.name[position] != "_"
+        position += 1
+    suffix = _snake(definition.name[position:]).strip("_")
+    return f"{definition.block}_{suffix}" if suffix else definition.block
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+def _is_named(item: object, found: dict[str, Functions]) -> bool:
+    steps = getattr(item, "steps", None)
+    if steps is not None:
+        return any(_is_named(step, found) for step in steps)
+    target = getattr(item, "target", None)
+    if target is not None:
+        return found[target].named
+    rule = getattr(item, "rule", None)
+    return rule is not None and "{name" in f"{rule.init}{rule.call}"
+
+
+def _head(program: Program, imports: set[str]) -> str:
+    title = f"{program.name}: a Keras functional model for TensorFlow, channels last."
+    lines = doc_lines(title, "")
+    lines += ["", "from __future__ import annotations", ""]
+    standard = sorted(line for line in imports if line.startswith("from "))
+    if standard:
+        lines += [*standard, ""]
+    return "\n".join([*lines, "import keras", *sorted(imports - set(standard))])
+
+
+def _function(body: Body) -> list[str]:
+    definition = body.definition
+    arguments = [f"{name}: {TENSOR}" for name in body.input_names]
+    if body.function.named:
+        arguments.append("name: str")
+    arguments += [f"{body.argument(p.name)}: {p.type}" for p in definition.visible]
+    count = len(definition.outputs)
+    result = TENSOR if count == 1 else f"tuple[{', '.join([TENSOR] * count)}]"
+    lines = fit(f"def {body.function.name}({', '.join(arguments)}) -> {result}:")
+    lines[0] += f"  # {place(definition)}"
+    return [*lines, *doc_lines(definition.doc), *body.lines(inline=True)]
+
+
+def _entry(program: Program, body: Body, shape: Sequence[int]) -> list[str]:
+    definition = body.definition
+    lines = [f"def {body.function.name}() -> keras.Model:  # {place(definition)}"]
+    lines += doc_lines(definition.doc)
+    channels_last = (*shape[1:], shape[0])
+    (x,) = body.input_names
+    lines.append(f'    {x} = inputs = keras.Input({channels_last}, name="inputs")')
+    outputs = {name: [body.results[k] for k in places] for name, places in program.outputs}
+    texts = {
+        name: parts[0] if len(parts) == 1 else f"[{', '.join(parts)}]"
+        for name, parts in outputs.items()
+    }
+    if len(texts) == 1:
+        (result,) = texts.values()
+    else:
+        pairs = (f"{literal(name)}: {text}" for name, text in texts.items())
+        result = f"{{{', '.join(pairs)}}}"
+    lines += body.lines()
+    return [*lines, *fit(f'return keras.Model(inputs, {result}, name="{body.function.name}")', 4)]

@@ -1,0 +1,101 @@
+"""Source snippets that a rule may name; each is pasted into the emitted file as it stands.
+
+Every class here is saved under the name of the stock layer that it refines, so that a `.keras`
+file holds stock layers only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A snippet, and the imports that it needs beside `keras`."""
+
+    text: str
+    imports: tuple[str, ...] = ()
+
+
+BATCH_NORMALIZATION = '''\
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Batch norm whose running variance is unbiased, n / (n - 1), as in PyTorch.
+
+    Saved as the stock layer: a model loaded from a file infers the same and, trained further,
+    keeps Keras' biased variance.
+    """
+
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        if not training or not self.trainable:
+            return super().call(inputs, training=False)
+        if inputs.dtype == "float64":  # the fused kernel refuses it
+            mean, variance = tf.nn.moments(inputs, (0, 1, 2))
+            count = tf.cast(tf.size(inputs) / inputs.shape[-1], inputs.dtype)
+            outputs = tf.nn.batch_normalization(
+                inputs, mean, variance, self.beta, self.gamma, self.epsilon
+            )
+            variance *= count / tf.maximum(count - 1, 1)
+        else:
+            outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+                x=inputs,
+                scale=tf.cast(self.gamma, tf.float32),
+                offset=tf.cast(self.beta, tf.float32),
+                mean=[],
+                variance=[],
+                epsilon=self.epsilon,
+            )
+        for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            old = tf.cast(moving, new.dtype)
+            moving.assign(tf.cast(old * self.momentum + new * (1 - self.momentum), moving.dtype))
+        return outputs
+
+
+BatchNormalization.__module__ = "keras.layers"
+'''
+
+GROUPED_CONV2D = '''\
+class GroupedConv2D(keras.layers.Conv2D):
+    """Grouped convolution, group by group on a CPU, where TensorFlow has no gradient of it.
+
+    Saved as the stock layer, which computes the same.
+    """
+
+    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        if tf.config.list_logical_devices("GPU"):
+            return super().convolution_op(inputs, kernel)
+        parts = zip(
+            tf.split(inputs, self.groups, axis=-1),
+            tf.split(kernel, self.groups, axis=-1),
+            strict=True,
+        )
+        convolve = super().convolution_op
+        return tf.concat([convolve(part, weight) for part, weight in parts], axis=-1)
+
+
+GroupedConv2D.__module__ = "keras.layers"
+GroupedConv2D.__name__ = "Conv2D"
+'''
+
+SUBMODEL = '''\
+def submodel(
+    block: Callable[..., Any], inputs: list[keras.KerasTensor], name: str, **arguments: Any
+) -> keras.Model:
+    """A block as a model of its own, to be applied more than once with the same weights."""
+    fresh = [keras.Input(SHAPE) for x in inputs]
+    return keras.Model(fresh, block(*fresh, name=name, **arguments), name=name)
+'''
+ONE_SIZE = "x.shape[1:]"
+ANY_SIZE = "(*[None] * (len(x.shape) - 2), x.shape[-1])"
+TYPING = ("from collections.abc import Callable", "from typing import Any")
+
+TENSORFLOW = ("import tensorflow as tf",)
+
+HELPERS: dict[str, Helper] = {
+    "BatchNormalization": Helper(BATCH_NORMALIZATION, TENSORFLOW),
+    "GroupedConv2D": Helper(GROUPED_CONV2D, TENSORFLOW),
+    "submodel": Helper(SUBMODEL.replace("SHAPE", ONE_SIZE), TYPING),
+    # for a block that is applied to feature maps of several sizes
+    "submodel_any": Helper(SUBMODEL.replace("SHAPE", ANY_SIZE), TYPING),
+}

@@ -1,0 +1,313 @@
+"""Source snippets for ops that PyTorch has no layer for: plain modules and functions.
+
+An emitted file contains the ones that it uses, so each stands on its own beside `torch`, `nn`,
+`F` and `Tensor`. All of them script, compile and export.
+"""
+
+from __future__ import annotations
+
+STD_CONV2D = '''\
+class StdConv2d(nn.Conv2d):
+    """Convolution whose weight is standardised per output channel (arXiv:1903.10520)."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        eps: float = 1e-6,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias
+        )
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        var, mean = torch.var_mean(self.weight, dim=(1, 2, 3), correction=0, keepdim=True)
+        weight = (self.weight - mean) * torch.rsqrt(var + self.eps)
+        return F.conv2d(
+            x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
+'''
+
+SCALED_STD_CONV2D = '''\
+class ScaledStdConv2d(nn.Conv2d):
+    """Convolution with scaled weight standardisation (arXiv:2101.08692)."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        gamma: float = 1.0,
+        eps: float = 1e-6,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias
+        )
+        self.gain = nn.Parameter(torch.ones(out_channels, 1, 1, 1))
+        self.scale = gamma * self.weight[0].numel() ** -0.5
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        var, mean = torch.var_mean(self.weight, dim=(1, 2, 3), correction=0, keepdim=True)
+        gain = self.gain * self.scale * torch.rsqrt(var + self.eps)
+        return F.conv2d(
+            x,
+            (self.weight - mean) * gain,
+            self.bias,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+        )
+'''
+
+LAYER_NORM2D = '''\
+class LayerNorm2d(nn.LayerNorm):
+    """Layer norm over the channels, at each position."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.permute(0, 2, 3, 1)
+        x = F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)
+'''
+
+RMS_NORM = '''\
+class RMSNorm(nn.Module):
+    """Divide by the root mean square over the channels."""
+
+    def __init__(self, channels: int, eps: float, affine: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x * torch.rsqrt(x.square().mean(1, keepdim=True) + self.eps)
+        weight = self.weight
+        if weight is not None:
+            x = x * weight.reshape([1, -1] + [1] * (x.dim() - 2))
+        return x
+'''
+
+SIMPLE_NORM = '''\
+class SimpleNorm(nn.Module):
+    """Divide by the standard deviation over the channels; the mean stays."""
+
+    def __init__(self, channels: int, eps: float, affine: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x * torch.rsqrt(x.var(1, keepdim=True) + self.eps)
+        weight = self.weight
+        if weight is not None:
+            x = x * weight.reshape([1, -1] + [1] * (x.dim() - 2))
+        return x
+'''
+
+FILTER_RESPONSE_NORM = '''\
+class FilterResponseNorm(nn.Module):
+    """Divide each channel by its root mean square over the positions (arXiv:1911.09737)."""
+
+    def __init__(self, channels: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x * torch.rsqrt(x.square().mean((2, 3), keepdim=True) + self.eps)
+        return x * self.weight[:, None, None] + self.bias[:, None, None]
+'''
+
+EVO_NORM_S0 = '''\
+class EvoNormS0(nn.Module):
+    """Evolved norm and activation in one, over groups of channels (arXiv:2004.02967)."""
+
+    def __init__(self, channels: int, groups: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.v = nn.Parameter(torch.ones(channels))
+        self.groups = groups
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        grouped = x.unflatten(1, (self.groups, -1))
+        inverse = torch.rsqrt(grouped.var((2, 3, 4), correction=0, keepdim=True) + self.eps)
+        activated = x * torch.sigmoid(x * self.v[:, None, None])
+        x = (activated.unflatten(1, (self.groups, -1)) * inverse).flatten(1, 2)
+        return x * self.weight[:, None, None] + self.bias[:, None, None]
+'''
+
+AFFINE = '''\
+class Affine(nn.Module):
+    """Scale and shift each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight[:, None, None] + self.bias[:, None, None]
+'''
+
+GLOBAL_RESPONSE_NORM = '''\
+class GlobalResponseNorm(nn.Module):
+    """Channels compete by their norm over the positions (arXiv:2301.00808)."""
+
+    def __init__(self, channels: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        norm = x.square().sum((2, 3), keepdim=True).sqrt()
+        norm = norm / (norm.mean(1, keepdim=True) + self.eps)
+        return x + self.weight[:, None, None] * (x * norm) + self.bias[:, None, None]
+'''
+
+LAYER_SCALE = '''\
+class LayerScale(nn.Module):
+    """Multiply each channel by a trainable number (arXiv:2103.17239)."""
+
+    def __init__(self, channels: int, value: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels,), value))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight.reshape([1, -1] + [1] * (x.dim() - 2))
+'''
+
+GAIN = '''\
+class Gain(nn.Module):
+    """Multiply by one trainable number."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((1,), value))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight
+'''
+
+BIAS = '''\
+class Bias(nn.Module):
+    """Add a trainable number to each channel, or one to all."""
+
+    def __init__(self, count: int, value: float) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.full((count,), value))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias.reshape([1, -1] + [1] * (x.dim() - 2))
+'''
+
+THRESHOLDED_LINEAR = '''\
+class ThresholdedLinear(nn.Module):
+    """The larger of x and a trainable threshold of its channel (arXiv:1911.09737)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.maximum(x, self.weight[:, None, None])
+'''
+
+DROP_PATH = '''\
+class DropPath(nn.Module):
+    """While training, drop whole examples at random (arXiv:1603.09382)."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        keep = 1.0 - self.rate
+        shape = [x.shape[0]] + [1] * (x.dim() - 1)
+        return x * torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(keep) / keep
+'''
+
+QUICK_GELU = '''\
+def quick_gelu(x: Tensor) -> Tensor:
+    """x times the sigmoid of 1.702x."""
+    return x * torch.sigmoid(1.702 * x)
+'''
+
+POSITION_SOFTMAX = '''\
+def position_softmax(x: Tensor) -> Tensor:
+    """Softmax over height and width."""
+    return x.flatten(2).softmax(2).view_as(x)
+'''
+
+BLUR_POOL = '''\
+def blur_pool(x: Tensor, taps: list[float], stride: tuple[int, int]) -> Tensor:
+    """Blur each channel with the outer product of `taps` with itself, then subsample."""
+    line = torch.tensor(taps, dtype=x.dtype, device=x.device)
+    weight = torch.outer(line, line).expand(x.shape[1], 1, -1, -1)
+    return F.conv2d(x, weight, stride=stride, groups=x.shape[1])
+'''
+
+AVG_POOL_INSIDE = '''\
+def avg_pool_inside(
+    x: Tensor, kernel_size: tuple[int, int], stride: tuple[int, int], pad: list[int]
+) -> Tensor:
+    """Average pool that divides by the elements inside the input, whatever the padding."""
+    inside = F.pad(torch.ones_like(x[:1, :1]), pad)
+    total = F.avg_pool2d(F.pad(x, pad), kernel_size, stride)
+    return total / F.avg_pool2d(inside, kernel_size, stride)
+'''
+
+SPACE_TO_DEPTH = '''\
+def space_to_depth(x: Tensor, block: int) -> Tensor:
+    """Move each block of positions into channels, the position within the block slowest."""
+    x = x.unflatten(3, (-1, block)).unflatten(2, (-1, block))
+    return x.permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
+'''
+
+DEPTH_TO_SPACE = '''\
+def depth_to_space(x: Tensor, block: int) -> Tensor:
+    """The inverse of space to depth."""
+    x = x.unflatten(1, (block, block, -1)).permute(0, 3, 4, 1, 5, 2)
+    return x.flatten(4, 5).flatten(2, 3)
+'''
+
+SNIPPETS: dict[str, str] = {
+    "StdConv2d": STD_CONV2D,
+    "ScaledStdConv2d": SCALED_STD_CONV2D,
+    "LayerNorm2d": LAYER_NORM2D,
+    "RMSNorm": RMS_NORM,
+    "SimpleNorm": SIMPLE_NORM,
+    "FilterResponseNorm": FILTER_RESPONSE_NORM,
+    "EvoNormS0": EVO_NORM_S0,
+    "Affine": AFFINE,
+    "GlobalResponseNorm": GLOBAL_RESPONSE_NORM,
+    "LayerScale": LAYER_SCALE,
+    "Gain": GAIN,
+    "Bias": BIAS,
+    "ThresholdedLinear": THRESHOLDED_LINEAR,
+    "DropPath": DROP_PATH,
+    "quick_gelu": QUICK_GELU,
+    "position_softmax": POSITION_SOFTMAX,
+    "blur_pool": BLUR_POOL,
+    "avg_pool_inside": AVG_POOL_INSIDE,
+    "space_to_depth": SPACE_TO_DEPTH,
+    "depth_to_space": DEPTH_TO_SPACE,
+}

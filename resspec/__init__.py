@@ -1,0 +1,54 @@
+"""resspec: one YAML spec of a residual network, the same network on several frameworks.
+
+>>> import resspec
+>>> resspec.summarize("resnet50").params
+25557032
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from resspec.api import build as build
+    from resspec.api import load as load
+    from resspec.api import source as source
+    from resspec.api import summarize as summarize
+    from resspec.diagnostics import Diagnostic as Diagnostic
+    from resspec.diagnostics import SpecError as SpecError
+    from resspec.ir import Graph as Graph
+    from resspec.summary import Summary as Summary
+    from resspec.zoo import LoadedSpec as LoadedSpec
+
+    __version__: str
+
+_HOMES = {
+    "Diagnostic": "resspec.diagnostics",
+    "Graph": "resspec.ir",
+    "LoadedSpec": "resspec.zoo",
+    "SpecError": "resspec.diagnostics",
+    "Summary": "resspec.summary",
+    "build": "resspec.api",
+    "load": "resspec.api",
+    "source": "resspec.api",
+    "summarize": "resspec.api",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `import resspec` costs nothing."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("resspec")
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES, "__version__"})

@@ -1,0 +1,120 @@
+"""What Python code calls: load, source, summarize, build; only `build` touches a framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resspec import zoo
+from resspec.diagnostics import SpecError
+from resspec.ir import Graph
+from resspec.summary import Summary
+from resspec.zoo import LoadedSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from resspec.backend import Backend, Source
+
+Spec = str | Path | LoadedSpec | Graph
+DTYPES = ("float32", "float64")
+
+
+def load(
+    spec: str | Path, *, overrides: Sequence[str] = (), search: Sequence[str | Path] = ()
+) -> LoadedSpec:
+    """Read, check and lower a spec: a path, `path.yaml#variant`, or a name in the library.
+
+    overrides: `stages.2.depth=23`, applied before anything is checked.
+    search: folders to look for blocks in, before the shipped ones.
+    Errors: SpecError with every problem found.
+    """
+    return zoo.load(str(spec), overrides=tuple(overrides), search=tuple(map(str, search)))
+
+
+def graph_of(spec: Spec, outputs: Sequence[str] | None = None) -> Graph:
+    """The graph of a spec; with `outputs`, only those, and only what they need."""
+    if not isinstance(spec, Graph):
+        spec = (spec if isinstance(spec, LoadedSpec) else load(spec)).graph
+    if outputs is None:
+        return spec
+    from resspec.passes.select import select
+
+    return select(spec, outputs)
+
+
+def summarize(spec: Spec) -> Summary:
+    """Parameters, MACs, activations and shapes; no framework is needed."""
+    from resspec.summary import summarize as count
+
+    return count(graph_of(spec))
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A graph as source for one backend: what `build` runs, before a framework is touched."""
+
+    graph: Graph
+    backend: Backend
+    source: Source
+
+    def instantiate(self, device: str = "cpu", dtype: str = "float32") -> Any:
+        """A live model, its weights not yet set. Errors: `no-backend`, `no-device`."""
+        return self.backend.instantiate(self.graph, self.source, device, dtype)
+
+    def weights(
+        self, seed: int = 0, stored: str | Path | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """The stored weights, or those drawn for the seed."""
+        from resspec import weights
+
+        return (
+            weights.draw(self.graph, seed) if stored is None else weights.load(stored, self.graph)
+        )
+
+
+def compile_for(spec: Spec, backend: str, outputs: Sequence[str] | None = None) -> Compiled:
+    """Emit a spec's source. Errors: `no-backend`; `unsupported`, one for each such layer."""
+    from resspec import backend as backends
+
+    target = backends.get(backend)
+    graph = graph_of(spec, outputs)
+    problems = [found for found in target.check(graph) if found.severity == "error"]
+    if problems:
+        raise SpecError(*problems)
+    return Compiled(graph, target, target.emit(graph))
+
+
+def source(spec: Spec, backend: str = "torch") -> str:
+    """The source that `build` runs; the framework need not be installed."""
+    return compile_for(spec, backend).source.text
+
+
+def build(
+    spec: Spec,
+    backend: str = "torch",
+    device: str = "cpu",
+    dtype: str = "float32",
+    seed: int = 0,
+    weights: str | Path | Mapping[str, NDArray[Any]] | None = None,
+    outputs: Sequence[str] | None = None,
+) -> Any:
+    """A live model: an `nn.Module` that reads NCHW, or a `keras.Model` that reads NHWC.
+
+    weights: a safetensors file or arrays by canonical name; otherwise drawn from `seed`, the same
+    for every backend. outputs: names or paths to give instead of the model's own.
+    Errors: SpecError.
+    """
+    compiled = compile_for(spec, backend, outputs)
+    if weights is None or isinstance(weights, str | Path):
+        arrays: Mapping[str, NDArray[Any]] = compiled.weights(seed, weights)
+    else:
+        from resspec.weights import check
+
+        arrays = check(weights, compiled.graph)
+    model = compiled.instantiate(device, dtype)
+    compiled.backend.load_weights(model, compiled.source, arrays)
+    return model

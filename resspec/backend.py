@@ -1,0 +1,130 @@
+"""What a backend is, and how one is found: by the entry-point group `resspec.backends`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Protocol
+
+from resspec.diagnostics import Diagnostic, error, suggest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from resspec.ir import Graph
+    from resspec.ops.base import Op
+    from resspec.types import TensorType
+
+GROUP = "resspec.backends"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one op is written in a backend's source. Strings only, so no framework is needed.
+
+    call: expression of the output. Placeholders: {x}, {y}, {z} the inputs, {xs} all of them
+        separated by commas, {self} the layer that `init` made, and any leaf (attribute, derived
+        number). An op of several outputs gives a sequence, unpacked by the emitter.
+    init: constructor of a stateful layer, or None. `name={leaf|default}` is left out where the
+        value is that default; {name} is the layer's canonical path.
+    variables: (canonical local name, the backend's name, layout), layout as in "OIHW->HWIO".
+    helpers: names of the backend's helper snippets that the file must then contain.
+    """
+
+    call: str
+    init: str | None = None
+    variables: tuple[tuple[str, str, str], ...] = ()
+    helpers: tuple[str, ...] = ()
+
+
+class Unsupported(Exception):
+    """A rule's answer where the backend cannot express the op; the text is the reason."""
+
+
+RuleChoice = Rule | Callable[["Op", "tuple[TensorType, ...]"], Rule]
+RuleTable = Mapping[type["Op"], RuleChoice]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """Where a canonical parameter lives in a backend's model, and in what layout."""
+
+    name: str
+    layout: str  # "" = as it is, else "OIHW->HWIO"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Emitted source: stands alone, `entry` names the class or function that makes the model."""
+
+    text: str
+    entry: str
+    variables: Mapping[str, Variable]  # canonical name → variable, in execution order
+
+
+class Backend(Protocol):
+    """A target framework. `emit` and `check` work where the framework is not installed."""
+
+    name: str
+    rules: RuleTable
+
+    def check(self, graph: Graph) -> tuple[Diagnostic, ...]:
+        """What this backend cannot express, each at its line."""
+        ...
+
+    def emit(self, graph: Graph) -> Source:
+        """Source of the graph."""
+        ...
+
+    def instantiate(self, graph: Graph, source: Source, device: str, dtype: str) -> Any:
+        """A live model from the source: device `cpu`, `cuda`, `cuda:1`; raises SpecError
+        (no-device, no-backend)."""
+        ...
+
+    def load_weights(
+        self, model: Any, source: Source, weights: Mapping[str, np.ndarray[Any, Any]]
+    ) -> None:
+        """Set every variable from canonical arrays (all names present, shapes checked before)."""
+        ...
+
+    def read_weights(self, model: Any, source: Source) -> dict[str, np.ndarray[Any, Any]]:
+        """Canonical arrays of a live model, in the model's dtype."""
+        ...
+
+    def forward(
+        self, model: Any, x: np.ndarray[Any, Any], training: bool = False
+    ) -> dict[str, list[np.ndarray[Any, Any]]]:
+        """Run on x (N, C, H, W); outputs by name, each NCHW or (N, C), in a list (a pyramid has
+        several). With training=True, running statistics move."""
+        ...
+
+    def gradients(
+        self, model: Any, source: Source, x: np.ndarray[Any, Any], training: bool
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        """d(loss)/d(parameter) by canonical name, in canonical layout, where loss is the sum over
+        outputs of mean(y·c), c the fixed cotangents of `resspec.weights.cotangent`."""
+        ...
+
+    def counts(self, model: Any) -> tuple[int, int]:
+        """Trainable parameters and buffers (step counters left out) of the live model."""
+        ...
+
+
+def names() -> tuple[str, ...]:
+    """Backends that are installed with this Python, sorted."""
+    return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
+
+
+def get(name: str) -> Backend:
+    """The backend of that name. Raises SpecError(no-backend)."""
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            backend: Backend = point.load()
+            return backend
+    near = suggest(name, names())
+    raise error(
+        "no-backend",
+        f"no backend is called `{name}`; installed: {', '.join(names()) or 'none'}",
+        help=f"did you mean `{near}`?" if near else "install one, or check its entry point",
+    )

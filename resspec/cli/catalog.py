@@ -1,0 +1,230 @@
+"""`resspec list`, `show` and `explain`: what there is, and what it means."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from resspec.cli import common
+from resspec.diagnostics import error, escape, suggest
+
+if TYPE_CHECKING:
+    from resspec.zoo import Entry
+
+KINDS = ("models", "blocks", "ops", "backends", "codes")
+WIDTH = 96
+
+
+def list_(
+    kinds: Annotated[
+        list[str] | None, typer.Argument(metavar="KIND...", help=", ".join(KINDS) + ".")
+    ] = None,
+    family: Annotated[str | None, typer.Option(help="Only models and blocks of this one.")] = None,
+    format: Annotated[str, typer.Option(help="text or json.")] = "text",
+) -> None:
+    """List models, blocks, ops, backends or error codes.
+
+    \b
+    Examples:
+      resspec list
+      resspec list models --family resnet
+      resspec list blocks ops --format json
+    """
+    common.choice(format, ("text", "json"), "--format")
+    chosen = [common.choice(kind, KINDS, "KIND") for kind in kinds or KINDS[:-1]]
+    found = {kind: _entries(kind) for kind in dict.fromkeys(chosen)}
+    if family is not None:
+        families = sorted({one["family"] for rows in found.values() for one in rows} - {""})
+        common.choice(family, families, "--family")
+        found = {
+            kind: [one for one in rows if one["family"] == family] for kind, rows in found.items()
+        }
+    if format == "json":
+        common.print_json(found)
+        return
+    from resspec import table
+
+    for number, (kind, rows) in enumerate(found.items()):
+        if len(found) > 1:
+            print(f"{'' if number == 0 else chr(10)}{kind} ({len(rows)})")
+        indent = "  " if len(found) > 1 else ""
+        print(textwrap.indent(table.pairs([(one["name"], one["doc"]) for one in rows]), indent))
+
+
+def _entries(kind: str) -> list[dict[str, str]]:
+    """Name, doc and family of everything of a kind."""
+
+    def row(name: str, doc: str, family: str = "") -> dict[str, str]:
+        return {"name": name, "family": family, "doc": doc.strip().split("\n")[0]}
+
+    match kind:
+        case "models" | "blocks":
+            from resspec import zoo
+
+            entries = zoo.models() if kind == "models" else zoo.blocks()
+            return [row(one.name, one.doc, one.family) for one in entries]
+        case "ops":
+            from resspec.ops import OPS
+
+            return [row(name, op.__doc__ or "") for name, op in sorted(OPS.items())]
+        case "backends":
+            from resspec import backend
+
+            return [row(name, _backend_doc(name)) for name in backend.names()]
+    from resspec.codes import CODES
+
+    return [row(name, code.title) for name, code in sorted(CODES.items())]
+
+
+def _backend_doc(name: str) -> str:
+    from resspec import backend
+
+    try:
+        found = backend.get(name)
+    except Exception as problem:
+        return f"broken: {type(problem).__name__}: {problem}"
+    return f"{len(found.rules)} ops"
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A model, block, op or backend.")],
+    format: Annotated[str, typer.Option(help="text or json.")] = "text",
+) -> None:
+    """Show one of them: doc, parameters, YAML.
+
+    \b
+    Examples:
+      resspec show bottleneck
+      resspec show conv2d
+      resspec show resnet50
+    """
+    common.choice(format, ("text", "json"), "--format")
+    data = _describe(name)
+    if format == "json":
+        common.print_json(data)
+        return
+    from resspec import table
+
+    print(f"{data['name']} ({data['kind']})")
+    if data["file"]:
+        print(data["file"])
+    print(f"\n{data['doc'].strip()}")
+    if data["params"]:
+        rows = [
+            ("  " + one["name"], "needed" if one["needed"] else _word(one["default"]), one["doc"])
+            for one in data["params"]
+        ]
+        print(f"\n{table.text(('  parameter', 'default', ''), rows)}")
+    if data["text"]:
+        print(f"\n{data['text'].rstrip()}")
+
+
+def _word(value: object) -> str:
+    """A default as YAML has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _describe(name: str) -> dict[str, Any]:
+    """Kind, doc, file, parameters and text of a model, block, op or backend of that name."""
+    from resspec import backend, zoo
+    from resspec.ops import OPS
+
+    models, blocks = zoo.models(), zoo.blocks()
+    data: dict[str, Any] = {"name": name, "kind": "", "doc": "", "file": "", "text": ""}
+    data["params"] = []
+    if entry := next((one for one in models if one.name == name), None):
+        kind = f"variant in {entry.path.name}" if entry.variant else "model"
+        data |= _file(entry) | {"kind": kind}
+    elif entry := next((one for one in blocks if one.name == name), None):
+        data |= _file(entry) | {"kind": "block", "params": _block_params(entry)}
+    elif name in OPS:
+        data |= {"kind": "op", "doc": inspect.getdoc(OPS[name]) or ""}
+        data["params"] = _op_params(name)
+    elif name in backend.names():
+        lacking = sorted(one for one in OPS if OPS[one] not in backend.get(name).rules)
+        lacks = f"; it has no rule for {', '.join(lacking)}" if lacking else ""
+        data |= {"kind": "backend", "doc": f"{_backend_doc(name)}{lacks}"}
+    else:
+        known = [one.name for one in (*models, *blocks)] + [*OPS, *backend.names()]
+        near = suggest(name, known)
+        raise error(
+            "not-found",
+            f"no model, block, op or backend is called `{name}`",
+            help=f"did you mean `{near}`?" if near else "`resspec list` names them",
+        )
+    return data
+
+
+def _file(entry: Entry) -> dict[str, Any]:
+    text = entry.path.read_text("utf-8")
+    return {"doc": entry.doc, "file": str(entry.path), "text": text}
+
+
+def _block_params(entry: Entry) -> list[dict[str, Any]]:
+    from resspec.grammar import Grammar
+    from resspec.syntax import Map, read
+
+    data = read(entry.path)[1]
+    block = Grammar().block(data) if isinstance(data, Map) else None
+    return [
+        _param(
+            name, param.doc or param.type, param.default and param.default.value, not param.default
+        )
+        for name, param in (block.params if block else {}).items()
+    ]
+
+
+def _op_params(name: str) -> list[dict[str, Any]]:
+    from resspec.ops import OPS
+
+    fields: dict[str, Any] = vars(OPS[name])["__pydantic_fields__"]
+    return [
+        _param(key, field.description or "", field.default, field.is_required())
+        for key, field in fields.items()
+    ]
+
+
+def _param(name: str, doc: str, default: object, needed: bool) -> dict[str, Any]:
+    if isinstance(default, tuple):
+        default = default[0] if len(set(default)) == 1 else list(default)
+    return {"name": name, "doc": doc, "needed": needed, "default": None if needed else default}
+
+
+def explain(
+    code: Annotated[
+        str | None, typer.Argument(metavar="CODE", help="As in `error[CODE]`; none lists all.")
+    ] = None,
+    format: Annotated[str, typer.Option(help="text or json.")] = "text",
+) -> None:
+    """Explain an error code at length.
+
+    Why the rule exists, a spec that breaks it and one that keeps it.
+
+    \b
+    Examples:
+      resspec explain shape-mismatch
+      resspec explain
+    """
+    from resspec.codes import CODES
+
+    common.choice(format, ("text", "json"), "--format")
+    if code is None:
+        list_(["codes"], format=format)
+        return
+    bare = code.removeprefix("error[").removeprefix("warning[").rstrip("]")
+    if bare not in CODES:
+        near = suggest(bare, CODES)
+        hint = f"Did you mean {near}?" if near else "`resspec explain` lists them."
+        raise typer.BadParameter(f"'{escape(bare)}' is no error code. {hint}", param_hint="CODE")
+    one = CODES[bare]
+    if format == "json":
+        common.print_json(
+            {"code": bare, "title": one.title, "why": one.why, "bad": one.bad, "good": one.good}
+        )
+        return
+    print(f"{bare}: {one.title}\n\n{textwrap.fill(one.why, WIDTH)}")
+    for head, text in (("wrong", one.bad), ("right", one.good)):
+        print(f"\n{head}:\n{textwrap.indent(text.rstrip(), '    ')}")

@@ -1,0 +1,158 @@
+"""What commands share: options, loading with problems shown, and where text goes.
+
+Results go to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from resspec.diagnostics import Diagnostic, SpecError, escape, render, suggest
+
+if TYPE_CHECKING:
+    from resspec.zoo import LoadedSpec
+
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change a key first: `stages.2.depth=23`. Repeatable."
+    ),
+]
+Search = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--path", metavar="DIR", help="Look for blocks here before the shipped ones. Repeatable."
+    ),
+]
+Input = Annotated[
+    str | None, typer.Option("--input", metavar="CxHxW", help="Another input size: `3x64x64`.")
+]
+Outputs = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B", help="Give these instead of the model's outputs: names or paths, `stages.2`."
+    ),
+]
+BackendName = Annotated[
+    str, typer.Option("--backend", "-b", metavar="NAME", help="As `resspec list backends` shows.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace what an earlier run wrote.")]
+
+
+def say(line: str) -> None:
+    """A line for people, beside the result."""
+    print(line, file=sys.stderr)
+
+
+def print_json(data: Any) -> None:
+    json.dump(data, sys.stdout, indent=2, ensure_ascii=False)
+    print()
+
+
+def show(problems: Iterable[Diagnostic]) -> None:
+    """Diagnostics on stderr, a blank line between them, coloured on a terminal."""
+    color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    say("\n\n".join(render(problem, color=color) for problem in problems))
+
+
+def fail(problem: SpecError) -> NoReturn:
+    """Show what is wrong and exit with 1."""
+    show(problem.diagnostics)
+    raise SystemExit(1)
+
+
+def choice(word: str, choices: Sequence[str], option: str) -> str:
+    """The word, if it is one of the choices; otherwise a usage error with a suggestion."""
+    if word in choices:
+        return word
+    near = suggest(word, choices)
+    hint = f" Did you mean {near}?" if near else ""
+    raise typer.BadParameter(
+        f"'{escape(word)}' is not one of {', '.join(choices) or 'none'}.{hint}", param_hint=option
+    )
+
+
+def backend_name(word: str) -> str:
+    """An installed backend, or a usage error."""
+    from resspec import backend
+
+    return choice(word, backend.names(), "--backend")
+
+
+def load(
+    spec: str, sets: list[str] | None, search: list[Path] | None, input: str | None = None
+) -> LoadedSpec:
+    """Load a spec as the options say, its warnings shown. Errors: SpecError; a usage error."""
+    loaded = load_quietly(spec, sets, search, input)
+    if loaded.warnings:
+        show(loaded.warnings)
+    return loaded
+
+
+def load_quietly(
+    spec: str, sets: list[str] | None, search: list[Path] | None, input: str | None = None
+) -> LoadedSpec:
+    """Load a spec as the options say."""
+    from resspec import api
+
+    overrides = list(sets or [])
+    for one in overrides:
+        if "=" not in one:
+            raise typer.BadParameter(f"'{escape(one)}' is not KEY=VALUE.", param_hint="--set")
+    if input is not None:
+        overrides.append(f"input={_shape(input)}")
+    for folder in search or []:
+        if not folder.is_dir():
+            raise typer.BadParameter(f"'{folder}' is no folder.", param_hint="--path")
+    return api.load(spec, overrides=overrides, search=search or ())
+
+
+def _shape(text: str) -> list[int]:
+    parts = text.lower().replace("×", "x").replace(",", "x").split("x")
+    if not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
+        raise typer.BadParameter(f"'{escape(text)}' is not CxHxW.", param_hint="--input")
+    shape = [int(part) for part in parts]
+    if len(shape) != 3:
+        raise typer.BadParameter(
+            f"'{escape(text)}' has {len(shape)} numbers; give channels, height and width.",
+            param_hint="--input",
+        )
+    return shape
+
+
+def names(text: str | None) -> list[str] | None:
+    """`a,b` as a list; None stays None."""
+    if text is None:
+        return None
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Progress]:
+    """Progress on a terminal; silent in a pipe."""
+    if not sys.stderr.isatty():
+        yield Progress()
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("") as status:
+        yield Progress(status)
+
+
+class Progress:
+    """Says what is being done now."""
+
+    def __init__(self, status: Any = None) -> None:
+        self._status = status
+
+    def __call__(self, doing: str) -> None:
+        if self._status is not None:
+            self._status.update(doing)

@@ -1,0 +1,187 @@
+"""`resspec summarize`, `validate` and `source`: what a spec says, without any framework."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+
+from resspec.cli import common
+from resspec.diagnostics import Diagnostic, SpecError
+
+if TYPE_CHECKING:
+    from resspec.summary import Level, Summary
+    from resspec.table import Cell
+
+FORMATS = ("table", "json", "csv", "markdown")
+Specs = Annotated[list[str], typer.Argument(metavar="SPEC...")]
+
+
+def summarize(
+    specs: Specs,
+    level: Annotated[
+        str | None,
+        typer.Option(help="model, stage, block or layer; by default one row a model."),
+    ] = None,
+    format: Annotated[str, typer.Option(help=", ".join(FORMATS) + ".")] = "table",
+    input: common.Input = None,
+    sets: common.Set = None,
+    outputs: common.Outputs = None,
+    search: common.Search = None,
+) -> None:
+    """Count parameters, MACs and memory.
+
+    All counts are for one example, and FLOPs are 2 × MACs. Activations are the elements that
+    convolutions and linear layers put out. Memory is for float32: weights and buffers, and an
+    estimate of the most that inference holds beside them. JSON lists every layer of every spec.
+
+    \b
+    Examples:
+      resspec summarize resnet18 resnet34 resnet50
+      resspec summarize resnet50 --level stage --format markdown
+      resspec summarize mine.yaml --format json
+    """
+    from resspec import api
+    from resspec.summary import Level
+
+    common.choice(format, FORMATS, "--format")
+    if level is not None:
+        common.choice(level, get_args(Level), "--level")
+    chosen = common.names(outputs)
+    summaries = [
+        api.summarize(api.graph_of(common.load(spec, sets, search, input), chosen))
+        for spec in specs
+    ]
+    at: Any = level
+    if format == "json":
+        common.print_json([summary.to_json(at or "layer") for summary in summaries])
+    else:
+        print(_table(summaries, at or "model", format))
+
+
+def _table(summaries: list[Summary], level: Level, format: str) -> str:
+    from resspec import table
+
+    text = format != "csv"
+    rows: list[list[Cell]] = []
+    if level == "model":
+        head = ["name", "input", "params", "buffers", "MACs", "FLOPs", "activations"]
+        head += ["weights", "peak activations"] if text else ["weight_bytes", "peak_bytes"]
+        head += ["output"]
+        for one in summaries:
+            memory = (one.weight_bytes, one.peak_bytes)
+            rows.append(
+                [
+                    one.name,
+                    table.shape(one.input),
+                    *(one.params, one.buffers, one.macs, one.flops, one.activations),
+                    *(map(table.size, memory) if text else memory),
+                    table.shape(one.output_shape),
+                ]
+            )
+    else:
+        several = len(summaries) > 1
+        head = ["name"] if several else []
+        head += ["path", "op", "params", "buffers", "MACs", "FLOPs", "activations", "output"]
+        for one in summaries:
+            totals = one.rows("model") if text else ()
+            for row in (*one.rows(level), *totals):
+                last = row in totals
+                counts = (row.params, row.buffers, row.macs, row.flops, row.activations)
+                path, op = ("total", "") if last else (row.path, row.op)
+                shape = table.shape(row.output_shape)
+                rows.append([*([one.name] if several else []), path, op, *counts, shape])
+    write = {"table": table.text, "csv": table.csv_text, "markdown": table.markdown}[format]
+    return write(head, rows)
+
+
+def validate(
+    specs: Specs,
+    format: Annotated[str, typer.Option(help="text or json.")] = "text",
+    backend: Annotated[
+        str | None,
+        typer.Option("--backend", "-b", metavar="NAME", help="Also whether it can express them."),
+    ] = None,
+    input: common.Input = None,
+    sets: common.Set = None,
+    search: common.Search = None,
+) -> None:
+    """Check specs, every problem at once.
+
+    Each problem is shown with its file, line and column.
+
+    \b
+    Examples:
+      resspec validate mine.yaml
+      resspec validate specs/*.yaml --format json
+    """
+    from resspec import backend as backends
+
+    common.choice(format, ("text", "json"), "--format")
+    target = backends.get(common.backend_name(backend)) if backend else None
+    results: list[tuple[str, tuple[Diagnostic, ...]]] = []
+    for spec in specs:
+        try:
+            loaded = common.load_quietly(spec, sets, search, input)
+            found = loaded.warnings + (target.check(loaded.graph) if target else ())
+        except SpecError as problem:
+            found = problem.diagnostics
+        results.append((spec, found))
+    wrong = [spec for spec, found in results if any(one.severity == "error" for one in found)]
+    if format == "json":
+        common.print_json(
+            [
+                {
+                    "spec": spec,
+                    "ok": spec not in wrong,
+                    "diagnostics": [one.to_json() for one in found],
+                }
+                for spec, found in results
+            ]
+        )
+    else:
+        for spec, found in results:
+            if found:
+                common.show(found)
+            if spec not in wrong:
+                print(f"{spec}: ok")
+        if wrong:
+            errors = sum(one.severity == "error" for _, found in results for one in found)
+            problems = "1 problem" if errors == 1 else f"{errors} problems"
+            common.say(f"\n{problems} in {', '.join(wrong)}")
+    if wrong:
+        raise SystemExit(1)
+
+
+def source(
+    spec: Annotated[str, typer.Argument(metavar="SPEC")],
+    backend: common.BackendName = "torch",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it there instead.")
+    ] = None,
+    input: common.Input = None,
+    sets: common.Set = None,
+    outputs: common.Outputs = None,
+    search: common.Search = None,
+    force: common.Force = False,
+) -> None:
+    """Print the source of a network.
+
+    It is what `build` would run; the framework need not be installed.
+
+    \b
+    Examples:
+      resspec source resnet50 > model.py
+      resspec source mine.yaml --backend tensorflow --out model.py
+    """
+    from resspec import api, artifacts
+
+    backend = common.backend_name(backend)
+    loaded = common.load(spec, sets, search, input)
+    text = api.compile_for(loaded, backend, common.names(outputs)).source.text
+    if out is None:
+        print(text, end="")
+    else:
+        artifacts.write_file(out, text.encode(), force=force)
+        common.say(f"wrote {out}")

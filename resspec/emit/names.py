@@ -1,0 +1,53 @@
+"""Names in emitted source: classes, parameters, values; never a keyword, builtin or clash."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Collection
+
+from resspec.diagnostics import error
+
+RESERVED = frozenset(dir(builtins)) | frozenset(keyword.kwlist) | frozenset(keyword.softkwlist)
+NET = re.compile(r"(?<![a-z])([a-z]+?)(net|next)(?![a-wyz])")
+
+
+def camel(name: str) -> str:
+    """CamelCase of a YAML name: `stem_7x7` → Stem7x7, `resnet50` → ResNet50."""
+    name = NET.sub(
+        lambda m: m[1].capitalize() + {"net": "Net", "next": "NeXt"}[m[2]], name
+    )
+    words = [word for word in re.split(r"[^0-9A-Za-z]+", name) if word]
+    text = ""
+    for word in words:
+        if text and text[-1].isdigit() and word[0].isdigit():
+            text += "_"
+        text += word[0].upper() + word[1:]
+    return text if text[:1].isalpha() else f"Model{text}"
+
+
+def unique(names: Collection[str], taken: Collection[str]) -> str:
+    """The first of `names` that is free, else the first one with the lowest free number."""
+    candidates = [name for name in names if is_name(name)]
+    for name in candidates:
+        if name not in taken and name not in RESERVED:
+            return name
+    stem = candidates[0] if candidates else "value"
+    stem = f"{stem}_" if stem[-1].isdigit() or stem in RESERVED else stem
+    number = 2
+    while f"{stem}{number}" in taken:
+        number += 1
+    return f"{stem}{number}"
+
+
+def is_name(text: str) -> bool:
+    """Whether the text can stand in source as a name: ASCII, no keyword."""
+    return text.isascii() and text.isidentifier() and not keyword.iskeyword(text)
+
+
+def checked(text: str) -> str:
+    """The text, if it can stand in source as a name. Raises SpecError(bad-identifier)."""
+    if is_name(text):
+        return text
+    raise error("bad-identifier", f"{text!r} cannot be a name in source code")

@@ -1,0 +1,162 @@
+"""What emitters read: a graph cut into definitions (classes or functions) and their calls.
+
+`group` makes a Program from a graph and a backend's rules; `expand` runs it back to the flat
+list of ops, and `verify` requires that list to be the graph. An emitter walks `definitions` in
+order (each one uses earlier ones only; the last is the model) and prints each body.
+
+Inside a definition, tensors have local numbers: inputs 0, 1, …, then the outputs of each item in
+turn (an item that gives two takes two numbers). `shared` marks an item whose name was used
+before in the same body (`reuse`): the same parameters, applied again.
+
+A leaf is a number, word or tuple as its literal, or an Arg: a parameter of the definition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from resspec.backend import Rule
+from resspec.ops.base import Op
+
+
+@dataclass(frozen=True, slots=True)
+class Arg:
+    """Stands for the value that the enclosing definition is called with."""
+
+    name: str
+
+
+Leaf = int | float | bool | str | tuple[Any, ...] | None | Arg
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a definition.
+
+    `type` is its Python type as text ("int", "float", "tuple[int, int]", "int | tuple[int, int]").
+    A hidden one appears in no template: emitters leave it out of signatures and calls. It carries
+    an attribute that the backend's source does not show, so that expanding gives the exact graph.
+    """
+
+    name: str
+    type: str
+    sort: str
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One op. `name` is its path within the definition ("conv1", seldom dotted).
+
+    `leaves`: every attribute of the op, and what else the rule's templates use.
+    """
+
+    name: str
+    op: type[Op]
+    rule: Rule
+    leaves: tuple[tuple[str, Leaf], ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One use of the definition `target`, its parameters as `args` (name, leaf)."""
+
+    name: str
+    target: str
+    args: tuple[tuple[str, Leaf], ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Consecutive calls of one definition, each fed by the one before.
+
+    Turn i is called `first + i` (in a Chain) or `name.(first + i)`. `turns` holds the arguments:
+    one entry where all turns have the same, else one a turn; `count` is the number of turns, an
+    Arg only where `turns` has one entry and nothing follows the run in its chain.
+    `feeds` says for each input of the target which output of the turn before it is; None where
+    every turn reads the same value. Turn 0 reads `inputs`; `outputs` are those of the last turn.
+    """
+
+    name: str
+    target: str
+    first: int
+    count: int | Arg
+    turns: tuple[tuple[tuple[str, Leaf], ...], ...]
+    feeds: tuple[int | None, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A region that only chains children: an expression, no definition of its own.
+
+    One value goes in and one comes out; the steps are named 0, 1, 2… by position, a Run counting
+    as many as it has turns. Inside a chain the `inputs` and `outputs` of steps are empty.
+    """
+
+    name: str
+    steps: tuple[Run | Chain, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+Item = Layer | Call | Run | Chain
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A class or function. `name` is CamelCase; `block` the YAML name it comes from.
+
+    `labels` are YAML names for local values, hints only. `file` (basename) and `line` say where
+    the block's text stands. `visible` parameters are the ones to print.
+    """
+
+    name: str
+    block: str
+    doc: str
+    file: str
+    line: int
+    parameters: tuple[Parameter, ...]
+    inputs: int
+    items: tuple[Item, ...]
+    outputs: tuple[int, ...]
+    labels: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def visible(self) -> tuple[Parameter, ...]:
+        return tuple(parameter for parameter in self.parameters if not parameter.hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Definitions in order of need; the last is the model, which has no parameters.
+
+    `outputs` gives the model's outputs by name, as positions in the last definition's `outputs`;
+    a pyramid has several.
+    """
+
+    name: str
+    definitions: tuple[Definition, ...]
+    outputs: tuple[tuple[str, tuple[int, ...]], ...]
+
+    @property
+    def entry(self) -> Definition:
+        return self.definitions[-1]
+
+    def __getitem__(self, name: str) -> Definition:
+        for definition in self.definitions:
+            if definition.name == name:
+                return definition
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[Definition]:
+        return iter(self.definitions)

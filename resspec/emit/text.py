@@ -1,0 +1,48 @@
+"""Pieces of source text that every emitter needs."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+
+from resspec.backend import RuleTable, Unsupported
+from resspec.diagnostics import Diagnostic, Note
+from resspec.emit.grouping import choose
+from resspec.emit.program import Definition
+from resspec.emit.template import literal
+from resspec.ir import Graph
+
+WIDTH = 88
+
+
+def doc_lines(text: str, indent: str = "    ") -> list[str]:
+    """A docstring's lines; text that could end the string or hide in it stands as its `repr`."""
+    text = " ".join(text.split())
+    if not text:
+        return []
+    if not text.isprintable() or "\\" in text or '"""' in text or text.endswith('"'):
+        return [f"{indent}{literal(text)}"]
+    lines = textwrap.wrap(text, WIDTH - len(indent) - 3, break_long_words=False)
+    if len(lines) == 1:
+        return [f'{indent}"""{text}"""']
+    return [f'{indent}"""{lines[0]}', *(indent + line for line in lines[1:]), f'{indent}"""']
+
+
+def place(definition: Definition) -> str:
+    """Where the definition's YAML stands, `resnet50.yaml:9`, safe in a comment."""
+    return f"{re.sub(r'[^A-Za-z0-9_.+-]', '_', definition.file)}:{definition.line}"
+
+
+def unsupported(graph: Graph, rules: RuleTable, backend: str) -> tuple[Diagnostic, ...]:
+    """Every node that the rules cannot express, once for each place and reason."""
+    found: dict[tuple[object, str], Diagnostic] = {}
+    for node in graph.root.nodes():
+        try:
+            choose(rules, node)
+        except Unsupported as reason:
+            message = f"the backend `{backend}` cannot express this: {reason}"
+            note = Note(f"first met at `{node.path}`")
+            found.setdefault(
+                (node.span, str(reason)), Diagnostic("unsupported", message, node.span, (note,))
+            )
+    return tuple(found.values())

@@ -1,0 +1,112 @@
+"""The graph that lowering makes and every backend reads: frozen, ordered, no framework word.
+
+A graph is a tree of regions (one a block call) whose leaves are nodes (one an op) in execution
+order. Values are numbered in order of creation; an item reads only values that came before it.
+Two nodes with the same path share their parameters (`reuse`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+
+from resspec.diagnostics import Span
+from resspec.ops.base import Op, Param
+from resspec.types import TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One tensor of the dataflow, made once."""
+
+    index: int
+    type: TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One op applied. `sources` maps an attribute to the YAML expression that it came from."""
+
+    path: str
+    op: Op
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    span: Span
+    sources: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def input_types(self) -> tuple[TensorType, ...]:
+        return tuple(value.type for value in self.inputs)
+
+    @property
+    def params(self) -> dict[str, Param]:
+        """Parameters and buffers by local name; the canonical name is `path.name`."""
+        return self.op.params(*self.input_types)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one example."""
+        return self.op.macs(*self.input_types)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One call of a block (or one turn of a repeat): what it read, did and gave.
+
+    `block` is the YAML name of the block (a turn: its block's name + "_turn"; a model: its name).
+    `labels` gives YAML names (`as`) to values, by index; hints for readable source only.
+    `definition` is where the block's text stands, `span` where it was called.
+    """
+
+    path: str
+    block: str
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    items: tuple[Item, ...]
+    span: Span
+    definition: Span
+    doc: str = ""
+    labels: tuple[tuple[int, str], ...] = ()
+
+    def nodes(self) -> Iterator[Node]:
+        """Every node in execution order."""
+        for item in self.items:
+            if isinstance(item, Node):
+                yield item
+            else:
+                yield from item.nodes()
+
+    def regions(self) -> Iterator[Region]:
+        """This region and all inside it, outermost first."""
+        yield self
+        for item in self.items:
+            if isinstance(item, Region):
+                yield from item.regions()
+
+
+Item = Node | Region
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A lowered model. `outputs` maps an output's name to a value or, for a pyramid, several."""
+
+    name: str
+    doc: str
+    input: Value
+    outputs: tuple[tuple[str, tuple[Value, ...]], ...]
+    root: Region
+    digest: str = dataclass_field(default="", compare=False)
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        return tuple(self.root.nodes())
+
+    def parameters(self) -> dict[str, Param]:
+        """Canonical name → parameter or buffer, in execution order, each shared one once."""
+        found: dict[str, Param] = {}
+        for node in self.root.nodes():
+            for name, param in node.params.items():
+                found.setdefault(f"{node.path}.{name}", param)
+        return found

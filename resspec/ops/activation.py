@@ -1,0 +1,205 @@
+"""Activations: elementwise, shape kept, no parameters unless said."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field
+
+from resspec.ops.base import (
+    Init,
+    NonNegativeInt,
+    Number,
+    Op,
+    OpError,
+    Param,
+    need_map,
+    op,
+    replace,
+)
+from resspec.types import TensorType
+
+
+@op("relu")
+class Relu(Op):
+    """max(x, 0). Shape kept."""
+
+
+@op("relu6")
+class Relu6(Op):
+    """min(max(x, 0), 6). Shape kept. Source: MobileNetV2, arXiv:1801.04381."""
+
+
+@op("leaky_relu")
+class LeakyRelu(Op):
+    """x where x > 0, else slope · x. Shape kept."""
+
+    slope: Number = Field(0.01, description="slope for negative inputs (0.01 in PyTorch)")
+
+
+@op("prelu")
+class PRelu(Op):
+    """x where x > 0, else weight · x, with a trainable slope.
+
+    x: (C, H, W) or (C,) → the same shape
+    Params: weight (C,), or (1,) if `shared`.
+    Source: arXiv:1502.01852.
+    """
+
+    shared: bool = Field(False, description="one slope for all channels")
+    value: Number = Field(0.25, description="slope at the start")
+
+    def params(self, *inputs: TensorType) -> dict[str, Param]:
+        slopes = 1 if self.shared else inputs[0].channels
+        return {"weight": Param((slopes,), Init("constant", self.value))}
+
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        return {"slopes": 1 if self.shared else inputs[0].channels}
+
+
+@op("elu")
+class Elu(Op):
+    """x where x > 0, else alpha · (eˣ − 1). Shape kept. Source: arXiv:1511.07289."""
+
+    alpha: Number = Field(1.0, description="minus the limit for very negative inputs")
+
+
+@op("celu")
+class Celu(Op):
+    """x where x > 0, else alpha · (e^(x/alpha) − 1). Shape kept. Source: arXiv:1704.07483."""
+
+    alpha: Number = Field(1.0, gt=0, description="minus the limit for very negative inputs")
+
+
+@op("selu")
+class Selu(Op):
+    """1.0507 · (x where x > 0, else 1.6733 · (eˣ − 1)). Shape kept. Source: arXiv:1706.02515."""
+
+
+@op("gelu")
+class Gelu(Op):
+    """x · Φ(x), Φ the normal distribution function. Shape kept. Source: arXiv:1606.08415.
+
+    With `approximate: tanh`, 0.5x(1 + tanh(√(2/π)(x + 0.044715x³))), which is 5e-4 off.
+    """
+
+    approximate: Literal["none", "tanh"] = Field("none", description="exact, or by tanh")
+
+
+@op("quick_gelu")
+class QuickGelu(Op):
+    """x · sigmoid(1.702x), a coarse GELU. Shape kept. Source: arXiv:1606.08415, section 2."""
+
+
+@op("silu")
+class Silu(Op):
+    """x · sigmoid(x), also called swish. Shape kept. Source: arXiv:1710.05941."""
+
+
+@op("mish")
+class Mish(Op):
+    """x · tanh(softplus(x)). Shape kept. Source: arXiv:1908.08681."""
+
+
+@op("softplus")
+class Softplus(Op):
+    """log(1 + eˣ). Shape kept."""
+
+
+@op("softsign")
+class Softsign(Op):
+    """x / (1 + |x|). Shape kept."""
+
+
+@op("sigmoid")
+class Sigmoid(Op):
+    """1 / (1 + e⁻ˣ). Shape kept."""
+
+
+@op("log_sigmoid")
+class LogSigmoid(Op):
+    """−log(1 + e⁻ˣ). Shape kept."""
+
+
+@op("tanh")
+class Tanh(Op):
+    """Hyperbolic tangent. Shape kept."""
+
+
+@op("hard_sigmoid")
+class HardSigmoid(Op):
+    """min(max(x + 3, 0), 6) / 6. Shape kept. Source: MobileNetV3, arXiv:1905.02244."""
+
+
+@op("hard_swish")
+class HardSwish(Op):
+    """x · min(max(x + 3, 0), 6) / 6. Shape kept. Source: MobileNetV3, arXiv:1905.02244."""
+
+
+@op("hard_tanh")
+class HardTanh(Op):
+    """min(max(x, −1), 1). Shape kept."""
+
+
+@op("exp")
+class Exp(Op):
+    """eˣ. Shape kept."""
+
+
+@op("tlu")
+class ThresholdedLinear(Op):
+    """Thresholded linear unit: max(x, weight), with one trainable threshold a channel.
+
+    x: (C, H, W) → (C, H, W)
+    Params: weight (C,), starts at zero.
+    Source: arXiv:1911.09737, section 3.2.
+    """
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        need_map("tlu", inputs[0])
+        return inputs
+
+    def params(self, *inputs: TensorType) -> dict[str, Param]:
+        return {"weight": Param((inputs[0].channels,), Init("zeros"))}
+
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        return {"in_channels": inputs[0].channels}
+
+
+@op("softmax")
+class Softmax(Op):
+    """Positive weights that add up to one.
+
+    x: (C, H, W) or (C,) → the same shape
+    `over: channels`: at each position. The channels are cut into `groups` consecutive groups of
+    C/groups, and the j-th channels of all groups compete; by default every channel is a group of
+    its own, so that all compete. Two groups are the attention of SKNet and ResNeSt.
+    `over: positions`: each channel over its height and width.
+    Errors: `groups` must divide the channels.
+    Source: arXiv:1903.06586 (selective kernels), arXiv:2004.08955 (split attention).
+    """
+
+    groups: NonNegativeInt = Field(0, description="number of groups that compete, 0: all channels")
+    over: Literal["channels", "positions"] = Field("channels", description="what adds up to one")
+
+    def resolve(self, *inputs: TensorType) -> Self:
+        groups = inputs[0].channels if self.over == "channels" else 0
+        return self if self.groups else replace(self, groups=groups)
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        if self.over == "positions":
+            need_map("softmax over positions", x)
+            if self.groups:
+                raise OpError(
+                    "bad-value",
+                    "softmax: `groups` has no meaning over positions",
+                    attr="groups",
+                )
+        elif self.groups and x.channels % self.groups:
+            raise OpError(
+                "not-divisible",
+                f"softmax: {self.groups} groups do not divide {x.channels} channels",
+                attr="groups",
+            )
+        return inputs

@@ -1,0 +1,270 @@
+"""What an op is: attributes, shape rule, parameters, cost and doc, declared once in one class.
+
+An op class is a frozen pydantic dataclass. Its fields are its YAML arguments, its docstring is
+what `resspec show` prints, and every backend's rule reads the same fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    Self,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from resspec.types import TensorType
+
+
+class OpError(Exception):
+    """What is wrong with an op's use, without a position: the caller knows the line.
+
+    `attr` names the attribute at fault where there is one.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, help: str | None = None, attr: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code, self.message, self.help, self.attr = code, message, help, attr
+
+
+@dataclass(frozen=True, slots=True)
+class Init:
+    """How a parameter is first drawn: `zeros`, `ones`, `constant` (value), `normal` (std=value),
+    `kaiming_normal` (gain √2 over fan_out), `kaiming_uniform` (bound 1/√fan_in)."""
+
+    kind: Literal["zeros", "ones", "constant", "normal", "kaiming_normal", "kaiming_uniform"]
+    value: float = 0.0
+    fan: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter (trainable) or buffer, in canonical layout: OIHW convolutions, (O, I) linear."""
+
+    shape: tuple[int, ...]
+    init: Init
+    trainable: bool = True
+
+    @property
+    def size(self) -> int:
+        total = 1
+        for extent in self.shape:
+            total *= extent
+        return total
+
+
+def _pair(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value, value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _sides(value: Any) -> Any:
+    """Padding numbers: n, [vertical, horizontal] or [top, bottom, left, right]."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value,) * 4
+    if isinstance(value, list | tuple) and len(value) == 2:
+        return (value[0], value[0], value[1], value[1])
+    return tuple(value) if isinstance(value, list) else value
+
+
+MAX_EXTENT = 2**20
+PositiveInt = Annotated[int, Field(strict=True, ge=1, le=MAX_EXTENT)]
+NonNegativeInt = Annotated[int, Field(strict=True, ge=0, le=MAX_EXTENT)]
+Pair = Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_pair)]
+Sides = tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt, NonNegativeInt]
+PaddingWord = Literal["symmetric", "same", "valid"]
+Padding = Annotated[PaddingWord | Sides, BeforeValidator(_sides)]
+SidesValue = Annotated[Sides, BeforeValidator(_sides)]
+Epsilon = Annotated[float, Field(gt=0, lt=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e30, le=1e30)]
+
+
+@dataclass(frozen=True)
+class Op:
+    """Base of all ops. Shapes leave the batch axis out."""
+
+    NAME: ClassVar[str] = ""
+    ARITY: ClassVar[int | None] = 1  # number of inputs, None = two or more (merges)
+    VALUE_ARGS: ClassVar[tuple[str, ...]] = ()  # arguments that name a value, an input more each
+    GIVES_TUPLE: ClassVar[bool] = False  # the result is a tuple even where it has one part
+
+    def resolve(self, *inputs: TensorType) -> Self:
+        """The same op with words made numbers (padding) for these inputs; idempotent."""
+        return self
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """Output types. Raises OpError where the inputs do not fit."""
+        return inputs[:1]
+
+    def params(self, *inputs: TensorType) -> dict[str, Param]:
+        """Parameters and buffers by local name, in canonical layout."""
+        return {}
+
+    def macs(self, *inputs: TensorType) -> int:
+        """Multiply-accumulates of one example; only convolutions and linear layers have any."""
+        return 0
+
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        """Numbers a constructor needs beside the attributes (`in_channels`)."""
+        return {}
+
+    @property
+    def is_noop(self) -> bool:
+        """True where the op computes the identity whatever its input (drop path at rate 0)."""
+        return False
+
+    def scale(self) -> tuple[int, int] | None:
+        """Declared stride (vertical, horizontal) that the output has against the input;
+        None where it is no constant of the text (resize to a size, global pooling)."""
+        stride = getattr(self, "stride", (1, 1))
+        return stride if isinstance(stride, tuple) else (1, 1)
+
+
+OPS: dict[str, type[Op]] = {}
+_T = TypeVar("_T", bound=type[Op])
+
+
+_CONFIG = ConfigDict(extra="forbid")
+
+
+@dataclass_transform(frozen_default=True)
+def attribute_base(cls: _T) -> _T:
+    """Declare attributes that several ops share; no op by itself."""
+    return pydantic_dataclass(frozen=True, config=_CONFIG)(cls)  # type: ignore[return-value]
+
+
+@dataclass_transform(frozen_default=True)
+def op(name: str, *, arity: int | None = 1) -> Callable[[_T], _T]:
+    """Declare an op under its YAML name."""
+
+    def register(cls: _T) -> _T:
+        made = pydantic_dataclass(frozen=True, config=_CONFIG)(cls)
+        made.NAME, made.ARITY = name, arity
+        OPS[name] = made  # type: ignore[assignment]
+        return made  # type: ignore[return-value]
+
+    return register
+
+
+@cache
+def words(cls: type[Op]) -> dict[str, tuple[str, ...]]:
+    """The words that each attribute accepts, for the attributes that accept any."""
+    hints = get_type_hints(cls)
+    found = {field.name: tuple(_words(hints[field.name])) for field in fields(cls)}
+    return {name: choices for name, choices in found.items() if choices}
+
+
+def _words(hint: Any) -> Iterator[str]:
+    if get_origin(hint) is Literal:
+        yield from (value for value in get_args(hint) if isinstance(value, str))
+    else:
+        for part in get_args(hint):
+            yield from _words(part)
+
+
+def attributes(cls: type[Op] | Op) -> tuple[str, ...]:
+    """Names of an op's attributes, in order of declaration."""
+    return tuple(field.name for field in fields(cls))
+
+
+def need_map(name: str, x: TensorType) -> None:
+    """Raise unless x is a feature map (C, H, W)."""
+    if not x.is_map:
+        raise OpError(
+            "rank-mismatch",
+            f"{name} needs a feature map (C×H×W), its input is a vector of {x.channels}",
+            help="move it before `flatten`",
+        )
+
+
+def need_reflectable(name: str, x: TensorType, sides: Sides) -> None:
+    """Raise unless each side's padding is less than the extent that it reflects."""
+    for axis, extent in enumerate(x.spatial):
+        pad = max(sides[2 * axis : 2 * axis + 2])
+        if pad >= extent:
+            raise OpError(
+                "size-vanishes",
+                f"{name}: padding {pad} reflects more than the "
+                f"{'height' if axis == 0 else 'width'} {extent} has",
+                help="use less padding or a larger input",
+                attr="padding",
+            )
+
+
+def resolve_padding(
+    padding: PaddingWord | Sides,
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int] = (1, 1),
+) -> Sides:
+    """Padding as numbers (top, bottom, left, right).
+
+    symmetric: (k−1)//2·d on each side. same: TensorFlow's, so that H' = ⌈H/s⌉, the odd one at
+    the end. valid: none.
+    """
+    if isinstance(padding, tuple):
+        return padding
+    if padding == "valid":
+        return (0, 0, 0, 0)
+    sides: list[int] = []
+    for extent, k, s, d in zip(size, kernel, stride, dilation, strict=True):
+        if padding == "symmetric":
+            sides += [(k - 1) // 2 * d] * 2
+        else:
+            total = max((-(-extent // s) - 1) * s + (k - 1) * d + 1 - extent, 0)
+            sides += [total // 2, total - total // 2]
+    return (sides[0], sides[1], sides[2], sides[3])
+
+
+def window_output(
+    name: str,
+    x: TensorType,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    sides: Sides,
+    dilation: tuple[int, int] = (1, 1),
+    ceil_mode: bool = False,
+) -> tuple[int, int]:
+    """Height and width after a sliding window: ⌊(H + pads − d(k−1) − 1)/s⌋ + 1.
+
+    With `ceil_mode` the division rounds up, and a window that would start in the far padding is
+    dropped, as in PyTorch.
+    """
+    result: list[int] = []
+    for axis, (extent, k, s, d) in enumerate(
+        zip(x.spatial, kernel, stride, dilation, strict=True)
+    ):
+        before, after = sides[2 * axis], sides[2 * axis + 1]
+        room = extent + before + after - d * (k - 1) - 1
+        if room < 0:
+            raise OpError(
+                "size-vanishes",
+                f"{name}: a window of {d * (k - 1) + 1} does not fit the "
+                f"{'height' if axis == 0 else 'width'} {extent} (padding {before}+{after})",
+                help="use a larger input, fewer strides or a smaller kernel",
+            )
+        out = (-(-room // s) if ceil_mode else room // s) + 1
+        if ceil_mode and (out - 1) * s >= extent + before:
+            out -= 1
+        result.append(out)
+    return (result[0], result[1])
+
+
+__all__ = ["OPS", "Init", "Op", "OpError", "Param", "attributes", "op", "replace"]

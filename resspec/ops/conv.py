@@ -1,0 +1,279 @@
+"""Convolutions."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field
+
+from resspec.ops.base import (
+    Epsilon,
+    Init,
+    NonNegativeInt,
+    Number,
+    Op,
+    OpError,
+    Padding,
+    Pair,
+    Param,
+    PositiveInt,
+    Sides,
+    attribute_base,
+    need_map,
+    op,
+    replace,
+    resolve_padding,
+    window_output,
+)
+from resspec.types import TensorType
+
+
+@attribute_base
+class Convolution(Op):
+    """What every 2-D convolution shares: window arithmetic, parameters, cost."""
+
+    out_channels: PositiveInt = Field(description="channels of the output")
+    kernel_size: Pair = Field(description="window, one number or [height, width]")
+    stride: Pair = Field((1, 1), description="step of the window")
+    padding: Padding = Field("symmetric", description="symmetric, same, valid or numbers")
+    dilation: Pair = Field((1, 1), description="distance between taps")
+    groups: PositiveInt = Field(1, description="number of groups of channels, each on its own")
+    bias: bool = Field(False, description="add one number a channel")
+    init: Literal["default", "zero"] = Field("default", description="how the weight starts")
+
+    def resolve(self, *inputs: TensorType) -> Self:
+        (x,) = inputs
+        need_map(self.NAME, x)
+        sides = resolve_padding(
+            self.padding, x.spatial, self.kernel_size, self.stride, self.dilation
+        )
+        return self if sides == self.padding else replace(self, padding=sides)
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        need_map(self.NAME, x)
+        self.check_groups(x)
+        sides = self.resolve(x).padding
+        assert isinstance(sides, tuple)
+        height, width = window_output(
+            self.NAME, x, self.kernel_size, self.stride, sides, self.dilation
+        )
+        return (TensorType((self.out_channels, height, width)),)
+
+    def check_groups(self, x: TensorType) -> None:
+        for what, count in (("input", x.channels), ("output", self.out_channels)):
+            if count % self.groups:
+                raise OpError(
+                    "not-divisible",
+                    f"{self.NAME}: {self.groups} groups do not divide the {count} {what} channels",
+                    help="make the channel count a multiple of `groups`",
+                    attr="groups",
+                )
+
+    def params(self, *inputs: TensorType) -> dict[str, Param]:
+        (x,) = inputs
+        shape = (self.out_channels, x.channels // self.groups, *self.kernel_size)
+        taps = self.kernel_size[0] * self.kernel_size[1]
+        weight = Init("kaiming_normal", fan=self.out_channels * taps)
+        if self.init == "zero":
+            weight = Init("zeros")
+        params = {"weight": Param(shape, weight)}
+        if self.bias:
+            params["bias"] = Param((self.out_channels,), Init("zeros"))
+        return params
+
+    def macs(self, *inputs: TensorType) -> int:
+        (y,) = self.infer(*inputs)
+        return self.params(*inputs)["weight"].size * y.height * y.width
+
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        return {"in_channels": inputs[0].channels}
+
+
+@op("conv2d")
+class Conv2d(Convolution):
+    """2-D convolution, cross-correlation form.
+
+    x: (C, H, W) → (out_channels, H', W'),  H' = ⌊(H + pads − d(k − 1) − 1) / s⌋ + 1
+    Params: weight (out_channels, C/groups, kh, kw); bias (out_channels,) if `bias`.
+    Cost:   |weight| · H' · W' MACs an example; the bias is not counted.
+    Errors: `groups` must divide both channel counts.
+    Source: arXiv:1603.07285 (arithmetic), arXiv:1512.03385, table 1 (use).
+    """
+
+
+@op("std_conv2d")
+class StdConv2d(Convolution):
+    """Convolution whose weight is standardised, per output channel, before it is used.
+
+    ŵ = (w − mean(w)) / √(var(w) + eps), mean and biased variance over one output channel.
+    x: (C, H, W) → (out_channels, H', W'), params and cost as `conv2d`.
+    Errors: `groups` must divide both channel counts.
+    Source: arXiv:1903.10520; BiT, arXiv:1912.11370.
+    """
+
+    eps: Epsilon = Field(1e-6, description="added to the variance of the weight")
+
+
+@op("scaled_std_conv2d")
+class ScaledStdConv2d(Convolution):
+    """Convolution with scaled weight standardisation, for networks without normalisation.
+
+    ŵ = gain · gamma / √fan_in · (w − mean(w)) / √(var(w) + eps), mean and biased variance over
+    one output channel, fan_in = C/groups · kh · kw.
+    x: (C, H, W) → (out_channels, H', W'), cost as `conv2d`.
+    Params: weight (out_channels, C/groups, kh, kw); gain (out_channels, 1, 1, 1); bias
+            (out_channels,) if `bias`, here the default.
+    Errors: `groups` must divide both channel counts.
+    Source: arXiv:2101.08692; NFNets, arXiv:2102.06171.
+    """
+
+    bias: bool = Field(True, description="add one number a channel")
+    gamma: Number = Field(1.0, description="gain of the activation that came before")
+    eps: Epsilon = Field(1e-6, description="added to the variance of the weight")
+
+    def params(self, *inputs: TensorType) -> dict[str, Param]:
+        params = super().params(*inputs)
+        gain = Param((self.out_channels, 1, 1, 1), Init("ones"))
+        return {"weight": params.pop("weight"), "gain": gain} | params
+
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        height, width = self.kernel_size
+        fan_in = inputs[0].channels // self.groups * height * width
+        return super().derived(*inputs) | {"scale": self.gamma * fan_in**-0.5}
+
+
+@op("conv_transpose2d")
+class ConvTranspose2d(Convolution):
+    """Transposed 2-D convolution: the gradient of a convolution towards its input.
+
+    x: (C, H, W) → (out_channels, H', W'),
+       H' = (H − 1)·s + d(k − 1) + 1 − pads + output_padding; `same` pads so that H' = H·s
+    Params: weight (C, out_channels/groups, kh, kw); bias (out_channels,) if `bias`.
+    Cost:   |weight| · H · W MACs an example; the bias is not counted.
+    Errors: `groups` must divide both channel counts; `output_padding` must be less than the
+            stride or the dilation; the padding must leave something.
+    Source: arXiv:1603.07285, section 4.
+    """
+
+    output_padding: tuple[NonNegativeInt, NonNegativeInt] = Field(
+        (0, 0), description="rows and columns more below and to the right, [height, width]"
+    )
+
+    def resolve(self, *inputs: TensorType) -> Self:
+        need_map(self.NAME, inputs[0])
+        if self.padding != "same":
+            # the two other words do not look at the input's size
+            sides = resolve_padding(
+                self.padding, inputs[0].spatial, self.kernel_size, self.stride, self.dilation
+            )
+            return self if sides == self.padding else replace(self, padding=sides)
+        pads: list[int] = []
+        more: list[int] = []
+        for k, s, d in zip(self.kernel_size, self.stride, self.dilation, strict=True):
+            total = d * (k - 1) + 1 - s
+            pads += [max(total, 0) // 2, max(total, 0) - max(total, 0) // 2]
+            more.append(max(-total, 0))
+        sides = (pads[0], pads[1], pads[2], pads[3])
+        return replace(self, padding=sides, output_padding=(more[0], more[1]))
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        need_map(self.NAME, x)
+        self.check_groups(x)
+        op = self.resolve(x)
+        sides = op.padding
+        assert isinstance(sides, tuple)
+        size: list[int] = []
+        for axis, (extent, k, s, d, more) in enumerate(
+            zip(
+                x.spatial,
+                op.kernel_size,
+                op.stride,
+                op.dilation,
+                op.output_padding,
+                strict=True,
+            )
+        ):
+            if more and more >= max(s, d):
+                raise OpError(
+                    "bad-value",
+                    f"{self.NAME}: output_padding {more} is not less than the stride {s} or the "
+                    f"dilation {d}",
+                    attr="output_padding",
+                )
+            out = (extent - 1) * s + d * (k - 1) + 1 + more - sides[2 * axis] - sides[2 * axis + 1]
+            if out < 1:
+                raise OpError(
+                    "size-vanishes",
+                    f"{self.NAME}: the padding {sides[2 * axis]}+{sides[2 * axis + 1]} leaves "
+                    f"nothing of the {'height' if axis == 0 else 'width'} {extent}",
+                    help="use less padding",
+                    attr="padding",
+                )
+            size.append(out)
+        return (TensorType((self.out_channels, size[0], size[1])),)
+
+    def params(self, *inputs: TensorType) -> dict[str, Param]:
+        params = super().params(*inputs)
+        (x,) = inputs
+        shape = (x.channels, self.out_channels // self.groups, *self.kernel_size)
+        params["weight"] = Param(shape, params["weight"].init)
+        return params
+
+    def macs(self, *inputs: TensorType) -> int:
+        return self.params(*inputs)["weight"].size * inputs[0].height * inputs[0].width
+
+    def scale(self) -> tuple[int, int] | None:
+        return (1, 1) if self.stride == (1, 1) else None
+
+
+@op("channel_conv")
+class ChannelConv(Op):
+    """1-D convolution along the channels, which are taken as a sequence; zero-padded.
+
+    x: (C, 1, 1) or (C,) → the same shape
+    Params: weight (1, 1, kernel_size); bias (1,) if `bias`.
+    Cost:   kernel_size · C MACs an example.
+    Errors: an input with height or width; an even kernel.
+    Source: efficient channel attention, arXiv:1910.03151.
+    """
+
+    kernel_size: PositiveInt = Field(description="channels in the window, odd")
+    bias: bool = Field(False, description="add one number")
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        if x.spatial != (1, 1):
+            raise OpError(
+                "shape-mismatch",
+                f"channel_conv needs one position (C×1×1), its input is {x}",
+                help="put `global_avg_pool` before it",
+            )
+        if self.kernel_size % 2 == 0:
+            raise OpError(
+                "bad-value",
+                f"channel_conv: kernel_size {self.kernel_size} is even",
+                help="an odd window keeps the number of channels",
+                attr="kernel_size",
+            )
+        return inputs
+
+    def params(self, *inputs: TensorType) -> dict[str, Param]:
+        fan = self.kernel_size
+        params = {"weight": Param((1, 1, fan), Init("kaiming_uniform", fan=fan))}
+        if self.bias:
+            params["bias"] = Param((1,), Init("kaiming_uniform", fan=fan))
+        return params
+
+    def macs(self, *inputs: TensorType) -> int:
+        return self.kernel_size * inputs[0].channels
+
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        return {"channels": inputs[0].channels, "padding": (self.kernel_size - 1) // 2}
+
+
+def symmetric(sides: Sides) -> bool:
+    """Whether both ends of each axis have the same padding."""
+    top, bottom, left, right = sides
+    return top == bottom and left == right

@@ -1,0 +1,71 @@
+"""Ops of several inputs."""
+
+from __future__ import annotations
+
+from resspec.ops.base import Op, OpError, op
+from resspec.types import TensorType
+
+
+def same_shape(name: str, inputs: tuple[TensorType, ...]) -> None:
+    """Raise unless all inputs have one shape."""
+    if len(set(inputs)) > 1:
+        shapes = ", ".join(map(str, inputs))
+        raise OpError("shape-mismatch", f"{name}: shapes differ: {shapes}")
+
+
+@op("add", arity=None)
+class Add(Op):
+    """Elementwise sum of tensors of one shape; never broadcasts."""
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        same_shape("add", inputs)
+        return inputs[:1]
+
+
+@op("sub", arity=None)
+class Sub(Op):
+    """Elementwise difference, first − second, of two tensors of one shape; never broadcasts."""
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        if len(inputs) != 2:
+            raise OpError("bad-value", f"sub: takes two values, found {len(inputs)}")
+        same_shape("sub", inputs)
+        return inputs[:1]
+
+
+@op("maximum", arity=None)
+class Maximum(Op):
+    """Elementwise largest of tensors of one shape; never broadcasts."""
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        same_shape("maximum", inputs)
+        return inputs[:1]
+
+
+@op("mul", arity=None)
+class Mul(Op):
+    """Elementwise product; dimensions of size 1 are broadcast."""
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        rank = len(inputs[0].shape)
+        shapes = ", ".join(map(str, inputs))
+        if any(len(x.shape) != rank for x in inputs):
+            raise OpError("shape-mismatch", f"mul: ranks differ: {shapes}")
+        result = []
+        for extents in zip(*(x.shape for x in inputs), strict=True):
+            wide = set(extents) - {1}
+            if len(wide) > 1:
+                raise OpError("shape-mismatch", f"mul: shapes do not broadcast: {shapes}")
+            result.append(wide.pop() if wide else 1)
+        return (TensorType(tuple(result)),)
+
+
+@op("concat", arity=None)
+class Concat(Op):
+    """Join along the channels; height and width must agree."""
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        if len({x.shape[1:] for x in inputs}) > 1:
+            shapes = ", ".join(map(str, inputs))
+            raise OpError("shape-mismatch", f"concat: sizes differ: {shapes}")
+        return (inputs[0].with_channels(sum(x.channels for x in inputs)),)

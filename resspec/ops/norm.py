@@ -1,0 +1,285 @@
+"""Normalisations."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field
+
+from resspec.ops.base import (
+    Epsilon,
+    Init,
+    NonNegativeInt,
+    Op,
+    OpError,
+    Param,
+    PositiveInt,
+    attribute_base,
+    need_map,
+    op,
+    replace,
+)
+from resspec.types import TensorType
+
+
+def affine(channels: int, init: str) -> dict[str, Param]:
+    """Scale and shift of a normalisation, one number a channel."""
+    start = Init("zeros") if init == "zero" else Init("ones")
+    return {
+        "weight": Param((channels,), start),
+        "bias": Param((channels,), Init("zeros")),
+    }
+
+
+@op("batch_norm")
+class BatchNorm(Op):
+    """Normalise each channel over the batch while training, by running statistics otherwise.
+
+    x: (C, H, W) → (C, H, W)
+    Params: weight (C,), bias (C,); buffers running_mean (C,), running_var (C,).
+    The running variance is unbiased, n/(n − 1), as PyTorch keeps it.
+    Source: arXiv:1502.03167.
+    """
+
+    eps: Epsilon = Field(1e-5, description="added to the variance")
+    momentum: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.1, description="weight of the new batch in the running statistics (PyTorch's sense)"
+    )
+    init: Literal["one", "zero"] = Field("one", description="how the scale starts")
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        need_map("batch_norm", inputs[0])
+        return inputs
+
+    def params(self, *inputs: TensorType) -> dict[str, Param]:
+        channels = inputs[0].channels
+        return affine(channels, self.init) | {
+            "running_mean": Param((channels,), Init("zeros"), trainable=False),
+            "running_var": Param((channels,), Init("ones"), trainable=False),
+        }
+
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        return {"in_channels": inputs[0].channels}
+
+
+@attribute_base
+class ExampleNorm(Op):
+    """What the norms share that look at one example alone: no running statistics."""
+
+    eps: Epsilon = Field(1e-6, description="added to the mean square or the variance")
+    affine: bool = Field(True, description="scale, and where the op has one shift, each channel")
+    init: Literal["one", "zero"] = Field("one", description="how the scale starts")
+
+    def params(self, *inputs: TensorType) -> dict[str, Param]:
+        return affine(inputs[0].channels, self.init) if self.affine else {}
+
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        return {"in_channels": inputs[0].channels}
+
+
+@attribute_base
+class ScaleOnlyNorm(ExampleNorm):
+    """A norm that has a scale and no shift."""
+
+    def params(self, *inputs: TensorType) -> dict[str, Param]:
+        params = super().params(*inputs)
+        params.pop("bias", None)
+        return params
+
+
+def split_groups(name: str, x: TensorType, groups: int, group_size: int) -> int:
+    """Number of groups, from a number or a size. Raises where they do not divide the channels."""
+    attr, divisor = ("group_size", group_size) if group_size else ("groups", groups)
+    if x.channels % divisor:
+        raise OpError(
+            "not-divisible",
+            f"{name}: {attr} {divisor} does not divide {x.channels} channels",
+            help=f"make the channel count a multiple of `{attr}`",
+            attr=attr,
+        )
+    return x.channels // group_size if group_size else groups
+
+
+@attribute_base
+class Grouped(Op):
+    """What the norms over groups of channels share."""
+
+    groups: PositiveInt = Field(32, description="number of groups")
+    group_size: NonNegativeInt = Field(0, description="channels of a group, instead of `groups`")
+
+    def resolve(self, *inputs: TensorType) -> Self:
+        if not self.group_size:
+            return self
+        groups = split_groups(self.NAME, inputs[0], self.groups, self.group_size)
+        return replace(self, groups=groups, group_size=0)
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        split_groups(self.NAME, inputs[0], self.groups, self.group_size)
+        return inputs
+
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        return {"in_channels": inputs[0].channels}
+
+
+@op("group_norm")
+class GroupNorm(Grouped):
+    """Normalise each group of channels of each example, over its channels and positions.
+
+    y = (x − mean) / √(var + eps) · weight + bias, with the biased variance
+    x: (C, H, W) or (C,) → the same shape
+    Params: weight (C,), bias (C,) if `affine`.
+    Errors: the groups must divide the channels.
+    Source: arXiv:1803.08494.
+    """
+
+    eps: Epsilon = Field(1e-5, description="added to the variance")
+    affine: bool = Field(True, description="scale and shift each channel")
+    init: Literal["one", "zero"] = Field("one", description="how the scale starts")
+
+    def params(self, *inputs: TensorType) -> dict[str, Param]:
+        return affine(inputs[0].channels, self.init) if self.affine else {}
+
+
+@op("instance_norm")
+class InstanceNorm(ExampleNorm):
+    """Normalise each channel of each example over its positions.
+
+    y = (x − mean) / √(var + eps) · weight + bias, with the biased variance
+    x: (C, H, W) → (C, H, W)
+    Params: weight (C,), bias (C,) if `affine`.
+    Errors: a map of one position, which would always give `bias`.
+    Source: arXiv:1607.08022.
+    """
+
+    eps: Epsilon = Field(1e-5, description="added to the variance")
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        need_map("instance_norm", inputs[0])
+        if inputs[0].spatial == (1, 1):
+            raise OpError(
+                "size-vanishes",
+                f"instance_norm: {inputs[0]} has one position, so nothing is left of it",
+                help="put it before the pooling",
+            )
+        return inputs
+
+
+@op("layer_norm")
+class LayerNorm(ExampleNorm):
+    """Normalise over the channels, at each position on its own.
+
+    y = (x − mean) / √(var + eps) · weight + bias, with the biased variance
+    x: (C, H, W) or (C,) → the same shape
+    Params: weight (C,), bias (C,) if `affine`.
+    Source: arXiv:1607.06450; over channels as in ConvNeXt, arXiv:2201.03545 (eps 1e-6).
+    """
+
+
+@op("rms_norm")
+class RmsNorm(ScaleOnlyNorm):
+    """Divide by the root mean square over the channels, at each position on its own.
+
+    y = x / √(mean(x²) + eps) · weight
+    x: (C, H, W) or (C,) → the same shape
+    Params: weight (C,) if `affine`.
+    Source: arXiv:1910.07467; timm's `RmsNorm2d`.
+    """
+
+
+@op("simple_norm")
+class SimpleNorm(ScaleOnlyNorm):
+    """Divide by the standard deviation over the channels; the mean stays.
+
+    y = x / √(var + eps) · weight, with the unbiased variance, at each position on its own
+    x: (C, H, W) or (C,) → the same shape
+    Params: weight (C,) if `affine`.
+    Errors: an input of one channel has no unbiased variance.
+    Source: timm's `SimpleNorm2d`.
+    """
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        if inputs[0].channels == 1:
+            raise OpError(
+                "bad-value",
+                "simple_norm: the variance of one channel is not defined",
+                help="use at least two channels",
+            )
+        return inputs
+
+
+@op("filter_response_norm")
+class FilterResponseNorm(ExampleNorm):
+    """Divide each channel of each example by its root mean square over the positions.
+
+    y = x / √(mean(x²) + eps) · weight + bias. Its activation is `tlu`.
+    x: (C, H, W) → (C, H, W)
+    Params: weight (C,), bias (C,) if `affine`.
+    Source: arXiv:1911.09737; timm's `FilterResponseNormTlu2d` (eps 1e-5).
+    """
+
+    eps: Epsilon = Field(1e-5, description="added to the mean square")
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        need_map("filter_response_norm", inputs[0])
+        return inputs
+
+
+@op("evonorm_s0")
+class EvoNormS0(Grouped):
+    """Evolved norm and activation in one, over groups of channels of one example.
+
+    y = x · sigmoid(v · x) / √(var + eps) · weight + bias, with the biased variance of the group.
+    Without `activate` only weight and bias are left, as in timm.
+    x: (C, H, W) → (C, H, W)
+    Params: weight (C,), bias (C,); v (C,) if `activate`.
+    Errors: the groups must divide the channels.
+    Source: arXiv:2004.02967, table 1; timm's `EvoNorm2dS0`.
+    """
+
+    eps: Epsilon = Field(1e-5, description="added to the variance")
+    activate: bool = Field(True, description="normalise and activate before scale and shift")
+    init: Literal["one", "zero"] = Field("one", description="how the scale starts")
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        need_map("evonorm_s0", inputs[0])
+        return super().infer(*inputs)
+
+    def params(self, *inputs: TensorType) -> dict[str, Param]:
+        params = affine(inputs[0].channels, self.init)
+        if self.activate:
+            params["v"] = Param((inputs[0].channels,), Init("ones"))
+        return params
+
+
+@op("grn")
+class GlobalResponseNorm(Op):
+    """Global response normalisation: channels compete by their norm over the positions.
+
+    g = √(sum over positions of x²)
+    y = x + weight · x · g / (mean over channels of g + eps) + bias
+    x: (C, H, W) → (C, H, W)
+    Params: weight (C,), bias (C,), both start at zero.
+    Source: ConvNeXt V2, arXiv:2301.00808.
+    """
+
+    eps: Epsilon = Field(1e-6, description="added to the mean norm")
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        need_map("grn", inputs[0])
+        return inputs
+
+    def params(self, *inputs: TensorType) -> dict[str, Param]:
+        return affine(inputs[0].channels, "zero")
+
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        return {"in_channels": inputs[0].channels}
+
+
+@op("l2_normalize")
+class L2Normalize(Op):
+    """Scale to length one over the channels, at each position on its own.
+
+    y = x / max(√(sum of x²), eps). x: (C, H, W) or (C,) → the same shape.
+    """
+
+    eps: Epsilon = Field(1e-12, description="least length that is divided by")

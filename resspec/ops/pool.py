@@ -1,0 +1,219 @@
+"""Pooling."""
+
+from __future__ import annotations
+
+from math import comb
+from typing import Any, Literal, Self
+
+from pydantic import Field
+
+from resspec.ops.base import (
+    Op,
+    OpError,
+    Padding,
+    Pair,
+    PositiveInt,
+    attribute_base,
+    need_map,
+    need_reflectable,
+    op,
+    replace,
+    resolve_padding,
+    window_output,
+)
+from resspec.types import TensorType
+
+
+@attribute_base
+class WindowPool(Op):
+    """What the pools with a sliding window share."""
+
+    kernel_size: Pair = Field(description="window, one number or [height, width]")
+    stride: Pair = Field((1, 1), description="step of the window")
+    padding: Padding = Field("symmetric", description="symmetric, same, valid or numbers")
+    ceil_mode: bool = Field(False, description="keep the last, partial window")
+
+    def resolve(self, *inputs: TensorType) -> Self:
+        (x,) = inputs
+        need_map(self.NAME, x)
+        sides = resolve_padding(self.padding, x.spatial, self.kernel_size, self.stride)
+        return self if sides == self.padding else replace(self, padding=sides)
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        need_map(self.NAME, x)
+        sides = self.resolve(x).padding
+        assert isinstance(sides, tuple)
+        for axis, window in enumerate(self.kernel_size):
+            pad = max(sides[2 * axis : 2 * axis + 2])
+            if pad >= window:
+                raise OpError(
+                    "bad-value",
+                    f"{self.NAME}: padding {pad} is not less than the window {window}, so that a "
+                    "window could hold padding alone",
+                    attr="padding",
+                )
+        height, width = window_output(
+            self.NAME, x, self.kernel_size, self.stride, sides, ceil_mode=self.ceil_mode
+        )
+        return (x.with_spatial(height, width),)
+
+
+@op("max_pool")
+class MaxPool(WindowPool):
+    """Largest element of each window.
+
+    x: (C, H, W) → (C, H', W'),  H' = ⌊(H + pads − k) / s⌋ + 1 (⌈⌉ with `ceil_mode`)
+    Pads with −inf, or with zeros where `pad_value: zero` (Keras' ResNet, BiT).
+    """
+
+    pad_value: Literal["lowest", "zero"] = Field("lowest", description="what the padding holds")
+
+
+@op("avg_pool")
+class AvgPool(WindowPool):
+    """Mean of each window.
+
+    x: (C, H, W) → (C, H', W'),  H' = ⌊(H + pads − k) / s⌋ + 1 (⌈⌉ with `ceil_mode`)
+    The sum of a window is divided by the number of its elements: those of the input, and with
+    `count_include_pad` those of the padding too. What `ceil_mode` adds beyond is never counted.
+    """
+
+    count_include_pad: bool = Field(True, description="padding counts in the mean, as zeros")
+
+
+@attribute_base
+class GlobalPool(Op):
+    """What the pools over all positions share."""
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        need_map(self.NAME, inputs[0])
+        return (inputs[0].with_spatial(1, 1),)
+
+    def scale(self) -> tuple[int, int] | None:
+        return None
+
+
+@op("global_avg_pool")
+class GlobalAvgPool(GlobalPool):
+    """Mean over height and width. x: (C, H, W) → (C, 1, 1)."""
+
+
+@op("global_max_pool")
+class GlobalMaxPool(GlobalPool):
+    """Largest over height and width; equal ones share the gradient. x: (C, H, W) → (C, 1, 1)."""
+
+
+@op("global_sum_pool")
+class GlobalSumPool(GlobalPool):
+    """Sum over height and width. x: (C, H, W) → (C, 1, 1)."""
+
+
+@attribute_base
+class AdaptivePool(Op):
+    """What the pools to a given size share."""
+
+    output_size: Pair = Field(description="height and width of the output")
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        need_map(self.NAME, x)
+        if self.output_size[0] > x.height or self.output_size[1] > x.width:
+            raise OpError(
+                "size-vanishes",
+                f"{self.NAME}: {self.output_size[0]}×{self.output_size[1]} is larger than the "
+                f"input {x}",
+                help="use `resize` to enlarge",
+                attr="output_size",
+            )
+        return (x.with_spatial(*self.output_size),)
+
+    def scale(self) -> tuple[int, int] | None:
+        return None
+
+
+@op("adaptive_avg_pool")
+class AdaptiveAvgPool(AdaptivePool):
+    """Mean of windows that share the input out.
+
+    x: (C, H, W) → (C, *output_size); output i of n reads rows ⌊iH/n⌋ to ⌈(i + 1)H/n⌉ − 1
+    Errors: an output larger than the input.
+    Source: PyTorch's `AdaptiveAvgPool2d`; pyramid pooling, arXiv:1612.01105.
+    """
+
+
+@op("adaptive_max_pool")
+class AdaptiveMaxPool(AdaptivePool):
+    """Largest of windows that share the input out.
+
+    x: (C, H, W) → (C, *output_size); output i of n reads rows ⌊iH/n⌋ to ⌈(i + 1)H/n⌉ − 1
+    Errors: an output larger than the input.
+    Source: PyTorch's `AdaptiveMaxPool2d`.
+    """
+
+
+@op("blur_pool")
+class BlurPool(Op):
+    """Blur with a fixed binomial filter, then subsample: anti-aliased downsampling.
+
+    x: (C, H, W) → (C, H', W'),  H' = ⌊(H + pads − k) / s⌋ + 1; the filter is the outer product of
+    the binomials of k − 1 over 2^(k − 1), the same for every channel, and no parameter.
+    Errors: reflected padding must be less than the input's size.
+    Source: arXiv:1904.11486; timm's `BlurPool2d` (for an even k it pads k // 2, write it out).
+    """
+
+    kernel_size: PositiveInt = Field(3, le=31, description="taps of the filter")
+    stride: Pair = Field((2, 2), description="step of the window")
+    padding: Padding = Field("symmetric", description="symmetric, same, valid or numbers")
+    pad_mode: Literal["reflect", "zero"] = Field("reflect", description="what the padding holds")
+
+    def resolve(self, *inputs: TensorType) -> Self:
+        (x,) = inputs
+        need_map("blur_pool", x)
+        kernel = (self.kernel_size, self.kernel_size)
+        sides = resolve_padding(self.padding, x.spatial, kernel, self.stride)
+        return self if sides == self.padding else replace(self, padding=sides)
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        need_map("blur_pool", x)
+        sides = self.resolve(x).padding
+        assert isinstance(sides, tuple)
+        if self.pad_mode == "reflect":
+            need_reflectable("blur_pool", x, sides)
+        kernel = (self.kernel_size, self.kernel_size)
+        height, width = window_output("blur_pool", x, kernel, self.stride, sides)
+        return (x.with_spatial(height, width),)
+
+    @property
+    def coefficients(self) -> tuple[float, ...]:
+        """The filter along one axis, which adds up to 1."""
+        degree = self.kernel_size - 1
+        return tuple(comb(degree, k) / 2**degree for k in range(self.kernel_size))
+
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        return {"coefficients": self.coefficients}
+
+
+@attribute_base
+class ChannelPool(Op):
+    """What the pools over the channels share."""
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        return (inputs[0].with_channels(1),)
+
+
+@op("channel_avg_pool")
+class ChannelAvgPool(ChannelPool):
+    """Mean over the channels, at each position. x: (C, H, W) → (1, H, W).
+
+    Source: spatial attention of CBAM, arXiv:1807.06521.
+    """
+
+
+@op("channel_max_pool")
+class ChannelMaxPool(ChannelPool):
+    """Largest over the channels, at each position; equal ones share the gradient.
+
+    x: (C, H, W) → (1, H, W). Source: spatial attention of CBAM, arXiv:1807.06521.
+    """

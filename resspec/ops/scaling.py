@@ -1,0 +1,136 @@
+"""Elementwise scaling, shifting and dropping: what sits at the end of a residual branch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from resspec.ops.base import Init, Number, Op, OpError, Param, Rate, op
+from resspec.types import TensorType
+
+
+@op("layer_scale")
+class LayerScale(Op):
+    """Multiply each channel by a trainable number.
+
+    x: (C, H, W) or (C,) → the same shape
+    Params: weight (C,), starts at `value`.
+    Source: arXiv:2103.17239; ConvNeXt, arXiv:2201.03545 (1e-6).
+    """
+
+    value: Number = Field(1e-6, description="the numbers at the start")
+
+    def params(self, *inputs: TensorType) -> dict[str, Param]:
+        return {"weight": Param((inputs[0].channels,), Init("constant", self.value))}
+
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        return {"in_channels": inputs[0].channels}
+
+
+@op("gain")
+class Gain(Op):
+    """Multiply everything by one trainable number.
+
+    x: (C, H, W) or (C,) → the same shape
+    Params: weight (1,), starts at `value`.
+    Source: SkipInit, arXiv:2002.10444; ReZero, arXiv:2003.04887; Fixup, arXiv:1901.09321 (1).
+    """
+
+    value: Number = Field(0.0, description="the number at the start")
+
+    def params(self, *inputs: TensorType) -> dict[str, Param]:
+        return {"weight": Param((1,), Init("constant", self.value))}
+
+
+@op("bias")
+class Bias(Op):
+    """Add a trainable number to each channel, or one number to everything.
+
+    x: (C, H, W) or (C,) → the same shape
+    Params: bias (C,), or (1,) if `shared`; starts at `value`.
+    Source: Fixup, arXiv:1901.09321 (shared).
+    """
+
+    shared: bool = Field(False, description="one number for all channels")
+    value: Number = Field(0.0, description="the numbers at the start")
+
+    def params(self, *inputs: TensorType) -> dict[str, Param]:
+        count = 1 if self.shared else inputs[0].channels
+        return {"bias": Param((count,), Init("constant", self.value))}
+
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        return {"count": 1 if self.shared else inputs[0].channels}
+
+
+def check_count(name: str, value: float | tuple[float, ...], x: TensorType) -> None:
+    """Raise unless there is one number, or one a channel."""
+    if isinstance(value, tuple) and len(value) != x.channels:
+        raise OpError(
+            "shape-mismatch",
+            f"{name}: {len(value)} numbers for {x.channels} channels",
+            attr="value",
+        )
+
+
+@op("scale")
+class Scale(Op):
+    """Multiply by a constant, or by one constant a channel. Shape kept.
+
+    Source: residual scaling of Inception-ResNet, arXiv:1602.07261, section 3.3.
+    """
+
+    value: Number | tuple[Number, ...] = Field(description="one number, or a list, one a channel")
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        check_count("scale", self.value, inputs[0])
+        return inputs
+
+    @property
+    def is_noop(self) -> bool:
+        return self.value == 1.0
+
+
+@op("shift")
+class Shift(Op):
+    """Add a constant, or one constant a channel. Shape kept."""
+
+    value: Number | tuple[Number, ...] = Field(description="one number, or a list, one a channel")
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        check_count("shift", self.value, inputs[0])
+        return inputs
+
+    @property
+    def is_noop(self) -> bool:
+        return self.value == 0.0
+
+
+@op("dropout")
+class Dropout(Op):
+    """While training, zero elements at random and divide the others by 1 − rate. Shape kept.
+
+    The identity at inference. Masks differ between backends, their scaling does not.
+    Source: JMLR 15 (2014), 1929–1958.
+    """
+
+    rate: Rate = Field(0.5, description="probability of zero")
+
+    @property
+    def is_noop(self) -> bool:
+        return self.rate == 0.0
+
+
+@op("drop_path")
+class DropPath(Op):
+    """While training, zero whole examples at random and divide the others by 1 − rate.
+
+    Shape kept; the identity at inference. At the end of a residual body it is stochastic depth.
+    Source: arXiv:1603.09382.
+    """
+
+    rate: Rate = Field(0.0, description="probability of zero")
+
+    @property
+    def is_noop(self) -> bool:
+        return self.rate == 0.0

@@ -1,0 +1,303 @@
+"""Ops that move elements and compute nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field
+
+from resspec.ops.base import (
+    MAX_EXTENT,
+    NonNegativeInt,
+    Op,
+    OpError,
+    Pair,
+    PositiveInt,
+    SidesValue,
+    need_map,
+    need_reflectable,
+    op,
+    replace,
+)
+from resspec.types import TensorType
+
+
+@op("flatten")
+class Flatten(Op):
+    """A feature map as a vector, channels slowest. x: (C, H, W) → (C·H·W,)."""
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        need_map("flatten", inputs[0])
+        return (TensorType((inputs[0].size,)),)
+
+
+@op("split")
+class Split(Op):
+    """Cut the channels into consecutive parts; a tuple of tensors.
+
+    x: (C, H, W) → one (size, H, W) for each of `sizes`. In YAML `chunks: n` cuts n equal parts.
+    """
+
+    sizes: tuple[PositiveInt, ...] = Field((), description="channels of each part")
+    chunks: PositiveInt = Field(1, description="number of equal parts, where no sizes are given")
+
+    def resolve(self, *inputs: TensorType) -> Any:
+        channels = inputs[0].channels
+        sizes = self.sizes
+        if not sizes:
+            if channels % self.chunks:
+                raise OpError(
+                    "not-divisible",
+                    f"split: {self.chunks} chunks do not divide {channels} channels",
+                    attr="chunks",
+                )
+            sizes = (channels // self.chunks,) * self.chunks
+        return type(self)(sizes=sizes, chunks=len(sizes))
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        sizes = self.resolve(*inputs).sizes
+        if sum(sizes) != inputs[0].channels:
+            raise OpError(
+                "shape-mismatch",
+                f"split: sizes {list(sizes)} add up to {sum(sizes)}, "
+                f"the input has {inputs[0].channels} channels",
+                attr="sizes",
+            )
+        return tuple(inputs[0].with_channels(size) for size in sizes)
+
+
+@op("slice")
+class Slice(Op):
+    """Consecutive channels, from `start` up to, not including, `stop`.
+
+    x: (C, H, W) or (C,) → (stop − start, H, W) or (stop − start,)
+    """
+
+    start: NonNegativeInt = Field(0, description="first channel")
+    stop: NonNegativeInt = Field(0, description="channel after the last, 0: to the end")
+
+    def resolve(self, *inputs: TensorType) -> Self:
+        return self if self.stop else replace(self, stop=inputs[0].channels)
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        stop = self.resolve(x).stop
+        if not self.start < stop <= x.channels:
+            raise OpError(
+                "index-range",
+                f"slice: channels {self.start} to {stop} of {x.channels}",
+                attr="stop" if stop > x.channels else "start",
+            )
+        return (x.with_channels(stop - self.start),)
+
+
+@op("subsample")
+class Subsample(Op):
+    """Every stride-th row and column, from the first. x: (C, H, W) → (C, ⌈H/s⌉, ⌈W/s⌉).
+
+    Source: the parameter-free shortcut (option A) of arXiv:1512.03385.
+    """
+
+    stride: Pair = Field(description="step, one number or [vertical, horizontal]")
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        need_map("subsample", x)
+        return (x.with_spatial(-(-x.height // self.stride[0]), -(-x.width // self.stride[1])),)
+
+    @property
+    def is_noop(self) -> bool:
+        return self.stride == (1, 1)
+
+
+@op("pad")
+class Pad(Op):
+    """Add rows and columns. x: (C, H, W) → (C, H + top + bottom, W + left + right).
+
+    `mode`: zero, lowest (−inf, for a max pool) or reflect (without the edge).
+    Errors: reflected padding must be less than the input's size.
+    """
+
+    padding: SidesValue = Field(description="n, [vertical, horizontal] or top, bottom, left, right")
+    mode: Literal["zero", "lowest", "reflect"] = Field("zero", description="what is added")
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        need_map("pad", x)
+        if self.mode == "reflect":
+            need_reflectable("pad", x, self.padding)
+        top, bottom, left, right = self.padding
+        return (x.with_spatial(x.height + top + bottom, x.width + left + right),)
+
+    @property
+    def is_noop(self) -> bool:
+        return not any(self.padding)
+
+
+@op("pad_channels")
+class PadChannels(Op):
+    """Add channels of zeros. x: (C, H, W) or (C,) → C + before + after channels.
+
+    Source: the parameter-free shortcut (option A) of arXiv:1512.03385; PyramidNet,
+    arXiv:1610.02915.
+    """
+
+    before: NonNegativeInt = Field(0, description="channels before the first")
+    after: NonNegativeInt = Field(0, description="channels after the last")
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        return (inputs[0].with_channels(self.before + inputs[0].channels + self.after),)
+
+    @property
+    def is_noop(self) -> bool:
+        return self.before == self.after == 0
+
+
+@op("channel_shuffle")
+class ChannelShuffle(Op):
+    """Transpose the channels, seen as groups × n blocks, to n blocks × groups.
+
+    x: (C, H, W) → (C, H, W); a block is `block_size` channels that stay together.
+    Errors: groups · block_size must divide the channels.
+    Source: ShuffleNet, arXiv:1707.01083; with blocks, the order of ResNeSt's radix softmax.
+    """
+
+    groups: PositiveInt = Field(description="number of groups that are interleaved")
+    block_size: PositiveInt = Field(1, description="neighbouring channels that stay together")
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        need_map("channel_shuffle", x)
+        if x.channels % (self.groups * self.block_size):
+            raise OpError(
+                "not-divisible",
+                f"channel_shuffle: {self.groups} groups of blocks of {self.block_size} do not "
+                f"divide {x.channels} channels",
+                attr="groups",
+            )
+        return inputs
+
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        return {"blocks": inputs[0].channels // (self.groups * self.block_size)}
+
+
+@op("resize")
+class Resize(Op):
+    """Enlarge or shrink by interpolation, to a size, by a factor, or to the size of a value.
+
+    x: (C, H, W) → (C, *size), (C, H·scale_factor, W·scale_factor) or the height and width of `like`
+    With r = H/H' and i the output row, the source row is
+    nearest        ⌊i·r⌋                                (PyTorch's and torchvision's `nearest`)
+    nearest_exact  ⌊(i + ½)·r⌋                          (TensorFlow's `nearest`)
+    bilinear       (i + ½)·r − ½, clamped at the edge; with `align_corners` i·(H − 1)/(H' − 1)
+    Nothing is blurred before it shrinks.
+    Errors: one of `size`, `scale_factor` and `like` must be given; a factor must give whole sizes.
+    """
+
+    VALUE_ARGS = ("like",)
+
+    size: Pair | None = Field(None, description="height and width of the output")
+    scale_factor: Annotated[float, Field(gt=0, le=MAX_EXTENT)] | None = Field(
+        None, description="output size over input size, the same for height and width"
+    )
+    mode: Literal["nearest", "nearest_exact", "bilinear"] = Field(
+        "nearest", description="interpolation"
+    )
+    align_corners: bool = Field(False, description="bilinear: the corner pixels keep their place")
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        for x in inputs:
+            need_map("resize", x)
+        targets = (self.size is not None, self.scale_factor is not None, len(inputs) > 1)
+        if sum(targets) != 1:
+            raise OpError(
+                "missing-argument" if not any(targets) else "bad-value",
+                "resize takes exactly one of `size`, `scale_factor` and `like`",
+            )
+        if self.align_corners and self.mode != "bilinear":
+            raise OpError(
+                "bad-value",
+                f"resize: align_corners has no meaning for {self.mode}",
+                attr="align_corners",
+            )
+        return (inputs[0].with_spatial(*self.target(*inputs)),)
+
+    def target(self, *inputs: TensorType) -> tuple[int, int]:
+        """Height and width of the output."""
+        if self.size is not None:
+            return self.size
+        if len(inputs) > 1:
+            return inputs[1].spatial
+        assert self.scale_factor is not None
+        result: list[int] = []
+        for extent in inputs[0].spatial:
+            scaled = extent * self.scale_factor
+            if scaled != int(scaled) or scaled < 1:
+                raise OpError(
+                    "not-divisible",
+                    f"resize: {extent} times {self.scale_factor} is no whole size",
+                    help="use `size` or `like`",
+                    attr="scale_factor",
+                )
+            result.append(int(scaled))
+        return (result[0], result[1])
+
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        height, width = self.target(*inputs)
+        return {"height": height, "width": width}
+
+    def scale(self) -> tuple[int, int] | None:
+        return None
+
+
+@op("space_to_depth")
+class SpaceToDepth(Op):
+    """Move each block of positions into channels: position within the block slowest.
+
+    x: (C, H, W) → (b²·C, H/b, W/b); channel (row·b + column)·C + c
+    Errors: the block must divide height and width.
+    Source: TResNet, arXiv:2003.13630; `tf.nn.space_to_depth` (not PyTorch's `pixel_unshuffle`).
+    """
+
+    block_size: PositiveInt = Field(description="rows and columns of a block")
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        need_map("space_to_depth", x)
+        b = self.block_size
+        if x.height % b or x.width % b:
+            raise OpError(
+                "not-divisible",
+                f"space_to_depth: block_size {b} does not divide the size {x.height}×{x.width}",
+                attr="block_size",
+            )
+        return (TensorType((x.channels * b * b, x.height // b, x.width // b)),)
+
+    def scale(self) -> tuple[int, int] | None:
+        return (self.block_size, self.block_size)
+
+
+@op("depth_to_space")
+class DepthToSpace(Op):
+    """Move channels into blocks of positions; the inverse of `space_to_depth`.
+
+    x: (b²·C, H, W) → (C, H·b, W·b)
+    Errors: the square of the block must divide the channels.
+    """
+
+    block_size: PositiveInt = Field(description="rows and columns of a block")
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        need_map("depth_to_space", x)
+        b = self.block_size
+        if x.channels % (b * b):
+            raise OpError(
+                "not-divisible",
+                f"depth_to_space: {b}² does not divide {x.channels} channels",
+                attr="block_size",
+            )
+        return (TensorType((x.channels // (b * b), x.height * b, x.width * b)),)
+
+    def scale(self) -> tuple[int, int] | None:
+        return (1, 1) if self.block_size == 1 else None

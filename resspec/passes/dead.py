@@ -1,0 +1,42 @@
+"""Remove what no output needs, parameters included."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from resspec.ir import Graph, Item, Region, Value
+
+
+def remove_dead(graph: Graph) -> Graph:
+    """The same function without layers whose result is never read."""
+    live = {value.index for _, values in graph.outputs for value in values}
+    return replace(graph, root=replace(prune(graph.root, live), inputs=graph.root.inputs))
+
+
+def prune(region: Region, live: set[int]) -> Region:
+    """Walk backwards and keep what makes a live value; `live` grows by what that reads."""
+    kept: list[Item] = []
+    for item in reversed(region.items):
+        if any(value.index in live for value in item.outputs):
+            if isinstance(item, Region):
+                item = prune(item, live)
+            else:
+                live.update(value.index for value in item.inputs)
+            kept.append(item)
+    items = tuple(reversed(kept))
+    return replace(region, items=items, inputs=read_by(items, region.outputs))
+
+
+def read_by(items: tuple[Item, ...], outputs: tuple[Value, ...]) -> tuple[Value, ...]:
+    """What these items read and do not make, in order of first use; then outputs passed through."""
+    made: set[int] = set()
+    read: dict[int, Value] = {}
+    for item in items:
+        for value in item.inputs:
+            if value.index not in made:
+                read.setdefault(value.index, value)
+        made.update(value.index for value in item.outputs)
+    for value in outputs:
+        if value.index not in made:
+            read.setdefault(value.index, value)
+    return tuple(read.values())

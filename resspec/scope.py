@@ -1,0 +1,394 @@
+"""What a name means where it stands: params, lets, values, roles and ambient constants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from resspec.diagnostics import Diagnostic, Note, Span, SpecError, suggest
+from resspec.expr import ExprError, as_int, parse_expr
+from resspec.grammar import Grammar, show
+from resspec.ir import Value
+from resspec.spec import Arg, Args, Item, ParamSpec, Ref
+from resspec.syntax import Map, Seq
+
+AMBIENT = {
+    "in_channels": "the channels of the enclosing block's input",
+    "channels": "the channels of the current value",
+    "out_channels": "inside a shortcut: the channels that it must reach",
+    "stride": "inside a shortcut: the product of the strides along the body",
+    "index": "the number of the block in its stage, from 0",
+    "depth": "the number of blocks in the stage",
+    "stage_index": "the number of the stage, from 0",
+    "block_index": "the number of the block in the model, from 0",
+    "num_blocks": "the number of blocks in the model",
+    "depths": "the depths of all stages, a list",
+    "num_classes": "the model's `num_classes`",
+}
+
+
+class Failed(Exception):
+    """An item cannot be lowered and the cause is already reported: no cascade."""
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """The result of a failed item; whatever reads it fails silently."""
+
+
+Val = Value | tuple["Val", ...] | Poison
+POISON = Poison()
+
+
+@dataclass(frozen=True, slots=True)
+class Thunk:
+    """An argument with the scope it was written in; evaluated where it is used."""
+
+    arg: Arg
+    scope: Scope
+
+    @property
+    def span(self) -> Span:
+        return self.arg.span
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A reference with the scope that its names belong to."""
+
+    ref: Ref
+    scope: Scope
+    ambient: Mapping[str, Any] = field(default_factory=dict)
+    offer: Mapping[str, Thunk] = field(default_factory=dict)
+
+
+Blocks = tuple[Bound, ...]  # the value of a param of type `blocks`
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """What flows from caller to callee: ambient constants, roles, and the chain of calls."""
+
+    ambient: Mapping[str, Any]
+    roles: Mapping[str, tuple[Bound, Env]]
+    frames: tuple[Note, ...] = ()
+
+    def with_ambient(self, **more: Any) -> Env:
+        return replace(self, ambient={**self.ambient, **more})
+
+    def with_roles(self, defaults: Mapping[str, Ref], scope: Scope) -> Env:
+        """Bind roles; a binding that names a role means the outer binding of it."""
+        if not defaults:
+            return self
+        bound = {role: (Bound(ref, scope), self) for role, ref in defaults.items()}
+        return replace(self, roles={**self.roles, **bound})
+
+    def call(self, note: Note) -> Env:
+        return replace(self, frames=(*self.frames, note))
+
+
+@dataclass(slots=True)
+class Scope:
+    """The names of one instance of a block (or of the model)."""
+
+    block: str
+    path: str
+    env: Env
+    params: Mapping[str, ParamSpec]
+    args: Mapping[str, Thunk | Blocks]
+    lets: Args
+    values: dict[str, Val] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+    bridge: Mapping[str, Any] = field(default_factory=dict)  # inside a shortcut
+    items: dict[str, Item] = field(default_factory=dict)  # named items, for `reuse`
+    input: Val = POISON
+    memo: dict[str, Any] = field(default_factory=dict)
+    is_model: bool = False
+
+    def inner(self, **changes: Any) -> Scope:
+        """The same names with some changed; values named inside stay inside."""
+        return replace(self, values=dict(self.values), memo=self.memo, **changes)
+
+    def names(self) -> list[str]:
+        """Every name that an expression here may use."""
+        tuples = [name for name, value in self.values.items() if isinstance(value, tuple)]
+        return [*self.counters, *self.params, *self.lets, *tuples, *self.env.ambient,
+                "channels", "in_channels", *self.bridge]  # fmt: skip
+
+    # -- evaluation ----------------------------------------------------------------------
+
+    def evaluate(
+        self, arg: Arg, env: Env, current: Val, words: tuple[str, ...] = ()
+    ) -> Any:
+        """The value of an argument: a number, a bool, a word or a tuple of them.
+
+        Raises SpecError at the argument, Failed where it depends on what already failed.
+        """
+        return self._evaluate(arg.value, arg.span, env, current, words)
+
+    def _evaluate(
+        self, raw: Any, span: Span, env: Env, current: Val, words: tuple[str, ...]
+    ) -> Any:
+        if isinstance(raw, Seq):
+            return tuple(
+                self._evaluate(item, raw.at(i), env, current, ()) for i, item in enumerate(raw)
+            )
+        if isinstance(raw, Map) or raw is None:
+            raise self.error(
+                env, "wrong-type", f"expected a number or an expression, found {show(raw)}", span
+            )
+        if not isinstance(raw, str):
+            return raw
+        if raw in words:
+            return raw
+        if words:
+            spec = self.params.get(raw)
+            if spec is not None and spec.type == "choice":
+                return self.param(raw, env)
+        try:
+            value = parse_expr(raw).evaluate(lambda name: self.lookup(name, env, current, span))
+        except ExprError as caught:
+            if words and raw.isidentifier():
+                raise self._no_word(raw, words, span, env) from None
+            raise self.error(env, caught.code, f"`{show_text(raw)}`: {caught.message}", span,
+                             caught.help) from None  # fmt: skip
+        except _Unknown as caught:
+            if words and raw.isidentifier():
+                raise self._no_word(raw, words, span, env) from None
+            raise caught.error from None
+        exact = as_int(value) if isinstance(value, float) else None
+        return value if exact is None else exact
+
+    def _no_word(self, raw: str, words: tuple[str, ...], span: Span, env: Env) -> SpecError:
+        near = suggest(raw, words)
+        return self.error(env, "bad-value", f"`{raw}` is none of {', '.join(words)}", span,
+                          f"did you mean `{near}`?" if near else None)  # fmt: skip
+
+    def lookup(self, name: str, env: Env, current: Val, span: Span) -> Any:
+        """Meaning of a name in an expression. Raises SpecError or Failed."""
+        root, _, attribute = name.partition(".")
+        if attribute:
+            return self._attribute(root, attribute, env, span)
+        if name in self.bridge:
+            return self._known(name, self.bridge[name], env, span)
+        if name in self.counters:
+            return self.counters[name]
+        if name in self.params:
+            return self.param(name, env)
+        if name in self.lets:
+            plain = replace(self, counters={}, bridge={})
+            return self._memo(
+                name, env, lambda: plain.evaluate(self.lets[name], self.env, POISON_NAME)
+            )
+        if name == "channels" or (name == "in_channels" and self.is_model):
+            return self._channels(current, name, env, span)
+        if name == "in_channels":
+            return self._channels(self.input, name, env, span)
+        if name in self.values:
+            value = self.values[name]
+            if isinstance(value, tuple):
+                return tuple(tensor(part).type.channels for part in value)
+            if isinstance(value, Poison):
+                raise Failed
+            raise _Unknown(self.error(
+                env, "wrong-type", f"`{name}` is a tensor, not a number", span,
+                f"write `{name}.channels`, `{name}.height` or `{name}.width`",
+            ))  # fmt: skip
+        if name in env.ambient:
+            return self._known(name, env.ambient[name], env, span)
+        if name in AMBIENT:
+            raise _Unknown(self.error(
+                env, "undefined-ambient", f"`{name}` has no value here: it is {AMBIENT[name]}", span,
+                f"declare `{name}` under `params:` and pass it" if name != "channels" else None,
+            ))  # fmt: skip
+        near = suggest(name, self.names())
+        raise _Unknown(self.error(
+            env, "unknown-variable", f"nothing is called `{name}` here", span,
+            f"did you mean `{near}`?" if near else f"names here: {', '.join(sorted(set(self.names())))}",
+        ))  # fmt: skip
+
+    def _known(self, name: str, value: Any, env: Env, span: Span) -> Any:
+        if value is None:
+            raise _Unknown(self.error(
+                env, "undefined-ambient", f"`{name}` has no value here: it is {AMBIENT[name]}, and "
+                "that is no whole number in this place", span,
+            ))  # fmt: skip
+        return value
+
+    def _attribute(self, root: str, attribute: str, env: Env, span: Span) -> Any:
+        if root == "input" and "input" in env.ambient:
+            value = env.ambient["input"]
+        elif root in self.values:
+            value = self.values[root]
+        else:
+            near = suggest(root, [*self.values, "input"])
+            raise _Unknown(self.error(
+                env, "unknown-variable", f"no value is called `{root}` here", span,
+                f"did you mean `{near}`?" if near else "name a value with `as:`",
+            ))  # fmt: skip
+        if isinstance(value, tuple):
+            return tuple(getattr(tensor(part).type, attribute) for part in value)
+        return getattr(tensor(value).type, attribute)
+
+    def _channels(self, value: Val, name: str, env: Env, span: Span) -> int:
+        if value is POISON_NAME:
+            raise _Unknown(self.error(
+                env, "undefined-ambient", f"`{name}` is not known in `let` or a default", span,
+                "use `in_channels`",
+            ))  # fmt: skip
+        if isinstance(value, tuple) and len(value) != 1:
+            raise _Unknown(self.error(
+                env, "undefined-ambient", f"`{name}`: here are {len(value)} values, each with its own",
+                span, "name the values (`inputs: [a, b]`) and write `a.channels`",
+            ))  # fmt: skip
+        return tensor(value[0] if isinstance(value, tuple) else value).type.channels
+
+    # -- params --------------------------------------------------------------------------
+
+    def param(self, name: str, env: Env) -> Any:
+        """The value of a param, checked against its declaration, evaluated once."""
+        return self._memo(name, env, lambda: self._param(name, env))
+
+    def _memo(self, name: str, env: Env, compute: Callable[[], Any]) -> Any:
+        if name in self.memo:
+            value = self.memo[name]
+            if value is _RUNNING:
+                span = self.params[name].span if name in self.params else self.lets[name].span
+                raise self.error(env, "recursion-limit", f"`{name}` is defined by itself", span)
+            if value is POISON:
+                raise Failed
+            return value
+        self.memo[name] = _RUNNING
+        try:
+            self.memo[name] = compute()
+        except BaseException:
+            self.memo[name] = POISON
+            raise
+        return self.memo[name]
+
+    def _param(self, name: str, env: Env) -> Any:
+        spec, given = self.params[name], self.args.get(name)
+        if isinstance(given, tuple):
+            return given
+        if spec.type in ("block", "blocks"):
+            raise self.error(env, "wrong-type", f"`{name}` is a block, not a number", spec.span)
+        if given is not None:
+            value = given.scope.evaluate(given.arg, self.env, self.input, spec.choices)
+            return self._checked(name, spec, value, given.span)
+        if spec.default is None:
+            raise self.error(env, "missing-argument", f"`{self.block}` needs `{name}`", spec.span)
+        value = self.evaluate(spec.default, self.env, POISON_NAME, spec.choices)
+        return self._checked(name, spec, value, spec.default.span)
+
+    def _checked(self, name: str, spec: ParamSpec, value: Any, span: Span) -> Any:
+        def wrong(expected: str) -> SpecError:
+            code = "not-an-integer" if spec.type in ("int", "size") else "wrong-type"
+            return self.error(self.env, code, f"`{name}` is {expected}, found {show_value(value)}", span)
+
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        match spec.type:
+            case "int":
+                exact = as_int(value) if number else None
+                if exact is None:
+                    raise wrong("a whole number")
+                value = exact
+            case "float" if not number:
+                raise wrong("a number")
+            case "number" if not isinstance(value, int | float):
+                raise wrong("a number")
+            case "bool" if not isinstance(value, bool):
+                raise wrong("true or false")
+            case "list" if not isinstance(value, tuple):
+                raise wrong("a list")
+            case "size":
+                parts = value if isinstance(value, tuple) else (value, value)
+                if len(parts) != 2 or any(isinstance(p, bool) or as_int(p) is None for p in parts):
+                    raise wrong("a whole number or a pair of them")
+            case "choice" if value not in spec.choices:
+                near = suggest(str(value), spec.choices)
+                raise self.error(
+                    self.env, "bad-value",
+                    f"`{name}` is one of {', '.join(spec.choices)}, found {show_value(value)}", span,
+                    f"did you mean `{near}`?" if near else None,
+                )  # fmt: skip
+            case _:
+                pass
+        for bound, low in ((spec.min, True), (spec.max, False)):
+            if bound is not None and number and (value < bound if low else value > bound):
+                raise self.error(
+                    self.env, "bad-value", f"`{name}` is {show_value(value)}, and must be at "
+                    f"{'least' if low else 'most'} {bound:g}", span,
+                )  # fmt: skip
+        return value
+
+    def block_param(self, name: str, env: Env) -> Bound | Blocks | None:
+        """The reference bound to a block-valued param, or None where there is no such param."""
+        spec = self.params.get(name)
+        if spec is None or spec.type not in ("block", "blocks"):
+            return None
+        given = self.args.get(name)
+        if isinstance(given, tuple):
+            return given
+        thunk = given or (Thunk(spec.default, self) if spec.default is not None else None)
+        if thunk is None:
+            raise self.error(env, "missing-argument", f"`{self.block}` needs the block `{name}`",
+                             spec.span)  # fmt: skip
+        return Bound(parse_ref(thunk.arg), thunk.scope)
+
+    def error(
+        self, env: Env, code: str, message: str, span: Span, help: str | None = None
+    ) -> SpecError:
+        """An error with a note for each block that leads here."""
+        return SpecError(Diagnostic(code, message, span, notes=env.frames[::-1], help=help))
+
+
+class _Unknown(Exception):
+    """A name that means nothing; may turn out to be a misspelt word."""
+
+    def __init__(self, error: SpecError) -> None:
+        super().__init__()
+        self.error = error
+
+
+_RUNNING = object()
+POISON_NAME = Poison()  # "no current value", as opposed to one that failed
+
+
+def tensor(value: Val) -> Value:
+    """The one tensor; raises Failed for what failed."""
+    if isinstance(value, Value):
+        return value
+    raise Failed
+
+
+def flat(value: Val) -> tuple[Value, ...]:
+    """Every tensor of a value, tuples spliced. Raises Failed."""
+    if isinstance(value, tuple):
+        return tuple(part for item in value for part in flat(item))
+    return (tensor(value),)
+
+
+def parse_ref(arg: Arg) -> Ref:
+    """The reference that an argument of type block holds."""
+    grammar = Grammar()
+    ref = grammar.ref(arg.value, arg.span)
+    grammar.finish()
+    assert ref is not None
+    return ref
+
+
+def show_text(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def show_value(value: Any) -> str:
+    """A value of the language as messages write it."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(show_value(item).strip('`') for item in value)}]"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value}`"
+
+
+__all__ = ["POISON", "Bound", "Env", "Failed", "Poison", "Scope", "Thunk", "Val"]

@@ -1,0 +1,192 @@
+"""What a YAML file says, checked for form and frozen: models, blocks and their layers.
+
+Values that are expressions stay text here; lowering evaluates them where they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from resspec.diagnostics import Span
+
+
+class Part(BaseModel):
+    """Base of all parts of a spec: frozen, no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Arg(Part):
+    """A value as it was written, and where. `value` is a scalar, a list or a mapping."""
+
+    value: Any
+    span: Span
+
+
+Args = Mapping[str, Arg]
+
+
+class Ref(Part):
+    """A call of a block, an op, a role or a block-valued param: `name` or `{name: {args}}`.
+
+    `index` is set for `blocks[i]`, `layers` for an anonymous block given as a list.
+    """
+
+    name: str
+    span: Span
+    args: dict[str, Arg] = {}
+    index: str | None = None
+    layers: tuple[Item, ...] | None = None
+
+
+class ValueRef(Part):
+    """A value by name, with indices: `x`, `x[i]`."""
+
+    name: str
+    indices: tuple[str, ...] = ()
+    span: Span
+
+
+class Branch(Part):
+    """One input of a merge: a named value, or layers applied to the current value."""
+
+    ref: ValueRef | None = None
+    layers: tuple[Item, ...] = ()
+    span: Span
+
+
+class Item(Part):
+    """One layer of a list. `name` is its own part of the canonical parameter name, fixed by the
+    text; `label` is `as`; `source` is `from`."""
+
+    span: Span
+    name: str = ""
+    label: str | None = None
+    source: tuple[ValueRef, ...] | None = None
+    source_is_list: bool = False
+
+
+class Call(Item):
+    """A call of an op, block, role or block-valued param; `offer` holds optional arguments."""
+
+    ref: Ref
+    offer: dict[str, Arg] = {}
+
+
+class Merge(Item):
+    """add, mul, concat…: an op of several inputs, each a branch."""
+
+    op: str
+    branches: tuple[Branch, ...]
+
+
+class Residual(Item):
+    """Sum of a body and a shortcut (identity where none is given)."""
+
+    body: Branch
+    shortcut: Branch | None = None
+
+
+class Repeat(Item):
+    """A fold: each turn starts from the previous result."""
+
+    count: Arg
+    layers: tuple[Item, ...]
+    index: str = "i"
+
+
+class When(Item):
+    """A choice made before anything inside is elaborated."""
+
+    condition: Arg
+    then: tuple[Item, ...]
+    otherwise: tuple[Item, ...] = ()
+
+
+class Scoped(Item):
+    """A list of layers under other defaults."""
+
+    layers: tuple[Item, ...]
+    defaults: dict[str, Ref] = {}
+
+
+class Reuse(Item):
+    """A named item applied again, with its parameters."""
+
+    target: str
+
+
+class Value(Item):
+    """Only names (`as`) or picks (`from`) a value."""
+
+
+class ParamSpec(Part):
+    """A declared parameter of a block or a model."""
+
+    type: Literal["int", "float", "number", "bool", "size", "list", "choice", "block", "blocks"]
+    span: Span
+    default: Arg | None = None
+    min: float | None = None
+    max: float | None = None
+    choices: tuple[str, ...] = ()
+    doc: str = ""
+
+
+class BlockSpec(Part):
+    """A named, parametrised list of layers."""
+
+    name: str
+    span: Span
+    doc: str = ""
+    inputs: tuple[str, ...] = ()
+    params: dict[str, ParamSpec] = {}
+    let: dict[str, Arg] = {}
+    defaults: dict[str, Ref] = {}
+    layers: tuple[Item, ...] = ()
+
+
+class BlocksEntry(Part):
+    """Some blocks of a stage in a row: `{block: transition}` or `{depth: 12}`."""
+
+    span: Span
+    block: Ref | None = None
+    depth: Arg | None = None
+    args: dict[str, Arg] = {}
+
+
+class StageSpec(Part):
+    """A stage: its blocks, and the arguments that they and the stage block get."""
+
+    span: Span
+    name: str | None = None
+    stage: Ref | None = None
+    stride: Arg | None = None
+    args: dict[str, Arg] = {}
+    blocks: tuple[BlocksEntry, ...] = Field(default=(), min_length=1)
+
+
+class ModelSpec(Part):
+    """An input, a stem, stages and a head."""
+
+    name: str
+    span: Span
+    doc: str = ""
+    input: Arg
+    num_classes: Arg | None = None
+    params: dict[str, ParamSpec] = {}
+    let: dict[str, Arg] = {}
+    defaults: dict[str, Ref] = {}
+    stem: Ref | None = None
+    block: Ref | None = None
+    shortcut: Arg | None = None
+    stages: tuple[StageSpec, ...] = ()
+    head: Ref | None = None
+    outputs: dict[str, Branch] = {}
+    blocks: dict[str, BlockSpec] = {}
+
+
+for _part in (Ref, Branch, Call, Merge, Residual, Repeat, When, Scoped):
+    _part.model_rebuild()

@@ -1,0 +1,195 @@
+"""What a network costs: parameters, MACs, activations and memory, by model, stage, block or layer.
+
+Counted from the graph alone, for one example; nothing is built. FLOPs are 2 × MACs. Activations are
+the elements that convolutions and linear layers put out (the convention of fvcore and timm).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from resspec.ir import Graph, Item, Node, Region, Value
+
+Level = Literal["model", "stage", "block", "layer"]
+Shape = tuple[int, ...]
+FLOAT32 = 4  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One layer, block or stage. What is used again has its parameters counted the first time only.
+
+    `output_shape` is a list of shapes where there are several outputs.
+    """
+
+    path: str
+    op: str
+    params: int
+    buffers: int
+    macs: int
+    flops: int
+    activations: int
+    output_shape: Shape | tuple[Shape, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A model's costs. `params` is trainable, `buffers` leaves out step counters.
+
+    `output_shape` is the shape of the one output, or the shapes of each by name.
+    `weight_bytes` holds parameters and buffers; `peak_bytes` is an estimate of what inference on
+    one example holds at once beside them, both in float32.
+    """
+
+    name: str
+    input: Shape
+    params: int
+    buffers: int
+    macs: int
+    flops: int
+    activations: int
+    weight_bytes: int
+    peak_bytes: int
+    output_shape: Shape | dict[str, tuple[Shape, ...]]
+    layers: tuple[Row, ...]
+    blocks: tuple[Row, ...]
+    stages: tuple[Row, ...]
+
+    def rows(self, level: Level) -> tuple[Row, ...]:
+        """The table at a level; at `model`, the one row of the whole."""
+        if level != "model":
+            return {"stage": self.stages, "block": self.blocks, "layer": self.layers}[level]
+        shape: Shape | tuple[Shape, ...]
+        if isinstance(self.output_shape, dict):
+            shape = tuple(one for shapes in self.output_shape.values() for one in shapes)
+        else:
+            shape = self.output_shape
+        return (
+            Row(
+                self.name,
+                "model",
+                self.params,
+                self.buffers,
+                self.macs,
+                self.flops,
+                self.activations,
+                shape,
+            ),
+        )
+
+    def to_json(self, level: Level = "layer") -> dict[str, Any]:
+        """Plain data. `layers` always; `stages` or `blocks` beside it at those levels."""
+        data: dict[str, Any] = {
+            "name": self.name,
+            "input": self.input,
+            "params": self.params,
+            "buffers": self.buffers,
+            "macs": self.macs,
+            "flops": self.flops,
+            "activations": self.activations,
+            "output_shape": self.output_shape,
+            "layers": [asdict(row) for row in self.layers],
+        }
+        if level in ("stage", "block"):
+            data[f"{level}s"] = [asdict(row) for row in self.rows(level)]
+        return data
+
+
+def summarize(graph: Graph) -> Summary:
+    """Count a graph."""
+    rows = {id(node): row for node, row in _layers(graph)}
+    layers = tuple(rows[id(node)] for node in graph.nodes)
+    total = _sum(graph.name, "model", layers, graph.root.outputs)
+    return Summary(
+        name=graph.name,
+        input=graph.input.type.shape,
+        params=total.params,
+        buffers=total.buffers,
+        macs=total.macs,
+        flops=total.flops,
+        activations=total.activations,
+        weight_bytes=FLOAT32 * (total.params + total.buffers),
+        peak_bytes=FLOAT32 * _peak(graph),
+        output_shape=_outputs(graph),
+        layers=layers,
+        blocks=tuple(_group(item, rows) for item in _blocks(graph.root)),
+        stages=tuple(_group(item, rows) for item in graph.root.items),
+    )
+
+
+def _layers(graph: Graph) -> Iterator[tuple[Node, Row]]:
+    counted: set[str] = set()
+    for node in graph.root.nodes():
+        params = buffers = 0
+        for name, param in node.params.items():
+            full = f"{node.path}.{name}"
+            if full not in counted:
+                counted.add(full)
+                params += param.size if param.trainable else 0
+                buffers += 0 if param.trainable else param.size
+        macs = node.macs
+        activations = sum(value.type.size for value in node.outputs) if macs else 0
+        shape = _shapes(node.outputs)
+        yield (
+            node,
+            Row(node.path, node.op.NAME, params, buffers, macs, 2 * macs, activations, shape),
+        )
+
+
+def _blocks(root: Region) -> Iterator[Item]:
+    """What stages call, and whatever else stands beside the stages."""
+    for item in root.items:
+        if isinstance(item, Region) and item.path.startswith("stages."):
+            yield from item.items
+        else:
+            yield item
+
+
+def _group(item: Item, rows: dict[int, Row]) -> Row:
+    if isinstance(item, Node):
+        return rows[id(item)]
+    return _sum(item.path, item.block, (rows[id(node)] for node in item.nodes()), item.outputs)
+
+
+def _sum(path: str, op: str, rows: Iterable[Row], outputs: Sequence[Value]) -> Row:
+    params = buffers = macs = activations = 0
+    for row in rows:
+        params += row.params
+        buffers += row.buffers
+        macs += row.macs
+        activations += row.activations
+    return Row(path, op, params, buffers, macs, 2 * macs, activations, _shapes(outputs))
+
+
+def _shapes(values: Sequence[Value]) -> Shape | tuple[Shape, ...]:
+    shapes = tuple(value.type.shape for value in values)
+    return shapes[0] if len(shapes) == 1 else shapes
+
+
+def _outputs(graph: Graph) -> Shape | dict[str, tuple[Shape, ...]]:
+    if len(graph.outputs) == 1 and len(graph.outputs[0][1]) == 1:
+        return graph.outputs[0][1][0].type.shape
+    return {name: tuple(value.type.shape for value in values) for name, values in graph.outputs}
+
+
+def _peak(graph: Graph) -> int:
+    """Most elements alive at once when every value is freed after its last use, none in place."""
+    last: dict[int, int] = {}
+    nodes = graph.nodes
+    for step, node in enumerate(nodes):
+        last.update((value.index, step) for value in node.inputs)
+    for _, values in graph.outputs:
+        last.update((value.index, len(nodes)) for value in values)
+    alive = {graph.input.index: graph.input.type.size}
+    total = most = graph.input.type.size
+    for step, node in enumerate(nodes):
+        for value in node.outputs:
+            alive[value.index] = value.type.size
+            total += value.type.size
+        most = max(most, total)
+        for value in (*node.inputs, *node.outputs):
+            if last.get(value.index, step) <= step and value.index in alive:
+                total -= alive.pop(value.index)
+    return most

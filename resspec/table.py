@@ -1,0 +1,96 @@
+"""Rows as text: aligned for a terminal, CSV, or Markdown. Never cut to a terminal's width."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from resspec.diagnostics import escape
+
+Cell = str | int
+
+
+def text(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """Aligned columns, numbers to the right with thousands separators."""
+    shown, right = _shown(head, rows)
+    widths = [max(len(row[column]) for row in shown) for column in range(len(head))]
+    lines = [_line(row, widths, right) for row in shown]
+    lines.insert(1, "  ".join("─" * width for width in widths))
+    return "\n".join(lines)
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """A table of GitHub's Markdown, aligned as text too."""
+    shown, right = _shown(head, rows)
+    shown = [[cell.replace("|", "\\|") for cell in row] for row in shown]
+    widths = [max(3, *(len(row[column]) for row in shown)) for column in range(len(head))]
+    rule = [
+        "-" * (width - 1) + (":" if number else "-")
+        for width, number in zip(widths, right, strict=True)
+    ]
+    lines = [_line(row, widths, right, " | ", keep=True) for row in [shown[0], rule, *shown[1:]]]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def csv_text(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """Comma-separated values, numbers plain."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([head, *rows])
+    return out.getvalue().rstrip("\n")
+
+
+def pairs(rows: Sequence[tuple[str, str]]) -> str:
+    """Names and values in two columns."""
+    width = max((len(name) for name, _ in rows), default=0)
+    return "\n".join(f"{name:<{width}}  {value}".rstrip() for name, value in rows)
+
+
+def shape(value: object) -> str:
+    """A shape, or several, as `64×56×56`."""
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {shape(shapes)}" for name, shapes in value.items())
+    if isinstance(value, tuple) and value and isinstance(value[0], tuple):
+        return ", ".join(map(shape, value))
+    return "×".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def size(count: int) -> str:
+    """Bytes for people: `97.7 MiB`."""
+    amount, unit = float(count), "B"
+    for bigger in ("KiB", "MiB", "GiB"):
+        if amount < 1024:
+            break
+        amount, unit = amount / 1024, bigger
+    return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def _shown(
+    head: Sequence[str], rows: Sequence[Sequence[Cell]]
+) -> tuple[list[list[str]], list[bool]]:
+    """Every cell as text, the head first; and which columns are numbers."""
+    shown = [list(head)]
+    shown += [
+        [f"{cell:,}" if isinstance(cell, int) else escape(cell) for cell in row] for row in rows
+    ]
+    right = [
+        bool(rows) and all(isinstance(row[column], int) for row in rows)
+        for column in range(len(head))
+    ]
+    return shown, right
+
+
+def _line(
+    row: Sequence[str],
+    widths: Sequence[int],
+    right: Sequence[bool],
+    between: str = "  ",
+    *,
+    keep: bool = False,
+) -> str:
+    cells = [
+        cell.rjust(width) if number else cell.ljust(width)
+        for cell, width, number in zip(row, widths, right, strict=True)
+    ]
+    line = between.join(cells)
+    return line if keep else line.rstrip()
