@@ -105,7 +105,7 @@ def build(
     """A live model: an `nn.Module` that reads NCHW, or a `keras.Model` that reads NHWC.
 
     weights: a safetensors file or arrays by canonical name; otherwise drawn from `seed`, the same
-    for every backend. outputs: names or paths to give instead of the model's own.
+    for every backend. outputs: what to give instead: names of its outputs, or parts (`stages.2`).
     Errors: SpecError.
     """
     compiled = compile_for(spec, backend, outputs)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from resspec.checker import show
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, suggest
 from resspec.expr import ExprError, as_int, parse_expr
-from resspec.grammar import Grammar, show
+from resspec.grammar import Grammar
 from resspec.ir import Value
-from resspec.spec import Arg, Args, Item, ParamSpec, Ref
+from resspec.spec import Arg, Args, Item, ParamSpec, Ref, ValueRef
 from resspec.syntax import Map, Seq
 
 AMBIENT = {
@@ -61,6 +62,7 @@ class Bound:
     scope: Scope
     ambient: Mapping[str, Any] = field(default_factory=dict)
     offer: Mapping[str, Thunk] = field(default_factory=dict)
+    note: Note | None = None  # how a stage's block is called, where that says more than the line
 
 
 Blocks = tuple[Bound, ...]  # the value of a param of type `blocks`
@@ -113,14 +115,20 @@ class Scope:
     def names(self) -> list[str]:
         """Every name that an expression here may use."""
         tuples = [name for name, value in self.values.items() if isinstance(value, tuple)]
-        return [*self.counters, *self.params, *self.lets, *tuples, *self.env.ambient,
-                "channels", "in_channels", *self.bridge]  # fmt: skip
+        return [
+            *self.counters,
+            *self.params,
+            *self.lets,
+            *tuples,
+            *self.env.ambient,
+            "channels",
+            "in_channels",
+            *self.bridge,
+        ]
 
     # -- evaluation ----------------------------------------------------------------------
 
-    def evaluate(
-        self, arg: Arg, env: Env, current: Val, words: tuple[str, ...] = ()
-    ) -> Any:
+    def evaluate(self, arg: Arg, env: Env, current: Val, words: tuple[str, ...] = ()) -> Any:
         """The value of an argument: a number, a bool, a word or a tuple of them.
 
         Raises SpecError at the argument, Failed where it depends on what already failed.
@@ -135,7 +143,7 @@ class Scope:
                 self._evaluate(item, raw.at(i), env, current, ()) for i, item in enumerate(raw)
             )
         if isinstance(raw, Map) or raw is None:
-            raise self.error(
+            raise failure(
                 env, "wrong-type", f"expected a number or an expression, found {show(raw)}", span
             )
         if not isinstance(raw, str):
@@ -151,8 +159,9 @@ class Scope:
         except ExprError as caught:
             if words and raw.isidentifier():
                 raise self._no_word(raw, words, span, env) from None
-            raise self.error(env, caught.code, f"`{show_text(raw)}`: {caught.message}", span,
-                             caught.help) from None  # fmt: skip
+            raise failure(
+                env, caught.code, f"`{show_text(raw)}`: {caught.message}", span, caught.help
+            ) from None
         except _Unknown as caught:
             if words and raw.isidentifier():
                 raise self._no_word(raw, words, span, env) from None
@@ -162,8 +171,13 @@ class Scope:
 
     def _no_word(self, raw: str, words: tuple[str, ...], span: Span, env: Env) -> SpecError:
         near = suggest(raw, words)
-        return self.error(env, "bad-value", f"`{raw}` is none of {', '.join(words)}", span,
-                          f"did you mean `{near}`?" if near else None)  # fmt: skip
+        return failure(
+            env,
+            "bad-value",
+            f"`{raw}` is none of {', '.join(words)}",
+            span,
+            f"did you mean `{near}`?" if near else None,
+        )
 
     def lookup(self, name: str, env: Env, current: Val, span: Span) -> Any:
         """Meaning of a name in an expression. Raises SpecError or Failed."""
@@ -191,29 +205,51 @@ class Scope:
                 return tuple(tensor(part).type.channels for part in value)
             if isinstance(value, Poison):
                 raise Failed
-            raise _Unknown(self.error(
-                env, "wrong-type", f"`{name}` is a tensor, not a number", span,
-                f"write `{name}.channels`, `{name}.height` or `{name}.width`",
-            ))  # fmt: skip
+            raise _Unknown(
+                failure(
+                    env,
+                    "wrong-type",
+                    f"`{name}` is a tensor, not a number",
+                    span,
+                    f"write `{name}.channels`, `{name}.height` or `{name}.width`",
+                )
+            )
         if name in env.ambient:
             return self._known(name, env.ambient[name], env, span)
         if name in AMBIENT:
-            raise _Unknown(self.error(
-                env, "undefined-ambient", f"`{name}` has no value here: it is {AMBIENT[name]}", span,
-                f"declare `{name}` under `params:` and pass it" if name != "channels" else None,
-            ))  # fmt: skip
+            raise _Unknown(
+                failure(
+                    env,
+                    "undefined-ambient",
+                    f"`{name}` has no value here: it is {AMBIENT[name]}",
+                    span,
+                    f"declare `{name}` under `params:` and pass it" if name != "channels" else None,
+                )
+            )
         near = suggest(name, self.names())
-        raise _Unknown(self.error(
-            env, "unknown-variable", f"nothing is called `{name}` here", span,
-            f"did you mean `{near}`?" if near else f"names here: {', '.join(sorted(set(self.names())))}",
-        ))  # fmt: skip
+        raise _Unknown(
+            failure(
+                env,
+                "unknown-variable",
+                f"nothing is called `{name}` here",
+                span,
+                f"did you mean `{near}`?"
+                if near
+                else f"names here: {', '.join(sorted(set(self.names())))}",
+            )
+        )
 
     def _known(self, name: str, value: Any, env: Env, span: Span) -> Any:
         if value is None:
-            raise _Unknown(self.error(
-                env, "undefined-ambient", f"`{name}` has no value here: it is {AMBIENT[name]}, and "
-                "that is no whole number in this place", span,
-            ))  # fmt: skip
+            raise _Unknown(
+                failure(
+                    env,
+                    "undefined-ambient",
+                    f"`{name}` has no value here: it is {AMBIENT[name]}, and "
+                    "that is no whole number in this place",
+                    span,
+                )
+            )
         return value
 
     def _attribute(self, root: str, attribute: str, env: Env, span: Span) -> Any:
@@ -223,25 +259,40 @@ class Scope:
             value = self.values[root]
         else:
             near = suggest(root, [*self.values, "input"])
-            raise _Unknown(self.error(
-                env, "unknown-variable", f"no value is called `{root}` here", span,
-                f"did you mean `{near}`?" if near else "name a value with `as:`",
-            ))  # fmt: skip
+            raise _Unknown(
+                failure(
+                    env,
+                    "unknown-variable",
+                    f"no value is called `{root}` here",
+                    span,
+                    f"did you mean `{near}`?" if near else "name a value with `as:`",
+                )
+            )
         if isinstance(value, tuple):
             return tuple(getattr(tensor(part).type, attribute) for part in value)
         return getattr(tensor(value).type, attribute)
 
     def _channels(self, value: Val, name: str, env: Env, span: Span) -> int:
         if value is POISON_NAME:
-            raise _Unknown(self.error(
-                env, "undefined-ambient", f"`{name}` is not known in `let` or a default", span,
-                "use `in_channels`",
-            ))  # fmt: skip
+            raise _Unknown(
+                failure(
+                    env,
+                    "undefined-ambient",
+                    f"`{name}` is not known in `let` or a default",
+                    span,
+                    "use `in_channels`",
+                )
+            )
         if isinstance(value, tuple) and len(value) != 1:
-            raise _Unknown(self.error(
-                env, "undefined-ambient", f"`{name}`: here are {len(value)} values, each with its own",
-                span, "name the values (`inputs: [a, b]`) and write `a.channels`",
-            ))  # fmt: skip
+            raise _Unknown(
+                failure(
+                    env,
+                    "undefined-ambient",
+                    f"`{name}`: here are {len(value)} values, each with its own",
+                    span,
+                    "name the values (`inputs: [a, b]`) and write `a.channels`",
+                )
+            )
         return tensor(value[0] if isinstance(value, tuple) else value).type.channels
 
     # -- params --------------------------------------------------------------------------
@@ -255,7 +306,7 @@ class Scope:
             value = self.memo[name]
             if value is _RUNNING:
                 span = self.params[name].span if name in self.params else self.lets[name].span
-                raise self.error(env, "recursion-limit", f"`{name}` is defined by itself", span)
+                raise failure(env, "recursion-limit", f"`{name}` is defined by itself", span)
             if value is POISON:
                 raise Failed
             return value
@@ -272,19 +323,21 @@ class Scope:
         if isinstance(given, tuple):
             return given
         if spec.type in ("block", "blocks"):
-            raise self.error(env, "wrong-type", f"`{name}` is a block, not a number", spec.span)
+            raise failure(env, "wrong-type", f"`{name}` is a block, not a number", spec.span)
         if given is not None:
             value = given.scope.evaluate(given.arg, self.env, self.input, spec.choices)
             return self._checked(name, spec, value, given.span)
         if spec.default is None:
-            raise self.error(env, "missing-argument", f"`{self.block}` needs `{name}`", spec.span)
+            raise failure(env, "missing-argument", f"`{self.block}` needs `{name}`", spec.span)
         value = self.evaluate(spec.default, self.env, POISON_NAME, spec.choices)
         return self._checked(name, spec, value, spec.default.span)
 
     def _checked(self, name: str, spec: ParamSpec, value: Any, span: Span) -> Any:
         def wrong(expected: str) -> SpecError:
             code = "not-an-integer" if spec.type in ("int", "size") else "wrong-type"
-            return self.error(self.env, code, f"`{name}` is {expected}, found {show_value(value)}", span)
+            return failure(
+                self.env, code, f"`{name}` is {expected}, found {show_value(value)}", span
+            )
 
         number = isinstance(value, int | float) and not isinstance(value, bool)
         match spec.type:
@@ -307,19 +360,24 @@ class Scope:
                     raise wrong("a whole number or a pair of them")
             case "choice" if value not in spec.choices:
                 near = suggest(str(value), spec.choices)
-                raise self.error(
-                    self.env, "bad-value",
-                    f"`{name}` is one of {', '.join(spec.choices)}, found {show_value(value)}", span,
+                raise failure(
+                    self.env,
+                    "bad-value",
+                    f"`{name}` is one of {', '.join(spec.choices)}, found {show_value(value)}",
+                    span,
                     f"did you mean `{near}`?" if near else None,
-                )  # fmt: skip
+                )
             case _:
                 pass
         for bound, low in ((spec.min, True), (spec.max, False)):
             if bound is not None and number and (value < bound if low else value > bound):
-                raise self.error(
-                    self.env, "bad-value", f"`{name}` is {show_value(value)}, and must be at "
-                    f"{'least' if low else 'most'} {bound:g}", span,
-                )  # fmt: skip
+                raise failure(
+                    self.env,
+                    "bad-value",
+                    f"`{name}` is {show_value(value)}, and must be at "
+                    f"{'least' if low else 'most'} {bound:g}",
+                    span,
+                )
         return value
 
     def block_param(self, name: str, env: Env) -> Bound | Blocks | None:
@@ -332,15 +390,15 @@ class Scope:
             return given
         thunk = given or (Thunk(spec.default, self) if spec.default is not None else None)
         if thunk is None:
-            raise self.error(env, "missing-argument", f"`{self.block}` needs the block `{name}`",
-                             spec.span)  # fmt: skip
+            raise failure(
+                env, "missing-argument", f"`{self.block}` needs the block `{name}`", spec.span
+            )
         return Bound(parse_ref(thunk.arg), thunk.scope)
 
-    def error(
-        self, env: Env, code: str, message: str, span: Span, help: str | None = None
-    ) -> SpecError:
-        """An error with a note for each block that leads here."""
-        return SpecError(Diagnostic(code, message, span, notes=env.frames[::-1], help=help))
+
+def failure(env: Env, code: str, message: str, span: Span, help: str | None = None) -> SpecError:
+    """An error with a note for each block that leads here."""
+    return SpecError(Diagnostic(code, message, span, notes=env.frames[::-1], help=help))
 
 
 class _Unknown(Exception):
@@ -373,6 +431,15 @@ def parse_ref(arg: Arg) -> Ref:
     """The reference that an argument of type block holds."""
     grammar = Grammar()
     ref = grammar.ref(arg.value, arg.span)
+    grammar.finish()
+    assert ref is not None
+    return ref
+
+
+def parse_value_ref(arg: Arg) -> ValueRef:
+    """The value that an argument names."""
+    grammar = Grammar()
+    ref = grammar.value_ref(arg.value, arg.span)
     grammar.finish()
     assert ref is not None
     return ref

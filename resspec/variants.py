@@ -9,19 +9,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
+from resspec.checker import show
 from resspec.diagnostics import SpecError, error, suggest
-from resspec.grammar import MODEL_KEYS, show
+from resspec.grammar import MODEL_KEYS
+from resspec.layer_grammar import ROLES
 from resspec.syntax import Data, Map, Seq, parse
 
 MAX_EXTENDS = 16
+CALLS = ("stem", "block", "shortcut", "head", "stage", *ROLES)  # keys that hold a call
 
 
 def overlay(base: Map, patch: Map) -> Map:
-    """A copy of `base` with the patch's keys: mappings are merged, anything else is replaced."""
+    """A copy of `base` with the patch's keys: mappings are merged, anything else is replaced.
+
+    A call is merged with a call of the same block only: its arguments belong to that block.
+    """
     result = _copy(base)
     for key, value in patch.items():
         old = result.get(key)
-        merged = overlay(old, value) if isinstance(old, Map) and isinstance(value, Map) else value
+        if not isinstance(old, Map) or not isinstance(value, Map):
+            merged: Data = value
+        elif key in CALLS and old.keys() != value.keys():
+            merged = value
+        else:
+            merged = overlay(old, value)
         _put(result, key, merged, patch, key)
     return result
 
@@ -38,8 +49,12 @@ def extend(data: Map, fetch: Callable[[str, Map], Map], depth: int = 0) -> Map:
     if not isinstance(name, str):
         raise error("wrong-type", f"`extends` names a model, found {show(name)}", span)
     if depth >= MAX_EXTENDS:
-        raise error("extends-cycle", f"more than {MAX_EXTENDS} models extend each other", span,
-                    help="one of them extends itself, over the others")  # fmt: skip
+        raise error(
+            "extends-cycle",
+            f"more than {MAX_EXTENDS} models extend each other",
+            span,
+            help="one of them extends itself, over the others",
+        )
     base = extend(fetch(name, data), fetch, depth + 1)
     base = without(base, "variants")
     return overlay(base, without(data, "extends"))
@@ -53,19 +68,27 @@ def choose(data: Map, variant: str | None) -> Map:
     table = data.get("variants")
     rest = without(data, "variants")
     if table is not None and not isinstance(table, Map):
-        raise error("wrong-type", f"`variants` is a mapping, found {show(table)}", data.at("variants"))
+        raise error(
+            "wrong-type", f"`variants` is a mapping, found {show(table)}", data.at("variants")
+        )
     if variant is None:
         return rest
     known = list(table or ())
     if table is None or variant not in table:
         near = suggest(variant, known)
-        raise error("no-variant", f"`{data.get('model')}` has no variant `{variant}`", data.span,
-                    help=f"did you mean `{near}`?" if near else
-                    f"variants: {', '.join(known) or 'none'}")  # fmt: skip
+        raise error(
+            "no-variant",
+            f"`{data.get('model')}` has no variant `{variant}`",
+            data.span,
+            help=f"did you mean `{near}`?" if near else f"variants: {', '.join(known) or 'none'}",
+        )
     patch = table[variant]
     if patch is not None and not isinstance(patch, Map):
-        raise error("wrong-type", f"a variant is a mapping of settings, found {show(patch)}",
-                    table.at(variant))  # fmt: skip
+        raise error(
+            "wrong-type",
+            f"a variant is a mapping of settings, found {show(patch)}",
+            table.at(variant),
+        )
     named = Map({"model": variant}, span=table.key_at(variant))
     named.key_spans = named.value_spans = {"model": table.key_at(variant)}
     result = overlay(rest, named)
@@ -82,8 +105,12 @@ def _patch(data: Map, key: str, single: Map) -> Map:
     if key not in MODEL_KEYS:
         known = [*(data.get("params") or ()), *MODEL_KEYS]
         near = suggest(key, known)
-        raise error("unknown-key", f"`{key}` is neither a param nor a key of the model",
-                    single.key_at(key), help=f"did you mean `{near}`?" if near else None)  # fmt: skip
+        raise error(
+            "unknown-key",
+            f"`{key}` is neither a param nor a key of the model",
+            single.key_at(key),
+            help=f"did you mean `{near}`?" if near else None,
+        )
     return overlay(data, single)
 
 
@@ -113,14 +140,15 @@ def override(data: Map, setting: str) -> Map:
     file = f"--set {setting}"
     keys = path.strip().split(".")
     if not equals or not all(keys):
-        raise error("bad-value", f"`{setting}` is no setting",
-                    help="write `--set stages.2.depth=23`")  # fmt: skip
+        raise error(
+            "bad-value", f"`{setting}` is no setting", help="write `--set stages.2.depth=23`"
+        )
     value = parse(text, file) if text.strip() else None
     place = Map({keys[-1]: value})
     if isinstance(value, Map | Seq):
         place.span = value.span
     else:
-        place.span = parse("[" + text + "]", file).at(0) if text.strip() else place.span  # type: ignore[union-attr,arg-type,call-arg]
+        place.span = parse("[" + text + "]", file).at(0) if text.strip() else place.span  # type: ignore[union-attr,arg-type]
     place.key_spans = place.value_spans = {keys[-1]: place.span}
     if len(keys) == 1:
         done = _set_param(data, keys[0], place)
@@ -138,8 +166,10 @@ def _descend(data: Map, keys: list[str], place: Map, setting: str) -> Map:
         at = ".".join(keys[:position]) or "the model"
         if isinstance(here, Seq):
             if not key.isdecimal() or int(key) >= len(here):
-                raise error("not-found", f"`--set {setting}`: {at} has {len(here)} items, "
-                            f"none of them is `{key}`")  # fmt: skip
+                raise error(
+                    "not-found",
+                    f"`--set {setting}`: {at} has {len(here)} items, none of them is `{key}`",
+                )
             number = int(key)
             child = place[key] if last else _copy_any(here[number])
             here[number] = child
@@ -148,9 +178,13 @@ def _descend(data: Map, keys: list[str], place: Map, setting: str) -> Map:
         elif isinstance(here, Map):
             if not last and key not in here:
                 near = suggest(key, here)
-                raise error("not-found", f"`--set {setting}`: {at} has no `{key}`",
-                            help=f"did you mean `{near}`?" if near else
-                            f"it has {', '.join(here) or 'nothing'}")  # fmt: skip
+                raise error(
+                    "not-found",
+                    f"`--set {setting}`: {at} has no `{key}`",
+                    help=f"did you mean `{near}`?"
+                    if near
+                    else f"it has {', '.join(here) or 'nothing'}",
+                )
             if last:
                 _put(here, key, place[key], place, key)
                 child = here[key]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from resspec.ops.base import Param
 
 Weights = dict[str, NDArray[Any]]  # canonical name → float32, or float64 where asked for
+TINY = 1e-6  # least running variance
 SHOWN = 20  # differences that are listed one by one
 READABLE = {"F16": "float16", "F32": "float32", "F64": "float64"}
 
@@ -73,31 +74,41 @@ def randomise(graph: Graph, seed: int = 0) -> Weights:
 
     Fresh scales, shifts and running statistics hide a wrong eps or order, so scales are drawn in
     (½, 1½), shifts and biases around 0, layers that start at zero like any other, and running
-    statistics around the moments that activations are expected to have, so that these stay O(1).
+    statistics around those that the activations are expected to have, so that these stay O(1).
     """
-    from resspec.moments import expected_input
+    from resspec import moments
 
     weights = draw(graph, seed)
-    expected = expected_input(graph)
     for name, param in graph.parameters().items():
-        path, _, local = name.rpartition(".")
-        values: NDArray[np.float64]
-        if local == "running_mean":
-            values = sampling.normal("spread", seed, name, param.shape) * 0.1 * sqrt(expected[path])
-        elif local == "running_var":
-            spread = sampling.uniform("spread", seed, name, param.shape)
-            values = expected[path] * (1.0 + 0.5 * spread)
-        elif param.init.kind not in ("zeros", "ones", "constant"):
-            continue
-        elif len(param.shape) > 1:
-            fan = param.size // param.shape[1]
-            values = sampling.normal("weights", seed, name, param.shape) * sqrt(2.0 / fan)
-        elif local == "bias":
-            values = 0.2 * sampling.normal("spread", seed, name, param.shape)
-        else:
-            values = 1.0 + 0.5 * sampling.uniform("spread", seed, name, param.shape)
-        weights[name] = values.astype(np.float32)
+        if param.trainable and param.init.kind in ("zeros", "ones", "constant"):
+            weights[name] = _spread(param, seed, name)
+    levels = {graph.input.index: moments.of_input(graph.input.type.channels)}
+    chosen: set[str] = set()
+    for node in graph.nodes:
+        inputs = [levels[value.index] for value in node.inputs]
+        if "running_var" in node.params and node.path not in chosen:
+            chosen.add(node.path)
+            mean, var = (f"{node.path}.{local}" for local in ("running_mean", "running_var"))
+            shift = 0.2 * sampling.normal("spread", seed, mean, weights[mean].shape)
+            stretch = 1.0 + 0.5 * sampling.uniform("spread", seed, var, weights[var].shape)
+            weights[mean] = (inputs[0].mean + shift * np.sqrt(inputs[0].var)).astype(np.float32)
+            weights[var] = (inputs[0].var * stretch + TINY).astype(np.float32)
+        own = {local: weights[f"{node.path}.{local}"] for local in node.params}
+        outputs = moments.after(node, own, inputs)
+        levels.update((value.index, one) for value, one in zip(node.outputs, outputs, strict=True))
     return weights
+
+
+def _spread(param: Param, seed: int, name: str) -> NDArray[np.float32]:
+    """In place of a constant start."""
+    if len(param.shape) > 1:
+        fan = param.size // param.shape[1]
+        values = sampling.normal("weights", seed, name, param.shape) * sqrt(2.0 / fan)
+    elif name.endswith(".bias"):
+        values = 0.2 * sampling.normal("spread", seed, name, param.shape)
+    else:
+        values = 1.0 + 0.5 * sampling.uniform("spread", seed, name, param.shape)
+    return values.astype(np.float32)
 
 
 def encode(weights: Mapping[str, NDArray[Any]], spec: str, dtype: str = "float32") -> bytes:

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from resspec import passes
+from resspec.checker import show
 from resspec.diagnostics import Diagnostic, SpecError, error, suggest
-from resspec.grammar import Grammar, show
+from resspec.grammar import Grammar
 from resspec.ir import Graph
 from resspec.lower import Limits, lower
 from resspec.paths import specs_dir
 from resspec.spec import BlockSpec
 from resspec.syntax import Map, read
-from resspec.variants import choose, extend, inside, override, plain
+from resspec.variants import choose, extend, inside, override, plain, without
 
 _KIND = re.compile(r"^(model|block):[ \t]*['\"]?([A-Za-z_]\w*)", re.MULTILINE)
 _VARIANTS = re.compile(r"^variants:[^\n]*\n((?:[ \t]+[^\n]*\n?|#[^\n]*\n|\n)*)", re.MULTILINE)
@@ -76,7 +77,9 @@ def _index() -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
 def models() -> list[Entry]:
     """Every shipped model and variant, by family and name."""
     found = [entry for entries in _index()[0].values() for entry in entries]
-    return sorted(found, key=lambda entry: (entry.family, str(entry.path), entry.variant, entry.name))
+    return sorted(
+        found, key=lambda entry: (entry.family, str(entry.path), entry.variant, entry.name)
+    )
 
 
 def blocks() -> list[Entry]:
@@ -122,9 +125,11 @@ class Library:
         places = [*([f"{own.span.file} (its own `blocks:`)"] if own else []), *map(shown, paths)]
         if len(places) > 1:
             raise error(
-                "name-clash", f"block `{name}` is defined twice: {places[0]} and {places[1]}",
-                own.span if own else None, help="give yours another name",
-            )  # fmt: skip
+                "name-clash",
+                f"block `{name}` is defined twice: {places[0]} and {places[1]}",
+                own.span if own else None,
+                help="give yours another name",
+            )
 
     def _load(self, name: str) -> BlockSpec | None:
         paths = self._candidates(name)
@@ -141,52 +146,53 @@ class Library:
         grammar.finish()
         assert block is not None
         if block.name != name:
-            raise error("not-found", f"`{file}` defines `{block.name}`, a file is named by its block",
-                        block.span, help=f"rename the file to `{block.name}.yaml`")  # fmt: skip
+            raise error(
+                "not-found",
+                f"`{file}` defines `{block.name}`, a file is named by its block",
+                block.span,
+                help=f"rename the file to `{block.name}.yaml`",
+            )
         if not paths[0].resolve().is_relative_to(specs_dir().resolve()):
             self.borrowed[name] = data
         return block
 
     def known(self) -> list[str]:
         """Names to suggest."""
-        beside = [path.stem for folder in self.folders for path in sorted(folder.glob("*.yaml"))[:200]]
+        beside = [
+            path.stem for folder in self.folders for path in sorted(folder.glob("*.yaml"))[:200]
+        ]
         return [*self.own, *beside, *_index()[1]]
 
 
 def load(
-    name: str, *, overrides: Sequence[str] = (), search: Sequence[str] = (),
+    name: str,
+    *,
+    overrides: Sequence[str] = (),
+    search: Sequence[str] = (),
     limits: Limits | None = None,
-) -> LoadedSpec:  # fmt: skip
+) -> LoadedSpec:
     """Read a model by path, `path#variant` or name; apply variants and overrides; lower it.
 
-    Errors: SpecError with every problem found; its `sources` hold the texts for rendering.
+    Errors: SpecError with every problem found.
     """
     sources: dict[str, str] = {}
     path, variant = locate(name)
-    try:
-        data = _resolve(path, variant, sources)
-        for setting in overrides:
-            data = override(data, setting)
-        grammar = Grammar()
-        spec = grammar.model(data)
-        grammar.finish()
-        assert spec is not None
-        library = Library(spec.blocks, [path.parent, *map(Path, search)])
-        try:
-            graph = lower(spec, library, library.known(), limits)
-        finally:
-            sources.update(library.sources)
-    except SpecError as caught:
-        raise caught
+    data = _resolve(path, variant, sources)
+    for setting in overrides:
+        data = override(data, setting)
+    grammar = Grammar()
+    spec = grammar.model(data)
+    grammar.finish()
+    assert spec is not None
+    library = Library(spec.blocks, [path.parent, *map(Path, search)])
+    graph = passes.run(lower(spec, library, library.known(), limits))
     resolved: Any = plain(data)
-    resolved.pop("extends", None)
     if library.borrowed:
-        own = {key: plain(block) for key, block in sorted(library.borrowed.items())}
-        for block in own.values():
-            block.pop("block", None)  # type: ignore[union-attr]
-        resolved["blocks"] = {**resolved.get("blocks", {}), **own}
-    graph = passes.run(graph)
-    return LoadedSpec(spec.name, graph, resolved, sources)
+        borrowed = {
+            key: plain(without(block, "block")) for key, block in sorted(library.borrowed.items())
+        }
+        resolved["blocks"] = {**resolved.get("blocks", {}), **borrowed}
+    return LoadedSpec(spec.name, graph, resolved, {**sources, **library.sources})
 
 
 def locate(name: str) -> tuple[Path, str | None]:
@@ -202,12 +208,19 @@ def locate(name: str) -> tuple[Path, str | None]:
     entries = _index()[0].get(file, [])
     if not entries:
         near = suggest(file, _index()[0])
-        raise error("not-found", f"no model is called `{file}`",
-                    help=f"did you mean `{near}`?" if near else
-                    "`resspec list` names them; a file ends in .yaml")  # fmt: skip
+        raise error(
+            "not-found",
+            f"no model is called `{file}`",
+            help=f"did you mean `{near}`?"
+            if near
+            else "`resspec list` names them; a file ends in .yaml",
+        )
     if len(entries) > 1:
-        raise error("name-clash", f"`{file}` is in {shown(entries[0].path)} and in "
-                    f"{shown(entries[1].path)}", help="name the file: `path.yaml#variant`")  # fmt: skip
+        raise error(
+            "name-clash",
+            f"`{file}` is in {shown(entries[0].path)} and in {shown(entries[1].path)}",
+            help="name the file: `path.yaml#variant`",
+        )
     (entry,) = entries
     return Path(shown(entry.path)), variant or (file if entry.variant else None)
 
@@ -220,8 +233,12 @@ def _resolve(path: Path, variant: str | None, sources: dict[str, str]) -> Map:
         span = by.at("extends")
         if base.endswith((".yaml", ".yml")) or "/" in base or "\\" in base:
             if not inside(base):
-                raise error("path-escape", f"`extends: {base}` leaves the folder of its file", span,
-                            help="extend a model by its name, or a file beside this one")  # fmt: skip
+                raise error(
+                    "path-escape",
+                    f"`extends: {base}` leaves the folder of its file",
+                    span,
+                    help="extend a model by its name, or a file beside this one",
+                )
             file, _, chosen = base.partition("#")
             place, picked = folder / file, chosen or None
             if not place.resolve().is_relative_to(folder.resolve()):
@@ -237,8 +254,6 @@ def _resolve(path: Path, variant: str | None, sources: dict[str, str]) -> Map:
     return choose(extend(data, fetch), variant)
 
 
-
-
 def _model(path: Path, sources: dict[str, str]) -> Map:
     text, data = read(path)
     sources[str(path)] = text
@@ -248,9 +263,14 @@ def _model(path: Path, sources: dict[str, str]) -> Map:
         raise error("not-a-mapping", f"`{path}` holds {show(data)}, and a model is a mapping")
     if "model" not in data:
         kind = "a block" if "block" in data else "no model"
-        raise error("missing-key", f"`{path}` holds {kind}: there is no `model:`", data.span,
-                    help="name the block in a model: `block: …`" if "block" in data else
-                    "begin with `model: name`")  # fmt: skip
+        raise error(
+            "missing-key",
+            f"`{path}` holds {kind}: there is no `model:`",
+            data.span,
+            help="name the block in a model: `block: …`"
+            if "block" in data
+            else "begin with `model: name`",
+        )
     return data
 
 

@@ -9,7 +9,7 @@ from resspec.emit import choose, group, unsupported
 
 from . import emitter
 from .helpers import HELPERS
-from .rules import RULES
+from .table import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from resspec.backend import RuleTable
     from resspec.diagnostics import Diagnostic
     from resspec.ir import Graph
+
+
+def variable_name(path: str, name: str) -> str:
+    """`layer/variable`: of the node's own layer, or of one within it (`gain/kernel`)."""
+    return f"{path}.{name}" if "/" in name else f"{path}/{name}"
 
 
 class TensorFlowBackend:
@@ -38,7 +43,7 @@ class TensorFlowBackend:
         any_size = any(len(types) > 1 for types in sizes.values())
         text, entry = emitter.source(program, graph.input.type.shape, any_size=any_size)
         variables = {
-            f"{node.path}.{local}": Variable(f"{node.path}/{name}", layout)
+            f"{node.path}.{local}": Variable(variable_name(node.path, name), layout)
             for node in graph.nodes
             for local, name, layout in choose(self.rules, node).variables
         }

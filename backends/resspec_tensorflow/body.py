@@ -3,166 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from resspec.emit.names import RESERVED, is_name, unique
+from resspec.diagnostics import error
+from resspec.emit.names import is_name, unique
 from resspec.emit.program import Arg, Call, Chain, Layer, Leaf, Run
 from resspec.emit.template import literal, render
 
-from .text import fit
+from .functions import GLOBALS, OWN
+from .helpers import HELPERS
+from .tensors import Tensors
+from .text import Path, Statement
 
 if TYPE_CHECKING:
     from resspec.emit.program import Definition, Item
 
+    from .functions import Function
+
 INDEX = ("i", "j", "k", "turn")
-
-
-@dataclass(frozen=True, slots=True)
-class Functions:
-    """The function of a definition: its name, and whether it takes the `name` of its layers."""
-
-    name: str
-    definition: Definition
-    named: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    """Source of a layer's name: literal parts and placeholders, as in an f-string."""
-
-    text: str
-
-    def __truediv__(self, part: str) -> Path:
-        return Path(f"{self.text}.{part}" if self.text else part)
-
-    def __str__(self) -> str:
-        if self.text.startswith("{") and self.text.find("}") == len(self.text) - 1:
-            return self.text[1:-1]
-        return ("f" if "{" in self.text else "") + literal(self.text)
-
-
-@dataclass(slots=True)
-class Statement:
-    code: str
-    depth: int
-    target: str = ""
-
-    @property
-    def lines(self) -> list[str]:
-        code = f"{self.target} = {self.code}" if self.target else self.code
-        return fit(code, 4 + 4 * self.depth)
 
 
 class Body:
     """Statements of one definition, made at once; read the results from the attributes."""
 
-    def __init__(self, definition: Definition, functions: Mapping[str, Functions]) -> None:
+    def __init__(self, definition: Definition, functions: Mapping[str, Function]) -> None:
         self.definition = definition
         self.function = functions[definition.name]
         self.functions = functions
         self.helpers: dict[str, None] = {}
         self.statements: list[Statement] = []
         self.depth = 0
-        self.labels = dict(definition.labels)
+        self.shared = {
+            item.name for item in definition.items if isinstance(item, Layer | Call) and item.shared
+        }
+        self.made: dict[str, str] = {}  # what is applied again → its name
+        self.constructors: dict[str, str] = {}  # of shared layers, by name
         # A local must not hide a function or module that the body uses.
         self.taken = {function.name for function in functions.values()}
-        self.taken |= {"keras", "tf", "name", "inputs", "submodel"}
-        self.arguments: dict[str, str] = {}
-        for parameter in definition.visible:
-            self.arguments[parameter.name] = unique(
-                (parameter.name, f"{parameter.name}_"), self.taken
-            )
-            self.taken.add(self.arguments[parameter.name])
-        self.names: dict[int, str] = {}
-        self.last: dict[int, int] = {}
-        self.shared = {
-            item.name
-            for item in definition.items
-            if isinstance(item, Layer | Call) and item.shared
-        }
-        self.made: dict[str, str] = {}  # hoisted constructors → the names of their layers
-        self._write()
-
-    @property
-    def results(self) -> list[str]:
-        return [self.names[value] for value in self.definition.outputs]
-
-    @property
-    def input_names(self) -> list[str]:
-        return self._inputs
-
-    def argument(self, name: str) -> str:
-        """A parameter's name in the source."""
-        return self.arguments[name]
-
-    def lines(self, *, inline: bool = False) -> list[str]:
-        """All statements; with `inline`, the last one returns its expression where it can."""
-        statements = list(self.statements)
-        results = ", ".join(self.results)
-        final = statements[-1] if statements else None
-        if inline and final and final.target == results and final.depth == 0:
-            statements[-1] = Statement(f"return {final.code}", 0)
-        else:
-            statements.append(Statement(f"return {results}", 0)) if inline else None
-        return [line for statement in statements for line in statement.lines]
-
-    # Names of tensors
-
-    def _write(self) -> None:
-        definition = self.definition
-        for position, item in enumerate(definition.items):
-            for value in item.inputs:
-                self.last[value] = position
-        for value in definition.outputs:
-            self.last[value] = len(definition.items)
-        self._inputs = []
-        for value in range(definition.inputs):
-            label = self.labels.get(value, "")
-            choices = ("x", label) if value == 0 else (label, "y", "z", "w")
-            self.names[value] = unique(choices, {*self.taken, *self._inputs})
-            self._inputs.append(self.names[value])
-        root = Path("" if not self.function.named or self._is_entry else "{name}")
+        self.taken |= {*GLOBALS, *OWN, *HELPERS, *self.function.arguments.values(), *self.shared}
+        self.tensors = Tensors(definition, self.taken)
+        self.inputs = [self.tensors[value] for value in range(definition.inputs)]
+        root = Path("{name}" if self.function.named else "")
         for position, item in enumerate(definition.items):
             self._item(item, position, root)
 
     @property
-    def _is_entry(self) -> bool:
-        return self.definition.name == next(reversed(self.functions))
+    def results(self) -> list[str]:
+        return [self.tensors[value] for value in self.definition.outputs]
 
-    def _alive(self, position: int) -> set[str]:
-        """Names of the tensors that items after `position` read."""
-        return {name for value, name in self.names.items() if self.last.get(value, -1) > position}
+    def lines(self) -> list[str]:
+        """All statements."""
+        return [line for statement in self.statements for line in statement.lines]
 
-    def _name(self, value: int, item: Item, position: int, avoid: set[str]) -> str:
-        """A name for an item's output: its label, the name of an input that ends here, or one
-        that says what it is."""
-        alive = self._alive(position) | avoid
-        label = self.labels.get(value, "")
-        if label and is_name(label) and label not in alive | self.taken | RESERVED:
-            return label
-        ending = [v for v in item.inputs if self.last[v] == position]
-        branches = any(
-            self.last.get(v, -1) > position for v in self.names if v >= self.definition.inputs
-        )
-        for v in ending:
-            # what a side branch makes of the block's input is not the main line
-            if self.names[v] not in alive and not (v < self.definition.inputs and branches):
-                return self.names[v]
-        side = isinstance(item, Call) and branches
-        choices = (item.name, "h") if side else ("h", item.name.replace(".", "_"))
-        return unique(choices, self.taken | alive)
-
-    def _targets(self, item: Item, position: int) -> list[str]:
-        chosen: list[str] = []
-        for value in item.outputs:
-            if self.last.get(value, -1) < 0:
-                chosen.append("_")
-                continue
-            chosen.append(self._name(value, item, position, set(chosen)))
-        for value, name in zip(item.outputs, chosen, strict=True):
-            self.names[value] = name
-        return chosen
+    def lines_and_return(self) -> list[str]:
+        """All statements, the last of which returns the results."""
+        results = ", ".join(self.results)
+        *before, last = self.statements or [Statement("", 0)]
+        if last.target == results and not last.depth:
+            ending = [Statement(f"return {last.code}", 0)]
+        else:
+            ending = [*self.statements[len(before) :], Statement(f"return {results}", 0)]
+        return [line for statement in (*before, *ending) for line in statement.lines]
 
     # Statements
 
@@ -170,17 +71,17 @@ class Body:
         self.statements.append(Statement(code, self.depth, target))
 
     def _item(self, item: Item, position: int, root: Path) -> None:
-        inputs = [self.names[value] for value in item.inputs]
+        inputs = [self.tensors[value] for value in item.inputs]
+        targets = self.tensors.outputs(item, position)
+        path = root / item.name
         if isinstance(item, Chain):
-            (target,) = self._targets(item, position)
-            self._chain(item, root / item.name, inputs[0], target)
+            self._chain(item, path, inputs[0], targets[0])
         elif isinstance(item, Run):
-            self._run(item, root / item.name, inputs, self._targets(item, position))
+            self._turns(item, path, inputs, targets)
         elif isinstance(item, Layer):
-            self._layer(item, root / item.name, inputs, self._targets(item, position))
+            self._layer(item, path, inputs, targets)
         else:
-            targets = self._targets(item, position)
-            self._say(self._call(item, root / item.name, inputs), ", ".join(targets))
+            self._say(self._call(item, path, inputs), ", ".join(targets))
 
     def _layer(self, layer: Layer, path: Path, inputs: list[str], targets: list[str]) -> None:
         rule = layer.rule
@@ -195,36 +96,45 @@ class Body:
         if rule.init:
             code["self"] = self._text(rule.init, leaves, code)
             if layer.name in self.shared:
-                code["self"] = self._hoist(layer.name, code["self"])
+                code["self"] = self._shared_layer(layer, code["self"])
         steps = rule.call.split("\n")
         for number, step in enumerate(steps):
             text = self._text(step, leaves, code)
             if layer.name in self.shared and step.endswith("({x})") and "{self}" not in step:
                 maker = text[: -len(f"({code['x']})")]
-                text = f"{self._hoist(f'{layer.name}_{number}', maker)}({code['x']})"
+                kept = self._hoist(maker, f"{layer.name}_step{number}", maker)
+                text = f"{kept}({code['x']})"
             self._say(text, target)
             code["x"] = target
 
-    def _hoist(self, name: str, constructor: str) -> str:
+    def _shared_layer(self, layer: Layer, constructor: str) -> str:
+        first = self.constructors.setdefault(layer.name, constructor)
+        if first != constructor:
+            message = f"`{layer.name}` is used again where its size asks for another layer"
+            raise error("unsupported", message, help="use it at one size, or without `reuse`")
+        return self._hoist(layer.name, layer.name, constructor)
+
+    def _hoist(self, key: str, name: str, constructor: str) -> str:
         """The name of a layer that is applied more than once, made where it is first needed."""
-        if name not in self.made:
-            local = unique((name.replace(".", "_"),), self.taken | set(self.names.values()))
-            self.taken.add(local)
-            self.made[name] = local
+        if key not in self.made:
+            local = name.replace(".", "_")
+            if local not in self.shared or local in self.made.values() or not is_name(local):
+                local = self._local(local)
+            self.made[key] = local
             self._say(constructor, local)
-        return self.made[name]
+        return self.made[key]
 
     def _text(self, template: str, leaves: Mapping[str, Leaf], code: Mapping[str, str]) -> str:
-        return render(template, leaves, code, self.argument)
+        return render(template, leaves, code, self.function.arguments.__getitem__)
 
     def _value(self, leaf: Leaf) -> str:
-        return self.arguments[leaf.name] if isinstance(leaf, Arg) else literal(leaf)
+        return self.function.arguments[leaf.name] if isinstance(leaf, Arg) else literal(leaf)
 
     def _arguments(self, target: str, args: Sequence[tuple[str, Leaf]]) -> list[tuple[str, str]]:
         """Keyword and value for each parameter that the target shows."""
         given = dict(args)
-        body = self.functions[target].definition
-        return [(p.name, self._value(given[p.name])) for p in body.visible]
+        shown = self.functions[target].arguments
+        return [(keyword, self._value(given[name])) for name, keyword in shown.items()]
 
     def _call(self, call: Call, path: Path, inputs: list[str]) -> str:
         function = self.functions[call.target]
@@ -233,12 +143,12 @@ class Body:
             return self._apply(function, inputs, path, arguments)
         self.helpers["submodel"] = None
         made = [function.name, f"[{', '.join(inputs)}]", str(path), *arguments]
-        model = self._hoist(call.name, f"submodel({', '.join(made)})")
+        model = self._hoist(call.name, f"{call.name}_model", f"submodel({', '.join(made)})")
         given = inputs[0] if len(inputs) == 1 else f"[{', '.join(inputs)}]"
         return f"{model}({given})"
 
     def _apply(
-        self, function: Functions, inputs: list[str], path: Path, arguments: list[str]
+        self, function: Function, inputs: list[str], path: Path, arguments: list[str]
     ) -> str:
         name = [str(path)] if function.named else []
         return f"{function.name}({', '.join([*inputs, *name, *arguments])})"
@@ -253,9 +163,6 @@ class Body:
                 self._turns(step, path, [source], [target])
                 position = step.first + (step.count if isinstance(step.count, int) else 1)
             source = target
-
-    def _run(self, run: Run, path: Path, inputs: list[str], targets: list[str]) -> None:
-        self._turns(run, path, inputs, targets)
 
     def _turns(self, run: Run, path: Path, inputs: list[str], targets: list[str]) -> None:
         """A loop over the turns, or one call where there is one."""
@@ -276,10 +183,9 @@ class Body:
             self._say(", ".join(old for _, old in fresh), ", ".join(new for new, _ in fresh))
         index = self._local(*INDEX)
         varying = [k for k, column in enumerate(zip(*rows, strict=True)) if len(set(column)) > 1]
-        named = [(name, value) for name, value in rows[0]]
+        named = rows[0]
         locals_ = {k: self._local(named[k][0], f"{named[k][0]}_{index}") for k in varying}
-        used = {index} if function.named else set()
-        self._say(self._loop(run, rows, index if used else "_", locals_))
+        self._say(self._loop(run, rows, index if function.named else "_", locals_))
         self.depth += 1
         arguments = [f"{name}={locals_.get(k, value)}" for k, (name, value) in enumerate(named)]
         code = self._apply(function, carried, path / f"{{{index}}}", arguments)
@@ -308,6 +214,6 @@ class Body:
         return f"for {index} in range({run.first}, {end}):"
 
     def _local(self, *choices: str) -> str:
-        name = unique(choices, self.taken | set(self.names.values()))
+        name = unique(choices, self.taken | set(self.tensors.names.values()))
         self.taken.add(name)
         return name

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resspec.emit.names import unique
 from resspec.emit.template import literal
 from resspec.emit.text import doc_lines, place
 
-from .body import Body, Functions
+from .body import Body
+from .functions import name_functions
 from .helpers import HELPERS
 from .text import fit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from resspec.emit.program import Definition, Program
+    from resspec.emit.program import Program
 
 TENSOR = "keras.KerasTensor"
-GLOBALS = ("keras", "tf", "Callable")
 
 
 def source(program: Program, shape: Sequence[int], *, any_size: bool) -> tuple[str, str]:
@@ -38,47 +37,6 @@ def source(program: Program, shape: Sequence[int], *, any_size: bool) -> tuple[s
     return "\n\n\n".join(parts) + "\n", functions[program.entry.name].name
 
 
-def name_functions(program: Program) -> dict[str, Functions]:
-    """For each definition its function's name, and whether it takes the `name` of its layers."""
-    found: dict[str, Functions] = {}
-    taken = {*GLOBALS, *HELPERS}
-    for definition in program:
-        name = unique((snake(definition), f"{snake(definition)}_block"), taken)
-        taken.add(name)
-        named = any(_is_named(item, found) for item in definition.items)
-        found[definition.name] = Functions(name, definition, named)
-    return found
-
-
-def snake(definition: Definition) -> str:
-    """The block's YAML name, and what the class name adds to it: `bottleneck_projected`."""
-    plain = definition.block.replace("_", "").lower()
-    flat = definition.name.replace("_", "").lower()
-    if not flat.startswith(plain):
-        return _snake(definition.name)
-    position, letters = 0, len(plain)
-    while letters:
-        letters -= definition.name[position] != "_"
-        position += 1
-    suffix = _snake(definition.name[position:]).strip("_")
-    return f"{definition.block}_{suffix}" if suffix else definition.block
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
-
-
-def _is_named(item: object, found: dict[str, Functions]) -> bool:
-    steps = getattr(item, "steps", None)
-    if steps is not None:
-        return any(_is_named(step, found) for step in steps)
-    target = getattr(item, "target", None)
-    if target is not None:
-        return found[target].named
-    rule = getattr(item, "rule", None)
-    return rule is not None and "{name" in f"{rule.init}{rule.call}"
-
-
 def _head(program: Program, imports: set[str]) -> str:
     title = f"{program.name}: a Keras functional model for TensorFlow, channels last."
     lines = doc_lines(title, "")
@@ -91,15 +49,16 @@ def _head(program: Program, imports: set[str]) -> str:
 
 def _function(body: Body) -> list[str]:
     definition = body.definition
-    arguments = [f"{name}: {TENSOR}" for name in body.input_names]
+    types = {parameter.name: parameter.type for parameter in definition.visible}
+    arguments = [f"{name}: {TENSOR}" for name in body.inputs]
     if body.function.named:
         arguments.append("name: str")
-    arguments += [f"{body.argument(p.name)}: {p.type}" for p in definition.visible]
+    arguments += [f"{keyword}: {types[name]}" for name, keyword in body.function.arguments.items()]
     count = len(definition.outputs)
     result = TENSOR if count == 1 else f"tuple[{', '.join([TENSOR] * count)}]"
     lines = fit(f"def {body.function.name}({', '.join(arguments)}) -> {result}:")
     lines[0] += f"  # {place(definition)}"
-    return [*lines, *doc_lines(definition.doc), *body.lines(inline=True)]
+    return [*lines, *doc_lines(definition.doc), *body.lines_and_return()]
 
 
 def _entry(program: Program, body: Body, shape: Sequence[int]) -> list[str]:
@@ -107,7 +66,7 @@ def _entry(program: Program, body: Body, shape: Sequence[int]) -> list[str]:
     lines = [f"def {body.function.name}() -> keras.Model:  # {place(definition)}"]
     lines += doc_lines(definition.doc)
     channels_last = (*shape[1:], shape[0])
-    (x,) = body.input_names
+    (x,) = body.inputs
     lines.append(f'    {x} = inputs = keras.Input({channels_last}, name="inputs")')
     outputs = {name: [body.results[k] for k in places] for name, places in program.outputs}
     texts = {

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .snippets import SNIPPETS
+
 
 @dataclass(frozen=True, slots=True)
 class Helper:
@@ -99,3 +101,4 @@ HELPERS: dict[str, Helper] = {
     # for a block that is applied to feature maps of several sizes
     "submodel_any": Helper(SUBMODEL.replace("SHAPE", ANY_SIZE), TYPING),
 }
+HELPERS |= {name: Helper(text, imports) for name, (text, imports) in SNIPPETS.items()}

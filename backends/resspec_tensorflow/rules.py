@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resspec.backend import Rule, RuleChoice, RuleTable
+from resspec.backend import Rule, RuleChoice
 from resspec.ops.activation import Relu
 from resspec.ops.conv import Conv2d
 from resspec.ops.linear import Linear
@@ -89,7 +89,7 @@ def conv2d(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     if same:
         arguments += ', padding="same"'
     arguments += ", dilation_rate={dilation|1}"
-    kind, variable, helpers = "keras.layers.Conv2D({out_channels}, ", "kernel", ()
+    kind, helpers = "keras.layers.Conv2D({out_channels}, ", tuple[str, ...]()
     if depthwise:
         kind = "keras.layers.DepthwiseConv2D("
         if op.out_channels != channels:
@@ -98,7 +98,7 @@ def conv2d(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
         kind, helpers = "GroupedConv2D({out_channels}, ", ("GroupedConv2D",)
         arguments += ", groups={groups}"
     variables: tuple[tuple[str, str, str], ...] = (
-        ("weight", variable, "OIHW->HWOI" if depthwise else "OIHW->HWIO"),
+        ("weight", "kernel", "OIHW->HWOI" if depthwise else "OIHW->HWIO"),
     )
     if op.bias:
         variables += (("bias", "bias", ""),)
@@ -197,5 +197,3 @@ BASIC: dict[type[Op], RuleChoice] = {
     Flatten: flatten,
     Split: split,
 }
-
-RULES: RuleTable = BASIC

@@ -9,8 +9,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from importlib.util import find_spec
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -64,28 +63,32 @@ def _quiet() -> Iterator[None]:
 
 def frameworks() -> tuple[Any, Any]:
     """The modules keras and tensorflow. Raises SpecError(no-backend)."""
-    if "keras" in sys.modules and "tensorflow" in sys.modules:
-        import keras
-        import tensorflow as tf
-    else:
-        for module in ("tensorflow", "keras"):
-            if find_spec(module) is None:
-                raise error(
-                    "no-backend",
-                    f"the backend `tensorflow` needs the package `{module}`, which is missing",
-                    help="pip install 'resspec[tensorflow]'",
-                )
-        os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # ~/.keras may say otherwise
-        with _quiet():
+    if "keras" not in sys.modules:
+        # ~/.keras/keras.json may name another one; the environment goes before it
+        _require_tensorflow(os.environ.setdefault("KERAS_BACKEND", "tensorflow"))
+    try:
+        with nullcontext() if "tensorflow" in sys.modules else _quiet():
             import keras
             import tensorflow as tf
-    if keras.config.backend() != "tensorflow":
+
+            tf.config.list_physical_devices()  # complains, too, where there is no driver
+    except ImportError as reason:
         raise error(
             "no-backend",
-            f"Keras runs on `{keras.config.backend()}` in this process, not on `tensorflow`",
+            f"the backend `tensorflow` needs TensorFlow and Keras: {reason}",
+            help="pip install 'resspec[tensorflow]'",
+        ) from reason
+    _require_tensorflow(keras.config.backend())
+    return keras, tf
+
+
+def _require_tensorflow(backend: str) -> None:
+    if backend != "tensorflow":
+        raise error(
+            "no-backend",
+            f"Keras runs on `{backend}` in this process, not on `tensorflow`",
             help="set KERAS_BACKEND=tensorflow before keras is imported",
         )
-    return keras, tf
 
 
 def _place(tf: Any, device: str) -> str:
@@ -122,7 +125,7 @@ def _dtype(keras: Any, dtype: str) -> Iterator[None]:
 def instantiate(graph: Graph, source: Source, device: str, dtype: str) -> Any:
     """A live `keras.Model`, NHWC. Raises SpecError (no-backend, no-device)."""
     keras, tf = frameworks()
-    module = load(source.text, graph.name)
+    module = load(source.text)
     with tf.device(_place(tf, device)), _dtype(keras, dtype):
         model = getattr(module, source.entry)()
     _OUTPUTS[model] = tuple(name for name, _ in graph.outputs)
@@ -143,7 +146,7 @@ def _variables(model: Any) -> dict[str, Any]:
 def _to_keras(array: Array, variable: Variable, shape: tuple[int, ...]) -> Array:
     if variable.layout:
         here, there = variable.layout.split("->")
-        array = array.transpose([here.index(axis) for axis in there])
+        array = _permuted(array, here, there)
     return array.reshape(shape)  # a depthwise kernel keeps its multiplier apart
 
 
@@ -151,9 +154,18 @@ def _to_canonical(array: Array, variable: Variable) -> Array:
     if not variable.layout:
         return array
     there, here = variable.layout.split("->")
-    if len(here) == 4 and here.endswith("OI"):
+    if variable.layout == "OIHW->HWOI":
         array = array.reshape(*array.shape[:2], -1, 1)
-    return np.ascontiguousarray(array.transpose([here.index(axis) for axis in there]))
+    return np.ascontiguousarray(_permuted(array, here, there))
+
+
+def _permuted(array: Array, here: str, there: str) -> Array:
+    """The axes named in `here` in the order of `there`; a 1 is an axis of one, on either side."""
+    lengths = dict(zip(here, array.shape, strict=True))
+    array = array.reshape([lengths[axis] for axis in here if axis != "1"])
+    names = here.replace("1", "")
+    array = array.transpose([names.index(axis) for axis in there if axis != "1"])
+    return array.reshape([1 if axis == "1" else lengths[axis] for axis in there])
 
 
 def load_weights(model: Any, source: Source, weights: Mapping[str, Array]) -> None:

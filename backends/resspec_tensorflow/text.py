@@ -1,7 +1,11 @@
-"""Line breaks of emitted source."""
+"""Names of layers and statements as text, with line breaks."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
+
+from resspec.emit.template import literal
 from resspec.emit.text import WIDTH
 
 OPEN, CLOSE = "([{", ")]}"
@@ -48,6 +52,33 @@ def fit(code: str, indent: int = 0) -> list[str]:
         _, commas = pieces(content)
         cuts = [-1, *commas, len(content)]
         body = []
-        for first, last in zip(cuts, cuts[1:], strict=False):
+        for first, last in pairwise(cuts):
             body += fit(content[first + 1 : last].strip() + ",", inner)
     return [pad + code[: start + 1], *body, pad + code[end:]]
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Source of a layer's name: literal parts and placeholders, as in an f-string."""
+
+    text: str
+
+    def __truediv__(self, part: str) -> Path:
+        return Path(f"{self.text}.{part}" if self.text else part)
+
+    def __str__(self) -> str:
+        if self.text.startswith("{") and self.text.find("}") == len(self.text) - 1:
+            return self.text[1:-1]
+        return ("f" if "{" in self.text else "") + literal(self.text)
+
+
+@dataclass(slots=True)
+class Statement:
+    code: str
+    depth: int
+    target: str = ""
+
+    @property
+    def lines(self) -> list[str]:
+        code = f"{self.target} = {self.code}" if self.target else self.code
+        return fit(code, 4 + 4 * self.depth)

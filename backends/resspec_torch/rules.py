@@ -17,8 +17,13 @@ from resspec.ops.pool import GlobalAvgPool, MaxPool
 from resspec.ops.shape import Flatten, Split
 from resspec.types import TensorType
 
+from .elementwise import ELEMENTWISE
+from .layers import LAYERS
+from .shapes import SHAPES
+from .snippets import SNIPPETS
+
 # Snippets that a rule names in `helpers`: name → source that the emitted file then contains.
-HELPERS: dict[str, str] = {}
+HELPERS: dict[str, str] = SNIPPETS
 
 WEIGHT = ("weight", "weight", "")
 BIAS = ("bias", "bias", "")
@@ -113,3 +118,4 @@ RULES: dict[type[Op], RuleChoice] = {
     Flatten: Rule("torch.flatten({x}, 1)"),
     Split: split,
 }
+RULES |= ELEMENTWISE | LAYERS | SHAPES

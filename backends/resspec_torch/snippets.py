@@ -121,15 +121,18 @@ FILTER_RESPONSE_NORM = '''\
 class FilterResponseNorm(nn.Module):
     """Divide each channel by its root mean square over the positions (arXiv:1911.09737)."""
 
-    def __init__(self, channels: int, eps: float) -> None:
+    def __init__(self, channels: int, eps: float, affine: bool = True) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
         x = x * torch.rsqrt(x.square().mean((2, 3), keepdim=True) + self.eps)
-        return x * self.weight[:, None, None] + self.bias[:, None, None]
+        weight, bias = self.weight, self.bias
+        if weight is not None and bias is not None:
+            x = x * weight[:, None, None] + bias[:, None, None]
+        return x
 '''
 
 EVO_NORM_S0 = '''\
@@ -257,6 +260,20 @@ def position_softmax(x: Tensor) -> Tensor:
     return x.flatten(2).softmax(2).view_as(x)
 '''
 
+SCALE_CHANNELS = '''\
+def scale_channels(x: Tensor, values: list[float]) -> Tensor:
+    """Multiply each channel by its constant."""
+    scale = torch.tensor(values, dtype=x.dtype, device=x.device)
+    return x * scale.reshape([1, -1] + [1] * (x.dim() - 2))
+'''
+
+SHIFT_CHANNELS = '''\
+def shift_channels(x: Tensor, values: list[float]) -> Tensor:
+    """Add its constant to each channel."""
+    shift = torch.tensor(values, dtype=x.dtype, device=x.device)
+    return x + shift.reshape([1, -1] + [1] * (x.dim() - 2))
+'''
+
 BLUR_POOL = '''\
 def blur_pool(x: Tensor, taps: list[float], stride: tuple[int, int]) -> Tensor:
     """Blur each channel with the outer product of `taps` with itself, then subsample."""
@@ -306,6 +323,8 @@ SNIPPETS: dict[str, str] = {
     "DropPath": DROP_PATH,
     "quick_gelu": QUICK_GELU,
     "position_softmax": POSITION_SOFTMAX,
+    "scale_channels": SCALE_CHANNELS,
+    "shift_channels": SHIFT_CHANNELS,
     "blur_pool": BLUR_POOL,
     "avg_pool_inside": AVG_POOL_INSIDE,
     "space_to_depth": SPACE_TO_DEPTH,

@@ -38,7 +38,7 @@ Input = Annotated[
 Outputs = Annotated[
     str | None,
     typer.Option(
-        metavar="A,B", help="Give these instead of the model's outputs: names or paths, `stages.2`."
+        metavar="A,B", help="Give these instead: outputs by name, or parts, `stem,stages.2`."
     ),
 ]
 BackendName = Annotated[

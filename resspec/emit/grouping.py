@@ -153,7 +153,7 @@ class _Grouping:
             self._body(site, record)
             rows.append(columns)
             self.group_of[id(site)] = group
-        found = parameters(list(zip(*rows, strict=True)))
+        found = parameters(rows)
         group.parameters, group.given = found.parameters, found.given
         for site, values in zip(group.sites, found.arguments, strict=True):
             self.values[id(site)] = values
@@ -373,7 +373,10 @@ class _Grouping:
     def _is_loop(self, turns: list[Site]) -> bool:
         """Whether every turn is fed in one manner, and what it gives is read by the next only."""
         feeds = [_feeds(list(pair)) for pair in zip(turns, turns[1:], strict=False)]
-        if len(set(feeds)) > 1 or set(range(len(turns[0].outputs))) - set(feeds[0]):
+        starts = {pair for pair in zip(feeds[0], turns[0].inputs, strict=True) if pair[0] is not None}
+        if len(set(feeds)) > 1 or len(starts) != len(turns[0].outputs):
+            return False
+        if {feed for feed, _ in starts} != set(range(len(turns[0].outputs))):
             return False
         for before, after in zip(turns, turns[1:], strict=False):
             constant = [

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from resspec.diagnostics import error
 
 RESERVED = frozenset(dir(builtins)) | frozenset(keyword.kwlist) | frozenset(keyword.softkwlist)
-NET = re.compile(r"(?<![a-z])([a-z]+?)(net|next)(?![a-wyz])")
+NET = re.compile(r"(?<![a-z0-9])([a-z][a-z0-9]*?)(net|next)(?![a-wyz])")
 
 
 def camel(name: str) -> str:

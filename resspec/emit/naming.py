@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -82,32 +81,33 @@ class _Names:
 
     def _difference(self, target: str, base: str) -> str:
         """What this form has that the plainest one has not, in CamelCase; "" if nothing shows."""
-        there = Counter(self._entries(base))
-        for entry in self._entries(target):
-            if not there[entry]:
-                return entry[1]
-            there[entry] -= 1
+        plain = self._entries(base)
+        known = {name for name, _, _ in plain}
+        entries = self._entries(target)
+        fresh = [entry for entry in entries if entry[0] not in known]
+        changed = [entry for entry in entries if entry not in plain]
+        for entry in (*(e for e in fresh if e[2]), *fresh, *changed):
+            return entry[1]
         words = dict(_words(self.by_target[base].items))
         for place, word in _words(self.by_target[target].items):
             if words.get(place) != word:
                 return camel(place[1]) if isinstance(word, bool) else camel(str(word))
         return ""
 
-    def _entries(self, target: str) -> list[tuple[str, str]]:
-        """Local name and kind of each item, a dissolved region as one."""
+    def _entries(self, target: str) -> list[tuple[str, str, bool]]:
+        """Local name and kind of each item, and whether it is a block; a dissolved one is one."""
         origins = self.origins[target]
-        entries: dict[tuple[str, str], None] = {}
-        repeated: list[tuple[str, str]] = []
+        entries: dict[tuple[str, str, bool], None] = {}
         for item in self.by_target[target].items:
             if item.name in origins:
-                entries.setdefault((item.name.partition(".")[0], camel(origins[item.name])))
+                entry = (item.name.partition(".")[0], camel(origins[item.name]), True)
+                entries.setdefault(entry)
             elif isinstance(item, Layer):
-                repeated.append((item.name, camel(item.op.NAME)))
-            elif isinstance(item, Call):
-                repeated.append((item.name, self.name(item.target)))
+                entries.setdefault((item.name, camel(item.op.NAME), False))
             else:
-                repeated += [(item.name, self.name(inner)) for inner in _targets([item])]
-        return [*entries, *repeated]
+                for inner in _targets([item]):
+                    entries.setdefault((item.name, self.name(inner), True))
+        return list(entries)
 
     def renamed(self, definition: Definition) -> Definition:
         items = tuple(self._item(item) for item in definition.items)

@@ -45,8 +45,9 @@ class Found:
     leaves: tuple[Leaf, ...]
 
 
-def parameters(columns: Sequence[Sequence[Column]]) -> Found:
-    """`columns[k][j]` is column k of instance j; every instance has the same columns."""
+def parameters(rows: Sequence[Sequence[Column]]) -> Found:
+    """`rows[j][k]` is column k of instance j; every instance has the same columns."""
+    columns = list(zip(*rows, strict=True))
     merged: dict[object, list[Sequence[Column]]] = {}
     keys: list[object] = []
     for column in columns:
@@ -56,6 +57,8 @@ def parameters(columns: Sequence[Sequence[Column]]) -> Found:
             key = (column[0].kind, column[0].hidden, values)
             merged.setdefault(key, []).append(column)
         keys.append(key)
+    # A signature reads: channels first, then the rest, as they come.
+    merged = dict(sorted(merged.items(), key=lambda item: _rank(item[1][0][0])))
     found: list[Parameter] = []
     given: set[str] = set()
     args: dict[object, Arg] = {}
@@ -69,17 +72,22 @@ def parameters(columns: Sequence[Sequence[Column]]) -> Found:
         values = [cell.value for cell in members[0]]
         found.append(Parameter(name, python_type(values), first[0].kind, first[0].hidden))
         args[key] = Arg(name)
-    rows = zip(*(members[0] for members in merged.values()), strict=True) if merged else ()
-    arguments = tuple(tuple(cell.value for cell in row) for row in rows)
+    arguments = tuple(
+        tuple(members[0][j].value for members in merged.values()) for j in range(len(rows))
+    )
     return Found(
         tuple(found),
         frozenset(given),
-        arguments or ((),) * (len(columns[0]) if columns else 0),
+        arguments,
         tuple(
             column[0].value if key is None else args[key]
             for key, column in zip(keys, columns, strict=True)
         ),
     )
+
+
+def _rank(cell: Column) -> int:
+    return 2 if cell.hidden else int(cell.kind != "channels")
 
 
 def _candidates(cells: list[Column]) -> list[str]:

@@ -14,8 +14,8 @@ from resspec.types import TensorType
 
 PLACEHOLDER = re.compile(
     r"(?P<lead>,\s*)?(?P<keyword>\w+=)?\{(?P<name>[\w.]+)(?:\|(?P<default>[^{}]*))?\}"
-    r"(?P<trail>,\s*)?"
 )
+GONE = "\0"  # stands for a first argument that is left out, until its comma is
 
 
 def placeholders(*templates: str | None) -> tuple[str, ...]:
@@ -104,34 +104,33 @@ def render(
     """
 
     def fill(match: re.Match[str]) -> str:
-        lead, trail = match["lead"] or "", match["trail"] or ""
-        keyword, name = match["keyword"] or "", match["name"]
+        lead, keyword, name = match["lead"] or "", match["keyword"] or "", match["name"]
         if name in code:
             text = code[name]
             if not keyword and not _is_argument(template, match):
                 text = parenthesised(text)
-            return f"{lead}{keyword}{text}{trail}"
+            return f"{lead}{keyword}{text}"
         value = leaves[name]
         if isinstance(value, Arg):
-            return f"{lead}{keyword}{arg(value.name)}{trail}"
+            return f"{lead}{keyword}{arg(value.name)}"
         if match["default"] is not None:
             default = shortest(ast.literal_eval(match["default"]))
             if literal(default) == literal(value):
-                return lead and trail
-        return f"{lead}{keyword}{literal(value)}{trail}"
+                return "" if lead else GONE
+        return f"{lead}{keyword}{literal(value)}"
 
-    return PLACEHOLDER.sub(fill, template)
+    return re.sub(r"\0(,\s*)?", "", PLACEHOLDER.sub(fill, template))
 
 
 def _is_argument(template: str, match: re.Match[str]) -> bool:
     """Whether the placeholder stands alone between brackets or commas, or is all there is."""
-    before = "," if match["lead"] else template[: match.start("name") - 1].rstrip()[-1:]
-    after = "," if match["trail"] else template[match.end("name") + 1 :].lstrip()[:1]
-    return before in ("", "(", "[", ",", "=") and after in ("", ")", "]", ",", "\n")
+    before = "," if match["lead"] else template[: match.start("name") - 1].rstrip(" ")[-1:]
+    after = template[match.end() :].lstrip(" ")[:1]
+    return before in ("", "(", "[", ",", "=", "\n") and after in ("", ")", "]", ",", "\n")
 
 
 def parenthesised(text: str) -> str:
     """An expression that can be an operand or take a method call: (a + b), but f(x) as it is."""
     node = ast.parse(text, mode="eval").body
     simple = isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript | ast.List)
-    return text if simple or text.startswith("(") and isinstance(node, ast.Tuple) else f"({text})"
+    return text if simple or (text.startswith("(") and isinstance(node, ast.Tuple)) else f"({text})"

@@ -12,7 +12,8 @@ from resspec.emit.program import Definition
 from resspec.emit.template import literal
 from resspec.ir import Graph
 
-WIDTH = 88
+WIDTH = 100  # of a line
+READABLE = 88  # of a docstring, and of what is put on one line by choice
 
 
 def doc_lines(text: str, indent: str = "    ") -> list[str]:
@@ -22,7 +23,7 @@ def doc_lines(text: str, indent: str = "    ") -> list[str]:
         return []
     if not text.isprintable() or "\\" in text or '"""' in text or text.endswith('"'):
         return [f"{indent}{literal(text)}"]
-    lines = textwrap.wrap(text, WIDTH - len(indent) - 3, break_long_words=False)
+    lines = textwrap.wrap(text, READABLE - len(indent) - 3, break_long_words=False)
     if len(lines) == 1:
         return [f'{indent}"""{text}"""']
     return [f'{indent}"""{lines[0]}', *(indent + line for line in lines[1:]), f'{indent}"""']

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from functools import cache
 from typing import (
     Annotated,
     Any,
@@ -16,6 +15,7 @@ from typing import (
     Literal,
     Self,
     TypeVar,
+    cast,
     dataclass_transform,
     get_args,
     get_origin,
@@ -154,20 +154,23 @@ def op(name: str, *, arity: int | None = 1) -> Callable[[_T], _T]:
     """Declare an op under its YAML name."""
 
     def register(cls: _T) -> _T:
-        made = pydantic_dataclass(frozen=True, config=_CONFIG)(cls)
-        made.NAME, made.ARITY = name, arity
-        OPS[name] = made  # type: ignore[assignment]
-        return made  # type: ignore[return-value]
+        cls.NAME, cls.ARITY = name, arity
+        OPS[name] = cast("_T", pydantic_dataclass(frozen=True, config=_CONFIG)(cls))
+        return cast("_T", OPS[name])
 
     return register
 
 
-@cache
 def words(cls: type[Op]) -> dict[str, tuple[str, ...]]:
     """The words that each attribute accepts, for the attributes that accept any."""
-    hints = get_type_hints(cls)
-    found = {field.name: tuple(_words(hints[field.name])) for field in fields(cls)}
-    return {name: choices for name, choices in found.items() if choices}
+    if cls.NAME not in _WORDS:
+        hints = get_type_hints(cls)
+        found = {field.name: tuple(_words(hints[field.name])) for field in fields(cls)}
+        _WORDS[cls.NAME] = {name: choices for name, choices in found.items() if choices}
+    return _WORDS[cls.NAME]
+
+
+_WORDS: dict[str, dict[str, tuple[str, ...]]] = {}
 
 
 def _words(hint: Any) -> Iterator[str]:

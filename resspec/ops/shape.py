@@ -38,6 +38,8 @@ class Split(Op):
     x: (C, H, W) → one (size, H, W) for each of `sizes`. In YAML `chunks: n` cuts n equal parts.
     """
 
+    GIVES_TUPLE = True
+
     sizes: tuple[PositiveInt, ...] = Field((), description="channels of each part")
     chunks: PositiveInt = Field(1, description="number of equal parts, where no sizes are given")
 

@@ -1,0 +1,95 @@
+"""Rules of the elementwise ops: activations, scaling, merges."""
+
+from __future__ import annotations
+
+from resspec.backend import Rule, RuleChoice
+from resspec.ops import activation, merge, scaling
+from resspec.ops.base import Op
+from resspec.types import TensorType
+
+from .rules import layer
+
+
+def one(x: TensorType) -> str:
+    """A one for each example: what the kernel of a layer is read with, as a trainable tensor."""
+    corner = "[:, :1, :1, :1]" if x.is_map else "[:, :1]"
+    return f"keras.ops.ones_like({{x}}{corner})"
+
+
+def trainable(call: str, count: str, name: str = "weight") -> RuleChoice:
+    """A rule with one number a channel, or one alone: the kernel of a layer that reads a one.
+
+    `call` holds %s where that tensor stands.
+    """
+
+    def rule(op: Op, types: tuple[TensorType, ...]) -> Rule:
+        return Rule(
+            call % f"{{self}}({one(types[0])})",
+            f"keras.layers.Dense({count}, use_bias=False, name={{name}})",
+            ((name, "kernel", "C->1C"),),
+        )
+
+    return rule
+
+
+def activate(name: str) -> Rule:
+    return layer("Activation", f'"{name}", ')
+
+
+def gelu(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    assert isinstance(op, activation.Gelu)
+    return Rule(f"keras.ops.gelu({{x}}, approximate={op.approximate == 'tanh'})")
+
+
+def softmax(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    assert isinstance(op, activation.Softmax)
+    if op.over == "positions":
+        return Rule("keras.ops.softmax({x}, axis=(1, 2))")
+    if op.groups == types[0].channels:
+        return layer("Softmax")
+    return Rule("group_softmax({x}, {groups})", helpers=("group_softmax",))
+
+
+def drop_path(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    ones = ", 1" * (len(types[0].shape))
+    return layer("Dropout", f"{{rate}}, noise_shape=(None{ones}), ")
+
+
+ELEMENTWISE: dict[type[Op], RuleChoice] = {
+    activation.Relu6: activate("relu6"),
+    activation.LeakyRelu: layer("LeakyReLU", "{slope}, "),
+    # the stock PReLU has no slope at 0
+    activation.PRelu: trainable("keras.ops.where({x} > 0, {x}, {x} * %s)", "{slopes}"),
+    activation.Elu: layer("ELU", "alpha={alpha|1.0}, "),
+    activation.Celu: Rule("keras.ops.celu({x}, alpha={alpha|1.0})"),
+    activation.Selu: activate("selu"),
+    activation.Gelu: gelu,
+    activation.QuickGelu: Rule("{x} * keras.ops.sigmoid(1.702 * {x})"),
+    activation.Silu: activate("silu"),
+    activation.Mish: activate("mish"),
+    activation.Softplus: activate("softplus"),
+    activation.Softsign: activate("softsign"),
+    activation.Sigmoid: activate("sigmoid"),
+    activation.LogSigmoid: activate("log_sigmoid"),
+    activation.Tanh: activate("tanh"),
+    activation.HardSigmoid: activate("hard_sigmoid"),
+    activation.HardSwish: activate("hard_silu"),
+    activation.HardTanh: activate("hard_tanh"),
+    activation.Exp: activate("exponential"),
+    activation.ThresholdedLinear: trainable("keras.ops.maximum({x}, %s)", "{in_channels}"),
+    activation.Softmax: softmax,
+    merge.Sub: layer("Subtract", call="{self}([{xs}])"),
+    merge.Maximum: layer("Maximum", call="{self}([{xs}])"),
+    scaling.LayerScale: Rule(
+        "{self}({x})",
+        "ChannelAffine({in_channels}, False, name={name})",
+        (("weight", "kernel", ""),),
+        ("ChannelAffine",),
+    ),
+    scaling.Gain: trainable("{x} * %s", "1"),
+    scaling.Bias: trainable("{x} + %s", "{count}", "bias"),
+    scaling.Scale: layer("Rescaling", "{value}, "),
+    scaling.Shift: layer("Rescaling", "1.0, offset={value}, "),
+    scaling.Dropout: layer("Dropout", "{rate}, "),
+    scaling.DropPath: drop_path,
+}

@@ -1,0 +1,79 @@
+"""The PyTorch backend: rules as strings, an emitter, and a runtime that alone needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from resspec.diagnostics import Diagnostic, error
+from resspec.emit import unsupported
+from resspec_torch import emitter
+from resspec_torch.rules import RULES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from resspec.backend import Backend, RuleTable, Source
+    from resspec.ir import Graph
+
+__all__ = ["BACKEND", "TorchBackend"]
+
+
+class TorchBackend:
+    """`resspec.backend.Backend` for PyTorch; models read and give NCHW."""
+
+    name = "torch"
+    rules: RuleTable = RULES
+
+    def check(self, graph: Graph) -> tuple[Diagnostic, ...]:
+        return unsupported(graph, self.rules, self.name)
+
+    def emit(self, graph: Graph) -> Source:
+        return emitter.emit(graph, self.rules)
+
+    def instantiate(self, graph: Graph, source: Source, device: str, dtype: str) -> Any:
+        return _runtime().instantiate(graph, source, device, dtype)
+
+    def load_weights(
+        self, model: Any, source: Source, weights: Mapping[str, NDArray[Any]]
+    ) -> None:
+        _runtime().load_weights(model, source, weights)
+
+    def read_weights(self, model: Any, source: Source) -> dict[str, NDArray[Any]]:
+        found: dict[str, NDArray[Any]] = _runtime().read_weights(model, source)
+        return found
+
+    def forward(
+        self, model: Any, x: NDArray[Any], training: bool = False
+    ) -> dict[str, list[NDArray[Any]]]:
+        found: dict[str, list[NDArray[Any]]] = _runtime().forward(model, x, training)
+        return found
+
+    def gradients(
+        self, model: Any, source: Source, x: NDArray[Any], training: bool
+    ) -> dict[str, NDArray[Any]]:
+        found: dict[str, NDArray[Any]] = _runtime().gradients(model, source, x, training)
+        return found
+
+    def counts(self, model: Any) -> tuple[int, int]:
+        found: tuple[int, int] = _runtime().counts(model)
+        return found
+
+
+def _runtime() -> ModuleType:
+    """The module that imports torch. Raises SpecError(no-backend) where torch is missing."""
+    try:
+        from resspec_torch import runtime
+    except ImportError as problem:
+        if (problem.name or "").partition(".")[0] != "torch":
+            raise
+        raise error(
+            "no-backend",
+            "the backend `torch` needs PyTorch, which is not installed",
+            help="pip install 'resspec[torch]'",
+        ) from None
+    return runtime
+
+
+BACKEND: Backend = TorchBackend()

@@ -1,0 +1,83 @@
+"""Rules of the elementwise ops: activations, scaling, merges."""
+
+from __future__ import annotations
+
+from resspec.backend import Rule, RuleChoice
+from resspec.ops import activation, merge, scaling
+from resspec.ops.base import Op
+from resspec.types import TensorType
+
+WEIGHT = (("weight", "weight", ""),)
+
+
+def gelu(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    assert isinstance(op, activation.Gelu)
+    return Rule('F.gelu({x}, approximate="tanh")' if op.approximate == "tanh" else "F.gelu({x})")
+
+
+def softmax(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    assert isinstance(op, activation.Softmax)
+    if op.over == "positions":
+        return Rule("position_softmax({x})", helpers=("position_softmax",))
+    if op.groups == types[0].channels:
+        return Rule("F.softmax({x}, dim=1)")
+    return Rule("{x}.unflatten(1, ({groups}, -1)).softmax(1).flatten(1, 2)")
+
+
+def maximum(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    text = "{x0}"
+    for i in range(1, len(types)):
+        text = f"torch.maximum({text}, {{x{i}}})"
+    return Rule(text)
+
+
+def constant(template: str, helper: str) -> RuleChoice:
+    """A rule with `value`: one number, or a list of one a channel."""
+
+    def rule(op: Op, types: tuple[TensorType, ...]) -> Rule:
+        assert isinstance(op, scaling.Scale | scaling.Shift)
+        if not isinstance(op.value, tuple):
+            return Rule(template)
+        values = ", ".join(map(repr, op.value))
+        return Rule(f"{helper}({{x}}, [{values}])", helpers=(helper,))
+
+    return rule
+
+
+ELEMENTWISE: dict[type[Op], RuleChoice] = {
+    activation.Relu6: Rule("F.relu6({x})"),
+    activation.LeakyRelu: Rule("F.leaky_relu({x}, {slope})"),
+    activation.PRelu: Rule("{self}({x})", "nn.PReLU({slopes}, init={value|0.25})", WEIGHT),
+    activation.Elu: Rule("F.elu({x}, alpha={alpha|1.0})"),
+    activation.Celu: Rule("F.celu({x}, alpha={alpha|1.0})"),
+    activation.Selu: Rule("F.selu({x})"),
+    activation.Gelu: gelu,
+    activation.QuickGelu: Rule("quick_gelu({x})", helpers=("quick_gelu",)),
+    activation.Silu: Rule("F.silu({x})"),
+    activation.Mish: Rule("F.mish({x})"),
+    # beyond its threshold, 20 by default, torch gives x, which float64 can tell from log(1 + eˣ)
+    activation.Softplus: Rule("F.softplus({x}, threshold=40.0)"),
+    activation.Softsign: Rule("F.softsign({x})"),
+    activation.Sigmoid: Rule("torch.sigmoid({x})"),
+    activation.LogSigmoid: Rule("F.logsigmoid({x})"),
+    activation.Tanh: Rule("torch.tanh({x})"),
+    activation.HardSigmoid: Rule("F.hardsigmoid({x})"),
+    activation.HardSwish: Rule("F.hardswish({x})"),
+    activation.HardTanh: Rule("F.hardtanh({x})"),
+    activation.Exp: Rule("torch.exp({x})"),
+    activation.ThresholdedLinear: Rule(
+        "{self}({x})", "ThresholdedLinear({in_channels})", WEIGHT, ("ThresholdedLinear",)
+    ),
+    activation.Softmax: softmax,
+    merge.Sub: Rule("{x0} - {x1}"),
+    merge.Maximum: maximum,
+    scaling.LayerScale: Rule(
+        "{self}({x})", "LayerScale({in_channels}, {value})", WEIGHT, ("LayerScale",)
+    ),
+    scaling.Gain: Rule("{self}({x})", "Gain({value})", WEIGHT, ("Gain",)),
+    scaling.Bias: Rule("{self}({x})", "Bias({count}, {value})", (("bias", "bias", ""),), ("Bias",)),
+    scaling.Scale: constant("{x} * {value}", "scale_channels"),
+    scaling.Shift: constant("{x} + {value}", "shift_channels"),
+    scaling.Dropout: Rule("{self}({x})", "nn.Dropout({rate})"),
+    scaling.DropPath: Rule("{self}({x})", "DropPath({rate})", helpers=("DropPath",)),
+}

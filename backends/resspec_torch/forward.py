@@ -1,0 +1,271 @@
+"""The body of a `forward`: which values get a name, which nest, and what the names are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from resspec.emit import Call, Chain, Definition, Item, Layer, Run, render
+from resspec.emit.layout import layout
+from resspec.emit.names import RESERVED, is_name
+from resspec.emit.text import READABLE
+from resspec.ops import activation
+from resspec.ops.base import Op
+
+INDENT = " " * 8
+DEEPEST = 4  # nested calls in one expression
+OPERAND = 30  # characters of a call that may stand as an operand
+NOT_LOCAL = RESERVED | {"self", "torch", "nn", "F", "Tensor"}
+# A line reads best when it holds each kind of step once: convolution, norm, activation.
+KINDS = {
+    "BatchNorm": "norm",
+    "GroupNorm": "norm",
+    "LayerNorm": "norm",
+    "InstanceNorm": "norm",
+    "Conv2d": "conv",
+    "Linear": "conv",
+}
+
+
+@dataclass(slots=True)
+class Statement:
+    """One line of the body: an item, with the items nested in it, and what it makes."""
+
+    item: Item
+    operands: list[int]
+    nested: dict[int, Statement] = field(default_factory=dict)
+    depth: int = 1
+    kinds: frozenset[str] = frozenset()
+
+    def reads(self) -> list[int]:
+        """Named values that the line reads, in order."""
+        found: list[int] = []
+        for value in self.operands:
+            found += self.nested[value].reads() if value in self.nested else [value]
+        return found
+
+
+class Body:
+    """Statements of one definition.
+
+    `access` gives the text of an item's module (`self.conv1`), `attribute` that of a parameter;
+    `outputs` names the values of a model's several outputs.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        access: Callable[[Item], str],
+        attribute: Callable[[str], str],
+        outputs: Mapping[int, str],
+    ) -> None:
+        self.definition, self.access, self.attribute = definition, access, attribute
+        labels = {**outputs, **dict(definition.labels)}
+        self.labels = {
+            value: name
+            for value, name in labels.items()
+            if is_name(name) and name not in NOT_LOCAL
+        }
+        self.uses = Counter(value for item in definition.items for value in item.inputs)
+        self.uses.update(definition.outputs)
+        self.statements = self._statements()
+        self.names: dict[int, str] = {}
+
+    def lines(self, result: Callable[[Sequence[str]], str], whole: bool = True) -> list[str]:
+        """The lines of the body; `result` makes the returned expression of the outputs' texts,
+        of which a last call that gives them all is one if `whole`."""
+        outputs = self.definition.outputs
+        statements = self.statements
+        final: Statement | None = None
+        if statements and statements[-1].item.outputs == outputs:
+            used = [self.uses[value] for value in outputs]
+            direct = len(outputs) == 1 or (whole and isinstance(statements[-1].item, Call))
+            if direct and not isinstance(statements[-1].item, Run) and set(used) == {1}:
+                final = statements.pop()
+        last = self._last_uses(statements, final)
+        self.names |= {value: name for value, name in enumerate(self.inputs())}
+        lines: list[str] = []
+        for position, statement in enumerate(statements):
+            lines += self._line(statement, position, last)
+        if final is not None:
+            # A call that gives a tuple is returned as it is.
+            returned = [self._text(final, self.names)]
+        else:
+            returned = [self.names[value] for value in outputs]
+        return [*lines, *layout(f"return {result(returned)}", INDENT)]
+
+    def inputs(self) -> list[str]:
+        """Names of forward's arguments: `x`, or their YAML names where there are several."""
+        count = self.definition.inputs
+        if count == 1:
+            return ["x"]
+        names: list[str] = []
+        for value in range(count):
+            fallback = "xyzuvw"[value] if count <= 6 else f"x{value}"
+            names.append(self._free([self.labels.get(value, fallback)], names))
+        return names
+
+    # Which values nest
+
+    def _statements(self) -> list[Statement]:
+        statements: list[Statement] = []
+        open_values: dict[int, Statement] = {}
+        for item in self.definition.items:
+            statement = Statement(item, list(item.inputs), kinds=_kinds(item))
+            for value in item.inputs:
+                inner = open_values.get(value)
+                if inner is not None and self._nests(statement, value, inner):
+                    statement.nested[value] = inner
+                    statement.depth = max(statement.depth, inner.depth + 1)
+                    if len(item.inputs) == 1:
+                        statement.kinds |= inner.kinds
+                    statements.remove(inner)
+            statements.append(statement)
+            if len(item.outputs) == 1 and not isinstance(item, Run):
+                open_values[item.outputs[0]] = statement
+        return statements
+
+    def _nests(self, outer: Statement, value: int, inner: Statement) -> bool:
+        if self.uses[value] > 1 or value in self.labels or isinstance(outer.item, Run):
+            return False
+        names = {v: "x" for v in (*outer.reads(), *inner.reads(), value)}
+        text = self._text(inner, names)
+        if len(outer.operands) > 1:
+            short = inner.depth == 1 and len(text) <= OPERAND and not _is_merge(inner.item)
+            return short and len(outer.operands) == 2
+        if inner.kinds & outer.kinds or inner.depth >= DEEPEST:
+            return False
+        trial = Statement(outer.item, outer.operands, {value: inner})
+        return len(f"{INDENT}return {self._text(trial, names)}") <= READABLE
+
+    # Names
+
+    def _last_uses(self, statements: list[Statement], final: Statement | None) -> dict[int, int]:
+        last = {value: len(statements) for value in self.definition.outputs}
+        for value in final.reads() if final else ():
+            last[value] = len(statements)
+        for position, statement in enumerate(statements):
+            for value in statement.reads():
+                last[value] = max(last.get(value, 0), position)
+        return last
+
+    def _line(self, statement: Statement, position: int, last: Mapping[int, int]) -> list[str]:
+        item = statement.item
+        # Names of values that a later line reads, which this line must leave alone.
+        live = {name for value, name in self.names.items() if last.get(value, -1) > position}
+        dying = [
+            self.names[value]
+            for value in statement.reads()
+            if last[value] == position and value not in self.labels
+        ]
+        names = self._loop_names(item, live) if isinstance(item, Run) else None
+        if names is None:
+            names = self._output_names(statement, live, dying)
+        target = ", ".join(names)
+        if isinstance(item, Run):
+            lines = self._loop(item, names)
+        else:
+            lines = layout(f"{target} = {self._text(statement, self.names)}", INDENT)
+        self.names.update(zip(item.outputs, names, strict=True))
+        return lines
+
+    def _output_names(
+        self, statement: Statement, live: set[str], dying: Sequence[str]
+    ) -> list[str]:
+        item = statement.item
+        if len(item.outputs) > 1:
+            return self._several(item, live)
+        label = self.labels.get(item.outputs[0])
+        if label is not None:
+            return [self._free([label], live)]
+        role = item.name.partition(".")[0]
+        if role == "shortcut":
+            return [self._free([role], live)]
+        reused = [name for name in dying if name in ("x", "h")]
+        flat = item.name.replace(".", "")
+        if isinstance(item, Call) and item.name.rpartition(".")[2].isdigit():
+            return [self._free([flat], live)]  # one of several turns: y0, y1, …
+        named = [] if isinstance(item, Layer) else [flat]
+        return [self._free([*reused[:1], "h", *named, "y", "z", flat], live)]
+
+    def _several(self, item: Item, live: set[str]) -> list[str]:
+        labels = [self.labels.get(value) for value in item.outputs]
+        default = "x" if isinstance(item, Layer) else "y"
+        names: list[str] = []
+        for position, label in enumerate(labels):
+            if label is not None and labels.count(label) == 1:
+                wanted = label
+            else:
+                wanted = f"{label or default}{position}"
+            names.append(self._free([wanted], live | set(names)))
+        return names
+
+    def _free(self, wanted: Sequence[str], live: set[str] | Sequence[str]) -> str:
+        for name in wanted:
+            if name not in live and name not in NOT_LOCAL and is_name(name):
+                return name
+        stem = wanted[0] if is_name(wanted[0]) else "y"
+        number = 2
+        while f"{stem}{number}" in live:
+            number += 1
+        return f"{stem}{number}"
+
+    # Loops over a ModuleList that carry several values
+
+    def _loop_names(self, item: Item, live: set[str]) -> list[str]:
+        assert isinstance(item, Run)
+        starts = [item.inputs[item.feeds.index(k)] for k in range(len(item.outputs))]
+        names: list[str] = []
+        for value in starts:
+            names.append(self._free([self.names[value]], live | set(names)))
+        return names
+
+    def _loop(self, item: Run, names: list[str]) -> list[str]:
+        starts = [self.names[item.inputs[item.feeds.index(k)]] for k in range(len(names))]
+        lines = []
+        if starts != names:
+            lines.append(f"{INDENT}{', '.join(names)} = {', '.join(starts)}")
+        arguments = [
+            self.names[value] if feed is None else names[feed]
+            for feed, value in zip(item.feeds, item.inputs, strict=True)
+        ]
+        step = self._free(["step"], {*names, *arguments})
+        lines.append(f"{INDENT}for {step} in {self.access(item)}:")
+        lines.append(f"{INDENT}    {', '.join(names)} = {step}({', '.join(arguments)})")
+        return lines
+
+    # Text
+
+    def _text(self, statement: Statement, names: Mapping[int, str]) -> str:
+        item = statement.item
+        texts = [
+            self._text(statement.nested[value], names)
+            if value in statement.nested
+            else names[value]
+            for value in statement.operands
+        ]
+        if not isinstance(item, Layer):
+            return f"{self.access(item)}({', '.join(texts)})"
+        code = {f"x{i}": text for i, text in enumerate(texts)}
+        code |= dict(zip("xyz", texts, strict=False))
+        code["xs"] = ", ".join(texts)
+        if item.rule.init is not None:
+            code["self"] = self.access(item)
+        return render(item.rule.call, dict(item.leaves), code, self.attribute)
+
+
+def _is_merge(item: Item) -> bool:
+    return isinstance(item, Layer) and len(item.inputs) > 1
+
+
+def _kinds(item: Item) -> frozenset[str]:
+    if isinstance(item, Call | Chain | Run):
+        return frozenset({"module"})
+    return frozenset({_kind(item.op)})
+
+
+def _kind(op: type[Op]) -> str:
+    if op.__module__ == activation.__name__:
+        return "activation"
+    return KINDS.get(op.__name__, op.NAME)

@@ -1,0 +1,85 @@
+"""Arguments against what a callee declares, and pydantic's complaints in the language's terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from resspec.diagnostics import Diagnostic, Span, SpecError, suggest
+from resspec.ops.base import Op, words
+from resspec.scope import Env, Failed, Scope, Thunk, failure, parse_ref, show_value
+from resspec.spec import BlockSpec, Ref
+
+_BOUNDS = {
+    "greater_than_equal": ("at least", "ge"),
+    "less_than_equal": ("at most", "le"),
+    "greater_than": ("more than", "gt"),
+    "less_than": ("less than", "lt"),
+}
+
+
+def check_arguments(
+    spec: BlockSpec,
+    args: Mapping[str, Any],
+    span: Span,
+    env: Env,
+    resolve: Callable[[Ref, Scope, Env], object],
+) -> Iterator[Diagnostic]:
+    """Unknown names and references that lead nowhere. Raises SpecError for a missing argument."""
+    for key, thunk in args.items():
+        if key not in spec.params:
+            near = suggest(key, spec.params)
+            help = f"its params: {', '.join(spec.params) or 'none'}"
+            if near:
+                help = f"did you mean `{near}`?"
+            message = f"block `{spec.name}` has no param `{key}`"
+            yield from failure(env, "unknown-argument", message, thunk.span, help).diagnostics
+        elif spec.params[key].type == "block" and isinstance(thunk, Thunk):
+            try:
+                resolve(parse_ref(thunk.arg), thunk.scope, env)
+            except SpecError as caught:
+                yield from caught.diagnostics
+            except Failed:
+                pass
+    for key, param in spec.params.items():
+        if param.default is None and key not in args:
+            message = f"block `{spec.name}` needs `{key}`"
+            help = f"write `{{{spec.name}: {{{key}: …}}}}`, or add a default to `{key}`"
+            raise failure(env, "missing-argument", message, span, help)
+
+
+def invalid(
+    cls: type[Op],
+    given: Mapping[str, Any],
+    args: Mapping[str, Thunk],
+    caught: ValidationError,
+    env: Env,
+    span: Span,
+) -> SpecError:
+    """The first complaint of pydantic about an op's arguments."""
+    complaint = caught.errors(include_url=False, include_context=True)[0]
+    name = str(complaint["loc"][0]) if complaint["loc"] else ""
+    at = args[name].span if name in args else span
+    kind, value = complaint["type"], given.get(name)
+    what, found = f"`{name}` of `{cls.NAME}`", show_value(value)
+    if kind == "missing":
+        help = f"write `{{{cls.NAME}: {{{name}: …}}}}`"
+        return failure(env, "missing-argument", f"op `{cls.NAME}` needs `{name}`", span, help)
+    if kind == "int_type" and isinstance(value, float | tuple):
+        message = f"{what} is a whole number, found {found}"
+        help = "use `//` to divide whole numbers"
+        return failure(env, "not-an-integer", message, at, help)
+    if kind in _BOUNDS:
+        phrase, key = _BOUNDS[kind]
+        bound = complaint.get("ctx", {})[key]
+        return failure(env, "bad-value", f"{what} must be {phrase} {bound:g}, found {found}", at)
+    choices = words(cls).get(name)
+    if choices and isinstance(value, str):
+        near = suggest(value, choices)
+        message = f"{what} is one of {', '.join(choices)}, found {found}"
+        hint = f"did you mean `{near}`?" if near else None
+        return failure(env, "bad-value", message, at, hint)
+    text = str(complaint["msg"]).replace("Input should be", "it should be")
+    return failure(env, "wrong-type", f"{what}: {text}, found {found}", at)

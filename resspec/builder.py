@@ -1,0 +1,187 @@
+"""Nodes and regions as they are made: values numbered, shapes inferred, limits held."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from resspec.diagnostics import Diagnostic, Span, SpecError
+from resspec.ir import Item, Node, Region, Value
+from resspec.ops.base import Op, OpError
+from resspec.passes.dead import read_by
+from resspec.scope import Env, Thunk, failure
+from resspec.types import TensorType
+
+Scale = tuple[Fraction, Fraction] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what one spec may ask for; each has its own error that names the flag."""
+
+    nodes: int = 50_000
+    params: int = 2_000_000_000
+    elements: int = 2**30  # of one tensor of one example
+    turns: int = 4096  # of one repeat, and blocks of one stage
+    nesting: int = 40  # of block calls
+    problems: int = 20  # reported before lowering stops
+
+
+@dataclass(slots=True)
+class Open:
+    """A region under construction."""
+
+    path: str
+    block: str
+    span: Span
+    definition: Span
+    doc: str = ""
+    items: list[Item] = field(default_factory=list)
+    labels: dict[int, str] = field(default_factory=dict)
+
+
+class Builder:
+    """The graph under construction: a stack of open regions."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.stack: list[Open] = []
+        self.reusing = False
+        self._scales: dict[int, Scale] = {}
+        self._paths: dict[str, Node] = {}
+        self._values = self._nodes = self._params = 0
+
+    @property
+    def path(self) -> str:
+        """Canonical path of the region on top."""
+        return self.stack[-1].path
+
+    def open(self, path: str, block: str, span: Span, definition: Span, doc: str = "") -> None:
+        """Begin a region."""
+        self.stack.append(Open(path, block, span, definition, doc))
+
+    def close(self, outputs: tuple[Value, ...]) -> Region:
+        """End the region on top."""
+        opened = self.stack.pop()
+        items = tuple(opened.items)
+        made = {value.index for item in items for value in item.outputs}
+        labels = tuple((index, name) for index, name in opened.labels.items() if index in made)
+        return Region(
+            path=opened.path,
+            block=opened.block,
+            inputs=read_by(items, outputs),
+            outputs=outputs,
+            items=items,
+            span=opened.span,
+            definition=opened.definition,
+            doc=opened.doc,
+            labels=labels,
+        )
+
+    def close_into(self, outputs: tuple[Value, ...]) -> None:
+        """End the region on top and put it into the one below. A turn that is one call is it."""
+        region = self.close(outputs)
+        if len(region.items) == 1 and region.block.endswith("_turn"):
+            (only,) = region.items
+            if isinstance(only, Region) and only.outputs == region.outputs:
+                region = only
+        if region.items:
+            self.stack[-1].items.append(region)
+
+    def label(self, value: object, name: str) -> None:
+        """Name a value for readable source."""
+        if isinstance(value, Value):
+            self.stack[-1].labels.setdefault(value.index, name)
+
+    def value(self, kind: TensorType, scale: Scale) -> Value:
+        """A new value."""
+        self._values += 1
+        value = Value(self._values - 1, kind)
+        self._scales[value.index] = scale
+        return value
+
+    def node(
+        self,
+        op: Op,
+        path: str,
+        inputs: tuple[Value, ...],
+        env: Env,
+        span: Span,
+        args: Mapping[str, Thunk],
+    ) -> tuple[Value, ...]:
+        """Append an op. Raises SpecError where its inputs do not fit or a limit is passed."""
+        types = tuple(value.type for value in inputs)
+        try:
+            op = op.resolve(*types)
+            outputs = op.infer(*types)
+            params = op.params(*types)
+        except OpError as caught:
+            at = args[caught.attr].span if caught.attr and caught.attr in args else span
+            raise failure(env, caught.code, caught.message, at, caught.help) from None
+        for kind in outputs:
+            self.check_size(kind, env, span)
+        self._nodes += 1
+        self._params += sum(param.size for param in params.values())
+        if self._nodes > self.limits.nodes:
+            raise over("node-limit", f"more than {self.limits.nodes:,} nodes", "nodes", env, span)
+        if self._params > self.limits.params:
+            what = f"more than {self.limits.params:,} parameters"
+            raise over("param-limit", what, "params", env, span)
+        scale = self._scaled(op, inputs)
+        sources = tuple((k, t.arg.value) for k, t in args.items() if isinstance(t.arg.value, str))
+        made = tuple(self.value(kind, scale) for kind in outputs)
+        node = Node(path, op, inputs, made, span, sources)
+        self._claim(node, env)
+        self.stack[-1].items.append(node)
+        return made
+
+    def _claim(self, node: Node, env: Env) -> None:
+        """One path, one set of parameters."""
+        before = self._paths.setdefault(node.path, node)
+        if before is node:
+            return
+        if not self.reusing:
+            message = f"two items are named `{node.path}`"
+            help = "give one of them another name with `as:`"
+            raise failure(env, "name-collision", message, node.span, help)
+        if before.params != node.params or type(before.op) is not type(node.op):
+            message = (
+                f"`{node.path}` is reused on {node.input_types[0]}, "
+                f"its parameters are made for {before.input_types[0]}"
+            )
+            raise failure(env, "shape-mismatch", message, node.span)
+
+    def check_size(self, kind: TensorType, env: Env, span: Span) -> None:
+        """Refuse a tensor that no machine holds."""
+        if kind.size > self.limits.elements:
+            what = f"a tensor of {kind} elements, more than {self.limits.elements:,}"
+            raise over("size-limit", what, "elements", env, span)
+
+    def _scaled(self, op: Op, inputs: tuple[Value, ...]) -> Scale:
+        """Declared stride of an op's output against the model's input. Inputs with none (a gate
+        made by global pooling) follow the others; inputs that disagree have none."""
+        known = {scale for value in inputs if (scale := self._scales[value.index]) is not None}
+        factor = op.scale()
+        if len(known) != 1 or factor is None:
+            return None
+        (scale,) = known
+        return (scale[0] * Fraction(factor[0]), scale[1] * Fraction(factor[1]))
+
+    def stride_between(self, start: Value, end: Value) -> int | tuple[int, int] | None:
+        """The product of the declared strides from one value to another, if whole."""
+        before, after = self._scales[start.index], self._scales[end.index]
+        if before is None or after is None:
+            return None
+        ratio = (after[0] / before[0], after[1] / before[1])
+        if any(part.denominator != 1 for part in ratio):
+            return None
+        vertical, horizontal = int(ratio[0]), int(ratio[1])
+        return vertical if vertical == horizontal else (vertical, horizontal)
+
+
+def over(code: str, what: str, flag: str, env: Env, span: Span) -> SpecError:
+    """The error of a limit."""
+    help = f"if you mean it, raise the limit: `--limit {flag}=NUMBER`"
+    message = f"the model has {what}"
+    return SpecError(Diagnostic(code, message, span, notes=env.frames[::-1], help=help))

@@ -1,0 +1,122 @@
+"""What every part of the grammar needs: identifiers, keys, texts, and a list of problems."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Collection, Iterable
+from typing import Any, TypeGuard
+
+from resspec.diagnostics import Diagnostic, Span, SpecError, suggest
+from resspec.spec import Arg
+from resspec.syntax import Map, Seq
+
+RESERVED = ("in_channels", "channels", "input", "true", "false")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+
+def is_identifier(name: object) -> TypeGuard[str]:
+    """True for what may name a block, a param or a value."""
+    return (
+        isinstance(name, str)
+        and _IDENTIFIER.fullmatch(name) is not None
+        and not keyword.iskeyword(name)
+    )
+
+
+class Checker:
+    """Collects problems; `finish` raises them."""
+
+    def __init__(self) -> None:
+        self.problems: list[Diagnostic] = []
+
+    def finish(self) -> None:
+        """Raise SpecError with every problem found, if any."""
+        if self.problems:
+            raise SpecError(*self.problems)
+
+    def fail(self, code: str, message: str, span: Span, help: str | None = None) -> None:
+        self.problems.append(Diagnostic(code, message, span, help=help))
+
+    def arg(self, data: Map, key: str) -> Arg:
+        return Arg(value=data[key], span=data.at(key))
+
+    def rest(self, data: Map, own: Collection[str]) -> dict[str, Arg]:
+        return {key: self.arg(data, key) for key in data if key not in own}
+
+    def text(self, data: Map, key: str) -> str:
+        value = data.get(key, "")
+        if not isinstance(value, str):
+            self.fail("wrong-type", f"`{key}` is a text, found {show(value)}", data.at(key))
+            return ""
+        return value
+
+    def mapping(self, data: Map, key: str) -> Iterable[tuple[str, Any]]:
+        value = data.get(key)
+        if value is None:
+            return ()
+        if not isinstance(value, Map):
+            self.fail("wrong-type", f"`{key}` is a mapping, found {show(value)}", data.at(key))
+            return ()
+        return value.items()
+
+    def identifier(self, data: Map, key: str) -> str | None:
+        name = data.get(key)
+        if key not in data:
+            self.fail("missing-key", f"there is no `{key}:` with a name", data.span)
+        elif self.named(name, data.at(key), f"a {key}"):
+            return str(name)
+        return None
+
+    def named(self, name: Any, span: Span, what: str) -> bool:
+        """Check an identifier."""
+        if not is_identifier(name) or name in RESERVED:
+            reason = (
+                "the language uses that name"
+                if name in RESERVED
+                else "Python uses that word"
+                if isinstance(name, str) and keyword.iskeyword(name)
+                else "letters, digits and _ only, at most 64, no digit first"
+            )
+            self.fail("bad-identifier", f"{what} cannot be called {show(name)}: {reason}", span)
+            return False
+        return True
+
+    def keys(self, data: Map, known: Collection[str], where: str) -> None:
+        """Refuse unknown keys, with the nearest known one."""
+        for key in data:
+            if key not in known:
+                near = suggest(key, known)
+                self.fail(
+                    "unknown-key",
+                    f"{where} has no key `{key}`",
+                    data.key_at(key),
+                    f"did you mean `{near}`?" if near else f"known keys: {', '.join(known)}",
+                )
+
+    def allow(self, raw: Map, known: Collection[str], where: str) -> None:
+        for key in raw:
+            if key not in known:
+                self.fail("unknown-key", f"`{key}` does not go with {where}", raw.key_at(key))
+
+
+def pick(data: Map, keys: Iterable[str]) -> Map:
+    """The same mapping with some of its keys, positions kept."""
+    chosen = Map({key: data[key] for key in keys}, span=data.span)
+    chosen.key_spans = {key: data.key_at(key) for key in chosen}
+    chosen.value_spans = {key: data.at(key) for key in chosen}
+    return chosen
+
+
+def show(value: Any) -> str:
+    """A YAML value as a message quotes it."""
+    if isinstance(value, Map):
+        return "a mapping"
+    if isinstance(value, Seq):
+        return "a list"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    text = str(value)
+    return f"`{text if len(text) <= 60 else text[:57] + '…'}`"

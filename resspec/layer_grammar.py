@@ -1,0 +1,309 @@
+"""Lists of layers: calls, combinators, conditions and values."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+from resspec.checker import Checker, is_identifier, pick, show
+from resspec.diagnostics import Span, suggest
+from resspec.ops.base import OPS
+from resspec.spec import (
+    Arg,
+    Branch,
+    Call,
+    Item,
+    Merge,
+    Ref,
+    Repeat,
+    Residual,
+    Reuse,
+    Scoped,
+    Value,
+    ValueRef,
+    When,
+)
+from resspec.syntax import Map, Seq
+
+ROLES = ("conv", "norm", "act")
+COMBINATORS = ("residual", "repeat", "reuse")
+MODIFIERS = ("as", "from", "when", "then", "else", "offer", "defaults", "index", "layers")
+_INDEXED = re.compile(r"\s*([A-Za-z_]\w*)((?:\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\])*)\s*")
+_INDEX = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]")
+
+
+def merge_ops() -> tuple[str, ...]:
+    """Ops of several inputs, written with a list of branches."""
+    return tuple(name for name, cls in OPS.items() if cls.ARITY is None)
+
+
+class LayerGrammar(Checker):
+    """Parses layers. An item's name comes from its place in the text, counted by word."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def layers(self, raw: Any, span: Span) -> tuple[Item, ...]:
+        """A list of layers; one layer alone may stand without a list."""
+        if isinstance(raw, str | Map):
+            item = self.item(raw, span)
+            return () if item is None else (item,)
+        if not isinstance(raw, Seq):
+            self.fail("wrong-type", f"layers are a list, found {show(raw)}", span)
+            return ()
+        found = [self.item(item, raw.at(i)) for i, item in enumerate(raw)]
+        return tuple(item for item in found if item is not None)
+
+    def item(self, raw: Any, span: Span) -> Item | None:
+        if isinstance(raw, str):
+            ref = self.ref(raw, span)
+            return None if ref is None else Call(span=span, name=self.call_name(ref), ref=ref)
+        if not isinstance(raw, Map):
+            self.fail(
+                "wrong-type", f"a layer is a name or `name: {{arguments}}`, found {show(raw)}", span
+            )
+            return None
+        if "when" in raw:
+            return self.when(raw, span)
+        verbs = [key for key in raw if key not in MODIFIERS]
+        if len(verbs) > 1:
+            self.two_verbs(raw, verbs)
+            return None
+        common = self.common(raw, span)
+        if not verbs:
+            if "layers" in raw:
+                self.allow(raw, ("as", "from", "defaults", "layers"), "a list under `defaults`")
+                return Scoped(
+                    layers=self.layers(raw["layers"], raw.at("layers")),
+                    defaults=self.defaults(raw),
+                    **common,
+                )
+            self.allow(raw, ("as", "from"), "a value")
+            if not raw.keys() & {"as", "from"}:
+                self.fail("missing-key", "this item names no layer", span)
+                return None
+            return Value(**common)
+        verb = verbs[0]
+        args, at = raw[verb], raw.at(verb)
+        common["span"] = raw.key_at(verb)
+        if verb == "repeat":
+            self.allow(raw, ("as", "from", "index", "layers", "repeat"), "`repeat`")
+            name = common["label"] or self.count("repeat")
+            if "layers" not in raw:
+                self.fail("missing-key", "`repeat` has no `layers`", raw.key_at(verb))
+                return None
+            index = raw.get("index", "i")
+            self.named(index, raw.at("index"), "an index")
+            return Repeat(
+                count=Arg(value=args, span=at),
+                index=str(index),
+                layers=self.layers(raw["layers"], raw.at("layers")),
+                **common | {"name": name},
+            )
+        if verb == "reuse":
+            self.allow(raw, ("as", "from", "reuse"), "`reuse`")
+            if not is_identifier(args):
+                self.fail(
+                    "wrong-type", f"`reuse` takes the name of an item, found {show(args)}", at
+                )
+                return None
+            return Reuse(target=args, **common)
+        if verb == "residual":
+            self.allow(raw, ("as", "from", "residual"), "`residual`")
+            return self.residual(args, at, common)
+        if verb in merge_ops() and args is not None:
+            self.allow(raw, ("as", "from", verb), f"`{verb}`")
+            name = common["label"] or self.count(verb, ordinal=True)
+            if not isinstance(args, Seq) or not args:
+                self.fail(
+                    "wrong-type",
+                    f"`{verb}` takes a list of branches, found {show(args)}",
+                    at,
+                    f"write `{verb}:` and under it one `- …` a branch",
+                )
+                return None
+            branches = [self.branch(branch, args.at(i)) for i, branch in enumerate(args)]
+            return Merge(
+                op=verb,
+                branches=tuple(b for b in branches if b is not None),
+                **common | {"name": name},
+            )
+        self.allow(raw, ("as", "from", "offer", verb), f"the call of `{verb}`")
+        ref = self.ref(pick(raw, [verb]), span)
+        if ref is None:
+            return None
+        offer = {
+            key: Arg(value=value, span=raw["offer"].at(key))
+            for key, value in self.mapping(raw, "offer")
+        }
+        name = self.call_name(ref)
+        return Call(ref=ref, offer=offer, **common | {"name": common["label"] or name})
+
+    def when(self, raw: Map, span: Span) -> Item | None:
+        """`when` with `then`, or with the one layer that stands beside it."""
+        outer = {key for key in ("when", "then", "else", "as") if key in raw}
+        rest = [key for key in raw if key not in outer]
+        common = self.common(pick(raw, [k for k in ("as",) if k in raw]), span)
+        if "then" in raw:
+            if rest:
+                self.fail(
+                    "unknown-key",
+                    f"`{rest[0]}` beside `then`",
+                    raw.key_at(rest[0]),
+                    "put it into the list under `then`",
+                )
+            then = self.layers(raw["then"], raw.at("then"))
+        elif rest:
+            inner = self.item(pick(raw, rest + [k for k in ("as",) if k in raw]), span)
+            then = () if inner is None else (inner,)
+        else:
+            then = ()
+            if "else" not in raw:
+                self.fail("missing-key", "`when` has neither `then` nor a layer", span)
+        otherwise = self.layers(raw["else"], raw.at("else")) if "else" in raw else ()
+        return When(condition=self.arg(raw, "when"), then=then, otherwise=otherwise, **common)
+
+    def residual(self, raw: Any, span: Span, common: dict[str, Any]) -> Item | None:
+        name = common["label"] or self.count("residual", ordinal=True)
+        if not isinstance(raw, Map):
+            self.fail(
+                "wrong-type", f"`residual` takes `body` and `shortcut`, found {show(raw)}", span
+            )
+            return None
+        self.keys(raw, ("body", "shortcut"), "`residual`")
+        if "body" not in raw:
+            self.fail("missing-key", "`residual` has no `body`", span)
+            return None
+        body = self.branch(raw["body"], raw.at("body"))
+        shortcut = self.branch(raw["shortcut"], raw.at("shortcut")) if "shortcut" in raw else None
+        if body is None:
+            return None
+        return Residual(body=body, shortcut=shortcut, **common | {"name": name})
+
+    def branch(self, raw: Any, span: Span) -> Branch | None:
+        """A string is a value, a list is layers, a mapping one layer."""
+        if isinstance(raw, str):
+            ref = self.value_ref(raw, span)
+            return None if ref is None else Branch(ref=ref, span=span)
+        if isinstance(raw, Seq | Map):
+            return Branch(layers=self.layers(raw, span), span=span)
+        self.fail(
+            "wrong-type", f"a branch is a value's name or a list of layers, found {show(raw)}", span
+        )
+        return None
+
+    def common(self, raw: Map, span: Span) -> dict[str, Any]:
+        """span, `as` and `from` of an item."""
+        label, source = raw.get("as"), None
+        if "as" in raw:
+            self.named(label, raw.at("as"), "a value")
+        if "from" in raw:
+            value, at = raw["from"], raw.at("from")
+            many = isinstance(value, Seq)
+            refs = (
+                [self.value_ref(one, value.at(i)) for i, one in enumerate(value)]
+                if many
+                else [self.value_ref(value, at)]
+            )
+            source = tuple(ref for ref in refs if ref is not None)
+        return {
+            "span": span,
+            "label": label,
+            "source": source,
+            "source_is_list": isinstance(raw.get("from"), Seq),
+        }
+
+    def value_ref(self, raw: Any, span: Span) -> ValueRef | None:
+        match = _INDEXED.fullmatch(raw) if isinstance(raw, str) else None
+        if match is None or not is_identifier(match[1]):
+            self.fail(
+                "bad-identifier", f"a value is named like `x` or `x[0]`, found {show(raw)}", span
+            )
+            return None
+        return ValueRef(name=match[1], indices=tuple(_INDEX.findall(match[2])), span=span)
+
+    def ref(self, raw: Any, span: Span) -> Ref | None:
+        """A call: a name, a name with arguments, or an anonymous list of layers."""
+        if isinstance(raw, Seq):
+            return Ref(name="layers", span=span, layers=self.layers(raw, span))
+        args: dict[str, Arg] = {}
+        name: Any = raw
+        if isinstance(raw, Map):
+            if len(raw) != 1:
+                self.fail(
+                    "wrong-type",
+                    "a call has one name, and its arguments under it",
+                    span,
+                    "write `{name: {argument: value}}`",
+                )
+                return None
+            ((name, given),) = raw.items()
+            span = raw.key_at(name)
+            if isinstance(given, Map):
+                args = {k: Arg(value=v, span=given.at(k)) for k, v in given.items()}
+            elif given is not None:
+                self.fail(
+                    "wrong-type",
+                    f"the arguments of `{name}` are a mapping, found {show(given)}",
+                    raw.at(name),
+                    f"write `{name}: {{argument: value}}`",
+                )
+                return None
+        match = _INDEXED.fullmatch(name) if isinstance(name, str) else None
+        if match is None or not is_identifier(match[1]):
+            self.fail(
+                "bad-identifier", f"expected the name of a block or an op, found {show(name)}", span
+            )
+            return None
+        indices = _INDEX.findall(match[2])
+        return Ref(name=match[1], span=span, args=args, index=indices[0] if indices else None)
+
+    def ref_at(self, data: Map, key: str) -> Ref | None:
+        return self.ref(data[key], data.at(key)) if key in data else None
+
+    def call_name(self, ref: Ref) -> str:
+        return self.count(ref.name, ordinal=ref.name in OPS or ref.name in ROLES)
+
+    def count(self, word: str, ordinal: bool = True) -> str:
+        """Name an item by its word and its place in the block's text."""
+        self.counts[word] += 1
+        number = self.counts[word]
+        return f"{word}{number}" if ordinal or number > 1 else word
+
+    def defaults(self, data: Map) -> dict[str, Ref]:
+        """Bindings of the three roles."""
+        found: dict[str, Ref] = {}
+        for role, raw in self.mapping(data, "defaults"):
+            table = data["defaults"]
+            if role not in ROLES:
+                near = suggest(role, ROLES)
+                self.fail(
+                    "unknown-key",
+                    f"`defaults` binds conv, norm and act, found `{role}`",
+                    table.key_at(role),
+                    f"did you mean `{near}`?" if near else None,
+                )
+            elif (ref := self.ref(raw, table.at(role))) is not None:
+                found[role] = ref
+        return found
+
+    def two_verbs(self, raw: Map, verbs: list[str]) -> None:
+        """One item with two calls: a misspelt modifier, or a lost dash."""
+        for verb in verbs:
+            near = suggest(verb, MODIFIERS)
+            if near and verb not in OPS and verb not in ROLES:
+                self.fail(
+                    "unknown-key",
+                    f"unknown key `{verb}` in a layer",
+                    raw.key_at(verb),
+                    f"did you mean `{near}`?",
+                )
+                return
+        self.fail(
+            "unknown-key",
+            f"one item holds two calls, `{verbs[0]}` and `{verbs[1]}`",
+            raw.key_at(verbs[1]),
+            "start each layer with its own `- `",
+        )

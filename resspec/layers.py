@@ -1,0 +1,458 @@
+"""Layers → nodes: calls expanded, conditions decided, combinators wired.
+
+A failed item yields a poisoned value, so that one cause is one error and what does not depend on
+it is still checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from resspec.arguments import check_arguments, invalid
+from resspec.builder import Builder
+from resspec.diagnostics import Diagnostic, Note, Span, SpecError, suggest
+from resspec.expr import as_int
+from resspec.ir import Value
+from resspec.layer_grammar import ROLES
+from resspec.ops.base import OPS, Op, attributes, words
+from resspec.scope import (
+    POISON,
+    Env,
+    Failed,
+    Poison,
+    Scope,
+    Thunk,
+    Val,
+    failure,
+    flat,
+    parse_value_ref,
+    show_value,
+)
+from resspec.spec import (
+    Arg,
+    BlockSpec,
+    Branch,
+    Call,
+    Item,
+    Merge,
+    Ref,
+    Repeat,
+    Residual,
+    Reuse,
+    Scoped,
+    ValueRef,
+    When,
+)
+from resspec.types import TensorType
+
+Library = Callable[[str], BlockSpec | None]
+FATAL = ("node-limit", "param-limit", "recursion-limit")
+
+
+class Stop(SpecError):
+    """Enough problems: nothing further is lowered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a reference comes to: an op, a block or anonymous layers, with bound arguments."""
+
+    callee: type[Op] | BlockSpec | tuple[Item, ...]
+    args: Mapping[str, Thunk]
+    scope: Scope  # where anonymous layers were written
+    ambient: Mapping[str, Any]
+    offer: Mapping[str, Thunk]
+    note: Note | None = None
+
+
+class Layers:
+    """Applies items to values. `problems` collects diagnostics."""
+
+    def __init__(self, builder: Builder, library: Library, known: Iterable[str]) -> None:
+        self.builder, self.library, self.known = builder, library, tuple(known)
+        self.problems: list[Diagnostic] = []
+        self.offered: set[str] = set()  # offers of the model that some block took
+
+    # -- failures ------------------------------------------------------------------------
+
+    def guard(self, work: Callable[[], Val]) -> Val:
+        """Run; on failure report and go on with a poisoned value."""
+        depth = len(self.builder.stack)
+        try:
+            return work()
+        except Stop:
+            raise
+        except SpecError as caught:
+            self.report(*caught.diagnostics)
+        except Failed:
+            pass
+        del self.builder.stack[depth:]
+        return POISON
+
+    def report(self, *diagnostics: Diagnostic) -> None:
+        """Keep a problem; the same place fails for the same reason in every instance: once."""
+        for found in diagnostics:
+            if all((d.code, d.span) != (found.code, found.span) for d in self.problems):
+                self.problems.append(found)
+            if found.code in FATAL or len(self.problems) >= self.builder.limits.problems:
+                raise Stop(*self.problems)
+
+    # -- items ---------------------------------------------------------------------------
+
+    def run(self, layers: Iterable[Item], current: Val, scope: Scope, env: Env) -> Val:
+        """Layers one after the other; the result is the last one's."""
+        for item in layers:
+
+            def work(item: Item = item, current: Val = current) -> Val:
+                return self.item(item, current, scope, env)
+
+            current = self.guard(work)
+            if item.label is not None:
+                scope.items[item.label] = item
+                if not isinstance(item, Repeat):
+                    scope.values[item.label] = current
+                self.builder.label(current, item.label)
+        return current
+
+    def item(self, item: Item, current: Val, scope: Scope, env: Env) -> Val:
+        """One item applied to the current value."""
+        if item.source is not None:
+            picked = [self.named(ref, scope, env) for ref in item.source]
+            current = splice(picked) if item.source_is_list else picked[0]
+        match item:
+            case Call():
+                offer = {key: Thunk(arg, scope) for key, arg in item.offer.items()}
+                return self.call(item.ref, item.name, current, scope, env, item.span, offer)
+            case Merge():
+                parts = [self.branch(branch, current, scope, env) for branch in item.branches]
+                return self.join(item.op, item, flat(tuple(parts)), env)
+            case Residual():
+                return self.residual(item, current, scope, env)
+            case Repeat():
+                return self.repeat(item, current, scope, env)
+            case When():
+                return self.when(item, current, scope, env)
+            case Scoped():
+                return self.run(item.layers, current, scope, env.with_roles(item.defaults, scope))
+            case Reuse():
+                return self.reuse(item, current, scope, env)
+            case _:
+                return current
+
+    def branch(self, branch: Branch, current: Val, scope: Scope, env: Env) -> Val:
+        """A named value, or layers applied to the current one."""
+        if branch.ref is not None:
+            return self.named(branch.ref, scope, env)
+        return self.run(branch.layers, current, scope, env)
+
+    def named(self, ref: ValueRef, scope: Scope, env: Env) -> Val:
+        """A value by name and indices."""
+        values = {**env.ambient, **scope.values} if ref.name == "input" else scope.values
+        if ref.name not in values:
+            near = suggest(ref.name, scope.values)
+            message = f"no value before this is called `{ref.name}`"
+            help = f"name one with `as: {ref.name}`, or write a list for layers: `[{ref.name}]`"
+            if near:
+                help = f"did you mean `{near}`?"
+            raise failure(env, "value-before-name", message, ref.span, help)
+        value: Val = values[ref.name]
+        for text in ref.indices:
+            if isinstance(value, Poison):
+                raise Failed
+            if not isinstance(value, tuple):
+                message = f"`{ref.name}` is one value, it has no parts"
+                raise failure(env, "not-a-tuple", message, ref.span)
+            value = value[self.index(text, len(value), ref.span, scope, env)]
+        return value
+
+    def index(self, text: str, count: int, span: Span, scope: Scope, env: Env) -> int:
+        """A constant index into `count` things."""
+        value = scope.evaluate(Arg(value=text, span=span), env, POISON)
+        exact = whole(value)
+        if exact is None:
+            message = f"an index is a whole number, found {show_value(value)}"
+            raise failure(env, "not-an-integer", message, span)
+        if not -count <= exact < count:
+            raise failure(env, "index-range", f"index {exact} into {count} values", span)
+        return exact % count
+
+    # -- combinators ---------------------------------------------------------------------
+
+    def join(self, op: str, item: Item, inputs: tuple[Value, ...], env: Env) -> Value:
+        path = join(self.builder.path, item.name)
+        return self.builder.node(OPS[op](), path, inputs, env, item.span, {})[0]
+
+    def when(self, item: When, current: Val, scope: Scope, env: Env) -> Val:
+        truth = scope.evaluate(item.condition, env, current)
+        if not isinstance(truth, bool | int | float):
+            message = f"a condition is true or false, found {show_value(truth)}"
+            raise failure(env, "wrong-type", message, item.condition.span)
+        return self.run(item.then if truth else item.otherwise, current, scope, env)
+
+    def reuse(self, item: Reuse, current: Val, scope: Scope, env: Env) -> Val:
+        """A named item again: the same text at the same path, hence the same parameters."""
+        target = scope.items.get(item.target)
+        if target is None:
+            near = suggest(item.target, scope.items)
+            message = f"no item before this one is named `{item.target}`"
+            help = f"did you mean `{near}`?" if near else f"name it with `as: {item.target}`"
+            raise failure(env, "value-before-name", message, item.span, help)
+        was, self.builder.reusing = self.builder.reusing, True
+        try:
+            return self.item(target.model_copy(update={"source": None}), current, scope, env)
+        finally:
+            self.builder.reusing = was
+
+    def residual(self, item: Residual, current: Val, scope: Scope, env: Env) -> Val:
+        """body + shortcut. The shortcut is told what it must bridge."""
+        body = self.single(self.branch(item.body, current, scope, env), item, env)
+        shortcut = current
+        if item.shortcut is not None:
+            entry = flat(current)[0]
+            bridge = {
+                "out_channels": body.type.channels,
+                "stride": self.builder.stride_between(entry, body),
+            }
+            inner = scope.inner(bridge={"in_channels": entry.type.channels, **bridge})
+            shortcut = self.branch(item.shortcut, current, inner, env.with_ambient(**bridge))
+            if shortcut == ():  # `from: []`, no shortcut at all
+                return body
+            if shortcut != current:
+                self.builder.label(shortcut, "shortcut")
+        other = self.single(shortcut, item, env)
+        if other.type != body.type:
+            message = f"residual: body gives {body.type}, shortcut gives {other.type}"
+            help = mismatch_help(body.type, other.type)
+            self.report(*failure(env, "shape-mismatch", message, item.span, help).diagnostics)
+            return body
+        return self.join("add", item, (body, other), env)
+
+    def single(self, value: Val, item: Item, env: Env) -> Value:
+        values = flat(value)
+        if len(values) != 1:
+            message = f"a residual adds single values, here are {len(values)}"
+            raise failure(env, "tuple-unexpected", message, item.span)
+        return values[0]
+
+    def repeat(self, item: Repeat, current: Val, scope: Scope, env: Env) -> Val:
+        """A fold over the turns; each turn is a region of its own."""
+        count = scope.evaluate(item.count, env, current)
+        exact = whole(count)
+        if exact is None or exact < 0:
+            message = f"`repeat` takes a whole number of turns, found {show_value(count)}"
+            raise failure(env, "not-an-integer", message, item.count.span)
+        if exact > self.builder.limits.turns:
+            message = f"{exact} turns, at most {self.builder.limits.turns}"
+            raise failure(env, "node-limit", message, item.count.span)
+        results: list[Val] = []
+        outer = self.builder.path
+        if item.label is not None:
+            scope.values[item.label] = ()
+        for turn in range(exact):
+            path = join(outer, f"{item.name}.{turn}")
+            inner = scope.inner(counters={**scope.counters, item.index: turn})
+            self.builder.open(path, f"{scope.block}_turn", item.span, item.span)
+            current = self.shut(self.run(item.layers, current, inner, env))
+            results.append(current)
+            if item.label is not None:
+                scope.values[item.label] = tuple(results)
+        return current
+
+    def shut(self, result: Val) -> Val:
+        """End the region on top with this result."""
+        if poisoned(result):
+            self.builder.stack.pop()
+            return POISON
+        self.builder.close_into(flat(result))
+        return result
+
+    # -- calls ---------------------------------------------------------------------------
+
+    def resolve(self, ref: Ref, scope: Scope, env: Env) -> Target:
+        """Follow a reference through params and roles. Arguments nearer the call win."""
+        args = {key: Thunk(arg, scope) for key, arg in ref.args.items()}
+        if ref.layers is not None:
+            return Target(ref.layers, {}, scope, {}, {})
+        bound = scope.block_param(ref.name, env)
+        if isinstance(bound, tuple):
+            if ref.index is None:
+                help = f"call one of them: `{ref.name}[i]`"
+                message = f"`{ref.name}` is a list of blocks"
+                raise failure(env, "wrong-type", message, ref.span, help)
+            bound = bound[self.index(ref.index, len(bound), ref.span, scope, env)]
+            target = self.resolve(bound.ref, bound.scope, env.with_ambient(**bound.ambient))
+            merged = {**target.args, **args}
+            return replace(
+                target, args=merged, ambient=bound.ambient, offer=bound.offer, note=bound.note
+            )
+        if ref.index is not None:
+            raise failure(env, "not-a-tuple", f"`{ref.name}` is no list of blocks", ref.span)
+        if bound is not None:
+            target = self.resolve(bound.ref, bound.scope, env)
+            return replace(target, args={**target.args, **args})
+        if ref.name in env.roles:
+            role, outer = env.roles[ref.name]
+            target = self.resolve(role.ref, role.scope, replace(env, roles=outer.roles))
+            return replace(target, args={**target.args, **args})
+        block = self.library(ref.name)
+        if block is not None:
+            return Target(block, args, scope, {}, {})
+        if ref.name in OPS:
+            return Target(OPS[ref.name], args, scope, {}, {})
+        blocks = [name for name, param in scope.params.items() if param.type == "block"]
+        near = suggest(ref.name, [*OPS, *ROLES, *blocks, *self.known, "residual", "repeat"])
+        help = f"did you mean `{near}`?" if near else "`resspec list` says what there is"
+        message = f"no block or op is called `{ref.name}`"
+        raise failure(env, "unknown-name", message, ref.span, help)
+
+    def call(
+        self,
+        ref: Ref,
+        name: str,
+        current: Val,
+        scope: Scope,
+        env: Env,
+        span: Span,
+        offer: Mapping[str, Thunk] | None = None,
+        where: str = "",
+    ) -> Val:
+        """Apply what a reference names to the current value."""
+        target = self.resolve(ref, scope, env)
+        path = join(self.builder.path, name)
+        if ref.index is not None:  # a stage's block is named by its number
+            count = len(scope.args.get(ref.name, ()))  # type: ignore[arg-type]
+            path = join(scope.path, str(self.index(ref.index, count, ref.span, scope, env)))
+        env = env.with_ambient(**target.ambient)
+        if target.note is not None and target.note.span is not None:
+            env = replace(env, frames=env.frames[:-1])
+            where, span = target.note.message, target.note.span
+        callee = target.callee
+        if isinstance(callee, tuple):
+            self.builder.open(path, name, span, ref.span)
+            return self.shut(self.run(callee, current, target.scope.inner(path=path), env))
+        if isinstance(callee, BlockSpec):
+            self.offered |= target.offer.keys() & callee.params.keys()
+            args = {k: v for k, v in target.offer.items() if k in callee.params}
+            args |= {k: v for k, v in (offer or {}).items() if k in callee.params}
+            args |= target.args
+            return self.block(callee, args, path, current, env, ref.span, where, span)
+        known = attributes(callee)
+        taken = {k: v for k, v in (offer or {}).items() if k in known}
+        return self.op(callee, {**taken, **target.args}, path, current, env, span)
+
+    def block(
+        self,
+        spec: BlockSpec,
+        args: Mapping[str, Any],
+        path: str,
+        current: Val,
+        env: Env,
+        span: Span,
+        where: str,
+        call_span: Span,
+    ) -> Val:
+        """One instance of a block."""
+        if len(env.frames) >= self.builder.limits.nesting:
+            depth = self.builder.limits.nesting
+            message = f"block `{spec.name}` is nested more than {depth} deep"
+            help = "put the recursive call under a `when` that comes to an end"
+            notes = env.frames[-3:][::-1]
+            raise SpecError(Diagnostic("recursion-limit", message, span, notes=notes, help=help))
+        note = f"in block `{spec.name}`, used" + (f" by {where}" if where else "")
+        inside = env.call(Note(note, call_span))
+        self.report(*check_arguments(spec, args, span, env, self.resolve))
+        scope = Scope(spec.name, path, inside, spec.params, args, spec.let, input=current)
+        scope.env = inside = inside.with_roles(spec.defaults, scope)
+        if spec.inputs:
+            parts = current if isinstance(current, tuple) else (current,)
+            if len(parts) != len(spec.inputs):
+                wanted = f"{len(spec.inputs)} values ({', '.join(spec.inputs)})"
+                message = f"block `{spec.name}` takes {wanted}, here are {len(parts)}"
+                help = "give it a list: `from: [a, b]`"
+                raise failure(env, "not-a-tuple", message, span, help)
+            scope.values.update(zip(spec.inputs, parts, strict=True))
+        self.builder.open(path, spec.name, call_span, spec.span, spec.doc)
+        return self.shut(self.run(spec.layers, current, scope, inside))
+
+    def op(
+        self,
+        cls: type[Op],
+        args: Mapping[str, Thunk],
+        path: str,
+        current: Val,
+        env: Env,
+        span: Span,
+    ) -> Val:
+        """One op on the current value."""
+        accepted, known = words(cls), attributes(cls)
+        given: dict[str, Any] = {}
+        inputs = flat(current)
+        named: list[Value] = []
+        for key, thunk in args.items():
+            if key in cls.VALUE_ARGS:
+                named.append(self.reference(cls, key, thunk, env))
+                continue
+            if key not in known:
+                near = suggest(key, known)
+                help = f"its arguments: {', '.join(known) or 'none'}"
+                if near:
+                    help = f"did you mean `{near}`?"
+                message = f"op `{cls.NAME}` has no argument `{key}`"
+                raise failure(env, "unknown-argument", message, thunk.span, help)
+            given[key] = thunk.scope.evaluate(thunk.arg, env, current, accepted.get(key, ()))
+        try:
+            made = cls(**given)
+        except ValidationError as caught:
+            raise invalid(cls, given, args, caught, env, span) from None
+        if cls.ARITY is not None and len(inputs) != cls.ARITY:
+            plural = "s" if cls.ARITY != 1 else ""
+            message = f"`{cls.NAME}` takes {cls.ARITY} value{plural}, here are {len(inputs)}"
+            help = "pick one with `from: x[0]`, or join them with `concat`, `add` or `mul`"
+            raise failure(env, "tuple-unexpected", message, span, help)
+        results = self.builder.node(made, path, (*inputs, *named), env, span, args)
+        return results if cls.GIVES_TUPLE else results[0]
+
+    def reference(self, cls: type[Op], key: str, thunk: Thunk, env: Env) -> Value:
+        """The tensor that an argument of an op names."""
+        values = flat(self.named(parse_value_ref(thunk.arg), thunk.scope, env))
+        if len(values) != 1:
+            message = f"`{key}` of `{cls.NAME}` is one value, here are {len(values)}"
+            raise failure(env, "tuple-unexpected", message, thunk.span, "pick one: `x[0]`")
+        return values[0]
+
+
+def mismatch_help(body: TensorType, shortcut: TensorType) -> str:
+    """What would make a residual's branches agree."""
+    if body.channels != shortcut.channels and body.shape[1:] == shortcut.shape[1:]:
+        channels = shortcut.channels
+        return f"use `shortcut: projection`, or make the body end with {channels} channels"
+    return "use `shortcut: projection`, or make the body keep the size"
+
+
+def poisoned(value: Val) -> bool:
+    """Whether any part of a value failed."""
+    if isinstance(value, tuple):
+        return any(poisoned(part) for part in value)
+    return isinstance(value, Poison)
+
+
+def splice(values: Iterable[Val]) -> Val:
+    """A list of values, tuples among them opened."""
+    result: list[Val] = []
+    for value in values:
+        result.extend(value if isinstance(value, tuple) else (value,))
+    return tuple(result)
+
+
+def whole(value: Any) -> int | None:
+    """The exact integer of a number; None for anything else."""
+    return None if isinstance(value, bool | str | tuple) else as_int(value)
+
+
+def join(path: str, name: str) -> str:
+    """A path and one more component."""
+    return f"{path}.{name}" if path else name

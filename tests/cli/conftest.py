@@ -1,0 +1,77 @@
+"""Run commands in this process, and a backend that needs no framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from resspec import backend
+from resspec.backend import Source
+from resspec.cli import main
+from resspec.ir import Graph
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """`run("summarize", "resnet18")` → exit code, stdout, stderr."""
+
+    def call(*arguments: str) -> Result:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main(list(arguments))
+        out, err = capfd.readouterr()
+        return Result(int(caught.value.code or 0), out, err)
+
+    return call
+
+
+class Paper:
+    """A backend whose models are dictionaries: enough to see what a command hands over."""
+
+    name = "paper"
+    rules: Mapping[Any, Any] = {}
+
+    def check(self, graph: Graph) -> tuple[Any, ...]:
+        return ()
+
+    def emit(self, graph: Graph) -> Source:
+        return Source(f"# {graph.name}\n", "model", {})
+
+    def instantiate(self, graph: Graph, source: Source, device: str, dtype: str) -> Any:
+        return SimpleNamespace(graph=graph, device=device, dtype=dtype, weights=None)
+
+    def load_weights(self, model: Any, source: Source, weights: Any) -> None:
+        model.weights = dict(weights)
+
+    def forward(self, model: Any, x: Any, training: bool = False) -> Any:
+        assert x.dtype == model.dtype
+        return {
+            name: [np.zeros((len(x), *value.type.shape)) for value in values]
+            for name, values in model.graph.outputs
+        }
+
+    def counts(self, model: Any) -> tuple[int, int]:
+        sizes = [param.size for param in model.graph.parameters().values() if param.trainable]
+        total = sum(array.size for array in model.weights.values())
+        return sum(sizes), total - sum(sizes)
+
+
+@pytest.fixture
+def paper(monkeypatch: pytest.MonkeyPatch) -> Paper:
+    """The only backend installed."""
+    found = Paper()
+    monkeypatch.setattr(backend, "names", lambda: ("paper",))
+    monkeypatch.setattr(backend, "get", lambda name: found)
+    return found

@@ -1,0 +1,70 @@
+"""What only a process of its own can show: what is imported, and how pipes end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import specs
+
+HEAVY = ("torch", "tensorflow", "keras", "numpy", "rich", "safetensors")
+SCRIPT = """\
+import contextlib, io, sys
+from resspec.cli import main
+for line in sys.argv[1:]:
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+        main(line.split())
+print(*(name for name in {heavy!r} if name in sys.modules))
+"""
+
+
+def modules(*lines: str) -> list[str]:
+    script = SCRIPT.format(heavy=HEAVY)
+    command = [sys.executable, "-c", script, *lines]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+
+def test_the_command_line_loads_no_framework() -> None:
+    assert modules() == []
+
+
+def test_commands_that_need_no_framework_or_numpy_load_none(tmp_path: Path) -> None:
+    assert (
+        modules(f"summarize {specs.write(tmp_path)}", "validate resnet18", "list", "show conv2d")
+        == []
+    )
+
+
+@pytest.mark.parametrize("backend", ["torch", "tensorflow"])
+def test_source_loads_no_framework(tmp_path: Path, backend: str) -> None:
+    loaded = modules(f"source {specs.write(tmp_path)} --backend {backend}")
+    assert not {"torch", "tensorflow", "keras"} & set(loaded)
+
+
+def test_import_resspec_is_lazy() -> None:
+    script = "import sys, resspec; print(*(m for m in sys.modules if m.startswith('resspec')))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["resspec"]
+
+
+def test_a_reader_that_stops_early_is_no_error() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-c", "from resspec.cli import main; main(['list'])"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert done.stderr == ""
+
+
+def test_a_terminal_without_unicode_is_no_error() -> None:
+    command = [sys.executable, "-c", "from resspec.cli import main; main(['summarize','resnet18'])"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0
+    assert "3\\xd7224\\xd7224" in done.stdout

@@ -1,0 +1,245 @@
+"""Whole models of the TensorFlow backend: wiring, reuse, training, files, devices."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("tensorflow")
+
+import torch
+from resspec_tensorflow import BACKEND
+
+from resspec import api
+from resspec.diagnostics import SpecError
+from resspec.ir import Graph, Node, Region, Value
+from resspec.ops.activation import Relu
+from resspec.ops.base import Op
+from resspec.ops.conv import Conv2d
+from resspec.ops.merge import Add, Concat, Mul
+from resspec.ops.norm import BatchNorm
+from resspec.ops.pool import MaxPool
+from resspec.ops.shape import Split
+from resspec.types import TensorType
+from resspec.weights import example, randomise
+from tests.conformance.reference import HERE, gradients, rel, run, tensors
+
+# Keras' own writer of weights is behind NumPy here.
+saves = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+TINY = """\
+model: tiny
+doc: A stem, three residual blocks, a head.
+input: [3, 16, 12]
+num_classes: 5
+stem: stem_7x7
+block: {bottleneck: {groups: 2, base_width: 64}}
+stages:
+  - {depth: 1, width: 4}
+  - {depth: 3, width: 8, stride: 2}
+head: classifier
+"""
+
+
+class Builder:
+    """A graph by hand: values are numbered as they are made."""
+
+    def __init__(self, *shape: int) -> None:
+        self.input = Value(0, TensorType(shape))
+        self.count = 1
+
+    def node(self, path: str, op: Op, *inputs: Value) -> Node:
+        types = [value.type for value in inputs]
+        resolved = op.resolve(*types)
+        outputs = []
+        for made in resolved.infer(*types):
+            outputs.append(Value(self.count, made))
+            self.count += 1
+        return Node(path, resolved, inputs, tuple(outputs), HERE)
+
+
+def tower(build: Builder, x: Value) -> Region:
+    conv = build.node("tower.conv1", Conv2d(out_channels=4, kernel_size=(3, 3)), x)
+    norm = build.node("tower.norm1", BatchNorm(), *conv.outputs)
+    act = build.node("tower.act1", Relu(), *norm.outputs)
+    return Region("tower", "tower", (x,), act.outputs, (conv, norm, act), HERE, HERE)
+
+
+def shared(pooled: bool) -> Graph:
+    """A region and a padded convolution used twice, parts of unequal size, a pyramid."""
+    build = Builder(4, 9, 8)
+    first = tower(build, build.input)
+    window = {"kernel_size": (3, 3), "stride": (2, 2)} if pooled else {"kernel_size": (3, 3)}
+    pool = build.node("pool1", MaxPool(**window), *first.outputs)
+    second = tower(build, *pool.outputs)
+    strided = Conv2d(out_channels=4, kernel_size=(3, 3), stride=(2, 2))
+    conv = build.node("conv1", strided, *second.outputs)
+    again = build.node("conv1", strided, *conv.outputs)
+    late = build.node("act1", Relu(), *again.outputs)
+    early = build.node("act1", Relu(), *conv.outputs)
+    split = build.node("split1", Split(sizes=(1, 3)), *early.outputs)
+    one, three = split.outputs
+    concat = build.node("concat1", Concat(), three, one, three)
+    product = build.node("mul1", Mul(), *concat.outputs, one)
+    total = build.node("add1", Add(), *product.outputs, *concat.outputs, *product.outputs)
+    items = (first, pool, second, conv, again, late, early, split, concat, product, total)
+    root = Region("", "shared_net", (build.input,), late.outputs, items, HERE, HERE)
+    pyramid = (*first.outputs, *second.outputs, *total.outputs)
+    return Graph("shared_net", "", build.input, (("out", late.outputs), ("maps", pyramid)), root)
+
+
+def made(graph: Graph, dtype: str = "float64") -> tuple[Any, Any, dict[str, Any], Any]:
+    source = BACKEND.emit(graph)
+    model = BACKEND.instantiate(graph, source, "cpu", dtype)
+    weights = randomise(graph)
+    BACKEND.load_weights(model, source, weights)
+    return model, source, weights, example((4, *graph.input.type.shape)).astype(dtype)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    path = tmp_path_factory.mktemp("spec") / "tiny.yaml"
+    path.write_text(TINY)
+    graph: Graph = api.load(path).graph
+    return graph
+
+
+@pytest.mark.parametrize("case", ["tiny", "shared at one size", "shared at two sizes"])
+@pytest.mark.parametrize("training", [False, True])
+def test_is_the_reference_in_float64(case: str, training: bool, tiny: Graph) -> None:
+    graph = tiny if case == "tiny" else shared(pooled=case.endswith("two sizes"))
+    model, source, weights, x = made(graph)
+    truth = tensors(graph, weights)
+    expected = run(graph, truth, torch.tensor(x), training)
+    found = BACKEND.forward(model, x, training)
+    assert list(found) == list(expected)
+    for name, values in expected.items():
+        assert len(found[name]) == len(values)
+        for a, b in zip(found[name], values, strict=True):
+            assert rel(a, b.detach()) <= 1e-12
+    after = BACKEND.read_weights(model, source)
+    assert list(after) == list(graph.parameters())
+    for name, tensor in truth.items():
+        assert rel(after[name], tensor.detach()) <= 1e-12
+    BACKEND.load_weights(model, source, weights)
+    wanted = gradients(graph, tensors(graph, weights), torch.tensor(x), training)
+    got = BACKEND.gradients(model, source, x, training)
+    assert rel(*(np.concatenate([g[n].ravel() for n in wanted]) for g in (got, wanted))) <= 1e-12
+
+
+def test_counts_and_names(tiny: Graph) -> None:
+    model, source, _, _ = made(tiny, "float32")
+    params = tiny.parameters().values()
+    assert BACKEND.counts(model) == (
+        sum(p.size for p in params if p.trainable),
+        sum(p.size for p in params if not p.trainable),
+    )
+    layers = {layer.name for layer in model.layers}
+    assert {node.path for node in tiny.nodes} <= layers
+    assert len({variable.name for variable in source.variables.values()}) == len(params)
+    variables = [w for layer in model.layers for w in layer.weights]
+    assert len(variables) == len(params)
+
+
+def test_every_parameter_reaches_the_loss(tiny: Graph) -> None:
+    model, source, _, x = made(tiny)
+    found = BACKEND.gradients(model, source, x, training=True)
+    assert all(np.abs(gradient).max() > 0 for gradient in found.values())
+
+
+def test_users_settings_come_back(tiny: Graph) -> None:
+    import keras
+
+    before = keras.config.floatx(), keras.config.dtype_policy().name
+    model, *_ = made(tiny, "float64")
+    assert (keras.config.floatx(), keras.config.dtype_policy().name) == before
+    assert {variable.dtype for variable in model.variables} == {"float64"}
+    assert model.inputs[0].dtype == "float64"
+
+
+RELOAD = """\
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0].startswith("resspec"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Refuse())
+import keras, numpy as np
+model = keras.saving.load_model(sys.argv[1])
+assert all(type(layer).__module__.startswith("keras.src") for layer in model.layers)
+x = np.load(sys.argv[2])
+y = model(x)
+y = y if isinstance(y, dict) else {"out": y}
+np.savez(sys.argv[3], *[part for value in y.values() for part in (value if isinstance(value, list) else [value])])
+"""
+
+
+@saves
+@pytest.mark.parametrize("case", ["tiny", "shared"])
+def test_saved_model_reloads_where_resspec_is_absent(
+    case: str, tiny: Graph, tmp_path: Path
+) -> None:
+    graph = tiny if case == "tiny" else shared(pooled=True)
+    model, _, _, x = made(graph, "float32")
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "x.npy", x.transpose(0, 2, 3, 1))
+    files = [str(tmp_path / name) for name in ("model.keras", "x.npy", "y.npz")]
+    done = subprocess.run([sys.executable, "-c", RELOAD, *files], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    saved = np.load(tmp_path / "y.npz")
+    wanted = [y for values in BACKEND.forward(model, x).values() for y in values]
+    assert len(saved.files) == len(wanted)
+    for name, y in zip(saved.files, wanted, strict=True):
+        found = saved[name]
+        assert rel(found.transpose(0, 3, 1, 2) if found.ndim == 4 else found, y) <= 1e-6
+
+
+@saves
+def test_fit_pickle_and_export(tiny: Graph, tmp_path: Path) -> None:
+    import keras
+    import tensorflow as tf
+
+    model, source, weights, x = made(tiny, "float32")
+    images, labels = x.transpose(0, 2, 3, 1), np.arange(4) % 5
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.01), loss, jit_compile=False)
+    history = model.fit(images, labels, epochs=3, batch_size=4, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+    moved = BACKEND.read_weights(model, source)
+    assert all(not np.array_equal(moved[name], weights[name]) for name in weights)
+
+    expected = model(images).numpy()
+    assert np.array_equal(pickle.loads(pickle.dumps(model))(images).numpy(), expected)
+    model.export(tmp_path / "saved", verbose=False)
+    served = tf.saved_model.load(str(tmp_path / "saved")).serve(images)
+    assert rel(served, expected) <= 1e-6
+
+
+def test_grouped_convolution_has_a_gradient_in_a_graph(tiny: Graph) -> None:
+    import tensorflow as tf
+
+    model, _, _, x = made(tiny)
+    images = tf.constant(x.transpose(0, 2, 3, 1))
+
+    def step() -> list[Any]:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(model(images) ** 2)
+        return tape.gradient(loss, model.trainable_variables)
+
+    for eager, graph in zip(step(), tf.function(step)(), strict=True):
+        assert rel(graph, eager) <= 1e-12
+
+
+@pytest.mark.parametrize("device", ["cuda:7", "tpu", "cuda:x", ""])
+def test_absent_device_is_an_error(device: str, tiny: Graph) -> None:
+    source = BACKEND.emit(tiny)
+    with pytest.raises(SpecError) as caught:
+        BACKEND.instantiate(tiny, source, device, "float32")
+    assert [d.code for d in caught.value.diagnostics] == ["no-device"]

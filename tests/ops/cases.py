@@ -1,0 +1,231 @@
+"""One or more cases for every op, and graphs made of them.
+
+The graph of a case is: a trainable scale of the input, so that gradients towards the op's input
+are compared too; the chain of ops that makes each input of the op; the op.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from resspec.diagnostics import Span
+from resspec.ir import Graph, Node, Region, Value
+from resspec.ops import OPS
+from resspec.types import TensorType
+
+HERE = Span("case.yaml", 1, 1, 1, 2)
+Step = tuple[str, dict[str, Any]]
+POOLED: tuple[Step, ...] = (("global_avg_pool", {}),)
+VECTOR: tuple[Step, ...] = (*POOLED, ("flatten", {}))
+ODD, EVEN, MIXED = (6, 7, 9), (6, 8, 6), (6, 9, 8)
+
+
+@dataclass(frozen=True)
+class Case:
+    """An op's attributes, the input's shape, and the steps to each input of the op."""
+
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    shape: tuple[int, int, int] = MIXED
+    feeds: Sequence[tuple[Step, ...]] = ((),)
+
+    def __str__(self) -> str:
+        words = [f"{key}={value}" for key, value in self.attributes.items()]
+        kind = "" if self.feeds == ((),) else "/" + "+".join(
+            ".".join(name for name, _ in feed) or "x" for feed in self.feeds
+        )
+        return ",".join(words).replace(" ", "") + f"@{'x'.join(map(str, self.shape))}{kind}"
+
+
+def grid(attributes: Sequence[dict[str, Any]], *shapes: tuple[int, int, int]) -> list[Case]:
+    return [Case(a, shape) for a in attributes for shape in shapes or (ODD, EVEN)]
+
+
+def maps_and_vectors(*attributes: dict[str, Any]) -> list[Case]:
+    return [case for a in attributes or ({},) for case in (Case(a), Case(a, feeds=(VECTOR,)))]
+
+
+PAIR = ((("slice", {"stop": 3}),), (("slice", {"start": 3}),))
+WINDOWS: list[dict[str, Any]] = [
+    {"kernel_size": 3, "stride": 2},
+    {"kernel_size": 3},
+    {"kernel_size": 2, "stride": 2, "padding": "valid"},
+    {"kernel_size": 2, "stride": 2, "padding": "valid", "ceil_mode": True},
+    {"kernel_size": 3, "stride": 2, "padding": "same"},
+    {"kernel_size": 2, "padding": "same"},
+    {"kernel_size": 3, "stride": 2, "ceil_mode": True},
+    {"kernel_size": [3, 2], "stride": [2, 3], "padding": [0, 1, 1, 0], "ceil_mode": True},
+    {"kernel_size": [2, 5], "stride": [1, 2], "padding": [1, 0, 2, 4]},
+    {"kernel_size": 1, "stride": 2},
+    {"kernel_size": 5, "stride": 1, "padding": 4},
+    {"kernel_size": 2, "stride": 3, "padding": 1, "ceil_mode": True},
+]
+CONVS: list[dict[str, Any]] = [
+    {"out_channels": 4, "kernel_size": 3},
+    {"out_channels": 4, "kernel_size": 3, "stride": 2, "bias": True},
+    {"out_channels": 4, "kernel_size": [1, 4], "stride": 2, "padding": "same"},
+    {"out_channels": 6, "kernel_size": 3, "groups": 3, "dilation": 2},
+    {"out_channels": 6, "kernel_size": 3, "groups": 2, "dilation": 2, "stride": 2, "bias": True},
+    {"out_channels": 12, "kernel_size": 5, "groups": 6, "stride": [1, 2], "padding": [0, 1, 2, 1]},
+]
+TRANSPOSED: list[dict[str, Any]] = [
+    {"out_channels": 4, "kernel_size": 3},
+    {"out_channels": 4, "kernel_size": 2, "stride": 2, "padding": "valid", "bias": True},
+    {"out_channels": 3, "kernel_size": 4, "stride": 2},
+    {"out_channels": 3, "kernel_size": 3, "stride": 2, "output_padding": [1, 1], "bias": True},
+    {"out_channels": 3, "kernel_size": 3, "stride": 2, "padding": "same", "bias": True},
+    {"out_channels": 3, "kernel_size": [1, 4], "stride": [3, 2], "padding": "same", "bias": True},
+    {"out_channels": 3, "kernel_size": [2, 5], "padding": [1, 0, 2, 1], "dilation": 2},
+]
+
+CASES: dict[str, list[Case]] = {
+    "relu": maps_and_vectors(),
+    "relu6": maps_and_vectors(),
+    "leaky_relu": maps_and_vectors({}, {"slope": 0.2}, {"slope": 1.5}),
+    "prelu": maps_and_vectors({}, {"shared": True}),
+    "elu": maps_and_vectors({}, {"alpha": 0.5}),
+    "celu": maps_and_vectors({}, {"alpha": 0.5}),
+    "selu": maps_and_vectors(),
+    "gelu": maps_and_vectors({}, {"approximate": "tanh"}),
+    "quick_gelu": maps_and_vectors(),
+    "silu": maps_and_vectors(),
+    "mish": maps_and_vectors(),
+    "softplus": maps_and_vectors(),
+    "softsign": maps_and_vectors(),
+    "sigmoid": maps_and_vectors(),
+    "log_sigmoid": maps_and_vectors(),
+    "tanh": maps_and_vectors(),
+    "hard_sigmoid": maps_and_vectors(),
+    "hard_swish": maps_and_vectors(),
+    "hard_tanh": maps_and_vectors(),
+    "exp": maps_and_vectors(),
+    "tlu": [Case()],
+    "softmax": [
+        *maps_and_vectors({}, {"groups": 2}, {"groups": 3}),
+        Case({"over": "positions"}),
+    ],
+    "conv2d": grid(CONVS),
+    "std_conv2d": grid([*CONVS, {"out_channels": 4, "kernel_size": 3, "eps": 1e-3}]),
+    "scaled_std_conv2d": grid(
+        [*CONVS, {"out_channels": 4, "kernel_size": 3, "gamma": 1.7, "bias": False}]
+    ),
+    "conv_transpose2d": grid(TRANSPOSED, ODD),
+    "channel_conv": [
+        Case({"kernel_size": size, "bias": size == 3}, feeds=(feed,))
+        for size in (1, 3, 5)
+        for feed in (POOLED, VECTOR)
+    ],
+    "linear": [Case({"out_features": 4, "bias": bias}, feeds=(VECTOR,)) for bias in (True, False)],
+    "add": [Case(feeds=PAIR), Case(feeds=((), (), ()))],
+    "sub": [Case(feeds=PAIR), Case(feeds=(VECTOR, VECTOR))],
+    "maximum": [Case(feeds=PAIR), Case(feeds=(*PAIR, PAIR[0]))],
+    "mul": [Case(feeds=PAIR), Case(feeds=((), POOLED)), Case(feeds=((("slice", {"stop": 1}),), ()))],
+    "concat": [Case(feeds=PAIR), Case(feeds=((), *PAIR)), Case(feeds=(VECTOR, VECTOR))],
+    "batch_norm": grid([{}, {"eps": 1e-3, "momentum": 0.01}], MIXED),
+    "group_norm": maps_and_vectors(
+        {"groups": 3}, {"groups": 2, "eps": 1e-3}, {"group_size": 2, "affine": False}
+    ),
+    "instance_norm": grid([{}, {"eps": 1e-3}, {"affine": False}], MIXED),
+    "layer_norm": maps_and_vectors({}, {"eps": 1e-3}, {"affine": False}),
+    "rms_norm": maps_and_vectors({}, {"eps": 1e-3}, {"affine": False}),
+    "simple_norm": maps_and_vectors({}, {"eps": 1e-3}, {"affine": False}),
+    "filter_response_norm": grid([{}, {"eps": 1e-3}, {"affine": False}], MIXED),
+    "evonorm_s0": grid([{"groups": 3}, {"group_size": 3, "eps": 1e-3}, {"activate": False, "groups": 1}], MIXED),
+    "grn": grid([{}, {"eps": 1e-3}], MIXED),
+    "l2_normalize": maps_and_vectors({}, {"eps": 0.5}),
+    "max_pool": grid([*WINDOWS, {"kernel_size": 3, "stride": 2, "pad_value": "zero"}]),
+    "avg_pool": grid([w | {"count_include_pad": c} for w in WINDOWS for c in (True, False)]),
+    "global_avg_pool": [Case()],
+    "global_max_pool": [Case()],
+    "global_sum_pool": [Case()],
+    "adaptive_avg_pool": grid([{"output_size": size} for size in (1, 2, 3, [5, 6], [7, 4])], ODD),
+    "adaptive_max_pool": grid([{"output_size": size} for size in (1, 2, 3, [5, 6], [7, 3])], ODD),
+    "blur_pool": grid(
+        [
+            {},
+            {"stride": 1},
+            {"kernel_size": 5, "stride": [2, 1]},
+            {"kernel_size": 4, "padding": 2},
+            {"kernel_size": 2, "pad_mode": "zero", "padding": [0, 1, 1, 0]},
+            {"kernel_size": 1, "padding": "valid"},
+        ]
+    ),
+    "channel_avg_pool": maps_and_vectors(),
+    "channel_max_pool": maps_and_vectors(),
+    "layer_scale": maps_and_vectors({}, {"value": 0.5}),
+    "gain": maps_and_vectors(),
+    "bias": maps_and_vectors({}, {"shared": True}),
+    "scale": maps_and_vectors({"value": 0.25}, {"value": [1, 2, 3, 4, 5, 0.5]}),
+    "shift": maps_and_vectors({"value": -0.25}, {"value": [1, 2, 3, 4, 5, 0.5]}),
+    "dropout": maps_and_vectors({}),
+    "drop_path": maps_and_vectors({"rate": 0.25}),
+    "flatten": [Case(), Case(feeds=(POOLED,))],
+    "split": [Case({"chunks": 3}), Case({"sizes": [1, 2, 3]}), Case({"chunks": 2}, feeds=(VECTOR,))],
+    "slice": maps_and_vectors({"start": 1, "stop": 4}, {"start": 2}, {"stop": 5}),
+    "subsample": grid([{"stride": 2}, {"stride": [1, 3]}]),
+    "pad": grid(
+        [
+            {"padding": [1, 2, 0, 3]},
+            {"padding": 1, "mode": "reflect"},
+            {"padding": [2, 1, 0, 3], "mode": "reflect"},
+        ]
+    ),
+    "pad_channels": maps_and_vectors({"before": 1, "after": 2}, {"after": 3}),
+    "channel_shuffle": grid([{"groups": 2}, {"groups": 3}, {"groups": 3, "block_size": 2}], EVEN),
+    "resize": [
+        *grid(
+            [
+                {"size": size, "mode": mode}
+                for size in ([14, 18], [5, 11], [13, 4])
+                for mode in ("nearest", "nearest_exact", "bilinear")
+            ],
+            ODD,
+        ),
+        *grid([{"size": [5, 17], "mode": "bilinear", "align_corners": True}]),
+        *grid([{"size": [1, 1], "mode": "bilinear", "align_corners": True}], ODD),
+        *grid([{"scale_factor": 2.0}, {"scale_factor": 0.5, "mode": "bilinear"}], EVEN),
+        *[
+            Case({"mode": mode}, ODD, feeds=((("subsample", {"stride": 3}),), ()))
+            for mode in ("nearest", "bilinear")
+        ],
+    ],
+    "space_to_depth": [Case({"block_size": 2}, EVEN), Case({"block_size": 3}, (2, 6, 9))],
+    "depth_to_space": [Case({"block_size": 2}, (8, 3, 5)), Case({"block_size": 3}, (9, 2, 3))],
+}
+
+
+class Builder:
+    """Nodes in order of execution, and the values between them."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.input = Value(0, TensorType(shape))
+        self.count = 1
+        self.nodes: list[Node] = []
+
+    def apply(self, path: str, name: str, attributes: Mapping[str, Any], *inputs: Value) -> Node:
+        types = tuple(value.type for value in inputs)
+        op = OPS[name](**attributes).resolve(*types)
+        outputs = []
+        for kind in op.infer(*types):
+            outputs.append(Value(self.count, kind))
+            self.count += 1
+        node = Node(path, op, inputs, tuple(outputs), HERE)
+        self.nodes.append(node)
+        return node
+
+
+def build(name: str, case: Case) -> tuple[Graph, Node]:
+    """The graph of a case, and the node of its op."""
+    builder = Builder(case.shape)
+    start = builder.apply("start", "layer_scale", {}, builder.input).outputs[0]
+    inputs = []
+    for branch, feed in enumerate(case.feeds):
+        value = start
+        for step, (kind, attributes) in enumerate(feed):
+            value = builder.apply(f"feed{branch}_{step}", kind, attributes, value).outputs[0]
+        inputs.append(value)
+    node = builder.apply("tested", name, case.attributes, *inputs)
+    outputs = node.outputs
+    root = Region("", "case", (builder.input,), outputs, tuple(builder.nodes), HERE, HERE)
+    return Graph("case", "", builder.input, (("out", outputs),), root), node

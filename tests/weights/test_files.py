@@ -1,0 +1,192 @@
+"""Weight files: exact round trips, and every kind of broken file refused with its reason."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from resspec.diagnostics import SpecError
+from resspec.ir import Graph
+from resspec.weights import check, draw, encode, load, randomise, save
+from tests import specs
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Graph:
+    found: Graph = specs.load(tmp_path).graph
+    return found
+
+
+def problem(path: Path, graph: Graph) -> Any:
+    with pytest.raises(SpecError) as caught:
+        load(path, graph)
+    (found,) = caught.value.diagnostics
+    return found
+
+
+def test_round_trip_is_exact_and_in_the_graphs_order(tmp_path: Path, graph: Graph) -> None:
+    weights = randomise(graph, 5)
+    save(tmp_path / "w.safetensors", weights, "tiny")
+    back = load(tmp_path / "w.safetensors", graph)
+    assert list(back) == list(graph.parameters())
+    for name, array in weights.items():
+        assert array.tobytes() == back[name].tobytes()
+        assert back[name].dtype == np.float32
+
+
+def test_the_library_itself_reads_it(tmp_path: Path, graph: Graph) -> None:
+    save(tmp_path / "w.safetensors", draw(graph), "tiny")
+    plain = safetensors.numpy.load_file(tmp_path / "w.safetensors")
+    assert set(plain) == set(graph.parameters())
+    with safetensors.safe_open(tmp_path / "w.safetensors", "numpy") as file:
+        assert file.metadata() == {"spec": "tiny"}
+
+
+def test_same_weights_same_bytes(graph: Graph) -> None:
+    assert encode(draw(graph), "tiny") == encode(draw(graph), "tiny")
+
+
+def test_float64_is_kept_where_asked_for(tmp_path: Path, graph: Graph) -> None:
+    weights = {name: array.astype(np.float64) + 1e-12 for name, array in draw(graph).items()}
+    save(tmp_path / "w", weights, "tiny", dtype="float64")
+    back = load(tmp_path / "w", graph)
+    assert all((back[name] == array).all() for name, array in weights.items())
+
+
+def test_float16_is_widened(tmp_path: Path, graph: Graph) -> None:
+    save(tmp_path / "w", draw(graph), "tiny", dtype="float16")
+    assert {array.dtype for array in load(tmp_path / "w", graph).values()} == {np.dtype("float32")}
+
+
+def test_nothing_is_overwritten_unasked(tmp_path: Path, graph: Graph) -> None:
+    path = tmp_path / "w"
+    path.write_bytes(b"mine")
+    with pytest.raises(SpecError, match="exists"):
+        save(path, draw(graph), "tiny")
+    assert path.read_bytes() == b"mine"
+    save(path, draw(graph), "tiny", force=True)
+    load(path, graph)
+
+
+def test_every_difference_is_listed_with_both_sides(tmp_path: Path, graph: Graph) -> None:
+    weights: dict[str, Any] = dict(draw(graph))
+    weights["head.extra.weight"] = np.zeros((2, 2))
+    weights["stem.conv1.weight"] = np.zeros((4, 3, 5, 5))
+    del weights["stem.norm1.bias"]
+    save(tmp_path / "w", weights, "other")
+    found = problem(tmp_path / "w", graph)
+    assert found.code == "weights-mismatch"
+    assert "saved for other, does not fit tiny: 3 of" in found.message
+    assert [note.message for note in found.notes] == [
+        "stem.conv1.weight: the network has 4×3×3×3, the file has 4×3×5×5",
+        "stem.norm1.bias: the network has 4, the file has none",
+        "head.extra.weight: the network has none, the file has 2×2",
+    ]
+
+
+def test_a_long_list_of_differences_is_cut(tmp_path: Path, graph: Graph) -> None:
+    save(tmp_path / "w", {f"x{i}": np.zeros(1) for i in range(50)}, "tiny")
+    notes = problem(tmp_path / "w", graph).notes
+    assert len(notes) == 21
+    assert notes[-1].message == f"and {50 + len(graph.parameters()) - 20} more"
+
+
+def test_arrays_given_directly_are_checked_too(graph: Graph) -> None:
+    weights: dict[str, Any] = dict(draw(graph))
+    assert check(weights, graph) is weights
+    weights.pop("stem.conv1.weight")
+    with pytest.raises(SpecError, match=r"stem\.conv1\.weight") as caught:
+        check(weights, graph)
+    assert caught.value.diagnostics[0].code == "weights-mismatch"
+
+
+def header(entry: dict[str, Any], data: bytes = b"") -> bytes:
+    text = json.dumps(entry).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"", "header too small"),
+        (b"abc", "header too small"),
+        (struct.pack("<Q", 1 << 60) + b"{}", "header too large"),
+        (struct.pack("<Q", 500) + b"{}", "header"),
+        (header({}) + b"left over", ""),
+        (b"\x10" + bytes(7) + b"not json at all!", "header"),
+        (header({"a": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 4]}}, bytes(4)), ""),
+        (header({"a": {"dtype": "F32", "shape": [9], "data_offsets": [0, 36]}}, bytes(4)), ""),
+    ],
+)
+def test_broken_files(tmp_path: Path, graph: Graph, raw: bytes, reason: str) -> None:
+    (tmp_path / "w").write_bytes(raw)
+    found = problem(tmp_path / "w", graph)
+    assert found.code == "weights-format"
+    assert "is no whole safetensors file" in found.message
+    assert reason in found.message
+
+
+def test_a_truncated_file(tmp_path: Path, graph: Graph) -> None:
+    raw = encode(draw(graph), "tiny")
+    for size in (7, 100, len(raw) // 2, len(raw) - 1):
+        (tmp_path / "w").write_bytes(raw[:size])
+        assert problem(tmp_path / "w", graph).code == "weights-format"
+
+
+class Trap:
+    def __reduce__(self) -> Any:
+        return (Path.touch, (Path("pickle-was-run"),))
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+def test_a_pickle_is_refused_and_not_run(
+    tmp_path: Path, graph: Graph, protocol: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("w").write_bytes(pickle.dumps({"a": Trap()}, protocol=protocol))
+    assert problem(Path("w"), graph).code == "weights-format"
+    assert not Path("pickle-was-run").exists()
+
+
+@pytest.mark.parametrize(
+    ("magic", "kind"), [(b"PK\x03\x04", "zip"), (b"\x80\x02}", "pickle"), (b"\x89HDF\r\n", "HDF5")]
+)
+def test_other_formats_are_named(tmp_path: Path, graph: Graph, magic: bytes, kind: str) -> None:
+    (tmp_path / "w").write_bytes(magic + bytes(100))
+    found = problem(tmp_path / "w", graph)
+    assert kind in found.message
+    assert found.help is not None
+    assert "resspec port" in found.help
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_numbers_must_be_finite(tmp_path: Path, graph: Graph, bad: float) -> None:
+    weights = draw(graph)
+    weights["stem.conv1.weight"][0, 0, 0, 0] = bad
+    save(tmp_path / "w", weights, "tiny")
+    found = problem(tmp_path / "w", graph)
+    assert found.code == "weights-format"
+    assert "stem.conv1.weight holds nan or infinity" in found.message
+
+
+def test_types_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    text = "model: one\ninput: [1, 1, 1]\nhead: [{conv: {out_channels: 1, kernel_size: 1}}]\n"
+    graph = specs.load(tmp_path, text).graph
+    entry = {"dtype": "BF16", "shape": [1, 1, 1, 1], "data_offsets": [0, 2]}
+    (name,) = graph.parameters()
+    (tmp_path / "w").write_bytes(header({name: entry}, bytes(2)))
+    assert "stored as BF16" in problem(tmp_path / "w", graph).message
+
+
+def test_files_that_cannot_be_opened(tmp_path: Path, graph: Graph) -> None:
+    for path in (tmp_path / "none", tmp_path):
+        found = problem(path, graph)
+        assert found.code == "io-error"
+        assert str(path) in found.message

@@ -1,0 +1,96 @@
+"""Weights for comparisons: nothing at 0 or 1, and activations that stay O(1) in evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+
+from resspec.ir import Graph, Node
+from resspec.weights import draw, example, randomise
+from tests import specs
+
+
+def test_nothing_keeps_a_constant_start(tmp_path: Path) -> None:
+    graph = specs.load(tmp_path).graph
+    fresh, mixed = draw(graph, 0), randomise(graph, 0)
+    assert list(fresh) == list(mixed)
+    for name, array in mixed.items():
+        assert array.dtype == np.float32
+        assert np.unique(array).size == array.size, name
+        if "conv" in name:
+            assert (array == fresh[name]).all(), name
+    variances = [array for name, array in mixed.items() if name.endswith("running_var")]
+    assert all((array > 0).all() for array in variances)
+
+
+def run(node: Node, weights: dict[str, Any], inputs: list[Any]) -> Any:
+    """A few ops in NumPy, enough for a plain residual network."""
+    op, x = node.op, inputs[0]
+
+    def param(name: str) -> Any:
+        return weights[f"{node.path}.{name}"].astype(np.float64)
+
+    match op.NAME:
+        case "conv2d":
+            top, bottom, left, right = op.padding  # type: ignore[attr-defined]
+            (down, across) = op.stride  # type: ignore[attr-defined]
+            x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+            windows = sliding_window_view(x, op.kernel_size, (2, 3))  # type: ignore[attr-defined]
+            return np.einsum("nchwij,ocij->nohw", windows[:, :, ::down, ::across], param("weight"))
+        case "batch_norm":
+            mean, var, scale, shift = (
+                param(name)[:, None, None]
+                for name in ("running_mean", "running_var", "weight", "bias")
+            )
+            return (x - mean) / np.sqrt(var + op.eps) * scale + shift  # type: ignore[attr-defined]
+        case "relu":
+            return np.maximum(x, 0)
+        case "add":
+            return sum(inputs)
+        case "global_avg_pool":
+            return x.mean((2, 3), keepdims=True)
+        case "flatten":
+            return x.reshape(len(x), -1)
+        case "linear":
+            return x @ param("weight").T + param("bias")
+    raise NotImplementedError(op.NAME)
+
+
+def levels(graph: Graph, weights: dict[str, Any]) -> dict[str, float]:
+    """Mean square of every node's output, by path."""
+    values: dict[int, Any] = {
+        graph.input.index: example((4, *graph.input.type.shape)).astype(np.float64)
+    }
+    found = {}
+    for node in graph.nodes:
+        result = run(node, weights, [values[value.index] for value in node.inputs])
+        values[node.outputs[0].index] = result
+        found[f"{node.path} {node.op.NAME}"] = float((result**2).mean())
+    return found
+
+
+PLAIN = """\
+model: plain
+input: [3, 8, 8]
+head:
+  - repeat: 12
+    layers: [{conv: {out_channels: 16, kernel_size: 3}}, norm, act]
+"""
+
+
+@pytest.mark.parametrize("text", ["residual", "plain"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_activations_stay_in_range(tmp_path: Path, text: str, seed: int) -> None:
+    """A plain chain is the hardest: every wrong expectation multiplies into the next, and on a
+    small image most windows touch the border."""
+    options = {"overrides": ["stages.0.depth=6", "stages.1.depth=6"]} if text == "residual" else {}
+    spec = specs.load(tmp_path, PLAIN if text == "plain" else specs.TINY, **options)
+    found = levels(spec.graph, randomise(spec.graph, seed))
+    norms = {path: level for path, level in found.items() if path.endswith("batch_norm")}
+    assert len(norms) >= 12
+    for path, level in norms.items():
+        assert 0.2 < level < 20, (path, level)

@@ -1,0 +1,79 @@
+"""Every shipped network against its original: parameters, buffers, MACs, shapes and eps.
+
+architectures.csv was computed from timm 1.0.31, torchvision 0.28, keras.applications 3.15 and, for
+the source `paper`, implementations that round to the published counts.
+"""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+from resspec import zoo
+from resspec.ir import Graph
+from resspec.summary import summarize
+
+HERE = Path(__file__).parent
+SHIPPED = {entry.name for entry in zoo.models()}
+Row = dict[str, str]
+
+
+def cases() -> list[tuple[str, Row]]:
+    """(spec, row) for each row that has a spec: of the same name, or named in rows.yaml."""
+    renamed = yaml.safe_load((HERE / "rows.yaml").read_text("utf-8"))
+    found = []
+    with (HERE / "architectures.csv").open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            specs = renamed.get(row["source"], {}).pop(row["name"], None)
+            if specs is None:
+                specs = [row["name"]] if row["name"] in SHIPPED else []
+            found += [(spec, row) for spec in ([specs] if isinstance(specs, str) else specs)]
+    left = {source: rows for source, rows in renamed.items() if rows}
+    assert not left, f"rows.yaml names rows that architectures.csv lacks: {left}"
+    return found
+
+
+CASES = cases()
+WITHOUT_ROW = sorted(SHIPPED - {spec for spec, _ in CASES})
+
+
+@cache
+def graph(spec: str) -> Graph:
+    return zoo.load(spec).graph
+
+
+@pytest.mark.parametrize(("spec", "row"), CASES, ids=[f"{r['source']}-{s}" for s, r in CASES])
+def test_counts(spec: str, row: Row) -> None:
+    shape = tuple(int(row[f"input_{axis}"]) for axis in "chw")
+    assert graph(spec).input.type.shape == shape
+    cost = summarize(graph(spec))
+    counted = {"params": cost.params, "buffers": cost.buffers, "macs": cost.macs}
+    assert counted == {key: int(row[key]) for key in counted}
+    assert (1, *cost.output_shape) == tuple(map(int, row["output_shape"].split("x")))
+
+
+@pytest.mark.parametrize(("spec", "row"), CASES, ids=[f"{r['source']}-{s}" for s, r in CASES])
+def test_batch_norm(spec: str, row: Row) -> None:
+    """A wrong eps moves outputs by 2e-7 only, so that nothing but this would show it."""
+    norms = [node.op for node in graph(spec).nodes if node.op.NAME == "batch_norm"]
+    eps = {float(row["bn_eps"])} if row["bn_eps"] else set()
+    assert {norm.eps for norm in norms} == eps
+    if norms:
+        stated = float(row["bn_momentum"])
+        momentum = 1 - stated if row["source"] == "keras" else stated  # Keras: of the old value
+        assert {norm.momentum for norm in norms} == {pytest.approx(momentum)}
+
+
+@pytest.mark.parametrize("spec", WITHOUT_ROW)
+def test_others_are_sound(spec: str) -> None:
+    """What no row describes still lowers, and every shipped model says what it is."""
+    assert summarize(graph(spec)).params > 0
+
+
+def test_everything_says_what_it_is() -> None:
+    bare = [entry.name for entry in (*zoo.models(), *zoo.blocks()) if len(entry.doc) < 2]
+    assert not bare
