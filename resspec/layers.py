@@ -390,7 +390,6 @@ class Layers:
         """One op on the current value."""
         accepted, known = words(cls), attributes(cls)
         given: dict[str, Any] = {}
-        inputs = flat(current)
         named: list[Value] = []
         for key, thunk in args.items():
             if key in cls.VALUE_ARGS:
@@ -408,6 +407,7 @@ class Layers:
             made = cls(**given)
         except ValidationError as caught:
             raise invalid(cls, given, args, caught, env, span) from None
+        inputs = flat(current)
         if cls.ARITY is not None and len(inputs) != cls.ARITY:
             plural = "s" if cls.ARITY != 1 else ""
             message = f"`{cls.NAME}` takes {cls.ARITY} value{plural}, here are {len(inputs)}"

@@ -80,7 +80,7 @@ def _one(node: Node, own: dict[str, Array], inputs: Sequence[Moments]) -> Moment
     if "norm" in name and "weight" in own:
         return Moments(own.get("bias", np.zeros(1)), own["weight"] ** 2)
     if name.endswith("max_pool"):
-        return Moments(x.mean + np.sqrt(x.var), 0.6 * x.var)
+        return Moments(x.mean + 1.5 * np.sqrt(x.var), 0.8 * x.var)
     if name.endswith("avg_pool"):
         return Moments(x.mean, 0.3 * x.var)
     if type(node.op).__module__ == activation.__name__ and name not in NEARLY_LINEAR:

@@ -20,6 +20,7 @@ from resspec.diagnostics import Note, SpecError, error
 
 if TYPE_CHECKING:
     from resspec.ir import Graph
+    from resspec.moments import Moments
     from resspec.ops.base import Param
 
 Weights = dict[str, NDArray[Any]]  # canonical name → float32, or float64 where asked for
@@ -89,14 +90,25 @@ def randomise(graph: Graph, seed: int = 0) -> Weights:
         if "running_var" in node.params and node.path not in chosen:
             chosen.add(node.path)
             mean, var = (f"{node.path}.{local}" for local in ("running_mean", "running_var"))
-            shift = 0.2 * sampling.normal("spread", seed, mean, weights[mean].shape)
-            stretch = 1.0 + 0.5 * sampling.uniform("spread", seed, var, weights[var].shape)
-            weights[mean] = (inputs[0].mean + shift * np.sqrt(inputs[0].var)).astype(np.float32)
-            weights[var] = (inputs[0].var * stretch + TINY).astype(np.float32)
+            weights[mean], weights[var] = _statistics(inputs[0], seed, mean, var)
         own = {local: weights[f"{node.path}.{local}"] for local in node.params}
         outputs = moments.after(node, own, inputs)
         levels.update((value.index, one) for value, one in zip(node.outputs, outputs, strict=True))
     return weights
+
+
+ALPHA = 0.0
+
+
+def _statistics(
+    x: Moments, seed: int, mean: str, var: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Running statistics near those of x."""
+    shift = 0.2 * sampling.normal("spread", seed, mean, x.mean.shape)
+    stretch = 1.0 + 0.5 * sampling.uniform("spread", seed, var, x.var.shape)
+    middle = ALPHA * x.mean + shift * np.sqrt(x.square)
+    spread = (x.var + (x.mean - middle) ** 2) * stretch + TINY
+    return middle.astype(np.float32), spread.astype(np.float32)
 
 
 def _spread(param: Param, seed: int, name: str) -> NDArray[np.float32]:

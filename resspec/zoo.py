@@ -24,7 +24,9 @@ from resspec.variants import choose, extend, inside, override, plain, without
 _KIND = re.compile(r"^(model|block):[ \t]*['\"]?([A-Za-z_]\w*)", re.MULTILINE)
 _VARIANTS = re.compile(r"^variants:[^\n]*\n((?:[ \t]+[^\n]*\n?|#[^\n]*\n|\n)*)", re.MULTILINE)
 _VARIANT = re.compile(r"^  ['\"]?([A-Za-z_]\w*)['\"]?:", re.MULTILINE)
-_DOC = re.compile(r"^doc:[ \t]*(.+)$", re.MULTILINE)
+_DOC = re.compile(  # on one line, or folded (`>-`) over the indented lines below
+    r"^doc:[ \t]*(?:[>|][+-]?[ \t]*\n((?:[ \t]+[^\n]*\n)+)|([^\n]+))", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ def _index() -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
     for path in sorted(root.rglob("*.yaml")):
         text = path.read_text("utf-8")
         kinds = dict(_KIND.findall(text)[::-1])
-        doc = match[1].strip().strip("'\"") if (match := _DOC.search(text)) else ""
+        match = _DOC.search(text)
+        doc = " ".join((match[1] or match[2]).split()).strip("'\"") if match else ""
         family = path.parent.relative_to(root).as_posix()
         family = "" if family == "." else family
         if "model" in kinds:

@@ -7,6 +7,7 @@ from resspec.ops import activation, merge, scaling
 from resspec.ops.base import Op
 from resspec.types import TensorType
 
+from .layers import SCALE_LAYER
 from .rules import layer
 
 
@@ -82,7 +83,7 @@ ELEMENTWISE: dict[type[Op], RuleChoice] = {
     merge.Maximum: layer("Maximum", call="{self}([{xs}])"),
     scaling.LayerScale: Rule(
         "{self}({x})",
-        "ChannelAffine({in_channels}, False, name={name})",
+        SCALE_LAYER,
         (("weight", "kernel", ""),),
         ("ChannelAffine",),
     ),

@@ -56,8 +56,8 @@ def _function(body: Body) -> list[str]:
     arguments += [f"{keyword}: {types[name]}" for name, keyword in body.function.arguments.items()]
     count = len(definition.outputs)
     result = TENSOR if count == 1 else f"tuple[{', '.join([TENSOR] * count)}]"
-    lines = fit(f"def {body.function.name}({', '.join(arguments)}) -> {result}:")
-    lines[0] += f"  # {place(definition)}"
+    head = f"def {body.function.name}({', '.join(arguments)}) -> {result}:"
+    lines = fit(head, comment=f"  # {place(definition)}")
     return [*lines, *doc_lines(definition.doc), *body.lines_and_return()]
 
 

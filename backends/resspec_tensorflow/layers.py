@@ -10,6 +10,8 @@ from resspec.types import TensorType
 from .rules import NONE, sides_of, sliced, zero_pad
 
 AFFINE = (("weight", "kernel", ""), ("bias", "bias", ""))
+SCALE_LAYER = 'ChannelAffine("...c,c->...c", {in_channels}, name={name})'
+AFFINE_LAYER = 'ChannelAffine("...c,c->...c", {in_channels}, bias_axes="c", name={name})'
 GAMMA = (("weight", "gamma", ""), ("bias", "beta", ""))
 
 
@@ -104,7 +106,7 @@ def normalised(step: str, helpers: tuple[str, ...] = (), *, bias: bool = True) -
             return Rule(step, helpers=helpers)
         return Rule(
             f"{step}\n{{self}}({{x}})",
-            f"ChannelAffine({{in_channels}}, {bias}, name={{name}})",
+            AFFINE_LAYER if bias else SCALE_LAYER,
             AFFINE if bias else AFFINE[:1],
             (*helpers, "ChannelAffine"),
         )
@@ -122,8 +124,7 @@ def rms_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
 def evonorm_s0(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, norm.EvoNormS0)
     if not op.activate:
-        init = "ChannelAffine({in_channels}, True, name={name})"
-        return Rule("{self}({x})", init, AFFINE, ("ChannelAffine",))
+        return Rule("{self}({x})", AFFINE_LAYER, AFFINE, ("ChannelAffine",))
     return Rule(
         "{self}({x})",
         "evonorm_s0({in_channels}, {groups}, {eps}, name={name})",
@@ -153,7 +154,7 @@ LAYERS: dict[type[Op], RuleChoice] = {
     norm.EvoNormS0: evonorm_s0,
     norm.GlobalResponseNorm: Rule(
         "{x} + {self}(response({x}, {eps}))",
-        "ChannelAffine({in_channels}, True, name={name})",
+        AFFINE_LAYER,
         AFFINE,
         ("ChannelAffine", "response"),
     ),

@@ -12,10 +12,6 @@ class ChannelAffine(keras.layers.EinsumDense):
     Saved as the stock layer, which computes the same, slower.
     """
 
-    def __init__(self, channels: int, bias: bool, **kwargs: object) -> None:
-        kwargs["bias_axes"] = "c" if bias else None
-        super().__init__("...c,c->...c", channels, **kwargs)
-
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         outputs = inputs * self.kernel
         return outputs if self.bias is None else outputs + self.bias
@@ -82,9 +78,10 @@ def evonorm_s0(channels: int, groups: int, eps: float, *, name: str) -> keras.Mo
         return y[:, None, None, :]
 
     variance = group_mean(keras.ops.square(x - group_mean(x)))
-    v = ChannelAffine(channels, False, name=f"{name}.v")
+    v = ChannelAffine("...c,c->...c", channels, name=f"{name}.v")
     x = x * keras.ops.sigmoid(v(x)) * keras.ops.rsqrt(variance + eps)
-    return keras.Model(inputs, ChannelAffine(channels, True, name=f"{name}.affine")(x), name=name)
+    affine = ChannelAffine("...c,c->...c", channels, bias_axes="c", name=f"{name}.affine")
+    return keras.Model(inputs, affine(x), name=name)
 '''
 
 RESPONSE = '''\

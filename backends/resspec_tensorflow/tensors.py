@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from resspec.emit.program import Definition, Item
 
 
+MAIN = ("x", "h")
+
+
 class Tensors:
     """Names of a definition's local values. `taken` is shared with whoever names other things."""
 
@@ -51,11 +54,18 @@ class Tensors:
             return label
         fresh = range(self.inputs, value)
         branches = any(self.last.get(v, -1) > position for v in fresh if v in self.names)
-        for v in item.inputs:
-            # what a side branch makes of the block's input is not the main line
-            ends = self.last[v] == position and self.names[v] not in needed
-            if ends and not (v < self.inputs and branches):
-                return self.names[v]
+        # what a side branch makes of the block's input is not the main line
+        ending = [
+            self.names[v]
+            for v in dict.fromkeys(item.inputs)
+            if self.last[v] == position
+            and self.names[v] not in needed
+            and not (v < self.inputs and branches)
+        ]
+        merged = ("h",) if len(ending) > 1 and not self.taken & {"h"} else ()
+        for name in (*(name for name in ending if name in MAIN), *merged, *ending):
+            if name not in needed:
+                return name
         side = isinstance(item, Call) and branches
         return unique((item.name, "h") if side else ("h", "y", "z"), self.taken | needed)
 

@@ -33,16 +33,19 @@ def pieces(code: str) -> tuple[list[tuple[int, int]], list[int]]:
     return pairs, commas
 
 
-def fit(code: str, indent: int = 0) -> list[str]:
-    """The statement in lines of at most WIDTH characters where brackets allow it, in Black's
-    style: the longest bracket's content on a line of its own, else one element a line."""
+def fit(code: str, indent: int = 0, comment: str = "") -> list[str]:
+    """The statement in lines of at most WIDTH characters where its brackets allow it.
+
+    As Black does: the longest bracket's content on a line of its own, else one element a line.
+    A comment goes after the first line.
+    """
     pad = " " * indent
-    if len(pad + code) <= WIDTH:
-        return [pad + code]
+    if len(pad + code + comment) <= WIDTH:
+        return [pad + code + comment]
     pairs, _ = pieces(code)
     pairs = [(start, end) for start, end in pairs if end > start + 1]
     if not pairs:
-        return [pad + code]
+        return [pad + code + comment]
     start, end = max(pairs, key=lambda pair: pair[1] - pair[0])
     content = code[start + 1 : end].removesuffix(",")
     inner = indent + 4
@@ -54,7 +57,7 @@ def fit(code: str, indent: int = 0) -> list[str]:
         body = []
         for first, last in pairwise(cuts):
             body += fit(content[first + 1 : last].strip() + ",", inner)
-    return [pad + code[: start + 1], *body, pad + code[end:]]
+    return [pad + code[: start + 1] + comment, *body, pad + code[end:]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,7 +218,8 @@ def test_fit_pickle_and_export(tiny: Graph, tmp_path: Path) -> None:
     expected = model(images).numpy()
     assert np.array_equal(pickle.loads(pickle.dumps(model))(images).numpy(), expected)
     model.export(tmp_path / "saved", verbose=False)
-    served = tf.saved_model.load(str(tmp_path / "saved")).serve(images)
+    loaded = tf.saved_model.load(str(tmp_path / "saved"))  # owns what it serves with
+    served = loaded.serve(images)
     assert rel(served, expected) <= 1e-6
 
 

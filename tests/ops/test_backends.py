@@ -90,8 +90,9 @@ def run(
 @pytest.mark.parametrize(("name", "case"), ALL)
 def test_op(name: str, case: Case) -> None:
     graph, tested = build(name, case)
-    weights = randomise(graph)
-    x = example((3, *case.shape)) * 3  # beyond the kinks of bounded activations
+    weights = {key: array.astype(np.float64) for key, array in randomise(graph).items()}
+    # beyond the kinks of bounded activations
+    x = example((3, *case.shape)).astype(np.float64) * 3
     wanted = expected(graph, tested, weights, x)
     for value, tensor in zip(tested.outputs, wanted, strict=True):
         assert tuple(tensor.shape[1:]) == value.type.shape

@@ -13,7 +13,9 @@ from resspec.diagnostics import SpecError
 from resspec.ir import Graph
 from resspec.summary import summarize
 
-BLOCKS = [(16, 16, 32)] * 3 + [(16, 32, 16)] + [(32, 32, 16)] * 2 + [(32, 64, 8)] + [(64, 64, 8)] * 2
+BLOCKS = (
+    [(16, 16, 32)] * 3 + [(16, 32, 16)] + [(32, 32, 16)] * 2 + [(32, 64, 8)] + [(64, 64, 8)] * 2
+)
 CHANGING = [block for block in BLOCKS if block[0] != block[1]]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def keras_defaults(graph: Graph) -> bool:
 
 def test_always_projected() -> None:
     made = graph("always_projected")
-    pairs = [(64, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 512), (512, 512)]
+    pairs = [*pairwise([64, 64, 64, 128, 128, 256, 256, 512, 512])]
     blocks = sum(conv(i, o, 3) + conv(o, o, 3) + 4 * o + conv(i, o, 1) for i, o in pairs)
     assert summarize(made).params == conv(3, 64, 7) + 128 + blocks + conv(512, 1000, 1)
     assert keras_defaults(made)
@@ -47,11 +48,9 @@ def test_three_stages() -> None:
     assert names(made)[:3] == ["conv2d", "max_pool", "conv2d"]
     assert names(made)[-3:] == ["flatten", "linear", "softmax"]
     assert not any(node.op.bias for node in made.nodes if node.op.NAME == "conv2d")
-    pairs = [(64, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256)]
-    blocks = sum(
-        conv(i, o, 3, False) + conv(o, o, 3, False) + 4 * o + (conv(i, o, 1, False) + 2 * o) * (i != o)
-        for i, o in pairs
-    )
+    pairs = [*pairwise([64, 64, 64, 128, 128, 256, 256])]
+    bodies = sum(conv(i, o, 3, False) + conv(o, o, 3, False) + 4 * o for i, o in pairs)
+    blocks = bodies + sum(conv(i, o, 1, False) + 2 * o for i, o in pairs if i != o)
     assert summarize(made).params == conv(3, 64, 7, False) + blocks + conv(256, 1000, 1)
 
 
@@ -73,10 +72,7 @@ def test_biased() -> None:
 def test_norm_free() -> None:
     made = graph("norm_free")
     widths = [64, 128, 256, 512, 1024]
-    blocks = sum(
-        conv(i, o, 3) + conv(i, o, 1) + 3 * conv(o, o, 3)
-        for i, o in zip(widths, widths[1:], strict=False)
-    )
+    blocks = sum(conv(i, o, 3) + conv(i, o, 1) + 3 * conv(o, o, 3) for i, o in pairwise(widths))
     head = conv(1024, 2048, 1) + conv(2048, 1024, 1) + conv(1024, 1000, 1)
     assert summarize(made).params == conv(3, 64, 7) + blocks + head
     assert not any("norm" in name for name in names(made))
