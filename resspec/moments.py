@@ -111,12 +111,14 @@ def _weighted(node: Node, own: dict[str, Array], x: Moments) -> Moments:
 def _windows(node: Node) -> tuple[Array, Array]:
     """Kinds of windows by which taps read the image, (kinds, taps) of 0 and 1; their shares."""
     op, image, result = node.op, node.inputs[0].type, node.outputs[0].type
-    inside, share = np.ones((1, 1)), np.ones(1)
+    inside: Array = np.ones((1, 1))
+    share: Array = np.ones(1)
+    padding = getattr(op, "padding", (0, 0, 0, 0))
     for axis, extent in enumerate(image.spatial):
         kernel, stride, dilation = (
             getattr(op, name, (1, 1))[axis] for name in ("kernel_size", "stride", "dilation")
         )
-        starts = np.arange(result.spatial[axis]) * stride - op.padding[2 * axis]
+        starts = np.arange(result.spatial[axis]) * stride - padding[2 * axis]
         taps = np.add.outer(starts, np.arange(kernel) * dilation)
         kinds, counts = np.unique((taps >= 0) & (taps < extent), axis=0, return_counts=True)
         inside = np.kron(inside, kinds.astype(np.float64))

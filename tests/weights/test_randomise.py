@@ -77,7 +77,7 @@ PLAIN = """\
 model: plain
 input: [3, 8, 8]
 head:
-  - repeat: 12
+  - repeat: 24
     layers: [{conv: {out_channels: 16, kernel_size: 3}}, norm, act]
 """
 
@@ -86,11 +86,11 @@ head:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_activations_stay_in_range(tmp_path: Path, text: str, seed: int) -> None:
     """A plain chain is the hardest: every wrong expectation multiplies into the next, and on a
-    small image most windows touch the border."""
+    small image most windows touch the border. Four channels average little, hence the margin."""
     options = {"overrides": ["stages.0.depth=6", "stages.1.depth=6"]} if text == "residual" else {}
     spec = specs.load(tmp_path, PLAIN if text == "plain" else specs.TINY, **options)
     found = levels(spec.graph, randomise(spec.graph, seed))
     norms = {path: level for path, level in found.items() if path.endswith("batch_norm")}
-    assert len(norms) >= 12
+    assert len(norms) >= 24
     for path, level in norms.items():
-        assert 0.2 < level < 20, (path, level)
+        assert 0.3 < level < 10, (path, level)
