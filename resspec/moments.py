@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import erf, exp, pi, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,8 +111,8 @@ def _weighted(node: Node, own: dict[str, Array], x: Moments) -> Moments:
 def _windows(node: Node) -> tuple[Array, Array]:
     """Kinds of windows by which taps read the image, (kinds, taps) of 0 and 1; their shares."""
     op, image, result = node.op, node.inputs[0].type, node.outputs[0].type
-    inside: Array = np.ones((1, 1))
-    share: Array = np.ones(1)
+    inside: NDArray[Any] = np.ones((1, 1))
+    share: NDArray[Any] = np.ones(1)
     padding = getattr(op, "padding", (0, 0, 0, 0))
     for axis, extent in enumerate(image.spatial):
         kernel, stride, dilation = (
@@ -122,7 +122,7 @@ def _windows(node: Node) -> tuple[Array, Array]:
         taps = np.add.outer(starts, np.arange(kernel) * dilation)
         kinds, counts = np.unique((taps >= 0) & (taps < extent), axis=0, return_counts=True)
         inside = np.kron(inside, kinds.astype(np.float64))
-        share = np.kron(share, counts / counts.sum())
+        share = np.kron(share, counts.astype(np.float64) / len(taps))
     return inside, share
 
 

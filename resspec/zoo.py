@@ -96,15 +96,21 @@ class Library:
     def __init__(self, own: Mapping[str, BlockSpec], folders: Sequence[Path]) -> None:
         self.own, self.folders = own, folders
         self.found: dict[str, BlockSpec | None] = dict(own)
+        self.broken: dict[str, SpecError] = {}
         self.sources: dict[str, str] = {}
         self.borrowed: dict[str, Map] = {}  # blocks from outside the shipped library
         for name, block in own.items():
             self._check_clash(name, self._candidates(name), block)
 
     def __call__(self, name: str) -> BlockSpec | None:
+        if name in self.broken:
+            raise self.broken[name]
         if name not in self.found:
-            self.found[name] = None
-            self.found[name] = self._load(name)
+            try:
+                self.found[name] = self._load(name)
+            except SpecError as caught:
+                self.broken[name] = caught
+                raise
         return self.found[name]
 
     def _candidates(self, name: str) -> list[Path]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -59,6 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _stop)
     try:
         app(arguments, prog_name="resspec")
     except SystemExit as exit:
@@ -75,6 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         say(f"error: unexpected {type(problem).__name__}: {lines[0][:300]}")
         say("help: this is a bug; set RESSPEC_DEBUG=1 to see where it happened")
         raise SystemExit(1) from None
+
+
+def _stop(number: int, _: Any) -> None:
+    """Leave by an exception, so that what was begun is cleared away."""
+    raise SystemExit(128 + number)
 
 
 INTERRUPTED = 130  # typer's exit code for Ctrl-C

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,34 @@ def test_a_reader_that_stops_early_is_no_error() -> None:
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
     assert done.stderr == ""
+
+
+STUCK = """\
+import sys, time
+from pathlib import Path
+from resspec import artifacts, cli
+def wait(*_, **__):
+    print("here", flush=True)
+    time.sleep(60)
+cli.build.common.load = wait
+cli.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 1), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_nothing_behind(tmp_path: Path, number: int, code: int) -> None:
+    command = [sys.executable, "-c", STUCK, "build", "resnet18", "--out", str(tmp_path / "a" / "b")]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
+        assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_terminal_without_unicode_is_no_error() -> None:

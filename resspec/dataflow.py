@@ -1,0 +1,277 @@
+"""Networks as parameters and what they read: the common ground on which two of them are matched.
+
+An `Atom` is one use of one parameter: the weight of a convolution, a shift, a running mean. Layers
+are taken apart so far because implementations differ in what they call a layer: a normalisation
+may be one fused call, or a product and a sum written by hand. Everything without parameters only
+shows in which atoms feed which, and, as a tie-breaker, through which channels and activations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resspec.ir import Graph, Node
+from resspec.ops.base import Op, Param, attributes
+
+INPUT = -1
+# One layer's parameters are taken in this order, each reading the one before.
+ORDER = ("mean", "var", "gain", "conv", "conv_transpose", "scale", "divisor", "slope", "shift")
+Origin = tuple[int, int, frozenset[str]]  # an atom, its first channel, activations on the way
+Segment = tuple[int, frozenset[Origin]]  # so many channels, all from these
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Where a value's channels come from. `added` holds small constants added on the way, in
+    which the eps of a normalisation that is written by hand shows."""
+
+    segments: tuple[Segment, ...]
+    added: frozenset[float] = frozenset()
+
+    @property
+    def channels(self) -> int:
+        return sum(length for length, _ in self.segments)
+
+    @property
+    def sources(self) -> frozenset[int]:
+        """The atoms (or INPUT) that this value reads directly."""
+        return frozenset(atom for _, origins in self.segments for atom, _, _ in origins)
+
+    def mixed(self, channels: int) -> Flow:
+        """Every channel may come from every source."""
+        origins = {(atom, 0, acts) for _, parts in self.segments for atom, _, acts in parts}
+        return Flow(((channels, frozenset(origins)),), self.added)
+
+    def cut(self, start: int, stop: int) -> Flow:
+        """Consecutive channels."""
+        found: list[Segment] = []
+        first = 0
+        for length, origins in self.segments:
+            low, high = max(start, first), min(stop, first + length)
+            if low < high:
+                found.append((high - low, _shifted(origins, low - first)))
+            first += length
+        return Flow(tuple(found), self.added)
+
+    def activated(self, name: str) -> Flow:
+        """After an activation."""
+        return Flow(
+            tuple(
+                (length, frozenset((atom, at, acts | {name}) for atom, at, acts in origins))
+                for length, origins in self.segments
+            ),
+            self.added,
+        )
+
+
+def _shifted(origins: frozenset[Origin], by: int) -> frozenset[Origin]:
+    return frozenset((atom, at + by, acts) for atom, at, acts in origins) if by else origins
+
+
+def joined(flows: Sequence[Flow]) -> Flow:
+    """Concatenated along the channels."""
+    return Flow(
+        tuple(segment for flow in flows for segment in flow.segments),
+        frozenset().union(*(flow.added for flow in flows)),
+    )
+
+
+def combined(flows: Sequence[Flow]) -> Flow:
+    """Elementwise: channel by channel where the counts agree, broadcast where they do not."""
+    first, *others = flows
+    if not others:
+        return first
+    added = frozenset().union(*(flow.added for flow in flows))
+    total = max(flow.channels for flow in flows)
+    whole = [flow if flow.channels == total else flow.mixed(total) for flow in flows]
+    cuts = {0}
+    for flow in whole:
+        end = 0
+        for length, _ in flow.segments:
+            end += length
+            cuts.add(end)
+    edges = sorted(cuts)
+    segments: list[Segment] = []
+    for low, high in zip(edges, edges[1:], strict=False):
+        parts = [origins for flow in whole for _, origins in flow.cut(low, high).segments]
+        segments.append((high - low, frozenset().union(*parts)))
+    return Flow(tuple(segments), added)
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A parameter as an implementation stores it; `axes` leads to canonical order, () = is it."""
+
+    name: str
+    shape: tuple[int, ...]
+    axes: tuple[int, ...] = ()
+
+    def canonical(self, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        """The stored array in canonical layout."""
+        return np.ascontiguousarray(array.transpose(self.axes or None) if self.axes else array
+                                    ).reshape(shape)  # fmt: skip
+
+    def stored(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The canonical array as it is stored."""
+        if not self.axes:
+            return np.ascontiguousarray(array).reshape(self.shape)
+        moved = array.reshape(tuple(self.shape[axis] for axis in self.axes))
+        return np.ascontiguousarray(moved.transpose(np.argsort(self.axes).tolist()))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A parameter in the role that an operation gives it. `extents`: its canonical shape,
+    (O, I, kh, kw) for what multiplies matrices, (n,) for one number a channel."""
+
+    role: str
+    tensor: Tensor
+    extents: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """One use of one parameter. `operation` numbers the operation that it is part of."""
+
+    part: Part
+    reads: Flow
+    operation: int
+    path: str
+    kind: str
+    attributes: Mapping[str, Any]
+
+    @property
+    def sources(self) -> frozenset[int]:
+        return self.reads.sources
+
+
+@dataclass(slots=True)
+class Trace:
+    """An implementation's atoms in execution order, what its outputs read, and the parameters
+    that its forward pass never reads."""
+
+    name: str
+    atoms: list[Atom] = field(default_factory=list)
+    outputs: list[Flow] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    ordered_only: bool = False  # a list of tensors: no dataflow, the order is all there is
+    operations: int = 0
+
+    def operation(
+        self, reads: Flow, parts: Iterable[Part], channels: int, path: str, kind: str,
+        **known: Any,
+    ) -> Flow:  # fmt: skip
+        """Add an operation; gives the flow of its result, which has so many channels."""
+        for part in sorted(parts, key=lambda part: _rank(part.role)):
+            self.atoms.append(Atom(part, reads, self.operations, path, kind, known))
+            reads = flow_of(len(self.atoms) - 1, part.extents[0])
+        self.operations += 1
+        return reads.mixed(channels)
+
+
+def _rank(role: str) -> int:
+    return ORDER.index(role) if role in ORDER else len(ORDER)
+
+
+def flow_of(atom: int, channels: int) -> Flow:
+    """What an atom (or INPUT) gives."""
+    return Flow(((channels, frozenset({(atom, 0, frozenset())})),))
+
+
+def matrix(shape: Sequence[int]) -> tuple[int, ...]:
+    """Canonical extents of a weight: a linear layer is a 1×1 convolution."""
+    return (*shape, *(1,) * (4 - len(shape)))
+
+
+# What a parameter does, where its canonical name and rank do not tell.
+SPECIAL = {("prelu", "weight"): "slope", ("tlu", "weight"): "maximum"}
+BY_NAME = {"running_mean": "mean", "running_var": "var", "bias": "shift", "gain": "gain"}
+ELEMENTWISE = frozenset({"add", "sub", "mul", "maximum", "drop_path", "dropout", "pad",
+                         "subsample", "scale", "shift", "resize", "max_pool", "avg_pool",
+                         "blur_pool", "global_avg_pool"})  # fmt: skip
+COMPARED = ("stride", "dilation", "groups", "eps", "momentum")
+
+
+def part_of(op: Op, local: str, param: Param, name: str) -> Part:
+    """The role of an op's parameter."""
+    role = SPECIAL.get((op.NAME, local)) or BY_NAME.get(local)
+    if role is None:
+        wide = len(param.shape) > 1
+        transposed = op.NAME == "conv_transpose2d"
+        role = "conv_transpose" if wide and transposed else "conv" if wide else "scale"
+    if role in ("conv", "conv_transpose"):
+        # a window over channels slides along one axis, whichever way it is counted
+        return Part(role, Tensor(name, param.shape), matrix(param.shape))
+    return Part(role, Tensor(name, param.shape), (param.size,))
+
+
+def trace(graph: Graph) -> Trace:
+    """The atoms of a graph."""
+    found = Trace(graph.name)
+    flows = {graph.input.index: flow_of(INPUT, graph.input.type.channels)}
+    for node in graph.nodes:
+        reads = [flows[value.index] for value in node.inputs]
+        results = _node(found, node, reads)
+        for value, flow in zip(node.outputs, results, strict=True):
+            flows[value.index] = flow
+    found.outputs = [flows[value.index] for _, values in graph.outputs for value in values]
+    return found
+
+
+def _node(found: Trace, node: Node, reads: list[Flow]) -> list[Flow]:
+    op, name = node.op, node.op.NAME
+    channels = node.outputs[0].type.channels
+    params = node.params
+    if params:
+        return [_layer(found, node, combined(reads), channels)]
+    if name == "concat":
+        return [joined(reads)]
+    if name == "split":
+        start, parts = 0, []
+        for value in node.outputs:
+            parts.append(reads[0].cut(start, start + value.type.channels))
+            start += value.type.channels
+        return parts
+    if name == "slice":
+        start = getattr(op, "start", 0)
+        return [reads[0].cut(start, start + channels)]
+    if name in ELEMENTWISE:
+        # only the first input's elements matter where another gives a size
+        return [combined(reads[: None if op.ARITY is None else 1])]
+    if len(reads) == 1 and type(op).__module__.endswith("activation"):
+        return [reads[0].activated(plain(name))]
+    return [combined([flow.mixed(channels) for flow in reads]) for _ in node.outputs]
+
+
+def _layer(found: Trace, node: Node, reads: Flow, channels: int) -> Flow:
+    op = node.op
+    parts = {
+        local: part_of(op, local, param, f"{node.path}.{local}")
+        for local, param in node.params.items()
+    }
+    known = {key: getattr(op, key) for key in COMPARED if key in attributes(op)}
+    if op.NAME in ("std_conv2d", "scaled_std_conv2d"):
+        known["weight_eps"] = known.pop("eps")
+    inner = reads
+    if gate := parts.pop("v", None):  # evolved norm: x · sigmoid(v · x) is what is normalised
+        gated = found.operation(reads, [gate], channels, node.path, op.NAME)
+        inner = combined([reads, gated.activated("sigmoid")])
+    result = found.operation(inner, parts.values(), channels, node.path, op.NAME, **known)
+    return combined([reads, result]) if op.NAME == "grn" else result
+
+
+def plain(name: str) -> str:
+    """An activation's name as frameworks agree on it."""
+    name = name.lower().replace("_", "")
+    return {"swish": "silu"}.get(name, name)
+
+
+def numbers(shape: Sequence[int]) -> int:
+    """Elements of a tensor of this shape."""
+    return prod(shape)
