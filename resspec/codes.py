@@ -385,6 +385,13 @@ CODES: dict[str, Code] = {
         "layers: [relu, relu]\n",
         "layers: [relu]\n",
     ),
+    "shrinking-stage": Code(
+        "a stage loses more than it keeps",
+        "A stage usually halves the size and doubles the channels. One whose output holds less "
+        "than an eighth of its input's elements throws most of it away.",
+        "stages:\n  - {depth: 2, width: 64}\n  - {depth: 2, width: 64, stride: 8}\n",
+        "stages:\n  - {depth: 2, width: 64}\n  - {depth: 2, width: 128, stride: 2}\n",
+    ),
     "constant-condition": Code(
         "a condition that is always the same",
         "It does not depend on any parameter, so that one of its branches can never be taken.",

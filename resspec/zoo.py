@@ -18,6 +18,7 @@ from resspec.ir import Graph
 from resspec.lower import Limits, lower
 from resspec.paths import specs_dir
 from resspec.spec import BlockSpec
+from resspec.suspicions import suspicions
 from resspec.syntax import Map, read
 from resspec.variants import choose, extend, inside, override, plain, without
 
@@ -165,6 +166,10 @@ class Library:
             self.borrowed[name] = data
         return block
 
+    def own_blocks(self) -> list[BlockSpec]:
+        """Blocks from outside the shipped library that the model called."""
+        return [block for name in self.borrowed if (block := self.found[name]) is not None]
+
     def known(self) -> list[str]:
         """Names to suggest."""
         beside = [
@@ -194,14 +199,17 @@ def load(
     grammar.finish()
     assert spec is not None
     library = Library(spec.blocks, [path.parent, *map(Path, search)])
-    graph = passes.run(lower(spec, library, library.known(), limits))
+    lowered = lower(spec, library, library.known(), limits)
+    graph = passes.run(lowered)
+    own = [*spec.blocks.values(), *library.own_blocks()]
+    warnings = tuple(suspicions(spec, own, lowered, graph))
     resolved: Any = plain(data)
     if library.borrowed:
         borrowed = {
             key: plain(without(block, "block")) for key, block in sorted(library.borrowed.items())
         }
         resolved["blocks"] = {**resolved.get("blocks", {}), **borrowed}
-    return LoadedSpec(spec.name, graph, resolved, {**sources, **library.sources})
+    return LoadedSpec(spec.name, graph, resolved, {**sources, **library.sources}, warnings)
 
 
 def locate(name: str) -> tuple[Path, str | None]:

@@ -7,7 +7,7 @@ from resspec.ops import activation, merge, scaling
 from resspec.ops.base import Op
 from resspec.types import TensorType
 
-from .layers import SCALE_LAYER
+from .layers import channel_affine
 from .rules import layer
 
 
@@ -39,16 +39,22 @@ def activate(name: str) -> Rule:
 
 def gelu(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, activation.Gelu)
-    return Rule(f"keras.ops.gelu({{x}}, approximate={op.approximate == 'tanh'})")
+    name = "gelu_tanh" if op.approximate == "tanh" else "gelu"
+    return Rule(f"{name}({{x}})", helpers=(name,))
 
 
 def softmax(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, activation.Softmax)
     if op.over == "positions":
-        return Rule("keras.ops.softmax({x}, axis=(1, 2))")
+        return layer("Softmax", "axis=(1, 2), ")
     if op.groups == types[0].channels:
         return layer("Softmax")
     return Rule("group_softmax({x}, {groups})", helpers=("group_softmax",))
+
+
+def layer_scale(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    init = channel_affine(types[0], bias=False)
+    return Rule("{self}({x})", init, (("weight", "kernel", ""),), ("ChannelAffine",))
 
 
 def drop_path(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -58,7 +64,8 @@ def drop_path(op: Op, types: tuple[TensorType, ...]) -> Rule:
 
 ELEMENTWISE: dict[type[Op], RuleChoice] = {
     activation.Relu6: activate("relu6"),
-    activation.LeakyRelu: layer("LeakyReLU", "{slope}, "),
+    # the stock layer keeps the slope in float32
+    activation.LeakyRelu: Rule("keras.ops.where({x} > 0, {x}, {slope} * {x})"),
     # the stock PReLU has no slope at 0
     activation.PRelu: trainable("keras.ops.where({x} > 0, {x}, {x} * %s)", "{slopes}"),
     activation.Elu: layer("ELU", "alpha={alpha|1.0}, "),
@@ -81,12 +88,7 @@ ELEMENTWISE: dict[type[Op], RuleChoice] = {
     activation.Softmax: softmax,
     merge.Sub: layer("Subtract", call="{self}([{xs}])"),
     merge.Maximum: layer("Maximum", call="{self}([{xs}])"),
-    scaling.LayerScale: Rule(
-        "{self}({x})",
-        SCALE_LAYER,
-        (("weight", "kernel", ""),),
-        ("ChannelAffine",),
-    ),
+    scaling.LayerScale: layer_scale,
     scaling.Gain: trainable("{x} * %s", "1"),
     scaling.Bias: trainable("{x} + %s", "{count}", "bias"),
     scaling.Scale: layer("Rescaling", "{value}, "),

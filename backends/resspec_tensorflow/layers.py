@@ -10,9 +10,16 @@ from resspec.types import TensorType
 from .rules import NONE, sides_of, sliced, zero_pad
 
 AFFINE = (("weight", "kernel", ""), ("bias", "bias", ""))
-SCALE_LAYER = 'ChannelAffine("...c,c->...c", {in_channels}, name={name})'
-AFFINE_LAYER = 'ChannelAffine("...c,c->...c", {in_channels}, bias_axes="c", name={name})'
 GAMMA = (("weight", "gamma", ""), ("bias", "beta", ""))
+
+
+def channel_affine(x: TensorType, *, bias: bool) -> str:
+    """Constructor of the layer that scales, and shifts, each channel."""
+    equation, shape = '"nc,c->nc"', "{in_channels}"
+    if x.is_map:
+        equation, shape = '"nhwc,c->nhwc"', "(None, None, {in_channels})"
+    axes = ', bias_axes="c"' if bias else ""
+    return f"ChannelAffine({equation}, {shape}{axes}, name={{name}})"
 
 
 def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -45,14 +52,14 @@ def conv_transpose2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, conv.ConvTranspose2d)
     if op.groups > 1:
         raise Unsupported("Keras has no grouped transposed convolution")
-    if op.dilation != (1, 1) and op.stride != (1, 1):
-        raise Unsupported("Keras has no transposed convolution with stride and dilation")
+    if op.dilation != (1, 1):
+        raise Unsupported("TensorFlow has no dilated transposed convolution on a CPU")
     (x,), (y,) = types, op.infer(*types)
     top, _, left, _ = sides_of(op)
     # without padding Keras gives (H - 1) s + max(window, s) rows, of which `top` are cut off
     full = [
-        (extent - 1) * s + max(d * (k - 1) + 1, s)
-        for extent, k, s, d in zip(x.spatial, op.kernel_size, op.stride, op.dilation, strict=True)
+        (extent - 1) * s + max(k, s)
+        for extent, k, s in zip(x.spatial, op.kernel_size, op.stride, strict=True)
     ]
     bottom, right = full[0] - top - y.height, full[1] - left - y.width
     if bottom < 0 or right < 0:
@@ -67,7 +74,7 @@ def conv_transpose2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(
         "{self}({x})" + crop,
         "keras.layers.Conv2DTranspose({out_channels}, {kernel_size}, strides={stride|(1, 1)}, "
-        "dilation_rate={dilation|(1, 1)}, use_bias={bias|True}, name={name})",
+        "use_bias={bias|True}, name={name})",
         variables,
     )
 
@@ -106,7 +113,7 @@ def normalised(step: str, helpers: tuple[str, ...] = (), *, bias: bool = True) -
             return Rule(step, helpers=helpers)
         return Rule(
             f"{step}\n{{self}}({{x}})",
-            AFFINE_LAYER if bias else SCALE_LAYER,
+            channel_affine(types[0], bias=bias),
             AFFINE if bias else AFFINE[:1],
             (*helpers, "ChannelAffine"),
         )
@@ -124,7 +131,8 @@ def rms_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
 def evonorm_s0(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, norm.EvoNormS0)
     if not op.activate:
-        return Rule("{self}({x})", AFFINE_LAYER, AFFINE, ("ChannelAffine",))
+        init = channel_affine(types[0], bias=True)
+        return Rule("{self}({x})", init, AFFINE, ("ChannelAffine",))
     return Rule(
         "{self}({x})",
         "evonorm_s0({in_channels}, {groups}, {eps}, name={name})",
@@ -134,6 +142,15 @@ def evonorm_s0(op: Op, types: tuple[TensorType, ...]) -> Rule:
             ("v", "v/kernel", ""),
         ),
         ("ChannelAffine", "evonorm_s0"),
+    )
+
+
+def grn(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    return Rule(
+        "{x} + {self}(response({x}, {eps}))",
+        channel_affine(types[0], bias=True),
+        AFFINE,
+        ("ChannelAffine", "response"),
     )
 
 
@@ -152,11 +169,6 @@ LAYERS: dict[type[Op], RuleChoice] = {
     norm.SimpleNorm: normalised(f"{{x}} * keras.ops.rsqrt({VARIANCE} + {{eps}})", bias=False),
     norm.FilterResponseNorm: normalised(f"{{x}} * keras.ops.rsqrt({MEAN_SQUARE} + {{eps}})"),
     norm.EvoNormS0: evonorm_s0,
-    norm.GlobalResponseNorm: Rule(
-        "{x} + {self}(response({x}, {eps}))",
-        AFFINE_LAYER,
-        AFFINE,
-        ("ChannelAffine", "response"),
-    ),
+    norm.GlobalResponseNorm: grn,
     norm.L2Normalize: Rule("l2_normalize({x}, {eps})", helpers=("l2_normalize",)),
 }

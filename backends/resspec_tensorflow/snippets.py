@@ -40,7 +40,7 @@ def std_conv2d(
     Its parameters are kernels of stock layers that read a one.
     """
     x = inputs = keras.Input((None, None, channels))
-    one = keras.ops.ones_like(inputs[:1, :1, 0, 0])
+    one = keras.ops.reshape(keras.ops.ones_like(inputs[:1, 0, 0, :1]), (1, 1))
     shape = (*kernel_size, channels // groups, filters)
     weight = keras.layers.EinsumDense("na,ahwio->nhwio", shape, name=f"{name}.weight")(one)[0]
     mean, variance = keras.ops.moments(weight, (0, 1, 2), keepdims=True)
@@ -78,10 +78,24 @@ def evonorm_s0(channels: int, groups: int, eps: float, *, name: str) -> keras.Mo
         return y[:, None, None, :]
 
     variance = group_mean(keras.ops.square(x - group_mean(x)))
-    v = ChannelAffine("...c,c->...c", channels, name=f"{name}.v")
+    shape = (None, None, channels)
+    v = ChannelAffine("nhwc,c->nhwc", shape, name=f"{name}.v")
     x = x * keras.ops.sigmoid(v(x)) * keras.ops.rsqrt(variance + eps)
-    affine = ChannelAffine("...c,c->...c", channels, bias_axes="c", name=f"{name}.affine")
+    affine = ChannelAffine("nhwc,c->nhwc", shape, bias_axes="c", name=f"{name}.affine")
     return keras.Model(inputs, affine(x), name=name)
+'''
+
+GELU = '''\
+def gelu(x: keras.KerasTensor) -> keras.KerasTensor:
+    """x times the normal distribution function; exact in float64, unlike the stock one."""
+    return 0.5 * x * (1.0 + keras.ops.erf(x / 2**0.5))
+'''
+
+GELU_TANH = '''\
+def gelu_tanh(x: keras.KerasTensor) -> keras.KerasTensor:
+    """GELU by tanh; the formula exact in float64, unlike the stock one."""
+    inner = (2 / math.pi) ** 0.5 * (x + 0.044715 * x * x * x)
+    return 0.5 * x * (1.0 + keras.ops.tanh(inner))
 '''
 
 RESPONSE = '''\
@@ -236,6 +250,8 @@ SNIPPETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "ChannelAffine": (CHANNEL_AFFINE, TENSORFLOW),
     "std_conv2d": (STD_CONV2D, ()),
     "evonorm_s0": (EVO_NORM_S0, ()),
+    "gelu": (GELU, ()),
+    "gelu_tanh": (GELU_TANH, ("import math",)),
     "response": (RESPONSE, ()),
     "l2_normalize": (L2_NORMALIZE, ()),
     "group_softmax": (GROUP_SOFTMAX, ()),

@@ -61,7 +61,8 @@ ELEMENTWISE: dict[type[Op], RuleChoice] = {
     activation.Sigmoid: Rule("torch.sigmoid({x})"),
     activation.LogSigmoid: Rule("F.logsigmoid({x})"),
     activation.Tanh: Rule("torch.tanh({x})"),
-    activation.HardSigmoid: Rule("F.hardsigmoid({x})"),
+    # the slope of F.hardsigmoid is 1/6 in float32, whatever the input
+    activation.HardSigmoid: Rule("F.relu6({x} + 3.0) / 6.0"),
     activation.HardSwish: Rule("F.hardswish({x})"),
     activation.HardTanh: Rule("F.hardtanh({x})"),
     activation.Exp: Rule("torch.exp({x})"),

@@ -206,6 +206,10 @@ class SimpleNorm(ScaleOnlyNorm):
             )
         return inputs
 
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        channels = inputs[0].channels
+        return super().derived(*inputs) | {"correction": channels / max(channels - 1, 1)}
+
 
 @op("filter_response_norm")
 class FilterResponseNorm(ExampleNorm):

@@ -1,6 +1,6 @@
 """One or more cases for every op, and graphs made of them.
 
-The graph of a case is: a trainable scale of the input, so that gradients towards the op's input
+The graph of a case is: a 1x1 convolution of the input, so that gradients towards the op's input
 are compared too; the chain of ops that makes each input of the op; the op.
 """
 
@@ -32,8 +32,10 @@ class Case:
 
     def __str__(self) -> str:
         words = [f"{key}={value}" for key, value in self.attributes.items()]
-        kind = "" if self.feeds == ((),) else "/" + "+".join(
-            ".".join(name for name, _ in feed) or "x" for feed in self.feeds
+        kind = (
+            ""
+            if self.feeds == ((),)
+            else "/" + "+".join(".".join(name for name, _ in feed) or "x" for feed in self.feeds)
         )
         return ",".join(words).replace(" ", "") + f"@{'x'.join(map(str, self.shape))}{kind}"
 
@@ -120,7 +122,11 @@ CASES: dict[str, list[Case]] = {
     "add": [Case(feeds=PAIR), Case(feeds=((), (), ()))],
     "sub": [Case(feeds=PAIR), Case(feeds=(VECTOR, VECTOR))],
     "maximum": [Case(feeds=PAIR), Case(feeds=(*PAIR, PAIR[0]))],
-    "mul": [Case(feeds=PAIR), Case(feeds=((), POOLED)), Case(feeds=((("slice", {"stop": 1}),), ()))],
+    "mul": [
+        Case(feeds=PAIR),
+        Case(feeds=((), POOLED)),
+        Case(feeds=((("slice", {"stop": 1}),), ())),
+    ],
     "concat": [Case(feeds=PAIR), Case(feeds=((), *PAIR)), Case(feeds=(VECTOR, VECTOR))],
     "batch_norm": grid([{}, {"eps": 1e-3, "momentum": 0.01}], MIXED),
     "group_norm": maps_and_vectors(
@@ -131,7 +137,9 @@ CASES: dict[str, list[Case]] = {
     "rms_norm": maps_and_vectors({}, {"eps": 1e-3}, {"affine": False}),
     "simple_norm": maps_and_vectors({}, {"eps": 1e-3}, {"affine": False}),
     "filter_response_norm": grid([{}, {"eps": 1e-3}, {"affine": False}], MIXED),
-    "evonorm_s0": grid([{"groups": 3}, {"group_size": 3, "eps": 1e-3}, {"activate": False, "groups": 1}], MIXED),
+    "evonorm_s0": grid(
+        [{"groups": 3}, {"group_size": 3, "eps": 1e-3}, {"activate": False, "groups": 1}], MIXED
+    ),
     "grn": grid([{}, {"eps": 1e-3}], MIXED),
     "l2_normalize": maps_and_vectors({}, {"eps": 0.5}),
     "max_pool": grid([*WINDOWS, {"kernel_size": 3, "stride": 2, "pad_value": "zero"}]),
@@ -161,7 +169,11 @@ CASES: dict[str, list[Case]] = {
     "dropout": maps_and_vectors({}),
     "drop_path": maps_and_vectors({"rate": 0.25}),
     "flatten": [Case(), Case(feeds=(POOLED,))],
-    "split": [Case({"chunks": 3}), Case({"sizes": [1, 2, 3]}), Case({"chunks": 2}, feeds=(VECTOR,))],
+    "split": [
+        Case({"chunks": 3}),
+        Case({"sizes": [1, 2, 3]}),
+        Case({"chunks": 2}, feeds=(VECTOR,)),
+    ],
     "slice": maps_and_vectors({"start": 1, "stop": 4}, {"start": 2}, {"stop": 5}),
     "subsample": grid([{"stride": 2}, {"stride": [1, 3]}]),
     "pad": grid(
@@ -218,7 +230,8 @@ class Builder:
 def build(name: str, case: Case) -> tuple[Graph, Node]:
     """The graph of a case, and the node of its op."""
     builder = Builder(case.shape)
-    start = builder.apply("start", "layer_scale", {}, builder.input).outputs[0]
+    mix = {"out_channels": case.shape[0], "kernel_size": 1, "bias": True}
+    start = builder.apply("start", "conv2d", mix, builder.input).outputs[0]
     inputs = []
     for branch, feed in enumerate(case.feeds):
         value = start

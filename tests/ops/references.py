@@ -205,7 +205,7 @@ REFERENCES: dict[str, Callable[..., Any]] = {
     "sigmoid": plain(torch.sigmoid),
     "log_sigmoid": plain(F.logsigmoid),
     "tanh": plain(torch.tanh),
-    "hard_sigmoid": plain(F.hardsigmoid),
+    "hard_sigmoid": lambda op, p, x: (x + 3).clamp(0, 6) / 6,
     "hard_swish": plain(F.hardswish),
     "hard_tanh": plain(F.hardtanh),
     "exp": plain(torch.exp),
@@ -246,7 +246,7 @@ REFERENCES: dict[str, Callable[..., Any]] = {
     "blur_pool": blur_pool,
     "channel_avg_pool": lambda op, p, x: x.sum(1, keepdim=True) / x.shape[1],
     "channel_max_pool": lambda op, p, x: x.max(1, keepdim=True).values,
-    "layer_scale": affine,
+    "layer_scale": lambda op, p, x: affine(p, x),
     "gain": lambda op, p, x: x * p["weight"],
     "bias": lambda op, p, x: x + shaped(p["bias"], x),
     "scale": lambda op, p, x: x * shaped(torch.tensor(op.value, dtype=x.dtype), x),
@@ -257,9 +257,7 @@ REFERENCES: dict[str, Callable[..., Any]] = {
     "split": lambda op, p, x: x.split(op.sizes, 1),
     "slice": lambda op, p, x: x[:, op.start : op.stop],
     "subsample": lambda op, p, x: x[:, :, :: op.stride[0], :: op.stride[1]],
-    "pad": lambda op, p, x: F.pad(
-        x, ltrb(op), mode={"zero": "constant"}.get(op.mode, op.mode)
-    ),
+    "pad": lambda op, p, x: F.pad(x, ltrb(op), mode={"zero": "constant"}.get(op.mode, op.mode)),
     "pad_channels": lambda op, p, x: torch.cat(
         [
             x.new_zeros(x.shape[0], op.before, *x.shape[2:]),
@@ -273,4 +271,3 @@ REFERENCES: dict[str, Callable[..., Any]] = {
     "space_to_depth": space_to_depth,
     "depth_to_space": depth_to_space,
 }
-REFERENCES["layer_scale"] = lambda op, p, x: affine(p, x)

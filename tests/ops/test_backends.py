@@ -23,7 +23,9 @@ from tests.ops.references import REFERENCES
 
 BACKENDS = backends.names()
 RANDOM = ("dropout", "drop_path")
-ALL = [pytest.param(name, case, id=f"{name}-{case}") for name in OPS for case in CASES.get(name, ())]
+ALL = [
+    pytest.param(name, case, id=f"{name}-{case}") for name in OPS for case in CASES.get(name, ())
+]
 FIXED_FILTERS = ("blur_pool",)  # a convolution for torch, but none of the network's
 Arrays = dict[str, np.ndarray[Any, Any]]
 

@@ -1,0 +1,270 @@
+"""Which parameter of one implementation is which of another: by dataflow, never by name.
+
+Both sides are traced to atoms (`resspec.dataflow`) and coloured: an atom's colour stands for its
+role, its shape, and the colours of all that it reads and feeds. Atoms of one colour pair up. Where
+several share a colour, finer evidence is tried (strides, channels, activations on the way); what
+is left is symmetric, and any assignment is as good as another, or is reported as ambiguous.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from resspec.dataflow import INPUT, Atom, Flow, Tensor, Trace, trace
+from resspec.ir import Graph
+from resspec.mismatch import mismatch
+
+Colours = list[int]
+# Evidence beside roles, shapes and dataflow, the finest first; used only where both sides agree.
+EVIDENCE = ("activations", "channels", "attributes")
+
+
+class Palette:
+    """Numbers for whatever two atoms must have in common; one palette for both sides."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, int] = {}
+
+    def __call__(self, key: Hashable) -> int:
+        return self._numbers.setdefault(key, len(self._numbers))
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One canonical parameter and the tensor that holds it in the original."""
+
+    name: str
+    shape: tuple[int, ...]
+    tensor: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """A bijection between canonical parameters and the tensors that an original reads.
+
+    pairs: atom of the original, atom of the graph. ambiguous: canonical names that only the order
+    of execution told apart, a tuple for each set. unread: tensors that the original never uses.
+    """
+
+    links: tuple[Link, ...]
+    pairs: tuple[tuple[Atom, Atom], ...]
+    ambiguous: tuple[tuple[str, ...], ...]
+    unread: tuple[str, ...]
+
+    def canonical(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """The original's arrays by canonical name, in canonical layout and the dtype they have."""
+        return {
+            link.name: link.tensor.canonical(arrays[link.tensor.name], link.shape)
+            for link in self.links
+        }
+
+    def stored(self, weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Canonical weights as the original stores them."""
+        return {link.tensor.name: link.tensor.stored(weights[link.name]) for link in self.links}
+
+
+def match(original: Trace, graph: Graph) -> Matching:
+    """Pair the original's parameters with the graph's. Errors: `weights-mismatch`, both sides
+    shown line by line."""
+    ours = trace(graph)
+    pairs, ambiguous = _pair(original, ours)
+    parameters = graph.parameters()
+    links: dict[str, Link] = {}
+    taken: dict[str, str] = {}
+    for theirs, own in pairs:
+        name, tensor = own.part.tensor.name, theirs.part.tensor
+        link = links.setdefault(name, Link(name, parameters[name].shape, tensor))
+        if link.tensor.name != tensor.name or taken.setdefault(tensor.name, name) != name:
+            raise mismatch(original, ours, f"they share parameters differently at `{name}`")
+    in_order = tuple(links[name] for name in parameters)
+    return Matching(in_order, tuple(pairs), tuple(ambiguous), tuple(original.unread))
+
+
+def _pair(
+    original: Trace, ours: Trace
+) -> tuple[list[tuple[Atom, Atom]], list[tuple[str, ...]]]:
+    palette = Palette()
+    sides = (original, ours)
+    starts = tuple([palette(_first(side, atom)) for atom in side.atoms] for side in sides)
+    if Counter(starts[0]) != Counter(starts[1]):
+        raise mismatch(original, ours)
+    if original.ordered_only:
+        return _in_order(original, ours, starts)
+    views = [View(side) for side in sides]
+    colours = _refined(palette, views, starts)
+    if colours is None:
+        raise mismatch(original, ours, "the layers are the same, but they are wired differently")
+    proven = False
+    for number, evidence in enumerate(EVIDENCE):
+        finer = _refined(palette, views, colours, frozenset(EVIDENCE[number:]))
+        if finer is not None:
+            # with all evidence on both sides, what remains equal is interchangeable
+            colours, views = finer, [view.seen(frozenset(EVIDENCE[number:])) for view in views]
+            proven = evidence != "attributes"
+            break
+    ambiguous = [] if proven else _ties(ours, colours[1])
+    while ties := _tied(colours[0]):
+        finer = None
+        fresh = palette(("chosen", len(ties), id(palette), len(palette._numbers)))
+        for candidate in (at for at, colour in enumerate(colours[1]) if colour == ties[0]):
+            chosen = (list(colours[0]), list(colours[1]))
+            chosen[0][colours[0].index(ties[0])] = fresh
+            chosen[1][candidate] = fresh
+            finer = _refined(palette, views, chosen)
+            if finer is not None:
+                break
+        if finer is None:
+            raise mismatch(original, ours, "the layers are the same, but wired differently")
+        colours = finer
+    where = {colour: at for at, colour in enumerate(colours[0])}
+    return [(original.atoms[where[c]], ours.atoms[at]) for at, c in enumerate(colours[1])], ambiguous
+
+
+def _first(side: Trace, atom: Atom) -> Hashable:
+    return (atom.part.role, atom.part.extents)
+
+
+def _tied(colours: Colours) -> list[int]:
+    """Colours of several atoms, in the order of the first of them."""
+    return [colour for colour, count in Counter(colours).items() if count > 1]
+
+
+def _ties(ours: Trace, colours: Colours) -> list[tuple[str, ...]]:
+    groups: dict[int, list[str]] = defaultdict(list)
+    for atom, colour in zip(ours.atoms, colours, strict=True):
+        groups[colour].append(atom.part.tensor.name)
+    names = [tuple(dict.fromkeys(group)) for group in groups.values()]
+    return [group for group in names if len(group) > 1]
+
+
+class View:
+    """One side as refinement sees it: what each atom reads, and what evidence counts."""
+
+    def __init__(self, side: Trace, evidence: frozenset[str] = frozenset()) -> None:
+        self.side, self.evidence = side, evidence
+        self.reads = [self._edges(atom.reads) for atom in side.atoms]
+        self.outputs = [self._edges(flow) for flow in side.outputs]
+        self.feeds: list[list[tuple[int, Hashable]]] = [[] for _ in side.atoms]
+        for reader, edges in enumerate(self.reads):
+            for source, label in edges:
+                if source != INPUT:
+                    self.feeds[source].append((reader, label))
+        self.shared = Counter(atom.part.tensor.name for atom in side.atoms)
+
+    def seen(self, evidence: frozenset[str]) -> View:
+        """The same side with this evidence."""
+        return View(self.side, evidence)
+
+    def _edges(self, flow: Flow) -> list[tuple[int, Hashable]]:
+        """Sources, each with where its channels go if that counts."""
+        if not self.evidence & {"channels", "activations"}:
+            return [(source, None) for source in flow.sources]
+        channels = "channels" in self.evidence
+        activations = "activations" in self.evidence
+        labels: dict[int, set[Hashable]] = defaultdict(set)
+        first = 0
+        for length, origins in flow.segments:
+            whole = len(flow.segments) == 1
+            for source, at, acts in origins:
+                place = (None if whole else (first, length), at) if channels else None
+                labels[source].add((place, acts if activations else None))
+            first += length
+        return [(source, frozenset(label)) for source, label in labels.items()]
+
+    def attributes(self, atom: Atom) -> Hashable:
+        """What a layer is told beside its shape."""
+        if "attributes" not in self.evidence:
+            return None
+        known = atom.attributes
+        return tuple(known.get(key) for key in ("stride", "dilation", "groups"))
+
+    def colours(self, palette: Palette, start: Colours) -> Colours:
+        """One round: colours from all that each atom reads, joined with those from all it feeds."""
+        ahead: Colours = []
+        for at, edges in enumerate(self.reads):
+            atom = self.side.atoms[at]
+            key = _sorted((-1 if s == INPUT else ahead[s], palette(label)) for s, label in edges)
+            own = (start[at], self.attributes(atom), self.shared[atom.part.tensor.name])
+            ahead.append(palette((own, key)))
+        ends: dict[int, list[Hashable]] = defaultdict(list)
+        for number, edges in enumerate(self.outputs):
+            for source, label in edges:
+                ends[source].append((number, palette(label)))
+        behind = [0] * len(start)
+        for at in reversed(range(len(start))):
+            key = _sorted((behind[reader], palette(label)) for reader, label in self.feeds[at])
+            behind[at] = palette((start[at], key, tuple(ends.get(at, ()))))
+        return [palette(pair) for pair in zip(ahead, behind, strict=True)]
+
+
+def _sorted(keys: Any) -> tuple[Any, ...]:
+    return tuple(sorted(keys))
+
+
+def _refined(
+    palette: Palette,
+    views: Sequence[View],
+    starts: Sequence[Colours],
+    evidence: frozenset[str] | None = None,
+) -> tuple[Colours, Colours] | None:
+    """Colours that another round would not split; None where the two sides part."""
+    if evidence is not None:
+        views = [view.seen(evidence) for view in views]
+    left, right = starts
+    count = 0
+    while True:
+        left, right = (
+            view.colours(palette, colours)
+            for view, colours in zip(views, (left, right), strict=True)
+        )
+        if Counter(left) != Counter(right):
+            return None
+        if len(set(left)) == count:
+            return left, right
+        count = len(set(left))
+
+
+def _in_order(
+    original: Trace, ours: Trace, starts: tuple[Colours, Colours]
+) -> tuple[list[tuple[Atom, Atom]], list[tuple[str, ...]]]:
+    """The n-th of each role, shape and surroundings on one side is the n-th on the other.
+
+    A list of tensors tells its modules by their names' prefixes. What else stands in a module tells
+    a shortcut from the body beside it, wherever in the list it comes.
+    """
+    palette = Palette()
+    sides = (original, ours)
+    colours = starts
+    finer = tuple(
+        _by_module(palette, side, start) for side, start in zip(sides, starts, strict=True)
+    )
+    if Counter(finer[0]) == Counter(finer[1]):
+        colours = (finer[0], finer[1])
+    waiting: dict[int, list[Atom]] = defaultdict(list)
+    for atom, colour in zip(original.atoms, colours[0], strict=True):
+        waiting[colour].append(atom)
+    pairs = [
+        (waiting[colour].pop(0), atom)
+        for atom, colour in zip(ours.atoms, colours[1], strict=True)
+    ]
+    return pairs, _ties(ours, colours[1])
+
+
+def _by_module(palette: Palette, side: Trace, start: Colours) -> Colours:
+    """Colours that know what stands beside an atom in its layer, and beside that in its block."""
+    colours = start
+    for depth in (1, 2):
+        groups: dict[str, list[int]] = defaultdict(list)
+        prefixes = [atom.part.tensor.name.rsplit(".", depth)[0] for atom in side.atoms]
+        for prefix, colour in zip(prefixes, colours, strict=True):
+            groups[prefix].append(colour)
+        keys = {prefix: tuple(sorted(group)) for prefix, group in groups.items()}
+        colours = [
+            palette((colour, keys[prefix])) for prefix, colour in zip(prefixes, colours, strict=True)
+        ]
+    return colours

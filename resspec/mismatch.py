@@ -1,0 +1,96 @@
+"""How two networks differ, as people read it: both sides, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from itertools import groupby, zip_longest
+from math import isclose
+from typing import TYPE_CHECKING, Any
+
+from resspec.dataflow import Atom, Trace
+from resspec.diagnostics import Note, SpecError, error
+
+if TYPE_CHECKING:
+    from resspec.match import Matching
+
+SHOWN = 20  # lines of a report
+NORMS = ("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm")
+Layer = tuple[Atom, ...]
+
+
+def layers(trace: Trace) -> list[Layer]:
+    """Atoms of one operation together, in execution order."""
+    return [tuple(atoms) for _, atoms in groupby(trace.atoms, key=lambda atom: atom.operation)]
+
+
+def described(layer: Layer | None) -> str:
+    """`layer1.0.conv1: conv 64×3×7×7`."""
+    if layer is None:
+        return "nothing"
+    parts = [f"{atom.part.role} {_shape(atom.part.extents)}" for atom in layer]
+    return f"{layer[0].path or layer[0].part.tensor.name}: {', '.join(parts)}"
+
+
+def _shape(extents: Sequence[int]) -> str:
+    return "×".join(map(str, extents))
+
+
+def mismatch(original: Trace, ours: Trace, why: str = "") -> SpecError:
+    """`weights-mismatch`, with the lines on which the two sides differ."""
+    left, right = layers(original), layers(ours)
+    keys = [[_key(layer) for layer in side] for side in (left, right)]
+    lines: list[str] = []
+    for tag, a, b, c, d in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+        if tag != "equal":
+            for theirs, own in zip_longest(left[a:b], right[c:d]):
+                lines.append(f"{original.name} has {described(theirs)} | "
+                             f"{ours.name} has {described(own)}")  # fmt: skip
+    if not lines and not original.ordered_only:
+        lines = _wiring(left, right, original, ours)
+    notes = [Note(line) for line in lines[:SHOWN]]
+    if len(lines) > SHOWN:
+        notes.append(Note(f"and {len(lines) - SHOWN} more"))
+    count = f"{len(left)} layers with parameters against {len(right)}"
+    return error(
+        "weights-mismatch",
+        f"{original.name} is not {ours.name}: {why or f'{count}, {len(lines)} differ'}",
+        notes=notes,
+    )
+
+
+def _key(layer: Layer) -> tuple[Any, ...]:
+    return tuple((atom.part.role, atom.part.extents) for atom in layer)
+
+
+def _wiring(left: list[Layer], right: list[Layer], original: Trace, ours: Trace) -> list[str]:
+    """Layers that read others, taken in order of execution."""
+    lines = []
+    for theirs, own in zip(left, right, strict=True):
+        reads = [_sources(theirs[0], original), _sources(own[0], ours)]
+        if reads[0][0] != reads[1][0]:
+            lines.append(f"{theirs[0].path} reads {reads[0][1]} | {own[0].path} reads {reads[1][1]}")
+    return lines
+
+
+def _sources(atom: Atom, side: Trace) -> tuple[list[int], str]:
+    numbers = sorted(side.atoms[at].operation if at >= 0 else -1 for at in atom.sources)
+    paths = [side.atoms[at].path if at >= 0 else "the input" for at in sorted(atom.sources)]
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return numbers, ", ".join(paths[-3:]) + more
+
+
+def structure_differences(matching: Matching) -> list[str]:
+    """Where matched layers differ in what outputs hardly show: eps, momentum, stride, dilation,
+    groups, kind of normalisation. Compared where both sides know; a line each."""
+    lines: dict[str, None] = {}
+    for theirs, own in matching.pairs:
+        for key in sorted(set(theirs.attributes) & set(own.attributes)):
+            left, right = theirs.attributes[key], own.attributes[key]
+            # momentum is counted from the other end in Keras, so it comes back rounded
+            same = isclose(left, right, rel_tol=1e-9) if key == "momentum" else left == right
+            if not same:
+                lines[f"{key}: {theirs.path} has {left}, {own.path} has {right}"] = None
+        if theirs.kind != own.kind and theirs.kind in NORMS and own.kind in NORMS:
+            lines[f"kind: {theirs.path} is {theirs.kind}, {own.path} is {own.kind}"] = None
+    return list(lines)

@@ -1,0 +1,161 @@
+"""What is legal and suspicious: warnings, never errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from resspec.diagnostics import Diagnostic, Span
+from resspec.expr import ExprError, parse_expr
+from resspec.ir import Graph, Node, Region
+from resspec.ops import activation
+from resspec.ops.base import Op
+from resspec.spec import Arg, BlockSpec, ModelSpec, Ref, ValueRef, When
+
+ACTIVATIONS: tuple[type[Op], ...] = tuple(
+    value
+    for value in vars(activation).values()
+    if isinstance(value, type) and issubclass(value, Op) and value is not Op
+)
+KEEPS_AT_LEAST = 1 / 8  # of its input's elements, or a stage loses more than is usual
+_NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+def suspicions(
+    spec: ModelSpec, blocks: Iterable[BlockSpec], lowered: Graph, final: Graph
+) -> Iterator[Diagnostic]:
+    """Warnings about a model, in the order of the checks below.
+
+    blocks: those to judge, the user's own. lowered, final: the graph before and after passes.
+    """
+    for part in (spec, *blocks):
+        yield from unused_names(part)
+        yield from constant_conditions(part)
+    yield from dead_layers(lowered, final)
+    yield from double_activations(final)
+    yield from shrinking_stages(final)
+
+
+def unused_names(part: ModelSpec | BlockSpec) -> Iterator[Diagnostic]:
+    """Params and lets that the text never mentions, taken branches or not."""
+    used = set(_names(part))
+    for name, param in part.params.items():
+        if name not in used:
+            message = f"`{part.name}` never uses its param `{name}`"
+            yield _warning("unused-param", message, param.span, "remove it, or use it")
+    for name, arg in part.let.items():
+        if name not in used:
+            message = f"`{part.name}` never uses `{name}`"
+            yield _warning("unused-param", message, arg.span, "remove it, or use it")
+
+
+def _names(value: Any) -> Iterator[str]:
+    """Every word of every expression, reference and index in a part of a spec."""
+    match value:
+        case Ref():
+            yield value.name
+            yield from _NAME.findall(value.index or "")
+            yield from _names(value.args)
+            yield from _names(value.layers)
+        case ValueRef():
+            yield value.name
+            for index in value.indices:
+                yield from _NAME.findall(index)
+        case Arg():
+            yield from _names(value.value)
+        case BaseModel():
+            for field in type(value).model_fields.keys() - {"doc", "name", "span"}:
+                yield from _names(getattr(value, field))
+        case str():
+            yield from _NAME.findall(value)
+        case Mapping():
+            for part in value.values():
+                yield from _names(part)
+        case list() | tuple():
+            for part in value:
+                yield from _names(part)
+        case _:
+            pass
+
+
+def constant_conditions(part: ModelSpec | BlockSpec) -> Iterator[Diagnostic]:
+    """Conditions without a name in them: decided by the text alone."""
+    for when in _conditions(part):
+        text = when.condition.value
+        truth: object = text
+        if isinstance(text, str):
+            try:
+                expression = parse_expr(text)
+                if expression.names:
+                    continue
+                truth = expression.evaluate(lambda name: None)
+            except ExprError:
+                continue
+        message = f"this condition is always {'true' if truth else 'false'}"
+        span = when.condition.span
+        yield _warning("constant-condition", message, span, "remove the `when`, or test a name")
+
+
+def _conditions(value: Any) -> Iterator[When]:
+    if isinstance(value, When):
+        yield value
+    if isinstance(value, BaseModel):
+        for field in type(value).model_fields:
+            yield from _conditions(getattr(value, field))
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from _conditions(part)
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _conditions(part)
+
+
+def dead_layers(lowered: Graph, final: Graph) -> Iterator[Diagnostic]:
+    """Layers with parameters that no output needs, in any instance of their line."""
+    kept = {node.path for node in final.nodes}
+    alive = {node.span for node in final.nodes}
+    seen: set[Span] = set()
+    for node in lowered.nodes:
+        if node.path in kept or node.span in alive or node.span in seen or not node.params:
+            continue
+        seen.add(node.span)
+        message = f"no output needs `{node.path}`; it is left out"
+        yield _warning("dead-layer", message, node.span, "use its result, or remove it")
+
+
+def double_activations(graph: Graph) -> Iterator[Diagnostic]:
+    """An activation of an activation."""
+    makers: dict[int, Node] = {}
+    seen: set[Span] = set()
+    for node in graph.nodes:
+        makers.update((value.index, node) for value in node.outputs)
+        if not isinstance(node.op, ACTIVATIONS) or node.span in seen:
+            continue
+        before = makers.get(node.inputs[0].index)
+        if before is not None and isinstance(before.op, ACTIVATIONS):
+            seen.add(node.span)
+            message = f"`{node.op.NAME}` right after `{before.op.NAME}`"
+            yield _warning("double-activation", message, node.span, "one of them may be a slip")
+
+
+def shrinking_stages(graph: Graph) -> Iterator[Diagnostic]:
+    """Stages whose output holds less than an eighth of their input's elements."""
+    for region in graph.root.items:
+        if not isinstance(region, Region) or not region.path.startswith("stages."):
+            continue
+        before = sum(value.type.size for value in region.inputs)
+        after = sum(value.type.size for value in region.outputs)
+        if region.inputs and after < before * KEEPS_AT_LEAST:
+            number = int(region.path.split(".")[1]) + 1
+            message = (
+                f"stage {number} turns {region.inputs[0].type} into {region.outputs[0].type}: "
+                f"it keeps {after / before:.0%} of the elements"
+            )
+            yield _warning("shrinking-stage", message, region.span, "stride less, or widen more")
+
+
+def _warning(code: str, message: str, span: Span, help: str) -> Diagnostic:
+    return Diagnostic(code, message, span, help=help, severity="warning")

@@ -1,0 +1,53 @@
+"""What is legal and suspicious is told, and what ships is not suspicious."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from resspec import zoo
+
+HEAD = "model: m\ninput: [4, 16, 16]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "line"),
+    [
+        ("params: {spare: 3}\nstem: relu\n", "unused-param", 3),
+        ("let: {spare: 3}\nstem: relu\n", "unused-param", 3),
+        ("stem: [relu, sigmoid]\n", "double-activation", 3),
+        ("stem:\n- when: 1 > 2\n  sigmoid: {}\n- relu\n", "constant-condition", 4),
+        (
+            "stem:\n- {conv: {out_channels: 4, kernel_size: 1}, as: lost}\n- {from: input, relu: {}}\n",
+            "dead-layer",
+            4,
+        ),
+        (
+            "block: basic\nstages: [{depth: 1, width: 4, stride: 4}]\n",
+            "shrinking-stage",
+            4,
+        ),
+    ],
+)
+def test_each_suspicion_has_its_line(tmp_path: Path, text: str, expected: str, line: int) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(HEAD + text)
+    (found,) = zoo.load(str(path)).warnings
+    assert (found.code, found.severity) == (expected, "warning")
+    assert found.span is not None
+    assert found.span.line == line
+
+
+def test_a_param_of_a_block_counts_as_used_in_branches_not_taken(tmp_path: Path) -> None:
+    block = "block: b\nparams: {k: 3}\nlayers: [{when: in_channels > 99, conv: {out_channels: 4, kernel_size: k}}, relu]\n"
+    (tmp_path / "b.yaml").write_text(block)
+    (tmp_path / "m.yaml").write_text(HEAD + "stem: b\n")
+    assert zoo.load(str(tmp_path / "m.yaml")).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "path", sorted({str(e.path) for e in zoo.models()}), ids=lambda path: Path(path).stem
+)
+def test_what_ships_is_not_suspicious(path: str) -> None:
+    assert zoo.load(path).warnings == ()
