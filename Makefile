@@ -7,7 +7,6 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PACKAGING := pyproject.toml constraints.txt
 JOBS ?= 2
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: build test quick lint format conformance fuzz clean
 

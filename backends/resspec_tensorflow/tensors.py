@@ -55,17 +55,18 @@ class Tensors:
         fresh = range(self.inputs, value)
         branches = any(self.last.get(v, -1) > position for v in fresh if v in self.names)
         # what a side branch makes of the block's input is not the main line
-        ending = [
+        ending: list[str] = [
             self.names[v]
             for v in dict.fromkeys(item.inputs)
             if self.last[v] == position
             and self.names[v] not in needed
             and not (v < self.inputs and branches)
         ]
-        merged = ("h",) if len(ending) > 1 and not self.taken & {"h"} else ()
-        for name in (*(name for name in ending if name in MAIN), *merged, *ending):
-            if name not in needed:
-                return name
+        main = [name for name in ending if name in MAIN]
+        if main or len(ending) == 1:
+            return (main or ending)[0]
+        if len(ending) > 1:  # branches meet: the main line goes on
+            return "h" if "h" not in self.taken | needed else ending[0]
         side = isinstance(item, Call) and branches
         return unique((item.name, "h") if side else ("h", "y", "z"), self.taken | needed)
 

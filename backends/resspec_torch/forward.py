@@ -69,6 +69,10 @@ class Body:
         }
         self.uses = Counter(value for item in definition.items for value in item.inputs)
         self.uses.update(definition.outputs)
+        for item in definition.items:
+            for value in item.outputs:
+                if value not in outputs and self._is_pinned(item, value):
+                    self.labels.pop(value, None)
         self.statements = self._statements()
         self.names: dict[int, str] = {}
 
@@ -94,6 +98,14 @@ class Body:
         else:
             returned = [self.names[value] for value in outputs]
         return [*lines, *layout(f"return {result(returned)}", INDENT)]
+
+    def _is_pinned(self, item: Item, value: int) -> bool:
+        """Whether `as` only names the item, whose attribute has that name already."""
+        stem, _, number = item.name.rpartition(".")
+        label = self.labels.get(value)
+        return (label == item.name and self.uses[value] == 1 and label != "shortcut") or (
+            number.isdigit() and label == stem
+        )
 
     def inputs(self) -> list[str]:
         """Names of forward's arguments: `x`, or their YAML names where there are several."""

@@ -67,7 +67,7 @@ def parameters(rows: Sequence[Sequence[Column]]) -> Found:
         first = [member[0] for member in members]
         name = unique(_candidates(first), taken)
         taken.add(name)
-        if any(cell.source == name for cell in first):
+        if any(cell.source == name and _is_telling(name) for cell in first):
             given.add(name)
         values = [cell.value for cell in members[0]]
         found.append(Parameter(name, python_type(values), first[0].kind, first[0].hidden))
@@ -94,8 +94,13 @@ def _candidates(cells: list[Column]) -> list[str]:
     """Names for a parameter, best first: the YAML's, a child's from YAML, the attribute's."""
     own = [cell.source for cell in cells if not cell.inherited]
     inherited = [cell.source for cell in cells if cell.inherited]
-    words = [word for word in own + inherited if is_name(word) and len(word) > 1]
+    words = [word for word in own + inherited if _is_telling(word)]
     return [*words, _generic(cells), *(f"{_flat(cell.item)}_{cell.leaf}" for cell in cells)]
+
+
+def _is_telling(word: str) -> bool:
+    """Whether a YAML expression is a name that says more than the attribute's own."""
+    return is_name(word) and len(word) > 1 and word not in CHANNELS
 
 
 def _generic(cells: list[Column]) -> str:

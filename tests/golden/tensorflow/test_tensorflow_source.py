@@ -119,8 +119,6 @@ def test_words_of_a_spec_stay_words(tmp_path: Path) -> None:
     assert not names & {"keras", "tf"}
 
 
-
-
 def test_what_has_no_rule_is_told_at_its_line() -> None:
     graph = api.load("resnet18").graph
     rules: dict[type[Op], object] = {k: v for k, v in BACKEND.rules.items() if k is not Relu}
