@@ -103,9 +103,10 @@ class Body:
         """Whether `as` only names the item, whose attribute has that name already."""
         stem, _, number = item.name.rpartition(".")
         label = self.labels.get(value)
-        return (label == item.name and self.uses[value] == 1 and label != "shortcut") or (
-            number.isdigit() and label == stem
-        )
+        if number.isdigit():
+            return label == stem
+        given = len(self.definition.outputs) > 1 and value in self.definition.outputs
+        return label == item.name != "shortcut" and self.uses[value] == 1 and not given
 
     def inputs(self) -> list[str]:
         """Names of forward's arguments: `x`, or their YAML names where there are several."""

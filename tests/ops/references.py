@@ -116,7 +116,6 @@ def size_of(op: Any, x: Tensor) -> tuple[int, int]:
 
 
 def max_pool(op: Any, p: Params, x: Tensor) -> Tensor:
-    top, bottom, left, right = op.padding
     low = 0.0 if op.pad_value == "zero" else -math.inf
     height, width = size_of(op, x)
     padded = F.pad(x, ltrb(op), value=low)

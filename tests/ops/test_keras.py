@@ -1,0 +1,52 @@
+"""Every op's Keras model reloads from a file that names stock layers only."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+
+import keras
+from resspec_tensorflow import BACKEND
+
+from resspec.ops import OPS
+from resspec.weights import example, randomise
+from tests.ops.cases import CASES, UNSUPPORTED, build
+from tests.ops.running import error, live
+
+
+def classes(config: object) -> set[str]:
+    """Every `module` that a saved configuration names."""
+    if isinstance(config, dict):
+        own = {config["module"]} if isinstance(config.get("module"), str) else set()
+        return own.union(*(classes(value) for value in config.values()))
+    return set().union(*(classes(value) for value in config)) if isinstance(config, list) else set()
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_save_and_reload(name: str, tmp_path: Path) -> None:
+    skipped = UNSUPPORTED.get(("tensorflow", name), ())
+    for number, case in enumerate(CASES[name]):
+        if number in skipped:
+            continue
+        graph, _ = build(name, case)
+        _, model = live(BACKEND, graph, randomise(graph), "float64")
+        path = tmp_path / f"{number}.keras"
+        model.save(path)
+        config = json.loads(zipfile.ZipFile(path).read("config.json"))
+        assert all(module.startswith(("keras", "builtins")) for module in classes(config))
+        loaded = keras.models.load_model(path)
+        x = example((2, *case.shape)).transpose(0, 2, 3, 1)
+        for a, b in zip(flat(loaded(x)), flat(model(x)), strict=True):
+            assert error(a, b) <= 1e-12
+        assert len(loaded.trainable_variables) == len(model.trainable_variables)
+
+
+def flat(result: object) -> list[np.ndarray]:
+    values = result if isinstance(result, list | tuple) else [result]
+    return [keras.ops.convert_to_numpy(value) for value in values]
