@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
-from resspec.checker import show
+from resspec.checker import pick, show
 from resspec.diagnostics import SpecError, error, suggest
 from resspec.grammar import MODEL_KEYS
 from resspec.layer_grammar import ROLES
@@ -55,9 +55,16 @@ def extend(data: Map, fetch: Callable[[str, Map], Map], depth: int = 0) -> Map:
             span,
             help="one of them extends itself, over the others",
         )
-    base = extend(fetch(name, data), fetch, depth + 1)
-    base = without(base, "variants")
-    return overlay(base, without(data, "extends"))
+    base = without(extend(fetch(name, data), fetch, depth + 1), "variants")
+    patch = without(data, "extends")
+    params = patch.get("params")
+    if isinstance(params, Map):  # a plain value is a new default, the declaration stays
+        plain = {key for key, value in params.items() if not isinstance(value, Map)}
+        for key in plain & (base.get("params") or {}).keys():
+            base = _set_param(base, key, pick(params, [key])) or base
+        declared = [key for key in params if key not in plain or key not in base["params"]]
+        _put(patch, "params", pick(params, declared), patch, "params")
+    return overlay(base, patch)
 
 
 def choose(data: Map, variant: str | None) -> Map:

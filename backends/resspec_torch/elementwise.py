@@ -64,7 +64,7 @@ ELEMENTWISE: dict[type[Op], RuleChoice] = {
     # the slope of F.hardsigmoid is 1/6 in float32, whatever the input
     activation.HardSigmoid: Rule("F.relu6({x} + 3.0) / 6.0"),
     activation.HardSwish: Rule("F.hardswish({x})"),
-    activation.HardTanh: Rule("F.hardtanh({x})"),
+    activation.HardTanh: Rule("{x}.clamp(-1.0, 1.0)"),
     activation.Exp: Rule("torch.exp({x})"),
     activation.ThresholdedLinear: Rule(
         "{self}({x})", "ThresholdedLinear({in_channels})", WEIGHT, ("ThresholdedLinear",)

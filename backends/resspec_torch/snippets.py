@@ -179,7 +179,7 @@ class GlobalResponseNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        norm = x.square().sum((2, 3), keepdim=True).sqrt()
+        norm = torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True)
         norm = norm / (norm.mean(1, keepdim=True) + self.eps)
         return x + self.weight[:, None, None] * (x * norm) + self.bias[:, None, None]
 '''

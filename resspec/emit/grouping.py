@@ -329,12 +329,15 @@ class _Grouping:
         return all(
             before.outputs == after.inputs
             and len(after.inputs) == 1
-            and self.reads[after.inputs[0]] == self._reads_inside(after, after.inputs[0])
+            and self._only_next_reads(before, after)
             for before, after in zip(turns, turns[1:], strict=False)
         )
 
-    def _reads_inside(self, site: Site, value: int) -> int:
-        return sum(v.index == value for node in site.nodes() for v in node.inputs)
+    def _only_next_reads(self, before: Site, after: Site) -> bool:
+        return all(
+            self.reads[value] == before.reads[value] + after.reads[value]
+            for value in before.outputs
+        )
 
     def _parts(self, site: Site) -> Iterator[list[Node | Site]]:
         """Items in order, alone or as the turns p.0, p.1, … that fold into one."""
@@ -384,11 +387,8 @@ class _Grouping:
                 for a, b, feed in zip(before.inputs, after.inputs, feeds[0], strict=True)
                 if feed is None
             ]
-            if not all(constant):
+            if not all(constant) or not self._only_next_reads(before, after):
                 return False
-            for value in before.outputs:
-                if self.reads[value] != self._reads_inside(after, value):
-                    return False
         return True
 
 

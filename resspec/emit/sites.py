@@ -28,6 +28,7 @@ class Site:
     inputs: tuple[int, ...] = ()
     outputs: tuple[int, ...] = ()
     labels: dict[int, str] = field(default_factory=dict)
+    reads: Counter[int] = field(default_factory=Counter)  # of each value, by nodes inside
 
     def local(self, item: Node | Site) -> str:
         """The item's path within this site."""
@@ -87,9 +88,8 @@ def _site(region: Region, dissolved: set[int]) -> Site:
     return site
 
 
-def _connect(site: Site, reads: Counter[int]) -> tuple[Counter[int], set[int]]:
-    """Set inputs and outputs to what is really read and wanted; returns what is read and made
-    anywhere inside."""
+def _connect(site: Site, reads: Counter[int]) -> set[int]:
+    """Set inputs and outputs to what is really read and wanted; returns what is made inside."""
     offered: list[int] = []
     inside: Counter[int] = Counter()
     made: set[int] = set()
@@ -98,16 +98,16 @@ def _connect(site: Site, reads: Counter[int]) -> tuple[Counter[int], set[int]]:
             inside.update(value.index for value in item.inputs)
             offered += [value.index for value in item.outputs]
         else:
-            deeper, deeper_made = _connect(item, reads)
-            inside += deeper
-            made |= deeper_made
+            made |= _connect(item, reads)
+            inside.update(item.reads)
             offered += item.outputs
     made.update(offered)
     site.inputs = _ordered(site.inputs, {value for value in inside if value not in made})
     wanted = {value for value in offered if reads[value] > inside[value]}
     declared = tuple(value for value in site.outputs if value in made)
     site.outputs = _ordered(site.outputs, wanted) or declared or tuple(offered[-1:])
-    return inside, made
+    site.reads = inside
+    return made
 
 
 def _ordered(declared: tuple[int, ...], found: set[int]) -> tuple[int, ...]:

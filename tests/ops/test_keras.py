@@ -28,6 +28,7 @@ def classes(config: object) -> set[str]:
     return set().union(*(classes(value) for value in config)) if isinstance(config, list) else set()
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' saving
 @pytest.mark.parametrize("name", OPS)
 def test_save_and_reload(name: str, tmp_path: Path) -> None:
     skipped = UNSUPPORTED.get(("tensorflow", name), ())

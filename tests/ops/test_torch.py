@@ -25,6 +25,7 @@ def test_forms_of_a_module(name: str) -> None:
     for case in CASES[name]:
         graph, _ = build(name, case)
         _, model = live(BACKEND, graph, randomise(graph), "float64")
+        model.eval()
         x = torch.tensor(example((2, *case.shape)), dtype=torch.float64)
         expected = flat(model(x))
         with warnings.catch_warnings():
@@ -45,6 +46,7 @@ def test_export(name: str) -> None:
     case = CASES[name][0]
     graph, _ = build(name, case)
     _, model = live(BACKEND, graph, randomise(graph), "float64")
+    model.eval()
     x = torch.tensor(example((2, *case.shape)), dtype=torch.float64)
     program = torch.export.export(model, (x,)).module()
     for a, b in zip(flat(program(x)), flat(model(x)), strict=True):
