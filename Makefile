@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 PACKAGING := pyproject.toml constraints.txt
 JOBS ?= 2
 
-.PHONY: build test quick lint format conformance fuzz clean
+.PHONY: build test quick lint format docs conformance fuzz clean
 
 build: $(VENV)/.installed
 	$(BIN)/resspec build specs/resnet34.yaml --backend torch
@@ -29,6 +29,9 @@ lint: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed-dev
+	$(BIN)/python docs/generate.py
 
 conformance: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(JOBS) tests/conformance tests/parity tests/zoo

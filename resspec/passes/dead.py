@@ -15,6 +15,7 @@ def remove_dead(graph: Graph) -> Graph:
 
 def prune(region: Region, live: set[int]) -> Region:
     """Walk backwards and keep what makes a live value; `live` grows by what that reads."""
+    outputs = tuple(value for value in region.outputs if value.index in live)
     kept: list[Item] = []
     for item in reversed(region.items):
         if any(value.index in live for value in item.outputs):
@@ -24,7 +25,7 @@ def prune(region: Region, live: set[int]) -> Region:
                 live.update(value.index for value in item.inputs)
             kept.append(item)
     items = tuple(reversed(kept))
-    return replace(region, items=items, inputs=read_by(items, region.outputs))
+    return replace(region, items=items, inputs=read_by(items, outputs), outputs=outputs)
 
 
 def read_by(items: tuple[Item, ...], outputs: tuple[Value, ...]) -> tuple[Value, ...]:

@@ -1,0 +1,61 @@
+"""Refresh the generated parts of docs/*.md: `make docs`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+from resspec import zoo
+from resspec.ops.base import OPS, words
+
+FOLDER = Path(__file__).parent
+MARKED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def ops() -> str:
+    """Tables of ops and of blocks."""
+    lines = ["| op | arguments | does |", "| --- | --- | --- |"]
+    for name, cls in sorted(OPS.items()):
+        first = inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+        arguments = []
+        for field in fields(cls):
+            default = getattr(field.default, "default", field.default)
+            needed = default is MISSING or "Undefined" in repr(default)
+            choice = words(cls).get(field.name)
+            text = field.name if needed else f"{field.name}={shown(default)}"
+            arguments.append(f"`{text}`" + (f" ({', '.join(choice)})" if choice else ""))
+        lines.append(f"| `{name}` | {', '.join(arguments)} | {cell(first)} |")
+    lines += ["", "| block | does |", "| --- | --- |"]
+    for entry in zoo.blocks():
+        lines.append(f"| `{entry.name}` | {cell(entry.doc)} |")
+    return "\n".join(lines) + "\n"
+
+
+def cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def shown(value: object) -> str:
+    if isinstance(value, tuple) and len(value) == 2 and value[0] == value[1]:
+        value = value[0]
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+PARTS: dict[str, Callable[[], str]] = {"ops": ops}
+
+
+def refreshed(text: str) -> str:
+    """The page with its generated parts made anew."""
+    return MARKED.sub(lambda match: match[1] + PARTS[match[2]]() + match[3], text)
+
+
+def main() -> None:
+    for path in sorted(FOLDER.glob("*.md")):
+        path.write_text(refreshed(path.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Every example in the documents is valid and every command in them runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resspec.syntax import parse
+from resspec.variants import plain
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "docs/language.md", ROOT / "docs/tutorial.md"]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NAMED = re.compile(r"^# ([\w/]+\.yaml)\n|^(?:model|block): (\w+)\n", re.MULTILINE)
+ELSEWHERE = ("make ", "pip ", "git ")  # run by CI, or not ours
+
+
+def fences(page: Path, kind: str) -> list[str]:
+    return [text for found, text in FENCE.findall(page.read_text("utf-8")) if found == kind]
+
+
+@pytest.fixture(scope="module", params=PAGES, ids=lambda page: page.stem)
+def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """A page, and a folder with the YAML files that it shows and the shipped specs."""
+    folder = tmp_path_factory.mktemp("docs")
+    (folder / "specs").symlink_to(ROOT / "specs")
+    for text in fences(request.param, "yaml"):
+        match = NAMED.search(text)
+        assert match, text
+        name = match[1] or f"{match[2]}.yaml"
+        if name.startswith("specs/"):
+            shipped = (ROOT / name).read_text("utf-8")
+            assert plain(parse(text, name)) == plain(parse(shipped, name))
+            continue
+        (folder / name).write_text(text)
+    return request.param, folder
+
+
+def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "resspec", *words[1:]], cwd=folder, text=True, capture_output=True
+    )
+
+
+def test_every_model_shown_is_valid(page):
+    path, folder = page
+    models = [file for file in folder.glob("*.yaml") if file.read_text().find("model: ") >= 0]
+    assert models, path
+    for file in sorted(models):
+        done = run(["resspec", "validate", file.name], folder)
+        assert done.returncode == 0, done.stderr
+
+
+def test_every_block_shown_is_used_by_a_model(page):
+    _, folder = page
+    for file in folder.glob("*.yaml"):
+        text = file.read_text()
+        name = re.search(r"^block: (\w+)$", text, re.MULTILINE)
+        if name is None or "model: " in text:
+            continue
+        width = "{width: 16}" if re.search(r"^ *width:|params: \{width", text, re.MULTILINE) else "{}"
+        probe = folder / "probe.yaml"
+        stage = "stage: " + name[1] + ", block: basic, width: 8" if "type: blocks" in text else ""
+        body = f"stages: [{{depth: 1, {stage}}}]" if stage else f"stem: {{{name[1]}: {width}}}"
+        if "out_channels, kernel_size: 1}" in text and "params" not in text:  # a shortcut
+            body = f"block: {{basic: {{shortcut: {name[1]}}}}}\nstages: [{{depth: 1, width: 24, stride: 2}}]"
+        probe.write_text(f"model: probe\ninput: [16, 16, 16]\n{body}\n")
+        done = run(["resspec", "validate", "probe.yaml"], folder)
+        probe.unlink()
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_every_command_shown_runs(page):
+    path, folder = page
+    ran = 0
+    for text in fences(path, "sh"):
+        for line in text.splitlines():
+            command = line.partition(" #")[0].strip()
+            if not command or command.startswith(ELSEWHERE):
+                continue
+            assert command.startswith("resspec "), command
+            words = [w for word in shlex.split(command) for w in expand(word, folder)]
+            done = run(words, folder)
+            assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+            ran += 1
+    assert ran
+
+
+def expand(word: str, folder: Path) -> list[str]:
+    if "*" not in word:
+        return [word]
+    return sorted(str(found.relative_to(folder)) for found in folder.glob(word))
+
+
+def test_generated_parts_are_fresh():
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        from generate import refreshed
+    finally:
+        sys.path.pop(0)
+    for path in PAGES:
+        assert refreshed(path.read_text("utf-8")) == path.read_text("utf-8"), "run `make docs`"

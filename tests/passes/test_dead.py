@@ -1,0 +1,25 @@
+"""Dead code goes, and what stays is still a valid graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from resspec import zoo
+
+
+def test_a_block_with_one_live_output_of_two(tmp_path: Path) -> None:
+    (tmp_path / "two.yaml").write_text(
+        "block: two\nlayers:\n"
+        "- {conv: {out_channels: 4, kernel_size: 1}, as: a}\n"
+        "- {from: a, conv: {out_channels: 5, kernel_size: 1}, as: b}\n"
+        "- {from: a, conv: {out_channels: 6, kernel_size: 1}, as: c}\n"
+        "- from: [b, c]\n"
+    )
+    (tmp_path / "m.yaml").write_text(
+        "model: m\ninput: [3, 8, 8]\nstem: two\nhead: [{from: 'stem[1]'}]\n"
+    )
+    graph = zoo.load(str(tmp_path / "m.yaml")).graph
+    assert list(graph.parameters()) == ["stem.a.weight", "stem.c.weight"]
+    assert [region.outputs for region in graph.root.regions() if region.path == "stem"] == [
+        graph.outputs[0][1]
+    ]
