@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from resspec.diagnostics import Diagnostic as Diagnostic
     from resspec.diagnostics import SpecError as SpecError
     from resspec.ir import Graph as Graph
+    from resspec.optim import optimizer as optimizer
     from resspec.summary import Summary as Summary
     from resspec.zoo import LoadedSpec as LoadedSpec
 
@@ -31,6 +32,7 @@ _HOMES = {
     "Summary": "resspec.summary",
     "build": "resspec.api",
     "load": "resspec.api",
+    "optimizer": "resspec.optim",
     "source": "resspec.api",
     "summarize": "resspec.api",
 }

@@ -14,25 +14,32 @@ from resspec.summary import Summary
 from resspec.zoo import LoadedSpec
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from resspec.backend import Backend, Source
+    from resspec.builder import Limits
+    from resspec.stored import Stored
 
 Spec = str | Path | LoadedSpec | Graph
-DTYPES = ("float32", "float64")
+DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 
 def load(
-    spec: str | Path, *, overrides: Sequence[str] = (), search: Sequence[str | Path] = ()
+    spec: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    search: Sequence[str | Path] = (),
+    limits: Limits | None = None,
 ) -> LoadedSpec:
     """Read, check and lower a spec: a path, `path.yaml#variant`, or a name in the library.
 
     overrides: `stages.2.depth=23`, applied before anything is checked.
     search: folders to look for blocks in, before the shipped ones.
+    limits: on nodes, parameters, elements of a tensor, turns and nesting.
     Errors: SpecError with every problem found.
     """
-    return zoo.load(str(spec), overrides=tuple(overrides), search=tuple(map(str, search)))
+    folders = tuple(map(str, search))
+    return zoo.load(str(spec), overrides=tuple(overrides), search=folders, limits=limits)
 
 
 def graph_of(spec: Spec, outputs: Sequence[str] | None = None) -> Graph:
@@ -66,14 +73,24 @@ class Compiled:
         return self.backend.instantiate(self.graph, self.source, device, dtype)
 
     def weights(
-        self, seed: int = 0, stored: str | Path | None = None
-    ) -> dict[str, NDArray[np.float32]]:
-        """The stored weights, or those drawn for the seed."""
+        self,
+        seed: int = 0,
+        stored: str | Path | Mapping[str, NDArray[Any]] | None = None,
+        *,
+        partial: bool = False,
+    ) -> Stored:
+        """The stored weights, or those drawn for the seed, which a partial load starts from.
+
+        Errors: `weights-format`, `weights-mismatch`, `io-error`.
+        """
         from resspec import weights
 
-        return (
-            weights.draw(self.graph, seed) if stored is None else weights.load(stored, self.graph)
-        )
+        if stored is None:
+            return weights.Stored(weights.draw(self.graph, seed))
+        start = weights.draw(self.graph, seed) if partial else None
+        if isinstance(stored, str | Path):
+            return weights.read(stored, self.graph, start)
+        return weights.fit(stored, self.graph, start)
 
 
 def compile_for(spec: Spec, backend: str, outputs: Sequence[str] | None = None) -> Compiled:
@@ -101,20 +118,24 @@ def build(
     seed: int = 0,
     weights: str | Path | Mapping[str, NDArray[Any]] | None = None,
     outputs: Sequence[str] | None = None,
+    *,
+    partial: bool = False,
 ) -> Any:
     """A live model: an `nn.Module` that reads NCHW, or a `keras.Model` that reads NHWC.
 
+    dtype: float32, float64, float16 or bfloat16.
     weights: a safetensors file or arrays by canonical name; otherwise drawn from `seed`, the same
-    for every backend. outputs: what to give instead: names of its outputs, or parts (`stages.2`).
-    Errors: SpecError.
+    for every backend. With `partial`, tensors that are missing there or have another shape keep
+    what was drawn, and a warning lists them. outputs: what to give instead: names of its outputs,
+    or parts (`stages.2`). Errors: SpecError.
     """
     compiled = compile_for(spec, backend, outputs)
-    if weights is None or isinstance(weights, str | Path):
-        arrays: Mapping[str, NDArray[Any]] = compiled.weights(seed, weights)
-    else:
-        from resspec.weights import check
-
-        arrays = check(weights, compiled.graph)
+    stored = compiled.weights(seed, weights, partial=partial)
     model = compiled.instantiate(device, dtype)
-    compiled.backend.load_weights(model, compiled.source, arrays)
+    compiled.backend.load_weights(model, compiled.source, stored.weights)
+    if stored.left_out:
+        import warnings
+
+        lines = "".join(f"\n  {one}" for one in stored.left_out)
+        warnings.warn(f"weights left out: {len(stored.left_out)}{lines}", stacklevel=2)
     return model

@@ -35,7 +35,7 @@ def check_arguments(
             if near:
                 help = f"did you mean `{near}`?"
             message = f"block `{spec.name}` has no param `{key}`"
-            yield from failure(env, "unknown-argument", message, thunk.span, help).diagnostics
+            yield from failure(env, "unknown-argument", message, thunk.key, help).diagnostics
         elif spec.params[key].type == "block" and isinstance(thunk, Thunk):
             try:
                 resolve(parse_ref(thunk.arg), thunk.scope, env)

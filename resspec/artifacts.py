@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from resspec.diagnostics import SpecError, error
@@ -59,13 +60,29 @@ class Staging:
         except OSError as problem:
             raise io_error("write", self._shown / name, problem) from problem
 
+    @contextlib.contextmanager
+    def place(self, name: str) -> Iterator[Path]:
+        """Where something else writes `name` inside the `with`, a file or a folder.
+
+        Errors: `io-error`.
+        """
+        path = self._folder / name
+        try:
+            yield path
+            for one in [path, *path.rglob("*")]:
+                if one.is_file():
+                    with open(one, "rb") as file:
+                        _settle(file.fileno())
+        except OSError as problem:
+            raise io_error("write", self._shown / name, problem) from problem
+
 
 @contextlib.contextmanager
 def folder(path: Path, names: Collection[str], *, force: bool = False) -> Iterator[Staging]:
     """A folder with the files written inside the `with`; on any exception it is as it was before.
 
-    With `force` an existing folder is replaced, but only if it holds nothing beside `names`: a
-    folder with anything else in it is never removed.
+    With `force` an existing folder is replaced, but only if it holds no file beside `names`, which
+    may be patterns (`saved/variables/*`): a folder with anything else in it is never removed.
     Errors: `exists`, before anything is done; `io-error`.
     """
     target = Path(os.path.realpath(path))
@@ -94,7 +111,7 @@ def _check(path: Path, target: Path, names: Collection[str], force: bool) -> Non
         return
     if not force:
         raise _exists(path, "it is not empty")
-    strange = [name for name in inside if name not in names or not (target / name).is_file()]
+    strange = [name for name in inside if not _is_ours(target / name, target, names)]
     if strange:
         shown = ", ".join(strange[:3]) + (", …" if len(strange) > 3 else "")
         raise _exists(
@@ -102,6 +119,16 @@ def _check(path: Path, target: Path, names: Collection[str], force: bool) -> Non
             f"it holds what resspec did not write: {shown}",
             "choose another folder; --force replaces earlier output only",
         )
+
+
+def _is_ours(path: Path, target: Path, names: Collection[str]) -> bool:
+    """Whether it is a file of these names, or a folder of nothing else."""
+    if path.is_dir() and not path.is_symlink():
+        folder = path.relative_to(target).as_posix()
+        ours = any(name.startswith(f"{folder}/") for name in names)
+        return ours and all(_is_ours(one, target, names) for one in path.iterdir())
+    name = path.relative_to(target).as_posix()
+    return path.is_file() and any(fnmatchcase(name, pattern) for pattern in names)
 
 
 def _exists(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from resspec.diagnostics import Diagnostic, error, suggest
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from resspec.ir import Graph
     from resspec.ops.base import Op
+    from resspec.optim import Optimizer
     from resspec.types import TensorType
 
 GROUP = "resspec.backends"
@@ -108,6 +110,69 @@ class Backend(Protocol):
 
     def counts(self, model: Any) -> tuple[int, int]:
         """Trainable parameters and buffers (step counters left out) of the live model."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of file that a framework loads by itself.
+
+    file: its name in the folder of a build. files: patterns of all that it may consist of there
+    (`saved_model/variables/*`), where that is more than `file`. native: cheap, and what the
+    framework's users expect, so it is written without being asked for.
+    """
+
+    file: str
+    doc: str
+    files: tuple[str, ...] = ()
+    native: bool = False
+
+
+@runtime_checkable
+class ExportingBackend(Protocol):
+    """What a backend offers beside `Backend` so that builds hold native files: optional."""
+
+    formats: Mapping[str, Format]  # by the word that a user writes
+
+    def export(
+        self,
+        model: Any,
+        graph: Graph,
+        source: Source,
+        format: str,
+        path: Path,
+        dtypes: Mapping[str, str],
+    ) -> None:
+        """Write the model, as it infers, at `path`, where nothing is yet.
+
+        dtypes: by canonical name, what a file of plain weights shall hold; others are as in the
+        model. Raises SpecError (no-exporter, export-failed).
+        """
+        ...
+
+
+@runtime_checkable
+class TrainingBackend(Protocol):
+    """What a backend offers beside `Backend` so that training can be compared: optional."""
+
+    def owns(self, model: object) -> bool:
+        """Whether this is a live model of the framework; imports nothing to find out."""
+        ...
+
+    def optimizer(self, model: Any, rule: Optimizer) -> Any:
+        """The framework's own kind of optimiser, which takes the steps that `rule` defines."""
+        ...
+
+    def train(
+        self, model: Any, optimizer: Any, batches: Sequence[np.ndarray[Any, Any]]
+    ) -> list[float]:
+        """One step on each batch (N, C, H, W) and its loss before the step: the sum over outputs
+        of mean((y − c)²)/2, c the cotangents of `resspec.weights.cotangent`."""
+        ...
+
+    def settings(self, model: Any, source: Source) -> dict[str, dict[str, float]]:
+        """Numbers that live layers hold and outputs hardly show, by layer path: `eps` and
+        `momentum` in the sense of the ops; layers that do not show theirs are left out."""
         ...
 
 

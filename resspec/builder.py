@@ -124,10 +124,10 @@ class Builder:
         self._nodes += 1
         self._params += sum(param.size for param in params.values())
         if self._nodes > self.limits.nodes:
-            raise over("node-limit", f"more than {self.limits.nodes:,} nodes", "nodes", env, span)
+            raise over("node-limit", "too many nodes", "nodes", self.limits.nodes, env, span)
         if self._params > self.limits.params:
-            what = f"more than {self.limits.params:,} parameters"
-            raise over("param-limit", what, "params", env, span)
+            what, most = f"{self._params:,} parameters up to here", self.limits.params
+            raise over("param-limit", what, "params", most, env, span)
         scale = self._scaled(op, inputs)
         sources = tuple((k, t.arg.value) for k, t in args.items() if isinstance(t.arg.value, str))
         made = tuple(self.value(kind, scale) for kind in outputs)
@@ -155,8 +155,8 @@ class Builder:
     def check_size(self, kind: TensorType, env: Env, span: Span) -> None:
         """Refuse a tensor that no machine holds."""
         if kind.size > self.limits.elements:
-            what = f"a tensor of {kind} elements, more than {self.limits.elements:,}"
-            raise over("size-limit", what, "elements", env, span)
+            what, most = f"a tensor of {kind} = {kind.size:,} elements", self.limits.elements
+            raise over("size-limit", what, "elements", most, env, span)
 
     def _scaled(self, op: Op, inputs: tuple[Value, ...]) -> Scale:
         """Declared stride of an op's output against the model's input. Inputs with none (a gate
@@ -180,8 +180,8 @@ class Builder:
         return vertical if vertical == horizontal else (vertical, horizontal)
 
 
-def over(code: str, what: str, flag: str, env: Env, span: Span) -> SpecError:
+def over(code: str, what: str, flag: str, most: int, env: Env, span: Span) -> SpecError:
     """The error of a limit."""
     help = f"if you mean it, raise the limit: `--limit {flag}=NUMBER`"
-    message = f"the model has {what}"
+    message = f"the model has {what}; the limit is {most:,}"
     return SpecError(Diagnostic(code, message, span, notes=env.frames[::-1], help=help))

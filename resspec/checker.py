@@ -12,7 +12,7 @@ from resspec.spec import Arg
 from resspec.syntax import Map, Seq
 
 RESERVED = ("in_channels", "channels", "input", "true", "false")
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_IDENTIFIER = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 def is_identifier(name: object) -> TypeGuard[str]:
@@ -39,7 +39,7 @@ class Checker:
         self.problems.append(Diagnostic(code, message, span, help=help))
 
     def arg(self, data: Map, key: str) -> Arg:
-        return Arg(value=data[key], span=data.at(key))
+        return Arg(value=data[key], span=data.at(key), key=data.key_at(key))
 
     def rest(self, data: Map, own: Collection[str]) -> dict[str, Arg]:
         return {key: self.arg(data, key) for key in data if key not in own}
@@ -76,7 +76,7 @@ class Checker:
                 if name in RESERVED
                 else "Python uses that word"
                 if isinstance(name, str) and keyword.iskeyword(name)
-                else "letters, digits and _ only, at most 64, no digit first"
+                else "letters, digits and _ only, at most 64, no digit and no __ first"
             )
             self.fail("bad-identifier", f"{what} cannot be called {show(name)}: {reason}", span)
             return False

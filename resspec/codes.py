@@ -202,8 +202,7 @@ CODES: dict[str, Code] = {
         + (
             "stem:\n"
             "  - {relu: {}, as: early}\n"
-            "  - conv: {out_channels: 8, kernel_size: 3}\n"
-            "  - {sigmoid: {}, from: early}\n"
+            "  - {norm: {}, from: early}\n"
         ),
     ),
     "not-a-tuple": Code(
@@ -460,9 +459,23 @@ CODES: dict[str, Code] = {
     ),
     "weights-mismatch": Code(
         "the weights belong to another network",
-        "Names and shapes must match one to one; loading part of them would be a silent error.",
+        "Names and shapes must match one to one; loading part of them would be a silent error. "
+        "For transfer learning, `--partial` loads what fits and lists the rest.",
         "resspec build resnet50 --weights resnet18.safetensors\n",
         "resspec build resnet18 --weights resnet18.safetensors\n",
+    ),
+    "no-exporter": Code(
+        "the format cannot be written with what is installed",
+        "Some formats need a package beside the framework; the message names it.",
+        "resspec build resnet50 --out built --export onnx  # onnxscript is not installed\n",
+        "pip install 'resspec[onnx]'\n",
+    ),
+    "export-failed": Code(
+        "the framework could not write the network in this format",
+        "The spec is right and the model runs, but the framework's exporter has no form for one of "
+        "its layers; the message names it, or repeats what the exporter said. Nothing was written.",
+        "resspec build mine.yaml --out built --export onnx\n",
+        "resspec build mine.yaml --out built --export state_dict,pt2\n",
     ),
     # Warnings.
     "unused-param": Code(

@@ -197,6 +197,9 @@ def _snippet(span: Span, sources: Mapping[str, str]) -> list[str]:
 
 def _window(before: str, marked: str, after: str) -> tuple[str, str, str]:
     """The three parts of a line as they are shown, cut to `MAX_LINE` columns around `marked`."""
+    parts = [_fit(part, MAX_LINE)[0] for part in (before, marked, after)]
+    if sum(map(_width, parts)) < MAX_LINE:
+        return parts[0], parts[1], parts[2]
     budget = MAX_LINE
     marked, rest = _fit(marked, budget)
     if rest:

@@ -52,7 +52,12 @@ class Grammar(LayerGrammar):
             )
         stages = data.get("stages", Seq())
         if not isinstance(stages, Seq):
-            self.fail("wrong-type", "`stages` is a list of stages", data.at("stages"))
+            self.fail(
+                "wrong-type",
+                f"`stages` is a list of stages, found {show(stages)}",
+                data.at("stages"),
+                "write one `- {depth: 3, width: 64}` a stage",
+            )
             stages = Seq()
         own_blocks: dict[str, BlockSpec] = {}
         for key, body in self.mapping(data, "blocks"):
@@ -128,7 +133,8 @@ class Grammar(LayerGrammar):
             )
         inputs = data.get("inputs", Seq())
         if not isinstance(inputs, Seq) or not all(is_identifier(i) for i in inputs):
-            self.fail("wrong-type", "`inputs` is a list of names", data.at("inputs"))
+            message = f"`inputs` is a list of names, found {show(inputs)}"
+            self.fail("wrong-type", message, data.at("inputs"), "write `inputs: [a, b]`")
             inputs = ()
         spec = {
             "doc": self.text(data, "doc"),

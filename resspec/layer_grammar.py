@@ -135,8 +135,7 @@ class LayerGrammar(Checker):
         if ref is None:
             return None
         offer = {
-            key: Arg(value=value, span=raw["offer"].at(key))
-            for key, value in self.mapping(raw, "offer")
+            key: self.arg(raw["offer"], key) for key, _ in self.mapping(raw, "offer")
         }
         name = self.call_name(ref)
         return Call(ref=ref, offer=offer, **common | {"name": common["label"] or name})
@@ -242,7 +241,7 @@ class LayerGrammar(Checker):
             ((name, given),) = raw.items()
             span = raw.key_at(name)
             if isinstance(given, Map):
-                args = {k: Arg(value=v, span=given.at(k)) for k, v in given.items()}
+                args = {key: self.arg(given, key) for key in given}
             elif given is not None:
                 self.fail(
                     "wrong-type",

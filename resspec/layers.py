@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from resspec.arguments import check_arguments, invalid
-from resspec.builder import Builder
+from resspec.builder import Builder, over
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, suggest
 from resspec.expr import as_int
 from resspec.ir import Value
@@ -246,8 +246,8 @@ class Layers:
             message = f"`repeat` takes a whole number of turns, found {show_value(count)}"
             raise failure(env, "not-an-integer", message, item.count.span)
         if exact > self.builder.limits.turns:
-            message = f"{exact} turns, at most {self.builder.limits.turns}"
-            raise failure(env, "node-limit", message, item.count.span)
+            what, most = f"a repeat of {exact:,} turns", self.builder.limits.turns
+            raise over("node-limit", what, "turns", most, env, item.count.span)
         results: list[Val] = []
         outer = self.builder.path
         if item.label is not None:
@@ -298,7 +298,7 @@ class Layers:
             role, outer = env.roles[ref.name]
             target = self.resolve(role.ref, role.scope, replace(env, roles=outer.roles))
             return replace(target, args={**target.args, **args})
-        block = self.library(ref.name)
+        block = self.find(ref, env)
         if block is not None:
             return Target(block, args, scope, {}, {})
         if ref.name in OPS:
@@ -308,6 +308,17 @@ class Layers:
         help = f"did you mean `{near}`?" if near else "`resspec list` says what there is"
         message = f"no block or op is called `{ref.name}`"
         raise failure(env, "unknown-name", message, ref.span, help)
+
+    def find(self, ref: Ref, env: Env) -> BlockSpec | None:
+        """The block of that name; a problem without a place gets that of the reference."""
+        try:
+            return self.library(ref.name)
+        except SpecError as caught:
+            placed = [
+                found if found.span else replace(found, span=ref.span, notes=env.frames[::-1])
+                for found in caught.diagnostics
+            ]
+            raise SpecError(*placed) from None
 
     def call(
         self,
@@ -359,7 +370,10 @@ class Layers:
         if len(env.frames) >= self.builder.limits.nesting:
             depth = self.builder.limits.nesting
             message = f"block `{spec.name}` is nested more than {depth} deep"
-            help = "put the recursive call under a `when` that comes to an end"
+            help = (
+                "put the recursive call under a `when` that comes to an end, or raise the limit: "
+                "`--limit nesting=NUMBER`"
+            )
             notes = env.frames[-3:][::-1]
             raise SpecError(Diagnostic("recursion-limit", message, span, notes=notes, help=help))
         note = f"in block `{spec.name}`, used" + (f" by {where}" if where else "")
@@ -401,7 +415,7 @@ class Layers:
                 if near:
                     help = f"did you mean `{near}`?"
                 message = f"op `{cls.NAME}` has no argument `{key}`"
-                raise failure(env, "unknown-argument", message, thunk.span, help)
+                raise failure(env, "unknown-argument", message, thunk.key, help)
             given[key] = thunk.scope.evaluate(thunk.arg, env, current, accepted.get(key, ()))
         try:
             made = cls(**given)

@@ -6,12 +6,13 @@ node remembers the expression that its attributes came from.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from resspec.builder import Builder, Limits
+from resspec.builder import Builder, Limits, over
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError
 from resspec.ir import Graph, Value
 from resspec.layer_grammar import ROLES
@@ -21,6 +22,8 @@ from resspec.spec import Arg, BlockSpec, Branch, ModelSpec, Ref, StageSpec
 from resspec.types import TensorType
 
 ROLE_DEFAULTS = dict(zip(ROLES, ("conv2d", "batch_norm", "relu"), strict=True))
+
+PYTHON_DEPTH = 4_000
 
 Plan = list[tuple[Ref, Mapping[str, Arg]]]  # the blocks of a stage, each with its own arguments
 Outputs = tuple[tuple[str, tuple[Value, ...]], ...]
@@ -34,7 +37,16 @@ def lower(
     Raises SpecError with every problem found, each with its line.
     """
     builder = Builder(limits or Limits())
-    return _Model(spec, builder, Layers(builder, library, known)).graph()
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, PYTHON_DEPTH))  # a block call takes a dozen Python calls
+    try:
+        return _Model(spec, builder, Layers(builder, library, known)).graph()
+    except RecursionError:
+        message = f"the blocks of `{spec.name}` are nested too deeply"
+        help = "call fewer blocks within blocks, and put less inside each other"
+        raise SpecError(Diagnostic("recursion-limit", message, spec.span, help=help)) from None
+    finally:
+        sys.setrecursionlimit(before)
 
 
 class _Model:
@@ -156,8 +168,10 @@ class _Model:
             except Failed:
                 return None
             if len(plan) + count > self.builder.limits.turns:
-                message = f"a depth of {count}, at most {self.builder.limits.turns}"
-                self.layers.report(Diagnostic("node-limit", message, entry.span))
+                what = f"a stage of {len(plan) + count:,} blocks"
+                span = entry.span if entry.depth is None else entry.depth.span
+                problem = over("node-limit", what, "turns", self.builder.limits.turns, env, span)
+                self.layers.report(*problem.diagnostics)
                 return None
             plan += [(ref, entry.args)] * count
         return plan

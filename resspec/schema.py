@@ -22,7 +22,7 @@ from resspec.syntax import Map, read
 
 Schema = dict[str, Any]
 
-IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
+IDENTIFIER = r"^(?!__)[A-Za-z_][A-Za-z0-9_]{0,63}$"
 EXPRESSION: Schema = {"type": "string", "minLength": 1, "description": "an expression"}
 DOCS = {
     "model": "name of the network",

@@ -17,8 +17,8 @@ from resspec.syntax import Map, Seq
 AMBIENT = {
     "in_channels": "the channels of the enclosing block's input",
     "channels": "the channels of the current value",
-    "out_channels": "inside a shortcut: the channels that it must reach",
-    "stride": "inside a shortcut: the product of the strides along the body",
+    "out_channels": "what a shortcut must reach, known inside one",
+    "stride": "the product of the strides along a residual's body, known inside its shortcut",
     "index": "the number of the block in its stage, from 0",
     "depth": "the number of blocks in the stage",
     "stage_index": "the number of the stage, from 0",
@@ -52,6 +52,11 @@ class Thunk:
     @property
     def span(self) -> Span:
         return self.arg.span
+
+    @property
+    def key(self) -> Span:
+        """Where the argument's name stands."""
+        return self.arg.key or self.arg.span
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +164,9 @@ class Scope:
         except ExprError as caught:
             if words and raw.isidentifier():
                 raise self._no_word(raw, words, span, env) from None
-            raise failure(
-                env, caught.code, f"`{show_text(raw)}`: {caught.message}", span, caught.help
-            ) from None
+            whole = f"`{show_text(raw.strip())}`"
+            message = caught.message if whole in caught.message else f"{whole}: {caught.message}"
+            raise failure(env, caught.code, message, span, caught.help) from None
         except _Unknown as caught:
             if words and raw.isidentifier():
                 raise self._no_word(raw, words, span, env) from None

@@ -20,10 +20,14 @@ class Part(BaseModel):
 
 
 class Arg(Part):
-    """A value as it was written, and where. `value` is a scalar, a list or a mapping."""
+    """A value as it was written, and where. `value` is a scalar, a list or a mapping.
+
+    `key` is where its name stands, for what is wrong with the name.
+    """
 
     value: Any
     span: Span
+    key: Span | None = None
 
 
 Args = Mapping[str, Arg]

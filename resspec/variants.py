@@ -87,7 +87,11 @@ def choose(data: Map, variant: str | None) -> Map:
             "no-variant",
             f"`{data.get('model')}` has no variant `{variant}`",
             data.span,
-            help=f"did you mean `{near}`?" if near else f"variants: {', '.join(known) or 'none'}",
+            help=f"did you mean `{near}`?"
+            if near
+            else f"its variants: {', '.join(known)}"
+            if known
+            else "it has no variants",
         )
     patch = table[variant]
     if patch is not None and not isinstance(patch, Map):

@@ -12,14 +12,14 @@ from typing import Any
 
 from resspec import passes
 from resspec.checker import show
-from resspec.diagnostics import Diagnostic, SpecError, error, suggest
+from resspec.diagnostics import Diagnostic, Span, SpecError, error, suggest
 from resspec.grammar import Grammar
 from resspec.ir import Graph
 from resspec.lower import Limits, lower
 from resspec.paths import specs_dir
 from resspec.spec import BlockSpec
 from resspec.suspicions import suspicions
-from resspec.syntax import Map, read
+from resspec.syntax import Map, Seq, read
 from resspec.variants import choose, extend, inside, override, plain, without
 
 _KIND = re.compile(r"^(model|block):[ \t]*['\"]?([A-Za-z_]\w*)", re.MULTILINE)
@@ -150,7 +150,7 @@ class Library:
         file = shown(paths[0])
         self.sources[file] = text
         if not isinstance(data, Map):
-            raise error("not-a-mapping", f"`{file}` is {show(data)}, and a block is a mapping")
+            raise _no_mapping(f"`{file}` holds {show(data)}, and a block is a mapping", file, data)
         grammar = Grammar()
         block = grammar.block(data)
         grammar.finish()
@@ -173,7 +173,10 @@ class Library:
     def known(self) -> list[str]:
         """Names to suggest."""
         beside = [
-            path.stem for folder in self.folders for path in sorted(folder.glob("*.yaml"))[:200]
+            path.stem
+            for folder in self.folders
+            for path in sorted(folder.glob("*.yaml"))[:200]
+            if _is_block(path)
         ]
         return [*self.own, *beside, *_index()[1]]
 
@@ -245,6 +248,7 @@ def locate(name: str) -> tuple[Path, str | None]:
 def _resolve(path: Path, variant: str | None, sources: dict[str, str]) -> Map:
     data = _model(path, sources)
     folder = path.parent
+    chain = [path]
 
     def fetch(base: str, by: Map) -> Map:
         span = by.at("extends")
@@ -266,7 +270,21 @@ def _resolve(path: Path, variant: str | None, sources: dict[str, str]) -> Map:
             except SpecError as caught:
                 (found,) = caught.diagnostics
                 raise error(found.code, found.message, span, help=found.help) from None
-        return choose(_model(place, sources), picked)
+        chain.append(place)
+        if len({one.resolve() for one in chain}) < len(chain) and picked is None:
+            raise error(
+                "extends-cycle",
+                f"`{path}` extends itself: {' → '.join(map(shown, chain))}",
+                span,
+                help="one of them must stand without `extends`",
+            )
+        try:
+            return choose(_model(place, sources), picked)
+        except SpecError as caught:
+            (found, *_) = caught.diagnostics
+            if found.code != "no-variant":
+                raise
+            raise error(found.code, found.message, span, help=found.help) from None
 
     return choose(extend(data, fetch), variant)
 
@@ -277,7 +295,8 @@ def _model(path: Path, sources: dict[str, str]) -> Map:
     if data is None:
         raise error("empty-spec", f"`{path}` is empty", help="see `resspec show resnet50`")
     if not isinstance(data, Map):
-        raise error("not-a-mapping", f"`{path}` holds {show(data)}, and a model is a mapping")
+        message = f"`{path}` holds {show(data)}, and a model is a mapping"
+        raise _no_mapping(message, str(path), data)
     if "model" not in data:
         kind = "a block" if "block" in data else "no model"
         raise error(
@@ -289,6 +308,11 @@ def _model(path: Path, sources: dict[str, str]) -> Map:
             else "begin with `model: name`",
         )
     return data
+
+
+def _no_mapping(message: str, file: str, data: Any) -> SpecError:
+    span = data.span if isinstance(data, Seq) else Span(file, 1, 1, 1, 2)
+    return error("not-a-mapping", message, span, help="begin with `model: name`, no dash before it")
 
 
 @cache

@@ -12,11 +12,12 @@ from .helpers import HELPERS
 from .table import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from resspec.backend import RuleTable
     from resspec.diagnostics import Diagnostic
     from resspec.ir import Graph
+    from resspec.optim import Optimizer
 
 
 def variable_name(path: str, name: str) -> str:
@@ -79,6 +80,24 @@ class TensorFlowBackend:
         from . import runtime
 
         return runtime.counts(model)
+
+    def owns(self, model: object) -> bool:
+        return any(base.__module__.startswith("keras.") for base in type(model).__mro__)
+
+    def optimizer(self, model: Any, rule: Optimizer) -> Any:
+        from . import optimizers
+
+        return optimizers.make(rule)
+
+    def train(self, model: Any, optimizer: Any, batches: Sequence[Any]) -> list[float]:
+        from . import runtime
+
+        return runtime.train(model, optimizer, batches)
+
+    def settings(self, model: Any, source: Source) -> dict[str, dict[str, float]]:
+        from . import runtime
+
+        return runtime.settings(model, source)
 
 
 BACKEND = TensorFlowBackend()

@@ -31,9 +31,9 @@ def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     arguments = f"{{in_channels}}, {{out_channels}}, {op.kernel_size}"
     variables: tuple[tuple[str, str, str], ...] = (("weight", "weight/kernel", "OIHW->1HWIO"),)
     if not whole and stride != (1, 1):
-        arguments += f", strides={stride}"
+        arguments += ", strides={stride}"
     if dilated:
-        arguments += f", dilation_rate={op.dilation}"
+        arguments += ", dilation_rate={dilation}"
     arguments += ", groups={groups|1}, use_bias={bias|True}"
     if isinstance(op, conv.ScaledStdConv2d):
         arguments += ", scale={scale}"

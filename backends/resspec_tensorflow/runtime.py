@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -227,16 +227,8 @@ def gradients(model: Any, source: Source, x: Array, training: bool) -> dict[str,
         if live[variable.name].trainable
     }
     with _device_of(model, tf), tf.GradientTape() as tape:
-        loss = tf.zeros((), model.outputs[0].dtype)
-        for name, values in _call(model, tf, x, training).items():
-            for index, y in enumerate(values):
-                key = f"{name}.{index}" if len(values) > 1 else name
-                shape = tuple(y.shape)
-                if y.ndim == 4:
-                    c = cotangent(key, tuple(shape[axis] for axis in NCHW)).transpose(NHWC)
-                else:
-                    c = cotangent(key, shape)
-                loss += tf.reduce_mean(y * tf.constant(c, y.dtype))
+        outputs = _call(model, tf, x, training)
+        loss = tf.add_n([tf.reduce_mean(y * c) for y, c in _weighed(tf, outputs)])
     found = tape.gradient(
         loss,
         [live[variable.name].value for variable in wanted.values()],
@@ -246,6 +238,58 @@ def gradients(model: Any, source: Source, x: Array, training: bool) -> dict[str,
         name: _to_canonical(tf.convert_to_tensor(gradient).numpy(), variable)
         for (name, variable), gradient in zip(wanted.items(), found, strict=True)
     }
+
+
+def _weighed(tf: Any, outputs: Mapping[str, Sequence[Any]]) -> Iterator[tuple[Any, Any]]:
+    """Each output with its cotangent, in Keras' layout and the output's dtype."""
+    for name, values in outputs.items():
+        for index, y in enumerate(values):
+            key, shape = f"{name}.{index}" if len(values) > 1 else name, tuple(y.shape)
+            if y.ndim == 4:
+                c = cotangent(key, tuple(shape[axis] for axis in NCHW)).transpose(NHWC)
+            else:
+                c = cotangent(key, shape)
+            yield y, tf.constant(c, y.dtype)
+
+
+def train(model: Any, optimizer: Any, batches: Sequence[Array]) -> list[float]:
+    """One step on each batch; losses, the sum over outputs of mean((y − c)²)/2."""
+    _, tf = frameworks()
+    losses = []
+    for x in batches:
+        with _device_of(model, tf), tf.GradientTape() as tape:
+            outputs = _call(model, tf, x, training=True)
+            loss = tf.add_n([tf.reduce_mean((y - c) ** 2) / 2 for y, c in _weighed(tf, outputs)])
+        variables = model.trainable_variables
+        found = tape.gradient(
+            loss,
+            [variable.value for variable in variables],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        optimizer.apply([tf.convert_to_tensor(gradient) for gradient in found], variables)
+        losses.append(float(loss))
+    return losses
+
+
+def settings(model: Any, source: Source) -> dict[str, dict[str, float]]:
+    """eps and momentum of the layers that hold a canonical parameter, as the ops mean them."""
+    layers = dict(_layers(model))
+    found: dict[str, dict[str, float]] = {}
+    for name, variable in source.variables.items():
+        layer, shown = layers.get(variable.name.partition("/")[0]), {}
+        if isinstance(getattr(layer, "epsilon", None), float):
+            shown["eps"] = layer.epsilon
+        if isinstance(getattr(layer, "momentum", None), float):
+            shown["momentum"] = 1 - layer.momentum  # Keras weighs the old statistics
+        if shown:
+            found.setdefault(name.rpartition(".")[0], {}).update(shown)
+    return found
+
+
+def _layers(model: Any) -> Iterator[tuple[str, Any]]:
+    """Layers by name, those of submodels included."""
+    for layer in model.layers:
+        yield from _layers(layer) if hasattr(layer, "layers") else [(layer.name, layer)]
 
 
 def counts(model: Any) -> tuple[int, int]:

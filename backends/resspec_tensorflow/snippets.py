@@ -27,8 +27,8 @@ def std_conv2d(
     filters: int,
     kernel_size: tuple[int, int],
     *,
-    strides: tuple[int, int] = (1, 1),
-    dilation_rate: tuple[int, int] = (1, 1),
+    strides: int | tuple[int, int] = 1,
+    dilation_rate: int | tuple[int, int] = 1,
     groups: int = 1,
     use_bias: bool = True,
     scale: float | None = None,
@@ -48,7 +48,7 @@ def std_conv2d(
     if scale is not None:
         gain = keras.layers.Dense(filters, use_bias=False, name=f"{name}.gain")
         weight = weight * gain(one)[0] * scale
-    if groups == channels:
+    if groups == channels and isinstance(dilation_rate, int):
         weight = keras.ops.reshape(weight, (*kernel_size, channels, -1))
         x = keras.ops.depthwise_conv(x, weight, strides, dilation_rate=dilation_rate)
     elif groups == 1:

@@ -67,7 +67,7 @@ class Path:
     text: str
 
     def __truediv__(self, part: str) -> Path:
-        return Path(f"{self.text}.{part}" if self.text else part)
+        return Path(".".join(filter(None, (self.text, part))))
 
     def __str__(self) -> str:
         if self.text.startswith("{") and self.text.find("}") == len(self.text) - 1:

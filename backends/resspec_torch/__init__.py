@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from resspec.backend import Backend, RuleTable, Source
     from resspec.ir import Graph
+    from resspec.optim import Optimizer
 
 __all__ = ["BACKEND", "TorchBackend"]
 
@@ -58,6 +59,20 @@ class TorchBackend:
 
     def counts(self, model: Any) -> tuple[int, int]:
         found: tuple[int, int] = _runtime().counts(model)
+        return found
+
+    def owns(self, model: object) -> bool:
+        return any(base.__module__ == "torch.nn.modules.module" for base in type(model).__mro__)
+
+    def optimizer(self, model: Any, rule: Optimizer) -> Any:
+        return _runtime().optimizer(model, rule)
+
+    def train(self, model: Any, optimizer: Any, batches: Sequence[NDArray[Any]]) -> list[float]:
+        found: list[float] = _runtime().train(model, optimizer, batches)
+        return found
+
+    def settings(self, model: Any, source: Source) -> dict[str, dict[str, float]]:
+        found: dict[str, dict[str, float]] = _runtime().settings(model, source)
         return found
 
 

@@ -31,9 +31,9 @@ from resspec.emit import (
     placeholders,
     render,
 )
-from resspec.emit.layout import layout
+from resspec.emit.layout import layout, split
 from resspec.emit.names import checked, is_name, unique
-from resspec.emit.text import WIDTH
+from resspec.emit.text import READABLE, WIDTH
 from resspec.ir import Graph
 from resspec_torch.forward import INDENT, Body
 from resspec_torch.rules import HELPERS
@@ -110,10 +110,10 @@ class _Class:
         """The state_dict prefix of an item, or of a step inside one ("stages.0.1")."""
         stem, rest = local, ""
         while stem not in self.attributes:
-            head, _, tail = stem.rpartition(".")
-            if not head:
+            if not stem:
                 return local  # holds no parameters
-            stem, rest = head, f".{tail}{rest}"
+            stem, _, tail = stem.rpartition(".")
+            rest = f".{tail}{rest}"
         return self.attributes[stem] + rest
 
     def text(self) -> str:
@@ -188,17 +188,14 @@ class _Class:
         if alike and run.count != 1:
             call = self._call(run.target, turns[0])
             return [f"*[{call} for _ in range({_leaf(run.count)})]"]
-        if len(turns) < TABLE:
-            return [self._call(run.target, turn) for turn in turns]
+        calls = [self._call(run.target, turn) for turn in turns]
+        if len(turns) == 1 or (len(turns) < TABLE and len(", ".join(calls)) <= READABLE):
+            return calls
         varying = [
             i for i in range(len(turns[0])) if any(turn[i] != turns[0][i] for turn in turns)
         ]
-        fixed = {
-            leaf.name
-            for i, (_, leaf) in enumerate(turns[0])
-            if i not in varying and isinstance(leaf, Arg)
-        }
-        names = {i: unique([turns[0][i][0]], fixed) for i in varying}
+        busy = {leaf.name for turn in turns for _, leaf in turn if isinstance(leaf, Arg)}
+        names = {i: unique([turns[0][i][0], f"block_{turns[0][i][0]}"], busy) for i in varying}
         call = self._call(
             run.target,
             [
@@ -244,9 +241,11 @@ class _Class:
             if stem in containers and stem not in taken:
                 found[name] = name
             else:
-                flat = re.sub(r"[^0-9A-Za-z_]", "_", name)
+                flat = re.sub(r"[^0-9A-Za-z_]", "_", name) or "blocks"
                 flat = f"layer{flat}" if flat[:1].isdigit() else flat
-                found[name] = checked(flat if flat not in taken else unique([f"{flat}_"], taken))
+                flat = flat if is_name(flat) else f"{flat}_"
+                busy = {other for other in names if other != name} | taken
+                found[name] = checked(flat if flat not in busy else unique([f"{flat}_"], busy))
                 taken.add(found[name])
         return found
 
@@ -368,7 +367,9 @@ def _header(head: str) -> list[str]:
     start, end = head.index("(") + 1, head.rindex(") ->")
     if len(head) + 4 <= WIDTH:
         return [f"    {head}"]
-    arguments = head[start:end].split(", ")
+    arguments = split(head[start:end], ", ")
+    if len(INDENT) + end - start <= WIDTH:
+        return [f"    {head[:start]}", f"{INDENT}{head[start:end]}", f"    {head[end:]}"]
     return [
         f"    {head[:start]}",
         *(f"{INDENT}{argument}," for argument in arguments),

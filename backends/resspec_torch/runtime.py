@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -11,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from resspec import live
+from resspec import live, optim
 from resspec.diagnostics import error
+from resspec.weights import cotangent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,17 +92,13 @@ def forward(
 def gradients(
     model: nn.Module, source: Source, x: NDArray[Any], training: bool
 ) -> dict[str, NDArray[Any]]:
-    from resspec.weights import cotangent
-
-    loss: Tensor | None = None
     with torch.enable_grad(), _mode(model, training):
-        for name, values in _run(model, x).items():
-            for level, y in enumerate(values):
-                key = name if len(values) == 1 else f"{name}.{level}"
-                weight = _tensor(cotangent(key, tuple(y.shape))).to(y)
-                term = (y * weight).mean()
-                loss = term if loss is None else loss + term
-    assert loss is not None
+        terms = [
+            (y * _cotangent(key, y)).mean()
+            for name, values in _run(model, x).items()
+            for key, y in zip(_keys(name, values), values, strict=True)
+        ]
+        loss = torch.stack(terms).sum()
     parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
     wanted = {
         name: parameters[variable.name]
@@ -109,6 +107,85 @@ def gradients(
     }
     found = torch.autograd.grad(loss, list(wanted.values()), materialize_grads=True)
     return {name: _array(value) for name, value in zip(wanted, found, strict=True)}
+
+
+class Optimizer(torch.optim.Optimizer):
+    """Steps as `resspec.optim` defines them; a parameter group may have settings of its own.
+
+    The group's `lr` is the rate before the schedule's factor, so torch's schedulers and this one's
+    own multiply.
+    """
+
+    def __init__(self, params: Any, rule: optim.Optimizer) -> None:
+        self.rule = rule
+        settings = {name: getattr(rule, name) for name in rule.numbers}
+        super().__init__(params, settings)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "rule": self.rule}
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step; with a closure, its result."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            rule = replace(self.rule, **{name: group[name] for name in self.rule.numbers})
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._move(rule, parameter)
+        return loss
+
+    def _move(self, rule: optim.Optimizer, parameter: Tensor) -> None:
+        state = self.state[parameter]
+        assert parameter.grad is not None
+        step = state.setdefault("step", 0)
+        slots = {slot: state.get(slot, torch.zeros_like(parameter)) for slot in rule.slots}
+        moved, slots = rule.update(parameter, parameter.grad, slots, rule.scalars(rule.lr, step))
+        parameter.copy_(moved)
+        state.update(slots, step=step + 1)
+
+
+def optimizer(model: nn.Module, rule: optim.Optimizer) -> Optimizer:
+    return Optimizer(model.parameters(), rule)
+
+
+def train(
+    model: nn.Module, optimizer: torch.optim.Optimizer, batches: Sequence[NDArray[Any]]
+) -> list[float]:
+    losses = []
+    with torch.enable_grad(), _mode(model, training=True):
+        for x in batches:
+            terms = [
+                ((y - _cotangent(key, y)) ** 2).mean() / 2
+                for name, values in _run(model, x).items()
+                for key, y in zip(_keys(name, values), values, strict=True)
+            ]
+            loss = torch.stack(terms).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    optimizer.zero_grad()
+    return losses
+
+
+def settings(model: nn.Module, source: Source) -> dict[str, dict[str, float]]:
+    """eps and momentum of the modules that hold a canonical parameter."""
+    found: dict[str, dict[str, float]] = {}
+    modules = dict(model.named_modules())
+    for name, variable in source.variables.items():
+        module = modules[variable.name.rpartition(".")[0]]
+        shown = {
+            key: float(getattr(module, key))
+            for key in ("eps", "momentum")
+            if isinstance(getattr(module, key, None), float)
+        }
+        if shown:
+            found.setdefault(name.rpartition(".")[0], {}).update(shown)
+    return found
 
 
 def counts(model: nn.Module) -> tuple[int, int]:
@@ -142,6 +219,15 @@ def _run(model: nn.Module, x: NDArray[Any]) -> dict[str, list[Tensor]]:
         name: [named[name]] if count == 1 else [named[f"{name}.{i}"] for i in range(count)]
         for name, count in levels.items()
     }
+
+
+def _keys(name: str, values: Sequence[Tensor]) -> list[str]:
+    """What the cotangents of an output's levels are drawn by."""
+    return [name] if len(values) == 1 else [f"{name}.{level}" for level in range(len(values))]
+
+
+def _cotangent(key: str, y: Tensor) -> Tensor:
+    return _tensor(cotangent(key, tuple(y.shape))).to(y)
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:

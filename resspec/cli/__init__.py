@@ -33,6 +33,7 @@ for command in (
     catalog.list_,
     catalog.show,
     catalog.explain,
+    catalog.schema,
 ):
     app.command(name=command.__name__.rstrip("_"))(command)
 

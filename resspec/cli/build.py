@@ -40,6 +40,7 @@ def build(
     outputs: common.Outputs = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
     search: common.Search = None,
+    limits: common.Limit = None,
     force: common.Force = False,
     format: Annotated[str, typer.Option(help="text or json.")] = "text",
 ) -> None:
@@ -63,7 +64,7 @@ def build(
     with staged as staging, common.progress() as doing:
         doing("compiling")
         with clock.measure("compile"):
-            loaded = common.load(spec, sets, search, input)
+            loaded = common.load(spec, sets, search, input, limits)
             compiled = api.compile_for(loaded, backend, common.names(outputs))
         doing(f"instantiating on {backend}")
         with clock.measure("instantiate"):

@@ -1,4 +1,4 @@
-"""`resspec list`, `show` and `explain`: what there is, and what it means."""
+"""`resspec list`, `show`, `schema` and `explain`: what there is, and what it means."""
 
 from __future__ import annotations
 
@@ -193,6 +193,20 @@ def _param(name: str, doc: str, default: object, needed: bool) -> dict[str, Any]
     return {"name": name, "doc": doc, "needed": needed, "default": None if needed else default}
 
 
+def schema() -> None:
+    """Print the JSON Schema of spec files.
+
+    For an editor's YAML language server: completion, and docs of models and blocks.
+
+    \b
+    Examples:
+      resspec schema > resspec.schema.json
+    """
+    from resspec import schema as schemas
+
+    common.print_json(schemas.schema())
+
+
 def explain(
     code: Annotated[
         str | None, typer.Argument(metavar="CODE", help="As in `error[CODE]`; none lists all.")
@@ -227,4 +241,5 @@ def explain(
         return
     print(f"{bare}: {one.title}\n\n{textwrap.fill(one.why, WIDTH)}")
     for head, text in (("wrong", one.bad), ("right", one.good)):
-        print(f"\n{head}:\n{textwrap.indent(text.rstrip(), '    ')}")
+        lines = [f"    {escape(line)}" for line in text.rstrip().split("\n")]
+        print(f"\n{head}:\n" + "\n".join(lines))

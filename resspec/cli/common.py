@@ -18,6 +18,7 @@ import typer
 from resspec.diagnostics import Diagnostic, SpecError, escape, render, suggest
 
 if TYPE_CHECKING:
+    from resspec.builder import Limits
     from resspec.zoo import LoadedSpec
 
 Set = Annotated[
@@ -34,6 +35,15 @@ Search = Annotated[
 ]
 Input = Annotated[
     str | None, typer.Option("--input", metavar="CxHxW", help="Another input size: `3x64x64`.")
+]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        metavar="NAME=NUMBER",
+        help="Raise or lower a bound: nodes, params, elements (of a tensor), turns (of a repeat), "
+        "nesting (of blocks). Repeatable.",
+    ),
 ]
 Outputs = Annotated[
     str | None,
@@ -88,17 +98,25 @@ def backend_name(word: str) -> str:
 
 
 def load(
-    spec: str, sets: list[str] | None, search: list[Path] | None, input: str | None = None
+    spec: str,
+    sets: list[str] | None,
+    search: list[Path] | None,
+    input: str | None = None,
+    limits: list[str] | None = None,
 ) -> LoadedSpec:
     """Load a spec as the options say, its warnings shown. Errors: SpecError; a usage error."""
-    loaded = load_quietly(spec, sets, search, input)
+    loaded = load_quietly(spec, sets, search, input, limits)
     if loaded.warnings:
         show(loaded.warnings)
     return loaded
 
 
 def load_quietly(
-    spec: str, sets: list[str] | None, search: list[Path] | None, input: str | None = None
+    spec: str,
+    sets: list[str] | None,
+    search: list[Path] | None,
+    input: str | None = None,
+    limits: list[str] | None = None,
 ) -> LoadedSpec:
     """Load a spec as the options say."""
     from resspec import api
@@ -112,7 +130,26 @@ def load_quietly(
     for folder in search or []:
         if not folder.is_dir():
             raise typer.BadParameter(f"'{folder}' is no folder.", param_hint="--path")
-    return api.load(spec, overrides=overrides, search=search or ())
+    return api.load(spec, overrides=overrides, search=search or (), limits=_limits(limits or []))
+
+
+def _limits(settings: list[str]) -> Limits:
+    """`nodes=100000` … as limits, or a usage error."""
+    from dataclasses import fields, replace
+
+    from resspec.builder import Limits
+
+    limits, known = Limits(), [field.name for field in fields(Limits) if field.name != "problems"]
+    for setting in settings:
+        name, _, number = setting.partition("=")
+        choice(name.strip(), known, "--limit")
+        digits = number.strip().replace("_", "").replace(",", "")
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
+            raise typer.BadParameter(
+                f"'{escape(setting)}' is not NAME=NUMBER.", param_hint="--limit"
+            )
+        limits = replace(limits, **{name.strip(): int(digits)})
+    return limits
 
 
 def _shape(text: str) -> list[int]:

@@ -29,6 +29,7 @@ def summarize(
     sets: common.Set = None,
     outputs: common.Outputs = None,
     search: common.Search = None,
+    limits: common.Limit = None,
 ) -> None:
     """Count parameters, MACs and memory.
 
@@ -50,7 +51,7 @@ def summarize(
         common.choice(level, get_args(Level), "--level")
     chosen = common.names(outputs)
     summaries = [
-        api.summarize(api.graph_of(common.load(spec, sets, search, input), chosen))
+        api.summarize(api.graph_of(common.load(spec, sets, search, input, limits), chosen))
         for spec in specs
     ]
     at: Any = level
@@ -103,9 +104,11 @@ def validate(
         str | None,
         typer.Option("--backend", "-b", metavar="NAME", help="Also whether it can express them."),
     ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
     input: common.Input = None,
     sets: common.Set = None,
     search: common.Search = None,
+    limits: common.Limit = None,
 ) -> None:
     """Check specs, every problem at once.
 
@@ -123,12 +126,13 @@ def validate(
     results: list[tuple[str, tuple[Diagnostic, ...]]] = []
     for spec in specs:
         try:
-            loaded = common.load_quietly(spec, sets, search, input)
+            loaded = common.load_quietly(spec, sets, search, input, limits)
             found = loaded.warnings + (target.check(loaded.graph) if target else ())
         except SpecError as problem:
             found = problem.diagnostics
         results.append((spec, found))
-    wrong = [spec for spec, found in results if any(one.severity == "error" for one in found)]
+    fatal = ("error", "warning") if strict else ("error",)
+    wrong = [spec for spec, found in results if any(one.severity in fatal for one in found)]
     if format == "json":
         common.print_json(
             [
@@ -147,8 +151,8 @@ def validate(
             if spec not in wrong:
                 print(f"{spec}: ok")
         if wrong:
-            errors = sum(one.severity == "error" for _, found in results for one in found)
-            problems = "1 problem" if errors == 1 else f"{errors} problems"
+            count = sum(one.severity in fatal for _, found in results for one in found)
+            problems = "1 problem" if count == 1 else f"{count} problems"
             common.say(f"\n{problems} in {', '.join(wrong)}")
     if wrong:
         raise SystemExit(1)
@@ -164,6 +168,7 @@ def source(
     sets: common.Set = None,
     outputs: common.Outputs = None,
     search: common.Search = None,
+    limits: common.Limit = None,
     force: common.Force = False,
 ) -> None:
     """Print the source of a network.
@@ -178,7 +183,7 @@ def source(
     from resspec import api, artifacts
 
     backend = common.backend_name(backend)
-    loaded = common.load(spec, sets, search, input)
+    loaded = common.load(spec, sets, search, input, limits)
     text = api.compile_for(loaded, backend, common.names(outputs)).source.text
     if out is None:
         print(text, end="")

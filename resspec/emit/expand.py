@@ -125,7 +125,7 @@ class _Machine:
         results = inputs
         for step in steps:
             if isinstance(step, Chain):
-                inner = f"{name}.{position}"
+                inner = _join(name, str(position))
                 results = self.steps(step.steps, env, path, inner, owner, results, trail)
                 position += 1
                 continue
@@ -133,7 +133,7 @@ class _Machine:
             assert isinstance(count, int) and position == step.first
             for turn in range(count):
                 arguments = step.turns[turn if len(step.turns) > 1 else 0]
-                local = f"{name}.{step.first + turn}"
+                local = _join(name, str(step.first + turn))
                 if turn:
                     fed = zip(step.feeds, inputs, strict=True)
                     inputs = tuple(old if k is None else results[k] for k, old in fed)

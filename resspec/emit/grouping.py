@@ -215,8 +215,7 @@ class _Grouping:
             item: Item
             if isinstance(first, Node):
                 item = self._layer(first, name, take, inputs, outputs)
-            elif name.rpartition(".")[2] == "0" and self._folds(site, part):
-                stem = name.rpartition(".")[0]
+            elif (stem := _stem(name)) is not None and self._folds(site, part):
                 turns = [step for step in part if isinstance(step, Site)]
                 if self._chained(turns) and len(first.inputs) == len(first.outputs) == 1:
                     item = Chain(stem, self._steps(turns, take), inputs, outputs)
@@ -344,11 +343,10 @@ class _Grouping:
         position = 0
         while position < len(site.items):
             end = position + 1
-            stem, _, number = site.local(site.items[position]).rpartition(".")
-            if stem and number == "0":
-                while (
-                    end < len(site.items)
-                    and site.local(site.items[end]) == f"{stem}.{end - position}"
+            stem = _stem(site.local(site.items[position]))
+            if stem is not None and site.local(site.items[position]) == _turn(stem, 0):
+                while end < len(site.items) and site.local(site.items[end]) == _turn(
+                    stem, end - position
                 ):
                     end += 1
                 if not self._folds(site, site.items[position:end]):
@@ -358,12 +356,12 @@ class _Grouping:
 
     def _folds(self, site: Site, part: list[Node | Site]) -> bool:
         """Whether the items are all of the turns of one name, and chain, or repeat one call."""
-        stem = site.local(part[0]).rpartition(".")[0]
+        stem = _stem(site.local(part[0]))
         turns = [item for item in part if isinstance(item, Site)]
-        named = [
-            item for item in site.items if site.local(item).rpartition(".")[0] == stem
-        ]
-        if not stem or len(turns) < len(part) or len(named) != len(part):
+        named = [item for item in site.items if _stem(site.local(item)) == stem]
+        if stem is None or len(turns) < len(part) or len(named) != len(part):
+            return False
+        if site.local(part[0]) != _turn(stem, 0):
             return False
         if len(turns[0].inputs) == 1 and len(turns[-1].outputs) == 1 and self._chained(turns):
             return True
@@ -390,6 +388,16 @@ class _Grouping:
             if not all(constant) or not self._only_next_reads(before, after):
                 return False
         return True
+
+
+def _stem(name: str) -> str | None:
+    """What comes before the number of a turn: "y" of "y.2", "" of "2"; None of other names."""
+    stem, _, number = name.rpartition(".")
+    return stem if number.isdigit() else None
+
+
+def _turn(stem: str, number: int) -> str:
+    return f"{stem}.{number}" if stem else str(number)
 
 
 def _inner(site: Site) -> list[Site]:

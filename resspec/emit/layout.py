@@ -8,8 +8,8 @@ OPEN, CLOSE = "([{", ")]}"
 
 
 def layout(text: str, indent: str, suffix: str = "", width: int = WIDTH) -> list[str]:
-    """Lines of a statement or argument. One that is too long opens its last bracket, one argument
-    a line, with a comma after the last."""
+    """Lines of a statement or argument. One that is too long opens its last bracket: plain
+    arguments on one line if they fit, else one a line, with a comma after the last."""
     if len(indent) + len(text) + len(suffix) <= width:
         return [f"{indent}{text}{suffix}"]
     start = _last_bracket(text)
@@ -19,7 +19,10 @@ def layout(text: str, indent: str, suffix: str = "", width: int = WIDTH) -> list
     parts = split(inside, " for ")
     deeper = indent + "    "
     lines = [indent + head]
-    if len(parts) > 1:
+    plain = text[start - 1 : start].isidentifier() and not any(char in inside for char in OPEN)
+    if plain and len(parts) == 1 and len(deeper) + len(inside) <= width:
+        lines.append(deeper + inside)
+    elif len(parts) > 1:
         lines += layout(parts[0], deeper, width=width)
         for part in parts[1:]:
             lines += layout(f"for {part}", deeper, width=width)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from resspec.emit.names import camel, unique
 from resspec.emit.program import Call, Chain, Definition, Item, Layer, Run
+
+ROLES = ("conv", "norm", "act")
+LONGEST = 48  # characters of a name; beyond that a number tells forms apart
 
 
 def name_definitions(
@@ -67,31 +71,45 @@ class _Names:
         return len(definition.items) + sum(self._size(t) for t in _targets(definition.items))
 
     def name(self, target: str) -> str:
-        """The name of one definition; the plainest form of a block has the block's."""
+        """The name of one definition. The plainest form of a block has the block's; each other
+        one says after it what it has that the form with the name so far has not."""
         if target not in self.names:
-            definition = self.by_target[target]
-            base = self.bases[definition.block]
-            stem = camel(definition.block)
+            block = self.by_target[target].block
+            base = self.bases[block]
+            name = camel(block)
             if base != target:
                 self.name(base)
-                stem += self._difference(target, base)
-            self.names[target] = unique([stem], self.taken)
+                sibling: str | None = base
+                while sibling is not None:
+                    suffix = self._difference(target, sibling, name)
+                    if not suffix or len(name + suffix) > LONGEST:
+                        break
+                    name += suffix
+                    sibling = self._holder(name, block)
+            self.names[target] = unique([name], self.taken)
             self.taken.add(self.names[target])
         return self.names[target]
 
-    def _difference(self, target: str, base: str) -> str:
-        """What this form has that the plainest one has not, in CamelCase; "" if nothing shows."""
-        plain = self._entries(base)
-        known = {name for name, _, _ in plain}
+    def _holder(self, name: str, block: str) -> str | None:
+        """The form of the block that has this name."""
+        for target, given in self.names.items():
+            if given == name and self.by_target[target].block == block:
+                return target
+        return None
+
+    def _difference(self, target: str, other: str, name: str) -> str:
+        """What this form has that the other has not, in CamelCase; "" if nothing shows."""
+        there = self._entries(other)
+        kinds = {place: kind for place, kind, _ in there}
         entries = self._entries(target)
-        fresh = [entry for entry in entries if entry[0] not in known]
-        changed = [entry for entry in entries if entry not in plain]
-        for entry in (*(e for e in fresh if e[2]), *fresh, *changed):
-            return entry[1]
-        words = dict(_words(self.by_target[base].items))
-        for place, word in _words(self.by_target[target].items):
-            if words.get(place) != word:
-                return camel(place[1]) if isinstance(word, bool) else camel(str(word))
+        fresh = [entry for entry in entries if entry[0] not in kinds]
+        changed = [entry for entry in entries if entry not in there]
+        for place, kind, _ in (*(e for e in fresh if e[2]), *fresh, *changed):
+            return _without(_without(kind, kinds.get(place, "")), name)
+        words = dict(_words(self.by_target[other].items))
+        for item_leaf, word in _words(self.by_target[target].items):
+            if words.get(item_leaf) != word:
+                return camel(item_leaf[1]) if isinstance(word, bool) else camel(str(word))
         return ""
 
     def _entries(self, target: str) -> list[tuple[str, str, bool]]:
@@ -103,7 +121,9 @@ class _Names:
                 entry = (item.name.partition(".")[0], camel(origins[item.name]), True)
                 entries.setdefault(entry)
             elif isinstance(item, Layer):
-                entries.setdefault((item.name, camel(item.op.NAME), False))
+                stem = item.name.rpartition(".")[2].rstrip("0123456789")
+                kind = item.op.NAME if stem in ROLES or not stem else stem
+                entries.setdefault((item.name, camel(kind), False))
             else:
                 for inner in _targets([item]):
                     entries.setdefault((item.name, self.name(inner), True))
@@ -124,6 +144,15 @@ class _Names:
         named = self._item(step)
         assert isinstance(named, Run | Chain)
         return named
+
+
+def _without(text: str, start: str) -> str:
+    """CamelCase text without the words that it begins with in common with `start`."""
+    words, others = (re.findall("[A-Z][^A-Z]*|[^A-Z]+", name) for name in (text, start))
+    count = 0
+    while count < min(len(words), len(others)) and words[count] == others[count]:
+        count += 1
+    return "".join(words[count:]) or text
 
 
 def _words(items: Sequence[Item]) -> Iterator[tuple[tuple[str, str], object]]:

@@ -55,6 +55,9 @@ def parameters(rows: Sequence[Sequence[Column]]) -> Found:
         key = None
         if len(set(values)) > 1:
             key = (column[0].kind, column[0].hidden, values)
+            whole = ("channels", column[0].hidden, values)
+            if column[0].leaf == "groups" and whole in merged:
+                key = whole  # depthwise: as many groups as channels
             merged.setdefault(key, []).append(column)
         keys.append(key)
     # A signature reads: channels first, then the rest, as they come.

@@ -97,10 +97,12 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A region that only chains children: an expression, no definition of its own.
+    """Children that are only chained: an expression, no definition of its own.
 
     One value goes in and one comes out; the steps are named 0, 1, 2… by position, a Run counting
-    as many as it has turns. Inside a chain the `inputs` and `outputs` of steps are empty.
+    as many as it has turns. Inside a chain the `inputs` and `outputs` of steps are empty, and so
+    is the name of an inner chain. The name in a definition is empty where the steps are numbered
+    directly beneath the definition's path.
     """
 
     name: str

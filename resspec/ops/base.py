@@ -256,7 +256,7 @@ def window_output(
     ):
         before, after = sides[2 * axis], sides[2 * axis + 1]
         room = extent + before + after - d * (k - 1) - 1
-        if room < 0:
+        if room < 0 and not (ceil_mode and -room < s):
             raise OpError(
                 "size-vanishes",
                 f"{name}: a window of {d * (k - 1) + 1} does not fit the "

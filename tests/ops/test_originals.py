@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("timm")
+pytest.importorskip("torch")
+
+import torch
 
 from resspec.ops import OPS
 from resspec.types import TensorType
 from tests.ops.references import REFERENCES
 
 
-@pytest.fixture(scope="module")
+DECLARED = torch.library.Library("torchvision", "FRAGMENT")
+
+
+@pytest.fixture(scope="session")
 def layers() -> Any:
-    """timm.layers; torchvision's compiled ops may be missing, so the two that it asks for are
-    declared."""
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    if not hasattr(torch.ops.torchvision, "nms"):
+    """timm.layers; where torchvision's compiled ops are missing, those that it asks for at import
+    are declared first."""
+    if find_spec("timm") is None or find_spec("torchvision") is None:
+        pytest.skip("timm or torchvision is missing")
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError:
         for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            text = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            DECLARED.define(text)
+        for module in [name for name in sys.modules if name.startswith("torchvision")]:
+            del sys.modules[module]
     import timm.layers
 
-    timm.layers.declared = library  # alive as long as what uses it
     return timm.layers
 
 
@@ -49,7 +60,7 @@ MODULES: dict[str, tuple[Any, str, dict[str, Any], dict[str, str]]] = {
         {"groups": 3, "activate": False},
         {},
     ),
-    "grn": (lambda t: t.GlobalResponseNorm(C, channels_last=False), "grn", {}, {}),
+    "grn": (lambda t: t.grn.GlobalResponseNorm(C, channels_last=False), "grn", {}, {}),
     "std conv": (
         lambda t: t.StdConv2d(C, 8, 3, stride=2, groups=2, bias=True),
         "std_conv2d",

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
+pytest.importorskip("torch")
+
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from torch import nn
 
 from resspec.ops import OPS, OpError
 from resspec.types import TensorType
 
-torch = pytest.importorskip("torch")
-
-from torch import nn
 
 SIZES = st.tuples(st.integers(1, 17), st.integers(1, 17))
 PAIRS = st.tuples(st.integers(1, 5), st.integers(1, 5))
@@ -195,9 +197,7 @@ def test_refused(
 ) -> None:
     op = OPS[name](**attributes)
     with pytest.raises(OpError) as caught:
-        types = tuple(map(TensorType, shapes))
-        op.infer(*types)
-        op.resolve(*types)
+        op.infer(*map(TensorType, shapes))
     assert caught.value.code == code
     assert caught.value.message.startswith(name)
 

@@ -179,10 +179,10 @@ def test_numbers_must_be_finite(tmp_path: Path, graph: Graph, bad: float) -> Non
 def test_types_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     text = "model: one\ninput: [1, 1, 1]\nhead: [{conv: {out_channels: 1, kernel_size: 1}}]\n"
     graph = specs.load(tmp_path, text).graph
-    entry = {"dtype": "BF16", "shape": [1, 1, 1, 1], "data_offsets": [0, 2]}
+    entry = {"dtype": "I16", "shape": [1, 1, 1, 1], "data_offsets": [0, 2]}
     (name,) = graph.parameters()
     (tmp_path / "w").write_bytes(header({name: entry}, bytes(2)))
-    assert "stored as BF16" in problem(tmp_path / "w", graph).message
+    assert "stored as I16" in problem(tmp_path / "w", graph).message
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path, graph: Graph) -> None:

@@ -1,0 +1,137 @@
+"""Networks of keras.applications, and models saved by Keras, for `resspec port`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from resspec import artifacts, origins
+from resspec.diagnostics import SpecError, error, suggest
+from resspec.ir import Graph
+
+from .trace import trace
+from .variables import names, ordered
+
+
+class KerasOriginal:
+    """A functional Keras model whose variables are read and written."""
+
+    formats = (".weights.h5", ".h5", ".keras")
+
+    def __init__(self, model: Any, name: str) -> None:
+        self.model, self.name = model, name
+        self.trace = trace(model, name)
+        self._names = names(model)
+
+    def read(self, path: Path) -> dict[str, NDArray[Any]]:
+        try:
+            with path.open("rb") as stream:
+                start = stream.read(8)
+            if not start.startswith((b"\x89HDF", b"PK\x03\x04")):
+                raise error("weights-format", f"`{path}` is neither HDF5 nor a `.keras` archive")
+            before = {id(one): one.numpy() for one in ordered(self.model)}
+            self.model.load_weights(path)
+        except OSError as problem:
+            if problem.errno is not None:
+                raise artifacts.io_error("read", path, problem) from problem
+            raise _unreadable(path, problem) from problem
+        except SpecError:
+            raise
+        except ValueError as problem:
+            raise error(
+                "weights-mismatch", f"`{path}` is no checkpoint of {self.name}: {_line(problem)}"
+            ) from problem
+        except Exception as problem:
+            # a damaged archive surfaces as whatever h5py or zipfile meets first
+            raise _unreadable(path, problem) from problem
+        del before
+        return self.arrays()
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {self._names[id(one)]: one.numpy() for one in ordered(self.model)}
+
+    def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        for variable in ordered(self.model):
+            if (array := arrays.get(self._names[id(variable)])) is not None:
+                variable.assign(array)
+
+    def encode(self, arrays: Mapping[str, NDArray[Any]], ending: str) -> bytes:
+        self.load(arrays)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"model{ending}"
+            if ending == ".weights.h5":
+                self.model.save_weights(path)
+            elif ending == ".h5":
+                from keras.src.legacy.saving import legacy_h5_format
+
+                with h5py.File(path, "w") as file:
+                    legacy_h5_format.save_weights_to_hdf5_group(file, self.model)
+            else:
+                self.model.save(path)
+            return path.read_bytes()
+
+    def forward(self, x: NDArray[Any]) -> list[NDArray[Any]]:
+        values = self.model(np.ascontiguousarray(x.transpose(0, 2, 3, 1)), training=False)
+        found = [np.asarray(one) for one in keras.tree.flatten(values)]
+        return [one.transpose(0, 3, 1, 2) if one.ndim == 4 else one for one in found]
+
+
+def _line(problem: BaseException) -> str:
+    return (str(problem).strip().splitlines() or [type(problem).__name__])[0][:300]
+
+
+def _unreadable(path: Path, problem: Exception) -> SpecError:
+    return error("weights-format", f"`{path}` is damaged: {_line(problem)}")
+
+
+class Applications:
+    """keras.applications."""
+
+    name = "keras"
+
+    def open(
+        self, name: str, graph: Graph, *, dtype: str = "float32", empty: bool = False
+    ) -> KerasOriginal:
+        known = [
+            key
+            for key, value in vars(keras.applications).items()
+            if callable(value) and not key.startswith("_")
+        ]
+        same = [one for one in known if origins.plain(one) == origins.plain(name)]
+        if not same:
+            near = suggest(name, known)
+            raise error(
+                "not-found",
+                f"keras.applications has no `{name}`",
+                help=f"did you mean --model {near}?" if near else "name it with --model",
+            )
+        options: dict[str, Any] = {}
+        (_, values), *_ = graph.outputs
+        if not values[0].type.is_map:
+            options["classes"] = values[0].type.channels
+        channels, height, width = graph.input.type.shape
+        if channels != 3 or (height, width) != (224, 224):
+            options["input_shape"] = (height, width, channels)
+        usual = keras.config.floatx()
+        keras.config.set_floatx(dtype)
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(dtype)
+        try:
+            model = getattr(keras.applications, same[0])(weights=None, **options)
+        except ValueError as problem:
+            raise error(
+                "not-found", f"keras.applications cannot make {same[0]}: {_line(problem)}"
+            ) from problem
+        finally:
+            keras.config.set_floatx(usual)
+            keras.config.set_dtype_policy(policy)
+        return KerasOriginal(model, f"keras's {same[0]}")
+
+
+KERAS = Applications()

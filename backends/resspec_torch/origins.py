@@ -1,0 +1,289 @@
+"""Networks of torchvision and timm, and checkpoints without code, for `resspec port`."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from resspec import artifacts, origins
+from resspec.dataflow import Trace
+from resspec.diagnostics import Note, SpecError, error, suggest
+from resspec.ir import Graph
+from resspec.weights import mismatches
+from torch import nn
+from torch.utils._pytree import tree_leaves
+
+from resspec_torch.trace import trace
+
+STEPS = "num_batches_tracked"
+WRAPPERS = ("module.", "_orig_mod.", "model.")  # what training loops put before every name
+SHOWN = 20
+
+
+class TorchOriginal:
+    """A module whose state dict is read and written."""
+
+    formats = (".pth", ".pt", ".safetensors")
+
+    def __init__(self, model: nn.Module, graph: Graph, name: str) -> None:
+        self.model = model.eval()
+        self.trace = trace(model, (1, *graph.input.type.shape), name)
+
+    def read(self, path: Path) -> dict[str, NDArray[Any]]:
+        found = read_state(path)
+        own = {key: tuple(value.shape) for key, value in self.model.state_dict().items()}
+        given = {key: tuple(value.shape) for key, value in found.items()}
+        steps = {key: shape for key, shape in own.items() if key.endswith(STEPS)}
+        lines = mismatches(given, {key: own[key] for key in own if key not in steps or key in given})
+        if lines:
+            notes = [Note(line) for line in lines[:SHOWN]]
+            if len(lines) > SHOWN:
+                notes.append(Note(f"and {len(lines) - SHOWN} more"))
+            raise error(
+                "weights-mismatch",
+                f"`{path}` is no checkpoint of {self.trace.name}: {len(lines)} tensors differ",
+                notes=notes,
+            )
+        return {key: to_numpy(value) for key, value in found.items()}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {key: to_numpy(value) for key, value in self.model.state_dict().items()}
+
+    def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        state = self.model.state_dict()
+        with torch.no_grad():
+            for key, array in arrays.items():
+                state[key].copy_(torch.from_numpy(np.ascontiguousarray(array)))
+
+    def encode(self, arrays: Mapping[str, NDArray[Any]], ending: str) -> bytes:
+        given = {key: torch.from_numpy(np.array(array)) for key, array in arrays.items()}
+        state = {
+            key: given.get(key, value).contiguous()
+            for key, value in self.model.state_dict().items()
+        }
+        if ending == ".safetensors":
+            return safetensors.torch.save(state)
+        stream = io.BytesIO()
+        torch.save(state, stream)
+        return stream.getvalue()
+
+    def forward(self, x: NDArray[Any]) -> list[NDArray[Any]]:
+        dtype = next(self.model.parameters()).dtype
+        with torch.inference_mode():
+            result = self.model(torch.from_numpy(np.ascontiguousarray(x)).to(dtype))
+        return [to_numpy(one) for one in tree_leaves(result)]
+
+
+class Library:
+    """A library that makes networks by name."""
+
+    def __init__(
+        self, name: str, make: Callable[[str, int, int], nn.Module], known: Callable[[], list[str]]
+    ) -> None:
+        self.name, self._make, self._known = name, make, known
+
+    def open(
+        self, name: str, graph: Graph, *, dtype: str = "float32", empty: bool = False
+    ) -> TorchOriginal:
+        known = self._known()
+        if name not in known:
+            same = [one for one in known if origins.plain(one) == origins.plain(name)]
+            if not same:
+                near = suggest(name, known)
+                raise error(
+                    "not-found",
+                    f"{self.name} has no `{name}`",
+                    help=f"did you mean --model {near}?" if near else "name it with --model",
+                )
+            name = same[0]
+        channels, classes = graph.input.type.channels, 1000
+        (_, values), *_ = graph.outputs
+        if not values[0].type.is_map:
+            classes = values[0].type.channels
+        try:
+            model = self._build(name, classes, channels, empty)
+        except (TypeError, ValueError, RuntimeError) as problem:
+            raise error(
+                "not-found", f"{self.name} cannot make `{name}`: {_line(problem)}"
+            ) from problem
+        return TorchOriginal(
+            model if empty else model.to(getattr(torch, dtype)), graph, f"{self.name}'s {name}"
+        )
+
+    def _build(self, name: str, classes: int, channels: int, empty: bool) -> nn.Module:
+        if empty:
+            # a constructor that reads numbers out of its tensors cannot run without any
+            with contextlib.suppress(NotImplementedError, RuntimeError), torch.device("meta"):
+                return self._make(name, classes, channels)
+        return self._make(name, classes, channels)
+
+
+def _line(problem: BaseException) -> str:
+    return (str(problem).strip().splitlines() or [type(problem).__name__])[0][:300]
+
+
+def _torchvision() -> Any:
+    """torchvision, also beside a torch that its compiled operators were not built for: none of the
+    networks here needs them, but importing it asks for these two."""
+    try:
+        import torchvision
+    except RuntimeError as problem:
+        if "nms" not in str(problem):
+            raise
+        for module in [key for key in sys.modules if key.split(".")[0] == "torchvision"]:
+            del sys.modules[module]
+        library = torch.library.Library("torchvision", "DEF")
+        for operator in ("nms", "qnms"):
+            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _KEPT.append(library)
+        import torchvision
+    return torchvision
+
+
+_KEPT: list[torch.library.Library] = []  # an operator lives as long as its library
+
+
+def _make_torchvision(name: str, classes: int, channels: int) -> nn.Module:
+    if channels != 3:
+        raise ValueError(f"its networks read 3 channels, the spec {channels}")
+    models = _torchvision().models
+    extra = {"weights_backbone": None} if name in models.segmentation.__dict__ else {}
+    made: nn.Module = models.get_model(name, weights=None, num_classes=classes, **extra)
+    return made
+
+
+def _make_timm(name: str, classes: int, channels: int) -> nn.Module:
+    _torchvision()
+    import timm
+
+    made: nn.Module = timm.create_model(
+        name, pretrained=False, num_classes=classes, in_chans=channels
+    )
+    return made
+
+
+def _timm_names() -> list[str]:
+    _torchvision()
+    import timm
+
+    return list(timm.list_models())
+
+
+def _torchvision_names() -> list[str]:
+    return list(_torchvision().models.list_models())
+
+
+class BareOriginal:
+    """A checkpoint whose code is not known: its tensors in their order, by shape and kind."""
+
+    formats: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self.trace = Trace("the checkpoint")
+
+    def read(self, path: Path) -> dict[str, NDArray[Any]]:
+        from resspec.bare import trace as bare
+
+        arrays = {key: to_numpy(value) for key, value in read_state(path).items()}
+        arrays = {key: array for key, array in arrays.items() if not key.endswith(STEPS)}
+        self.trace = bare({key: array.shape for key, array in arrays.items()}, str(path))
+        return arrays
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {}
+
+    def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        raise error("bad-value", "a checkpoint without code cannot be run")
+
+    def encode(self, arrays: Mapping[str, NDArray[Any]], ending: str) -> bytes:
+        raise error("bad-value", "without the original's code its names are not known",
+                    help="use --to torchvision, timm or keras")  # fmt: skip
+
+    def forward(self, x: NDArray[Any]) -> list[NDArray[Any]]:
+        raise error("bad-value", "a checkpoint without code cannot be run")
+
+
+class Bare:
+    """Checkpoints without code."""
+
+    name = "torch"
+
+    def open(
+        self, name: str, graph: Graph, *, dtype: str = "float32", empty: bool = False
+    ) -> BareOriginal:
+        return BareOriginal()
+
+
+def to_numpy(tensor: torch.Tensor) -> NDArray[Any]:
+    """A tensor's numbers; bfloat16, which numpy lacks, as float32, which holds it exactly."""
+    if tensor.dtype == torch.bfloat16:
+        tensor = tensor.float()
+    found: NDArray[Any] = tensor.detach().cpu().numpy()
+    return found
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint by name. A pickle is read without executing anything in it.
+
+    Errors: `io-error`, `weights-format`.
+    """
+    try:
+        with path.open("rb") as stream:
+            if not stream.read(1):
+                raise error("weights-format", f"`{path}` is empty")
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        data = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as problem:
+        raise artifacts.io_error("read", path, problem) from problem
+    except SpecError:
+        raise
+    except Exception as problem:
+        # torch and safetensors raise a dozen types for a damaged file; none is a bug here
+        unsafe = "weights_only" in str(problem) or "Unsupported" in str(problem)
+        reason = "it holds more than tensors, and a pickle is never executed" if unsafe else (
+            _line(problem)
+        )  # fmt: skip
+        raise error("weights-format", f"`{path}` is no checkpoint that can be read: {reason}",
+                    help="save the state dict alone: `torch.save(model.state_dict(), …)`"
+                    if unsafe else None) from problem  # fmt: skip
+    return _unwrapped(data, path)
+
+
+def _unwrapped(data: Any, path: Path) -> dict[str, torch.Tensor]:
+    """The state dict in what a training loop saved around it."""
+    if isinstance(data, Mapping) and not _is_state(data):
+        inner = {key: value for key, value in data.items() if _is_state(value)}
+        named = [key for key in ("state_dict", "model", "model_state_dict") if key in inner]
+        if len(inner) != 1 and not named:
+            held = f"it holds {', '.join(map(str, inner))}" if inner else "it holds none"
+            raise error("weights-format", f"`{path}`: no single state dict in it; {held}")
+        data = inner[named[0] if named else next(iter(inner))]
+    if not _is_state(data):
+        raise error("weights-format", f"`{path}` holds {type(data).__name__}, no state dict")
+    state = dict(data)
+    for prefix in WRAPPERS:
+        if all(key.startswith(prefix) for key in state):
+            state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
+
+
+def _is_state(data: Any) -> bool:
+    return (
+        isinstance(data, Mapping)
+        and bool(data)
+        and all(isinstance(value, torch.Tensor) for value in data.values())
+    )
+
+
+TORCHVISION = Library("torchvision", _make_torchvision, _torchvision_names)
+TIMM = Library("timm", _make_timm, _timm_names)
+BARE = Bare()

@@ -1,0 +1,82 @@
+"""Files that a framework loads without resspec, beside those that every build writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from resspec import backend as backends
+from resspec.backend import ExportingBackend, Format
+from resspec.diagnostics import SpecError, error, escape
+
+if TYPE_CHECKING:
+    from resspec.api import Compiled
+    from resspec.artifacts import Staging
+    from resspec.backend import Backend
+
+ALL, NONE = "all", "none"
+
+
+def formats(backend: Backend) -> Mapping[str, Format]:
+    """What the backend can write, by the word for it; nothing where it offers none."""
+    return backend.formats if isinstance(backend, ExportingBackend) else {}
+
+
+def chosen(words: Sequence[str] | None, known: Mapping[str, Format]) -> tuple[str, ...]:
+    """The formats that words name, each once, in the backend's order.
+
+    No words: what is native. `all` and `none` stand alone. Errors: ValueError with the word.
+    """
+    if words is None:
+        return tuple(word for word, one in known.items() if one.native)
+    if list(words) in ([ALL], [NONE]):
+        return tuple(known) if ALL in words else ()
+    for word in words:
+        if word not in known:
+            raise ValueError(word)
+    return tuple(word for word in known if word in words)
+
+
+def owned() -> tuple[str, ...]:
+    """Patterns of the files that an export by any installed backend may have left in a folder."""
+    found: dict[str, None] = {}
+    for name in backends.names():
+        for one in formats(backends.get(name)).values():
+            found.update(dict.fromkeys(one.files or (one.file,)))
+    return tuple(found)
+
+
+def write(
+    compiled: Compiled, model: Any, format: str, staging: Staging, dtypes: Mapping[str, str]
+) -> str:
+    """Add the model in that format to a folder in the making; the name of its file.
+
+    dtypes: by canonical name, what a file of plain weights shall hold.
+    Errors: `no-exporter`, `export-failed`, `io-error`.
+    """
+    backend = compiled.backend
+    assert isinstance(backend, ExportingBackend)
+    file = backend.formats[format].file
+    with staging.place(file) as path:
+        try:
+            backend.export(model, compiled.graph, compiled.source, format, path, dtypes)
+        except (SpecError, OSError):
+            raise
+        except Exception as problem:
+            raise _failed(compiled, format, problem) from problem
+    return file
+
+
+def _failed(compiled: Compiled, format: str, problem: Exception) -> SpecError:
+    """What the framework's exporter said, in one line."""
+    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
+    reason = escape(lines[0][:300]) if lines else "no message"
+    return error(
+        "export-failed",
+        f"{compiled.backend.name} cannot write {compiled.graph.name} as {format}: "
+        f"{type(problem).__name__}: {reason}",
+        help="choose other formats with --export",
+    )
+
+
+__all__ = ["chosen", "formats", "owned", "write"]

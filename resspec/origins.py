@@ -1,0 +1,94 @@
+"""Where other people's networks come from: by name, with their code, to read and write their files.
+
+Found by the entry-point group `resspec.origins`; the code of an origin lives in a backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from numpy.typing import NDArray
+
+from resspec.diagnostics import error, suggest
+
+if TYPE_CHECKING:
+    from resspec.dataflow import Trace
+    from resspec.ir import Graph
+
+GROUP = "resspec.origins"
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class Original(Protocol):
+    """One network of an origin. Tensors have the names and the layout that the origin uses."""
+
+    trace: Trace
+    formats: tuple[str, ...]  # endings of the files that it writes
+
+    def read(self, path: Path) -> dict[str, NDArray[Any]]:
+        """The tensors of a checkpoint that this network accepts strictly. Nothing in it is run.
+        Errors: `io-error`, `weights-format`, `weights-mismatch`."""
+        ...
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The tensors that it holds now."""
+        ...
+
+    def load(self, arrays: Arrays) -> None:
+        """Set the tensors that are named."""
+        ...
+
+    def encode(self, arrays: Arrays, ending: str) -> bytes:
+        """A checkpoint that the origin's own loader accepts strictly, in one of `formats`."""
+        ...
+
+    def forward(self, x: NDArray[Any]) -> list[NDArray[Any]]:
+        """Outputs in eval mode for x (N, C, H, W), each NCHW or (N, C)."""
+        ...
+
+
+class Origin(Protocol):
+    """A library of networks."""
+
+    name: str
+
+    def open(
+        self, name: str, graph: Graph, *, dtype: str = "float32", empty: bool = False
+    ) -> Original:
+        """The network that the library has under a name, with the classes and channels of the
+        graph. `empty`: its tensors need not hold anything, so they take no memory where the
+        framework can do that. Errors: `not-found`, `no-backend`."""
+        ...
+
+
+def names() -> tuple[str, ...]:
+    """Origins that are installed with this Python."""
+    return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
+
+
+def get(name: str) -> Origin:
+    """The origin of that name. Errors: `not-found`; `no-backend` without its framework."""
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            try:
+                origin: Origin = point.load()
+            except ModuleNotFoundError as missing:
+                raise error(
+                    "no-backend", f"`{name}` needs {missing.name}, which is not installed"
+                ) from missing
+            return origin
+    near = suggest(name, names())
+    raise error(
+        "not-found",
+        f"no origin is called `{name}`; there are {', '.join(names()) or 'none'}",
+        help=f"did you mean `{near}`?" if near else None,
+    )
+
+
+def plain(name: str) -> str:
+    """A network's name without what libraries and specs spell differently."""
+    name = name.lower().removeprefix("keras_").removeprefix("tv_").removesuffix("_tv")
+    return name.replace("_", "").replace("-", "")

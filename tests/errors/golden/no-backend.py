@@ -1,0 +1,3 @@
+import resspec
+
+resspec.source("resnet18", backend="toch")
