@@ -54,6 +54,6 @@ $(VENV)/.installed: $(PACKAGING) | $(BIN)/python
 # the one that they were compiled against, and only their Python code is needed.
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) -e '.[all,dev]'
-	$(PIP) huggingface-hub onnx onnxruntime pillow
+	$(PIP) huggingface-hub onnx onnxruntime onnxscript pillow
 	$(PIP) --no-deps timm torchvision
 	touch $@

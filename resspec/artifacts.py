@@ -70,6 +70,7 @@ class Staging:
         try:
             yield path
             for one in [path, *path.rglob("*")]:
+                os.chmod(one, (0o777 if one.is_dir() else 0o666) & ~_umask())
                 if one.is_file():
                     with open(one, "rb") as file:
                         _settle(file.fileno())

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from resspec.diagnostics import Diagnostic, Span, SpecError
 from resspec.ir import Item, Node, Region, Value
-from resspec.ops.base import Op, OpError
+from resspec.ops.base import Op, OpError, attributes
 from resspec.passes.dead import read_by
-from resspec.scope import Env, Thunk, failure
+from resspec.scope import Env, Thunk, failure, show_value
 from resspec.types import TensorType
 
 Scale = tuple[Fraction, Fraction] | None
@@ -48,7 +49,8 @@ class Builder:
         self.limits = limits
         self.stack: list[Open] = []
         self.reusing = False
-        self._scales: dict[int, Scale] = {}
+        self._scales: dict[int, Scale] = {}  # against the model's input
+        self._bodies: list[dict[int, Scale]] = []  # against the entry of each open residual
         self._paths: dict[str, Node] = {}
         self._values = self._nodes = self._params = 0
 
@@ -128,9 +130,11 @@ class Builder:
         if self._params > self.limits.params:
             what, most = f"{self._params:,} parameters up to here", self.limits.params
             raise over("param-limit", what, "params", most, env, span)
-        scale = self._scaled(op, inputs)
+        scale = scaled(op, inputs, self._scales)
         sources = tuple((k, t.arg.value) for k, t in args.items() if isinstance(t.arg.value, str))
         made = tuple(self.value(kind, scale) for kind in outputs)
+        for body in self._bodies:
+            body.update(dict.fromkeys((v.index for v in made), scaled(op, inputs, body)))
         node = Node(path, op, inputs, made, span, sources)
         self._claim(node, env)
         self.stack[-1].items.append(node)
@@ -151,6 +155,16 @@ class Builder:
                 f"its parameters are made for {before.input_types[0]}"
             )
             raise failure(env, "shape-mismatch", message, node.span)
+        if node.params and before.op != node.op:
+            pairs = [(name, getattr(before.op, name), getattr(node.op, name))
+                     for name in attributes(node.op)]  # fmt: skip
+            name, was, now = next(pair for pair in pairs if pair[1] != pair[2])
+            message = (
+                f"`{node.path}` is reused with {name} {show_value(now)}, it was made with "
+                f"{show_value(was)}"
+            )
+            help = "one set of parameters is one layer: let its arguments not depend on the place"
+            raise failure(env, "shape-mismatch", message, node.span, help)
 
     def check_size(self, kind: TensorType, env: Env, span: Span) -> None:
         """Refuse a tensor that no machine holds."""
@@ -158,26 +172,50 @@ class Builder:
             what, most = f"a tensor of {kind} = {kind.size:,} elements", self.limits.elements
             raise over("size-limit", what, "elements", most, env, span)
 
-    def _scaled(self, op: Op, inputs: tuple[Value, ...]) -> Scale:
-        """Declared stride of an op's output against the model's input. Inputs with none (a gate
-        made by global pooling) follow the others; inputs that disagree have none."""
-        known = {scale for value in inputs if (scale := self._scales[value.index]) is not None}
-        factor = op.scale()
-        if len(known) != 1 or factor is None:
-            return None
-        (scale,) = known
-        return (scale[0] * Fraction(factor[0]), scale[1] * Fraction(factor[1]))
+    @contextmanager
+    def body(self, entry: Value) -> Iterator[Callable[[Value], int | tuple[int, int] | None]]:
+        """While the body of a residual is made; gives what tells its stride, if it is whole.
 
-    def stride_between(self, start: Value, end: Value) -> int | tuple[int, int] | None:
-        """The product of the declared strides from one value to another, if whole."""
-        before, after = self._scales[start.index], self._scales[end.index]
-        if before is None or after is None:
-            return None
-        ratio = (after[0] / before[0], after[1] / before[1])
-        if any(part.denominator != 1 for part in ratio):
-            return None
-        vertical, horizontal = int(ratio[0]), int(ratio[1])
-        return vertical if vertical == horizontal else (vertical, horizontal)
+        The stride is the product of those declared on the way from `entry`, whatever came before.
+        """
+        scales: dict[int, Scale] = {entry.index: (Fraction(1), Fraction(1))}
+        self._bodies.append(scales)
+        depth = len(self._bodies)
+
+        def stride(end: Value) -> int | tuple[int, int] | None:
+            own = scales.get(end.index)
+            return whole_pair(own or ratio(self._scales[entry.index], self._scales[end.index]))
+
+        try:
+            yield stride
+        finally:
+            del self._bodies[depth - 1 :]
+
+
+def scaled(op: Op, inputs: tuple[Value, ...], scales: Mapping[int, Scale]) -> Scale:
+    """Declared stride of an op's output. Inputs with none (a gate made by global pooling) follow
+    the others; inputs that disagree have none."""
+    known = {scale for value in inputs if (scale := scales.get(value.index)) is not None}
+    factor = op.scale()
+    if len(known) != 1 or factor is None:
+        return None
+    (scale,) = known
+    return (scale[0] * Fraction(factor[0]), scale[1] * Fraction(factor[1]))
+
+
+def ratio(before: Scale, after: Scale) -> Scale:
+    """How much further `after` has strided than `before`, if both are known."""
+    if before is None or after is None:
+        return None
+    return (after[0] / before[0], after[1] / before[1])
+
+
+def whole_pair(scale: Scale) -> int | tuple[int, int] | None:
+    """A stride as the language has it: one number, or two; None unless whole."""
+    if scale is None or any(part.denominator != 1 for part in scale):
+        return None
+    vertical, horizontal = int(scale[0]), int(scale[1])
+    return vertical if vertical == horizontal else (vertical, horizontal)
 
 
 def over(code: str, what: str, flag: str, most: int, env: Env, span: Span) -> SpecError:

@@ -511,7 +511,7 @@ CODES: dict[str, Code] = {
     "shrinking-stage": Code(
         "a stage loses more than it keeps",
         "A stage usually halves the size and doubles the channels. One whose output holds less "
-        "than an eighth of its input's elements throws most of it away.",
+        "than a tenth of its input's elements throws most of it away.",
         _MODEL
         + (
             "block: basic\n"

@@ -70,11 +70,12 @@ def write(
 def _failed(compiled: Compiled, format: str, problem: Exception) -> SpecError:
     """What the framework's exporter said, in one line."""
     lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
-    reason = escape(lines[0][:300]) if lines else "no message"
+    # a line that ends so says only where: "in user code:"
+    telling = [line for line in lines if not line.endswith(":")] or lines or ["no message"]
     return error(
         "export-failed",
         f"{compiled.backend.name} cannot write {compiled.graph.name} as {format}: "
-        f"{type(problem).__name__}: {reason}",
+        f"{type(problem).__name__}: {escape(telling[0][:300])}",
         help="choose other formats with --export",
     )
 

@@ -112,8 +112,8 @@ class Layers:
 
             current = self.guard(work)
             if item.label is not None:
-                scope.items[item.label] = item
-                if not isinstance(item, Repeat):
+                scope.items[item.label] = (item, self.builder.path)
+                if not isinstance(item, Repeat) or poisoned(current):
                     scope.values[item.label] = current
                 self.builder.label(current, item.label)
         return current
@@ -201,22 +201,25 @@ class Layers:
             message = f"no item before this one is named `{item.target}`"
             help = f"did you mean `{near}`?" if near else f"name it with `as: {item.target}`"
             raise failure(env, "value-before-name", message, item.span, help)
+        named, path = target
+        if path != self.builder.path:
+            message = f"`{item.target}` is named in another list, whose parameters are its own"
+            help = "reuse an item beside it: not across a `repeat`, nor from an argument's layers"
+            raise failure(env, "value-before-name", message, item.span, help)
         was, self.builder.reusing = self.builder.reusing, True
         try:
-            return self.item(target.model_copy(update={"source": None}), current, scope, env)
+            return self.item(named.model_copy(update={"source": None}), current, scope, env)
         finally:
             self.builder.reusing = was
 
     def residual(self, item: Residual, current: Val, scope: Scope, env: Env) -> Val:
         """body + shortcut. The shortcut is told what it must bridge."""
-        body = self.single(self.branch(item.body, current, scope, env), item, env)
+        with self.builder.body(flat(current)[0]) as stride:
+            body = self.single(self.branch(item.body, current, scope, env), item, env)
         shortcut = current
         if item.shortcut is not None:
             entry = flat(current)[0]
-            bridge = {
-                "out_channels": body.type.channels,
-                "stride": self.builder.stride_between(entry, body),
-            }
+            bridge = {"out_channels": body.type.channels, "stride": stride(body)}
             inner = scope.inner(bridge={"in_channels": entry.type.channels, **bridge})
             shortcut = self.branch(item.shortcut, current, inner, env.with_ambient(**bridge))
             if shortcut == ():  # `from: []`, no shortcut at all

@@ -28,8 +28,9 @@ class Original(Protocol):
     trace: Trace
     formats: tuple[str, ...]  # endings of the files that it writes
 
-    def read(self, path: Path) -> dict[str, NDArray[Any]]:
-        """The tensors of a checkpoint that this network accepts strictly. Nothing in it is run.
+    def read(self, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+        """The tensors of a checkpoint that this network accepts strictly, half precision widened,
+        and the types that they are stored in. Nothing in the file is run.
         Errors: `io-error`, `weights-format`, `weights-mismatch`."""
         ...
 
@@ -41,8 +42,9 @@ class Original(Protocol):
         """Set the tensors that are named."""
         ...
 
-    def encode(self, arrays: Arrays, ending: str) -> bytes:
-        """A checkpoint that the origin's own loader accepts strictly, in one of `formats`."""
+    def encode(self, arrays: Arrays, dtypes: Mapping[str, str], ending: str) -> bytes:
+        """A checkpoint that the origin's own loader accepts strictly, in one of `formats`, of these
+        types where the format holds others than float32."""
         ...
 
     def forward(self, x: NDArray[Any]) -> list[NDArray[Any]]:

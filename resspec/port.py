@@ -6,117 +6,121 @@ its tensors are matched to the spec's (`resspec.match`). No names are compared.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import safetensors.numpy
-from numpy.typing import NDArray
 
 from resspec import artifacts, origins
-from resspec.diagnostics import Note, SpecError, error
+from resspec.diagnostics import Note, error
 from resspec.match import match
 from resspec.mismatch import structure_differences
+from resspec.stored import Arrays, Stored
 
 if TYPE_CHECKING:
     from resspec.ir import Graph
     from resspec.match import Matching
 
-DTYPES = ("float16", "float32", "float64")
 SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Ported:
     """What was carried over. `differences`: what the original is told otherwise (an eps);
-    `ambiguous`: sets of names that only the order of execution told apart."""
+    `ambiguous`: sets of names that only the order of execution told apart; `unread`: tensors that
+    the original holds and never uses."""
 
+    original: str
     tensors: int
-    parameters: int
+    numbers: int
+    dtypes: tuple[str, ...]
     unread: tuple[str, ...]
     ambiguous: tuple[tuple[str, ...], ...]
     differences: tuple[str, ...]
+    by_order: bool = False  # there was no code to say how the layers are wired
 
 
 def read(
     checkpoint: Path, source: str, graph: Graph, model: str | None = None
-) -> tuple[dict[str, NDArray[Any]], Ported]:
-    """A checkpoint's tensors by canonical name, in the dtype they are stored in.
+) -> tuple[Stored, Ported]:
+    """A checkpoint's tensors by canonical name, with the types that they are stored in.
 
     source: an origin (`torchvision`, `timm`, `keras`; `torch` for a state dict without code).
     model: the original's name there; by default the spec's.
     Errors: SpecError (`io-error`, `weights-format`, `weights-mismatch`, `not-found`).
     """
     original = origins.get(source).open(model or graph.name, graph, empty=True)
-    arrays = original.read(checkpoint)
+    arrays, dtypes = original.read(checkpoint)
     matching = match(original.trace, graph)
     weights = matching.canonical(arrays)
     _check_finite(weights, matching, checkpoint)
-    return weights, _report(matching, weights)
+    kept = {
+        link.name: dtypes[link.tensor.name] for link in matching.links if link.tensor.name in dtypes
+    }
+    stored = Stored(weights, kept)
+    report = _report(original.trace.name, matching, stored)
+    return stored, replace(report, by_order=original.trace.ordered_only)
 
 
 def write(
-    weights: Mapping[str, NDArray[Any]],
-    target: str,
-    graph: Graph,
-    out: Path,
-    model: str | None = None,
-    *,
+    stored: Stored, target: str, graph: Graph, out: Path, model: str | None = None, *,
     force: bool = False,
-) -> Ported:
+) -> Ported:  # fmt: skip
     """Write canonical weights as a checkpoint that an origin's own loader accepts strictly; the
     ending of `out` chooses the format. Errors: SpecError; then nothing is written."""
-    if out.exists() and not force:
-        artifacts.write_file(out, b"")  # which says that it is there
+    must_be_free(out, force=force)
     original = origins.get(target).open(model or graph.name, graph)
     formats = original.formats
     ending = next((one for one in formats if out.name.endswith(one)), None)
     if ending is None:
         raise error(
             "weights-format",
-            f"`{out}`: {target} reads {', '.join(formats)}",
+            f"`{out}`: {target} reads {', '.join(formats) or 'nothing without its code'}",
             help=f"name it {out.stem}{formats[0]}" if formats else None,
         )
     matching = match(original.trace, graph)
-    artifacts.write_file(out, original.encode(matching.stored(weights), ending), force=force)
-    return _report(matching, weights)
-
-
-def encode(weights: Mapping[str, NDArray[Any]], spec: str, dtype: str | None = None) -> bytes:
-    """Weights as safetensors; without a dtype each tensor stays what it is."""
-    tensors = {
-        name: np.ascontiguousarray(array if dtype is None else array.astype(dtype))
-        for name, array in weights.items()
+    arrays = matching.stored(stored.weights)
+    dtypes = {
+        link.tensor.name: stored.dtypes.get(link.name, "float32") for link in matching.links
     }
-    return safetensors.numpy.save(tensors, metadata={"spec": spec})
+    artifacts.write_file(out, original.encode(arrays, dtypes, ending), force=force)
+    return _report(original.trace.name, matching, stored)
 
 
-def _report(matching: Matching, weights: Mapping[str, NDArray[Any]]) -> Ported:
+def must_be_free(out: Path, *, force: bool) -> None:
+    """Say before long work what writing would say after it. Errors: `exists`."""
+    if os.path.lexists(out) and not force:
+        raise error(
+            "exists",
+            f"`{out}` is not overwritten: it is there already",
+            help="choose another place, or add --force to replace it",
+        )
+
+
+def _report(name: str, matching: Matching, stored: Stored) -> Ported:
     return Ported(
+        name,
         len(matching.links),
-        sum(int(array.size) for array in weights.values()),
+        sum(int(array.size) for array in stored.weights.values()),
+        tuple(sorted(set(stored.dtypes.values()))) or ("float32",),
         matching.unread,
         matching.ambiguous,
         tuple(structure_differences(matching)),
     )
 
 
-def _check_finite(
-    weights: Mapping[str, NDArray[Any]], matching: Matching, checkpoint: Path
-) -> None:
-    stored = {link.name: link.tensor.name for link in matching.links}
-    broken = [name for name, array in weights.items() if not np.isfinite(array).all()]
+def _check_finite(weights: Arrays, matching: Matching, checkpoint: Path) -> None:
+    broken = [link for link in matching.links if not np.isfinite(weights[link.name]).all()]
     if broken:
-        notes = [Note(f"{stored[name]}, here {name}") for name in broken[:SHOWN]]
+        notes = [Note(f"{link.tensor.name}, here {link.name}") for link in broken[:SHOWN]]
         if len(broken) > SHOWN:
             notes.append(Note(f"and {len(broken) - SHOWN} more"))
+        count = "a tensor holds" if len(broken) == 1 else f"{len(broken)} tensors hold"
         raise error(
-            "weights-format",
-            f"`{checkpoint}`: {len(broken)} tensors hold nan or infinity",
-            notes=notes,
+            "weights-format", f"`{checkpoint}`: {count} nan or infinity", notes=notes
         )
 
 
-__all__ = ["DTYPES", "Ported", "SpecError", "encode", "read", "write"]
+__all__ = ["Ported", "must_be_free", "read", "write"]

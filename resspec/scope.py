@@ -108,14 +108,15 @@ class Scope:
     values: dict[str, Val] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     bridge: Mapping[str, Any] = field(default_factory=dict)  # inside a shortcut
-    items: dict[str, Item] = field(default_factory=dict)  # named items, for `reuse`
+    items: dict[str, tuple[Item, str]] = field(default_factory=dict)  # for `reuse`, with its path
     input: Val = POISON
     memo: dict[str, Any] = field(default_factory=dict)
     is_model: bool = False
 
     def inner(self, **changes: Any) -> Scope:
         """The same names with some changed; values named inside stay inside."""
-        return replace(self, values=dict(self.values), memo=self.memo, **changes)
+        values, items = dict(self.values), dict(self.items)
+        return replace(self, values=values, items=items, memo=self.memo, **changes)
 
     def names(self) -> list[str]:
         """Every name that an expression here may use."""

@@ -166,7 +166,7 @@ def save(
 
 def _bytes(name: str, array: NDArray[Any], dtype: str) -> bytes:
     """Little-endian numbers of that type."""
-    array = np.asarray(array)
+    array, data = np.asarray(array), b""
     with np.errstate(over="ignore"):
         if dtype == "bfloat16":  # the upper half of a float32, rounded to even
             bits = np.ascontiguousarray(array, "<f4").view("<u4")

@@ -20,7 +20,7 @@ ACTIVATIONS: tuple[type[Op], ...] = tuple(
     for value in vars(activation).values()
     if isinstance(value, type) and issubclass(value, Op) and value is not Op
 )
-KEEPS_AT_LEAST = 1 / 8  # of its input's elements, or a stage loses more than is usual
+KEEPS_AT_LEAST = 1 / 10  # of its input's elements, or a stage loses more than is usual
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -142,7 +142,7 @@ def double_activations(graph: Graph) -> Iterator[Diagnostic]:
 
 
 def shrinking_stages(graph: Graph) -> Iterator[Diagnostic]:
-    """Stages whose output holds less than an eighth of their input's elements."""
+    """Stages whose output holds less than a tenth of their input's elements."""
     for region in graph.root.items:
         if not isinstance(region, Region) or not region.path.startswith("stages."):
             continue

@@ -8,13 +8,14 @@ from resspec.backend import Source, Variable
 from resspec.emit import choose, group, unsupported
 
 from . import emitter
+from .export import FORMATS
 from .helpers import HELPERS
 from .table import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from resspec.backend import RuleTable
+    from resspec.backend import Format, RuleTable
     from resspec.diagnostics import Diagnostic
     from resspec.ir import Graph
     from resspec.optim import Optimizer
@@ -30,6 +31,7 @@ class TensorFlowBackend:
 
     name = "tensorflow"
     rules: RuleTable = RULES
+    formats: Mapping[str, Format] = FORMATS
 
     def check(self, graph: Graph) -> tuple[Diagnostic, ...]:
         """What Keras cannot express, each at its line."""
@@ -98,6 +100,19 @@ class TensorFlowBackend:
         from . import runtime
 
         return runtime.settings(model, source)
+
+    def export(
+        self,
+        model: Any,
+        graph: Graph,
+        source: Source,
+        format: str,
+        path: Path,
+        dtypes: Mapping[str, str],
+    ) -> None:
+        from . import export
+
+        export.export(model, graph, source, format, path, dtypes)
 
 
 BACKEND = TensorFlowBackend()

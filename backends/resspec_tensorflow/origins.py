@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import tempfile
+import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
-import keras
 import numpy as np
 from numpy.typing import NDArray
 from resspec import artifacts, origins
-from resspec.diagnostics import SpecError, error, suggest
+from resspec.diagnostics import Note, SpecError, error, suggest
 from resspec.ir import Graph
 
+from .runtime import frameworks
 from .trace import trace
 from .variables import names, ordered
+
+
+keras, _ = frameworks()
+SHOWN = 20
 
 
 class KerasOriginal:
@@ -29,14 +37,18 @@ class KerasOriginal:
         self.trace = trace(model, name)
         self._names = names(model)
 
-    def read(self, path: Path) -> dict[str, NDArray[Any]]:
+    def read(self, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         try:
             with path.open("rb") as stream:
                 start = stream.read(8)
             if not start.startswith((b"\x89HDF", b"PK\x03\x04")):
                 raise error("weights-format", f"`{path}` is neither HDF5 nor a `.keras` archive")
-            before = {id(one): one.numpy() for one in ordered(self.model)}
-            self.model.load_weights(path)
+            unset = np.nan  # so that a tensor that the file lacks shows
+            for variable in ordered(self.model):
+                variable.assign(np.full(variable.shape, unset, variable.dtype))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it raises as well, or the tensor stays unset
+                self.model.load_weights(path)
         except OSError as problem:
             if problem.errno is not None:
                 raise artifacts.io_error("read", path, problem) from problem
@@ -44,14 +56,32 @@ class KerasOriginal:
         except SpecError:
             raise
         except ValueError as problem:
-            raise error(
-                "weights-mismatch", f"`{path}` is no checkpoint of {self.name}: {_line(problem)}"
-            ) from problem
+            raise self._mismatch(path, _line(problem)) from problem
         except Exception as problem:
             # a damaged archive surfaces as whatever h5py or zipfile meets first
             raise _unreadable(path, problem) from problem
-        del before
-        return self.arrays()
+        arrays = self.arrays()
+        if any(array.size and np.isnan(array).all() for array in arrays.values()):
+            raise self._mismatch(path, "some of its tensors are not in the file")
+        return arrays, {}
+
+    def _mismatch(self, path: Path, why: str) -> SpecError:
+        """Both sides, by shape: the two formats of Keras name nothing alike."""
+        own: dict[tuple[int, ...], list[str]] = {}
+        for variable in ordered(self.model):
+            own.setdefault(tuple(variable.shape), []).append(self._names[id(variable)])
+        theirs = _shapes(path)
+        lines = [
+            f"{'×'.join(map(str, shape))}: the network has {_few(own.get(shape, []))}, "
+            f"the file has {_few(theirs.get(shape, []))}"
+            for shape in dict.fromkeys([*own, *theirs])
+            if len(own.get(shape, [])) != len(theirs.get(shape, []))
+        ]
+        notes = [Note(line) for line in lines[:SHOWN]]
+        if len(lines) > SHOWN:
+            notes.append(Note(f"and {len(lines) - SHOWN} more"))
+        return error("weights-mismatch", f"`{path}` is no checkpoint of {self.name}: {why}",
+                     notes=notes)  # fmt: skip
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {self._names[id(one)]: one.numpy() for one in ordered(self.model)}
@@ -61,7 +91,9 @@ class KerasOriginal:
             if (array := arrays.get(self._names[id(variable)])) is not None:
                 variable.assign(array)
 
-    def encode(self, arrays: Mapping[str, NDArray[Any]], ending: str) -> bytes:
+    def encode(
+        self, arrays: Mapping[str, NDArray[Any]], dtypes: Mapping[str, str], ending: str
+    ) -> bytes:
         self.load(arrays)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"model{ending}"
@@ -80,6 +112,28 @@ class KerasOriginal:
         values = self.model(np.ascontiguousarray(x.transpose(0, 2, 3, 1)), training=False)
         found = [np.asarray(one) for one in keras.tree.flatten(values)]
         return [one.transpose(0, 3, 1, 2) if one.ndim == 4 else one for one in found]
+
+
+def _few(names: list[str]) -> str:
+    more = ", …" if len(names) > 1 else ""
+    return f"{len(names)} ({names[0]}{more})" if names else "none"
+
+
+def _shapes(path: Path) -> dict[tuple[int, ...], list[str]]:
+    """Names of a file's tensors by shape; empty where it cannot be read at all."""
+    found: dict[tuple[int, ...], list[str]] = {}
+
+    def note(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and not name.startswith(("optimizer", "_optimizer")):
+            found.setdefault(item.shape, []).append(name)
+
+    with contextlib.suppress(OSError, KeyError, zipfile.BadZipFile), contextlib.ExitStack() as stack:
+        source: Any = path
+        if zipfile.is_zipfile(path):
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            source = io.BytesIO(archive.read("model.weights.h5"))
+        stack.enter_context(h5py.File(source, "r")).visititems(note)
+    return found
 
 
 def _line(problem: BaseException) -> str:

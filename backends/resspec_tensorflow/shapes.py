@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from resspec.backend import Rule, RuleChoice
 from resspec.ops import pool, shape
-from resspec.ops.base import Op, Sides
+from resspec.ops.base import Op, Sides, resolve_padding
 from resspec.types import TensorType
 
 from .rules import NONE, layer, lowest_pad, sides_of, zero_pad
@@ -28,7 +28,7 @@ def beyond(op: pool.AvgPool, x: TensorType, y: TensorType) -> Sides:
 
 def is_same(op: pool.AvgPool, x: TensorType, y: TensorType, sides: Sides) -> bool:
     """Whether TensorFlow's `same` has these sides and this output."""
-    same = pool.resolve_padding("same", x.spatial, op.kernel_size, op.stride)
+    same = resolve_padding("same", x.spatial, op.kernel_size, op.stride)
     sizes = tuple(-(-n // s) for n, s in zip(x.spatial, op.stride, strict=True))
     return same == sides and sizes == y.spatial
 

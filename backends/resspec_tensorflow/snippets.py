@@ -39,19 +39,25 @@ def std_conv2d(
 
     Its parameters are kernels of stock layers that read a one.
     """
-    x = inputs = keras.Input((None, None, channels))
+    policy = keras.config.dtype_policy()
+    full = policy.variable_dtype  # of the kernel until it is standardised
+    x = inputs = keras.Input((None, None, channels), dtype=policy.compute_dtype)
     one = keras.ops.reshape(keras.ops.ones_like(inputs[:1, 0, 0, :1]), (1, 1))
     shape = (*kernel_size, channels // groups, filters)
-    weight = keras.layers.EinsumDense("na,ahwio->nhwio", shape, name=f"{name}.weight")(one)[0]
+    kernel = keras.layers.EinsumDense(
+        "na,ahwio->nhwio", shape, dtype=full, name=f"{name}.weight"
+    )
+    weight = kernel(one)[0]
     mean, variance = keras.ops.moments(weight, (0, 1, 2), keepdims=True)
     weight = (weight - mean) * keras.ops.rsqrt(variance + eps)
     if scale is not None:
-        gain = keras.layers.Dense(filters, use_bias=False, name=f"{name}.gain")
+        gain = keras.layers.Dense(filters, use_bias=False, dtype=full, name=f"{name}.gain")
         weight = weight * gain(one)[0] * scale
+    weight = keras.ops.cast(weight, policy.compute_dtype)
     if groups == channels and isinstance(dilation_rate, int):
         weight = keras.ops.reshape(weight, (*kernel_size, channels, -1))
         x = keras.ops.depthwise_conv(x, weight, strides, dilation_rate=dilation_rate)
-    elif groups == 1:
+    elif groups == 1 or tf.config.list_logical_devices("GPU"):
         x = keras.ops.conv(x, weight, strides, dilation_rate=dilation_rate)
     else:  # group by group: TensorFlow has no gradient of a grouped convolution on a CPU
         parts = zip(
@@ -70,7 +76,8 @@ def std_conv2d(
 EVO_NORM_S0 = '''\
 def evonorm_s0(channels: int, groups: int, eps: float, *, name: str) -> keras.Model:
     """Evolved norm and activation in one, over groups of channels (arXiv:2004.02967)."""
-    x = inputs = keras.Input((None, None, channels))
+    dtype = keras.config.dtype_policy().compute_dtype
+    x = inputs = keras.Input((None, None, channels), dtype=dtype)
 
     def group_mean(y: keras.KerasTensor) -> keras.KerasTensor:
         y = keras.ops.reshape(keras.ops.mean(y, axis=(1, 2)), (-1, groups, channels // groups))
@@ -248,7 +255,7 @@ TENSORFLOW = ("import tensorflow as tf",)
 # name → text and the imports that it needs beside `keras`
 SNIPPETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "ChannelAffine": (CHANNEL_AFFINE, TENSORFLOW),
-    "std_conv2d": (STD_CONV2D, ()),
+    "std_conv2d": (STD_CONV2D, TENSORFLOW),
     "evonorm_s0": (EVO_NORM_S0, ()),
     "gelu": (GELU, ()),
     "gelu_tanh": (GELU_TANH, ("import math",)),

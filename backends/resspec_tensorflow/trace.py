@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import keras
-import tensorflow as tf
 from resspec.dataflow import (
     INPUT,
     Flow,
@@ -24,7 +22,10 @@ from resspec.dataflow import (
     plain,
 )
 
+from .runtime import frameworks
 from .variables import names
+
+keras, tf = frameworks()
 
 LINEAR = ("linear", "identity")
 # Layers and ops after which channel c still only depends on channel c.

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from resspec.diagnostics import Diagnostic, error
 from resspec.emit import unsupported
 from resspec_torch import emitter
+from resspec_torch.export import FORMATS
 from resspec_torch.rules import RULES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from resspec.backend import Backend, RuleTable, Source
+    from resspec.backend import Backend, Format, RuleTable, Source
     from resspec.ir import Graph
     from resspec.optim import Optimizer
 
@@ -26,6 +27,7 @@ class TorchBackend:
 
     name = "torch"
     rules: RuleTable = RULES
+    formats: Mapping[str, Format] = FORMATS
 
     def check(self, graph: Graph) -> tuple[Diagnostic, ...]:
         return unsupported(graph, self.rules, self.name)
@@ -36,9 +38,7 @@ class TorchBackend:
     def instantiate(self, graph: Graph, source: Source, device: str, dtype: str) -> Any:
         return _runtime().instantiate(graph, source, device, dtype)
 
-    def load_weights(
-        self, model: Any, source: Source, weights: Mapping[str, NDArray[Any]]
-    ) -> None:
+    def load_weights(self, model: Any, source: Source, weights: Mapping[str, NDArray[Any]]) -> None:
         _runtime().load_weights(model, source, weights)
 
     def read_weights(self, model: Any, source: Source) -> dict[str, NDArray[Any]]:
@@ -74,6 +74,19 @@ class TorchBackend:
     def settings(self, model: Any, source: Source) -> dict[str, dict[str, float]]:
         found: dict[str, dict[str, float]] = _runtime().settings(model, source)
         return found
+
+    def export(
+        self,
+        model: Any,
+        graph: Graph,
+        source: Source,
+        format: str,
+        path: Path,
+        dtypes: Mapping[str, str],
+    ) -> None:
+        from resspec_torch import export
+
+        export.export(model, graph, source, format, path, dtypes)
 
 
 def _runtime() -> ModuleType:

@@ -63,9 +63,7 @@ class Body:
         self.definition, self.access, self.attribute = definition, access, attribute
         labels = {**outputs, **dict(definition.labels)}
         self.labels = {
-            value: name
-            for value, name in labels.items()
-            if is_name(name) and name not in NOT_LOCAL
+            value: name for value, name in labels.items() if is_name(name) and name not in NOT_LOCAL
         }
         self.uses = Counter(value for item in definition.items for value in item.inputs)
         self.uses.update(definition.outputs)
@@ -88,7 +86,7 @@ class Body:
             if direct and not isinstance(statements[-1].item, Run) and set(used) == {1}:
                 final = statements.pop()
         last = self._last_uses(statements, final)
-        self.names |= {value: name for value, name in enumerate(self.inputs())}
+        self.names |= dict(enumerate(self.inputs()))
         lines: list[str] = []
         for position, statement in enumerate(statements):
             lines += self._line(statement, position, last)
@@ -142,7 +140,7 @@ class Body:
     def _nests(self, outer: Statement, value: int, inner: Statement) -> bool:
         if self.uses[value] > 1 or value in self.labels or isinstance(outer.item, Run):
             return False
-        names = {v: "x" for v in (*outer.reads(), *inner.reads(), value)}
+        names = dict.fromkeys((*outer.reads(), *inner.reads(), value), "x")
         text = self._text(inner, names)
         if len(outer.operands) > 1:
             short = inner.depth == 1 and len(text) <= OPERAND and not _is_merge(inner.item)

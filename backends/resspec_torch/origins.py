@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from resspec import artifacts, origins
 from resspec.dataflow import Trace
 from resspec.diagnostics import Note, SpecError, error, suggest
 from resspec.ir import Graph
-from resspec.weights import mismatches
+from resspec.stored import differences
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
@@ -37,14 +38,15 @@ class TorchOriginal:
         self.model = model.eval()
         self.trace = trace(model, (1, *graph.input.type.shape), name)
 
-    def read(self, path: Path) -> dict[str, NDArray[Any]]:
+    def read(self, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         found = read_state(path)
         own = {key: tuple(value.shape) for key, value in self.model.state_dict().items()}
         given = {key: tuple(value.shape) for key, value in found.items()}
-        steps = {key: shape for key, shape in own.items() if key.endswith(STEPS)}
-        lines = mismatches(given, {key: own[key] for key in own if key not in steps or key in given})
+        # counters of training steps are in some checkpoints and not in others
+        expected = {key: own[key] for key in own if not key.endswith(STEPS) or key in given}
+        lines = differences(given, expected)
         if lines:
-            notes = [Note(line) for line in lines[:SHOWN]]
+            notes = [Note(str(line)) for line in lines[:SHOWN]]
             if len(lines) > SHOWN:
                 notes.append(Note(f"and {len(lines) - SHOWN} more"))
             raise error(
@@ -52,7 +54,7 @@ class TorchOriginal:
                 f"`{path}` is no checkpoint of {self.trace.name}: {len(lines)} tensors differ",
                 notes=notes,
             )
-        return {key: to_numpy(value) for key, value in found.items()}
+        return numbers(found)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {key: to_numpy(value) for key, value in self.model.state_dict().items()}
@@ -63,8 +65,13 @@ class TorchOriginal:
             for key, array in arrays.items():
                 state[key].copy_(torch.from_numpy(np.ascontiguousarray(array)))
 
-    def encode(self, arrays: Mapping[str, NDArray[Any]], ending: str) -> bytes:
-        given = {key: torch.from_numpy(np.array(array)) for key, array in arrays.items()}
+    def encode(
+        self, arrays: Mapping[str, NDArray[Any]], dtypes: Mapping[str, str], ending: str
+    ) -> bytes:
+        given = {
+            key: torch.from_numpy(np.array(array)).to(getattr(torch, dtypes.get(key, "float32")))
+            for key, array in arrays.items()
+        }
         state = {
             key: given.get(key, value).contiguous()
             for key, value in self.model.state_dict().items()
@@ -127,7 +134,8 @@ class Library:
 
 
 def _line(problem: BaseException) -> str:
-    return (str(problem).strip().splitlines() or [type(problem).__name__])[0][:300]
+    first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
+    return first.split(". ")[0][:300]
 
 
 def _torchvision() -> Any:
@@ -189,13 +197,12 @@ class BareOriginal:
     def __init__(self) -> None:
         self.trace = Trace("the checkpoint")
 
-    def read(self, path: Path) -> dict[str, NDArray[Any]]:
+    def read(self, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         from resspec.bare import trace as bare
 
-        arrays = {key: to_numpy(value) for key, value in read_state(path).items()}
-        arrays = {key: array for key, array in arrays.items() if not key.endswith(STEPS)}
-        self.trace = bare({key: array.shape for key, array in arrays.items()}, str(path))
-        return arrays
+        state = {key: one for key, one in read_state(path).items() if not key.endswith(STEPS)}
+        self.trace = bare({key: tuple(one.shape) for key, one in state.items()}, str(path))
+        return numbers(state)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {}
@@ -203,7 +210,9 @@ class BareOriginal:
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         raise error("bad-value", "a checkpoint without code cannot be run")
 
-    def encode(self, arrays: Mapping[str, NDArray[Any]], ending: str) -> bytes:
+    def encode(
+        self, arrays: Mapping[str, NDArray[Any]], dtypes: Mapping[str, str], ending: str
+    ) -> bytes:
         raise error("bad-value", "without the original's code its names are not known",
                     help="use --to torchvision, timm or keras")  # fmt: skip
 
@@ -223,11 +232,19 @@ class Bare:
 
 
 def to_numpy(tensor: torch.Tensor) -> NDArray[Any]:
-    """A tensor's numbers; bfloat16, which numpy lacks, as float32, which holds it exactly."""
-    if tensor.dtype == torch.bfloat16:
+    """A tensor's numbers; half precision as float32, which holds them exactly."""
+    if tensor.dtype in (torch.bfloat16, torch.float16):
         tensor = tensor.float()
     found: NDArray[Any] = tensor.detach().cpu().numpy()
     return found
+
+
+def numbers(
+    state: Mapping[str, torch.Tensor],
+) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Arrays, and what they are stored as, by name."""
+    arrays = {key: to_numpy(value) for key, value in state.items()}
+    return arrays, {key: str(value.dtype).removeprefix("torch.") for key, value in state.items()}
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
@@ -241,7 +258,9 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
                 raise error("weights-format", f"`{path}` is empty")
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
-        data = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles by others, which are refused below
+            data = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as problem:
         raise artifacts.io_error("read", path, problem) from problem
     except SpecError:

@@ -51,7 +51,8 @@ def conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
 
 
 def max_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, MaxPool) and isinstance(op.padding, tuple)
+    assert isinstance(op, MaxPool)
+    assert isinstance(op.padding, tuple)
     pool = "F.max_pool2d(%s, {kernel_size}, {stride}%s%s)"
     ceil = ", ceil_mode=True" if op.ceil_mode else ""
     top, bottom, left, right = op.padding

@@ -66,9 +66,7 @@ def instantiate(graph: Graph, source: Source, device: str, dtype: str) -> nn.Mod
     return model.to(device=place, dtype=DTYPES[dtype])
 
 
-def load_weights(
-    model: nn.Module, source: Source, weights: Mapping[str, NDArray[Any]]
-) -> None:
+def load_weights(model: nn.Module, source: Source, weights: Mapping[str, NDArray[Any]]) -> None:
     state = model.state_dict(keep_vars=True)
     with torch.no_grad():
         for name, variable in source.variables.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 from resspec.backend import Rule, RuleChoice
 from resspec.ops import pool, shape
 from resspec.ops.base import Op, Sides, window_output
@@ -85,8 +87,34 @@ def channel_shuffle(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(f"{{x}}.unflatten(1, {groups}).transpose(1, 2).flatten(1, 3)")
 
 
+def single(value: float) -> float:
+    """The nearest float32."""
+    rounded: float = struct.unpack("f", struct.pack("f", value))[0]
+    return rounded
+
+
+def picks_exactly(old: int, new: int, ratio: float, shift: float) -> bool:
+    """Whether torch reads row ⌊(i + shift) · old / new⌋: its index arithmetic is float32, or
+    float64 for float64."""
+    return all(
+        min(int(rounded((i + shift) * rounded(ratio))), old - 1)
+        == int(2 * (i + shift)) * old // (2 * new)
+        for i in range(new)
+        for rounded in (single, float)
+    )
+
+
 def resize(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, shape.Resize)
+    if op.mode != "bilinear":
+        shift = 0.5 if op.mode == "nearest_exact" else 0.0
+        sizes = list(zip(types[0].spatial, op.target(*types), strict=True))
+        factor = op.scale_factor
+        if not all(picks_exactly(a, b, 1 / factor if factor else a / b, shift) for a, b in sizes):
+            exact = f"exact={op.mode == 'nearest_exact'}"
+            x = "{x}" if len(types) == 1 else "{x0}"
+            text = f"resize_nearest({x}, ({{height}}, {{width}}), {exact})"
+            return Rule(text, helpers=("resize_nearest",))
     mode = op.mode.replace("_", "-")
     more = f', mode="{mode}"'
     if op.mode == "bilinear":

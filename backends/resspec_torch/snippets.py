@@ -30,9 +30,7 @@ class StdConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         var, mean = torch.var_mean(self.weight, dim=(1, 2, 3), correction=0, keepdim=True)
         weight = (self.weight - mean) * torch.rsqrt(var + self.eps)
-        return F.conv2d(
-            x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-        )
+        return F.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 '''
 
 SCALED_STD_CONV2D = '''\
@@ -292,6 +290,17 @@ def avg_pool_inside(
     return total / F.avg_pool2d(inside, kernel_size, stride)
 '''
 
+RESIZE_NEAREST = '''\
+def resize_nearest(x: Tensor, size: tuple[int, int], exact: bool) -> Tensor:
+    """Nearest neighbour in whole numbers, for sizes where F.interpolate rounds wrongly."""
+    shift = 1 if exact else 0
+    rows = torch.arange(size[0], device=x.device)
+    rows = (2 * rows + shift) * x.shape[2] // (2 * size[0])
+    columns = torch.arange(size[1], device=x.device)
+    columns = (2 * columns + shift) * x.shape[3] // (2 * size[1])
+    return x[:, :, rows][:, :, :, columns]
+'''
+
 SPACE_TO_DEPTH = '''\
 def space_to_depth(x: Tensor, block: int) -> Tensor:
     """Move each block of positions into channels, the position within the block slowest."""
@@ -327,6 +336,7 @@ SNIPPETS: dict[str, str] = {
     "shift_channels": SHIFT_CHANNELS,
     "blur_pool": BLUR_POOL,
     "avg_pool_inside": AVG_POOL_INSIDE,
+    "resize_nearest": RESIZE_NEAREST,
     "space_to_depth": SPACE_TO_DEPTH,
     "depth_to_space": DEPTH_TO_SPACE,
 }

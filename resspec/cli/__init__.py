@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from resspec.cli import build, catalog, inspect
+from resspec.cli import build, catalog, inspect, parity, port
 from resspec.cli.common import fail, say
 from resspec.diagnostics import SpecError
 
@@ -30,6 +30,8 @@ for command in (
     inspect.summarize,
     inspect.validate,
     inspect.source,
+    parity.parity,
+    port.port,
     catalog.list_,
     catalog.show,
     catalog.explain,

@@ -14,9 +14,8 @@ import typer
 from resspec.cli import common
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from resspec.api import Compiled
+    from resspec.stored import Stored
     from resspec.zoo import LoadedSpec
 
 FILES = ("model.py", "weights.safetensors", "spec.yaml", "summary.json")
@@ -27,16 +26,41 @@ def build(
     backend: common.BackendName = "torch",
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help=f"Write {', '.join(FILES)} there, all or none."),
+        typer.Option(
+            metavar="DIR",
+            help=f"Write {', '.join(FILES)} there, and what --export says; all or none.",
+        ),
+    ] = None,
+    export: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="Also write, in evaluation mode, what loads without resspec. torch: state_dict "
+            "(default), pt2, onnx. tensorflow: keras (default), saved_model. Or: all, none.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the first weights; the same on every backend.")] = 0,
-    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            help="float32, float64, float16 or bfloat16; of the model (float32 otherwise) and of "
+            "the weights written (otherwise what --weights holds)."
+        ),
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Examples in the forward pass.")] = 1,
     input: common.Input = None,
     sets: common.Set = None,
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Safetensors to load instead of the seed.")
     ] = None,
+    partial: Annotated[
+        bool,
+        typer.Option(
+            "--partial",
+            help="Load what fits of --weights, as for another number of classes; draw and list "
+            "the rest.",
+        ),
+    ] = False,
     outputs: common.Outputs = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
     search: common.Search = None,
@@ -53,14 +77,22 @@ def build(
       resspec build resnet50
       resspec build mine.yaml --backend tensorflow --out built
       resspec build resnet50 --set stages.2.depth=23 --input 3x64x64 --format json
+      resspec build resnet50 --weights w.safetensors --out built --export pt2,onnx
+      resspec build resnet50 --set num_classes=10 --weights w.safetensors --partial
     """
     from resspec import api, artifacts
+    from resspec import export as exports
 
     backend = common.backend_name(backend)
-    common.choice(dtype, api.DTYPES, "--dtype")
+    if dtype is not None:
+        common.choice(dtype, api.DTYPES, "--dtype")
+    if partial and weights is None:
+        raise typer.BadParameter("it says how to load --weights.", param_hint="--partial")
+    chosen = _chosen(backend, export, out)
     common.choice(format, ("text", "json"), "--format")
-    clock = Clock()
-    staged = artifacts.folder(out, FILES, force=force) if out else nullcontext()
+    clock, written = Clock(), list[str]()
+    ours = (*FILES, *exports.owned()) if force else FILES
+    staged = artifacts.folder(out, ours, force=force) if out else nullcontext()
     with staged as staging, common.progress() as doing:
         doing("compiling")
         with clock.measure("compile"):
@@ -68,23 +100,29 @@ def build(
             compiled = api.compile_for(loaded, backend, common.names(outputs))
         doing(f"instantiating on {backend}")
         with clock.measure("instantiate"):
-            arrays = compiled.weights(seed, weights)
-            model = compiled.instantiate(device, dtype)
-            compiled.backend.load_weights(model, compiled.source, arrays)
+            stored = compiled.weights(seed, weights, partial=partial)
+            model = compiled.instantiate(device, dtype or "float32")
+            compiled.backend.load_weights(model, compiled.source, stored.weights)
         doing("running")
         with clock.measure("forward"):
-            shapes = _forward(compiled, model, batch, dtype)
+            shapes = _forward(compiled, model, batch, dtype or "float32")
         summary = api.summarize(compiled.graph)
         params, buffers = compiled.backend.counts(model)
         if staging:
             doing(f"writing {out}")
-            for name, data in _files(loaded, compiled, arrays).items():
+            dtypes = dict.fromkeys(stored.weights, dtype) if dtype else dict(stored.dtypes)
+            for name, data in _files(loaded, compiled, stored, dtypes).items():
                 staging.write(name, data)
+                written.append(name)
+            for format_ in chosen:
+                doing(f"exporting {format_}")
+                with clock.measure(format_):
+                    written.append(exports.write(compiled, model, format_, staging, dtypes))
     report: dict[str, Any] = {
         "name": compiled.graph.name,
         "backend": backend,
         "device": device,
-        "dtype": dtype,
+        "dtype": dtype or "float32",
         "params": params,
         "buffers": buffers,
         "macs": summary.macs,
@@ -93,11 +131,40 @@ def build(
         "output_shape": shapes,
         "seconds": clock.seconds,
         "out": str(out) if out else None,
+        "files": written,
+        "left_out": [one.to_json() for one in stored.left_out],
     }
+    if stored.left_out:
+        _tell(weights, stored)
     if format == "json":
         common.print_json(report)
     else:
         print(_text(report))
+
+
+def _chosen(backend: str, words: str | None, out: Path | None) -> tuple[str, ...]:
+    """The formats to export, or a usage error."""
+    from resspec import backend as backends
+    from resspec import export
+
+    known = export.formats(backends.get(backend))
+    if words is not None and out is None:
+        raise typer.BadParameter("it needs --out DIR.", param_hint="--export")
+    try:
+        return export.chosen(common.names(words), known)
+    except ValueError as problem:
+        common.choice(str(problem), (*known, export.ALL, export.NONE), "--export")
+        raise typer.BadParameter(f"'{problem}' stands alone.", param_hint="--export") from None
+
+
+def _tell(weights: Path | None, stored: Stored) -> None:
+    """What a partial load did not take."""
+    from resspec.diagnostics import escape
+
+    total, missing = len(stored.weights), sum(one.network is not None for one in stored.left_out)
+    common.say(f"{weights}: {total - missing} of {total} tensors loaded; left out:")
+    for one in stored.left_out:
+        common.say(f"  {escape(str(one))}")
 
 
 class Clock:
@@ -118,7 +185,9 @@ def _forward(compiled: Compiled, model: Any, batch: int, dtype: str) -> Any:
     from resspec.weights import example
 
     graph = compiled.graph
-    x = example((batch, *graph.input.type.shape)).astype(dtype)
+    x = example((batch, *graph.input.type.shape))
+    if dtype != "bfloat16":  # which NumPy lacks; the backend narrows
+        x = x.astype(dtype)
     found = {
         name: [list(value.shape) for value in values]
         for name, values in compiled.backend.forward(model, x).items()
@@ -133,18 +202,17 @@ def _forward(compiled: Compiled, model: Any, batch: int, dtype: str) -> Any:
 
 
 def _files(
-    loaded: LoadedSpec, compiled: Compiled, arrays: dict[str, NDArray[Any]]
+    loaded: LoadedSpec, compiled: Compiled, stored: Stored, dtypes: dict[str, str]
 ) -> dict[str, bytes]:
     from resspec import weights
     from resspec.summary import summarize
     from resspec.syntax import dump
 
     graph = compiled.graph
-    wide = any(array.dtype == "float64" for array in arrays.values())
     summary = json.dumps([summarize(graph).to_json()], indent=2, ensure_ascii=False)
     return {
         "model.py": compiled.source.text.encode(),
-        "weights.safetensors": weights.encode(arrays, graph.name, "float64" if wide else "float32"),
+        "weights.safetensors": weights.encode(stored.weights, graph.name, dtypes),
         "spec.yaml": dump(loaded.data).encode(),
         "summary.json": f"{summary}\n".encode(),
     }
@@ -171,5 +239,5 @@ def _text(report: dict[str, Any]) -> str:
         ("seconds", f"{sum(seconds.values()):.2f} ({phases})"),
     ]
     if report["out"]:
-        rows.append(("wrote", f"{report['out']}: {', '.join(FILES)}"))
+        rows.append(("wrote", f"{report['out']}: {', '.join(report['files'])}"))
     return table.pairs(rows)

@@ -130,7 +130,8 @@ class _Machine:
                 position += 1
                 continue
             count = _value(step.count, env)
-            assert isinstance(count, int) and position == step.first
+            assert isinstance(count, int)
+            assert position == step.first
             for turn in range(count):
                 arguments = step.turns[turn if len(step.turns) > 1 else 0]
                 local = _join(name, str(step.first + turn))
@@ -140,9 +141,7 @@ class _Machine:
                 else:
                     inputs = results
                 here = (*trail, (owner, local))
-                results = self.call(
-                    step.target, arguments, env, _join(path, local), inputs, here
-                )
+                results = self.call(step.target, arguments, env, _join(path, local), inputs, here)
             position += count
         return results
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from resspec.backend import Rule, RuleTable, Unsupported
 from resspec.diagnostics import error
+from resspec.emit.folding import Folding, feeds_of, inner_sites, stem_of
 from resspec.emit.naming import name_definitions
 from resspec.emit.parameters import Column, parameters
 from resspec.emit.program import (
@@ -95,11 +96,16 @@ class _Grouping:
         self.group_of: dict[int, Group] = {}
         self.values: dict[int, tuple[Leaf, ...]] = {}
         self.chains: set[int] = set()
+        self.folding = Folding(self.reads, self._target)
 
     def _essence(self, node: Node) -> object:
         facts = self.facts[id(node)]
         shown = tuple((name, repr(v)) for name, v in facts.leaves.items() if name in facts.shown)
         return (type(node.op), facts.rule, shown)
+
+    def _target(self, site: Site) -> str | None:
+        """The definition that a site inside calls; None where it is a chain."""
+        return None if id(site) in self.chains else self.group_of[id(site)].target
 
     def program(self, reserved: Collection[str]) -> Program:
         for sites in self._by_height():
@@ -130,7 +136,7 @@ class _Grouping:
             uses[site.path] = uses.get(site.path, 0) + 1
         fresh: dict[object, Group] = {}
         for site in sites:
-            if site is not self.root and uses[site.path] == 1 and self._is_chain(site):
+            if site is not self.root and uses[site.path] == 1 and self.folding.is_chain(site):
                 self.chains.add(id(site))
                 continue
             skeleton = (site.block, *self._body(site, lambda column: BLANK))
@@ -165,7 +171,9 @@ class _Grouping:
         numbers, _ = self._numbers(site)
         items, inputs, outputs = group.items, len(site.inputs), self._outputs(site, numbers)
         labels = tuple(
-            sorted((numbers[value], name) for value, name in site.labels.items() if value in numbers)
+            sorted(
+                (numbers[value], name) for value, name in site.labels.items() if value in numbers
+            )
         )
         file = site.definition.file.replace("\\", "/").rpartition("/")[2]
         return Definition(
@@ -194,15 +202,13 @@ class _Grouping:
     def _numbers(self, site: Site) -> tuple[dict[int, int], list[list[Node | Site]]]:
         """Local numbers of a site's values, and its items with those that fold together."""
         numbers = {value: i for i, value in enumerate(site.inputs)}
-        parts = list(self._parts(site))
+        parts = list(self.folding.parts(site))
         for part in parts:
             for value in _outputs_of(part[-1]):
                 numbers[value] = len(numbers)
         return numbers, parts
 
-    def _body(
-        self, site: Site, take: Take
-    ) -> tuple[tuple[Item, ...], int, tuple[int, ...]]:
+    def _body(self, site: Site, take: Take) -> tuple[tuple[Item, ...], int, tuple[int, ...]]:
         """Items of the site with their numbers handed to `take`, in a fixed order."""
         numbers, parts = self._numbers(site)
         items: list[Item] = []
@@ -215,14 +221,14 @@ class _Grouping:
             item: Item
             if isinstance(first, Node):
                 item = self._layer(first, name, take, inputs, outputs)
-            elif (stem := _stem(name)) is not None and self._folds(site, part):
+            elif (stem := stem_of(name)) is not None and self.folding.folds(site, part):
                 turns = [step for step in part if isinstance(step, Site)]
-                if self._chained(turns) and len(first.inputs) == len(first.outputs) == 1:
+                if self.folding.chained(turns) and len(first.inputs) == len(first.outputs) == 1:
                     item = Chain(stem, self._steps(turns, take), inputs, outputs)
                 else:
                     item = self._run(stem, 0, turns, take, inputs, outputs, last=True)
             elif id(first) in self.chains:
-                item = Chain(name, self._steps(_inner(first), take), inputs, outputs)
+                item = Chain(name, self._steps(inner_sites(first), take), inputs, outputs)
             else:
                 target = self.group_of[id(first)].target
                 item = Call(name, target, self._arguments(first, take), inputs, outputs)
@@ -272,20 +278,16 @@ class _Grouping:
         while position < len(sites):
             site = sites[position]
             if id(site) in self.chains:
-                steps.append(Chain("", self._steps(_inner(site), take), (), ()))
+                steps.append(Chain("", self._steps(inner_sites(site), take), (), ()))
                 position += 1
                 continue
-            target = self.group_of[id(site)].target
             end = position + 1
-            while end < len(sites) and self._is_call_of(sites[end], target):
+            while end < len(sites) and self._target(sites[end]) == self._target(site):
                 end += 1
             turns = sites[position:end]
             steps.append(self._run("", position, turns, take, (), (), last=end == len(sites)))
             position = end
         return tuple(steps)
-
-    def _is_call_of(self, site: Site, target: str) -> bool:
-        return id(site) not in self.chains and self.group_of[id(site)].target == target
 
     def _run(
         self,
@@ -305,111 +307,9 @@ class _Grouping:
         if len(rows) == 1 and last:
             count = take(Column(name, "depth", len(turns), "", sort="depth"))
         assert isinstance(count, int | Arg)
-        feeds = _feeds(turns) if len(turns) > 1 else (0,)
+        feeds = feeds_of(turns[0], turns[1]) if len(turns) > 1 else (0,)
         target = self.group_of[id(turns[0])].target
         return Run(name, target, first, count, arguments, feeds, inputs, outputs)
-
-    # Folding
-
-    def _is_chain(self, site: Site) -> bool:
-        """Whether the site only passes one value through children that are numbered from 0."""
-        turns = [item for item in site.items if isinstance(item, Site)]
-        return (
-            len(turns) == len(site.items) > 0
-            and [site.local(turn) for turn in turns] == [str(i) for i in range(len(turns))]
-            and len(site.inputs) == len(site.outputs) == 1
-            and site.inputs == turns[0].inputs
-            and site.outputs == turns[-1].outputs
-            and self._chained(turns)
-        )
-
-    def _chained(self, turns: list[Site]) -> bool:
-        """Whether each one reads the one value that the one before gives, and nobody else does."""
-        return all(
-            before.outputs == after.inputs
-            and len(after.inputs) == 1
-            and self._only_next_reads(before, after)
-            for before, after in zip(turns, turns[1:], strict=False)
-        )
-
-    def _only_next_reads(self, before: Site, after: Site) -> bool:
-        return all(
-            self.reads[value] == before.reads[value] + after.reads[value]
-            for value in before.outputs
-        )
-
-    def _parts(self, site: Site) -> Iterator[list[Node | Site]]:
-        """Items in order, alone or as the turns p.0, p.1, … that fold into one."""
-        position = 0
-        while position < len(site.items):
-            end = position + 1
-            stem = _stem(site.local(site.items[position]))
-            if stem is not None and site.local(site.items[position]) == _turn(stem, 0):
-                while end < len(site.items) and site.local(site.items[end]) == _turn(
-                    stem, end - position
-                ):
-                    end += 1
-                if not self._folds(site, site.items[position:end]):
-                    end = position + 1
-            yield site.items[position:end]
-            position = end
-
-    def _folds(self, site: Site, part: list[Node | Site]) -> bool:
-        """Whether the items are all of the turns of one name, and chain, or repeat one call."""
-        stem = _stem(site.local(part[0]))
-        turns = [item for item in part if isinstance(item, Site)]
-        named = [item for item in site.items if _stem(site.local(item)) == stem]
-        if stem is None or len(turns) < len(part) or len(named) != len(part):
-            return False
-        if site.local(part[0]) != _turn(stem, 0):
-            return False
-        if len(turns[0].inputs) == 1 and len(turns[-1].outputs) == 1 and self._chained(turns):
-            return True
-        if len(turns) == 1 or any(id(turn) in self.chains for turn in turns):
-            return False
-        if len({self.group_of[id(turn)].target for turn in turns}) > 1:
-            return False
-        return self._is_loop(turns)
-
-    def _is_loop(self, turns: list[Site]) -> bool:
-        """Whether every turn is fed in one manner, and what it gives is read by the next only."""
-        feeds = [_feeds(list(pair)) for pair in zip(turns, turns[1:], strict=False)]
-        starts = {pair for pair in zip(feeds[0], turns[0].inputs, strict=True) if pair[0] is not None}
-        if len(set(feeds)) > 1 or len(starts) != len(turns[0].outputs):
-            return False
-        if {feed for feed, _ in starts} != set(range(len(turns[0].outputs))):
-            return False
-        for before, after in zip(turns, turns[1:], strict=False):
-            constant = [
-                a == b
-                for a, b, feed in zip(before.inputs, after.inputs, feeds[0], strict=True)
-                if feed is None
-            ]
-            if not all(constant) or not self._only_next_reads(before, after):
-                return False
-        return True
-
-
-def _stem(name: str) -> str | None:
-    """What comes before the number of a turn: "y" of "y.2", "" of "2"; None of other names."""
-    stem, _, number = name.rpartition(".")
-    return stem if number.isdigit() else None
-
-
-def _turn(stem: str, number: int) -> str:
-    return f"{stem}.{number}" if stem else str(number)
-
-
-def _inner(site: Site) -> list[Site]:
-    return [item for item in site.items if isinstance(item, Site)]
-
-
-def _feeds(turns: list[Site]) -> tuple[int | None, ...]:
-    before, after = turns[0], turns[1]
-    return tuple(
-        before.outputs.index(value) if value in before.outputs else None
-        for value in after.inputs
-    )
 
 
 def _inputs_of(item: Node | Site) -> tuple[int, ...]:

@@ -19,7 +19,8 @@ def layout(text: str, indent: str, suffix: str = "", width: int = WIDTH) -> list
     parts = split(inside, " for ")
     deeper = indent + "    "
     lines = [indent + head]
-    plain = text[start - 1 : start].isidentifier() and not any(char in inside for char in OPEN)
+    is_call = text[start - 1] == "_" or text[start - 1].isalnum()
+    plain = is_call and not any(char in inside for char in OPEN)
     if plain and len(parts) == 1 and len(deeper) + len(inside) <= width:
         lines.append(deeper + inside)
     elif len(parts) > 1:

@@ -15,9 +15,7 @@ NET = re.compile(r"(?<![a-z0-9])([a-z][a-z0-9]*?)(net|next)(?![a-wyz])")
 
 def camel(name: str) -> str:
     """CamelCase of a YAML name: `stem_7x7` → Stem7x7, `resnet50` → ResNet50."""
-    name = NET.sub(
-        lambda m: m[1].capitalize() + {"net": "Net", "next": "NeXt"}[m[2]], name
-    )
+    name = NET.sub(lambda m: m[1].capitalize() + {"net": "Net", "next": "NeXt"}[m[2]], name)
     words = [word for word in re.split(r"[^0-9A-Za-z]+", name) if word]
     text = ""
     for word in words:

@@ -52,7 +52,7 @@ def parameters(rows: Sequence[Sequence[Column]]) -> Found:
     keys: list[object] = []
     for column in columns:
         values = tuple(repr(cell.value) for cell in column)
-        key = None
+        key: tuple[str, bool, tuple[str, ...]] | None = None
         if len(set(values)) > 1:
             key = (column[0].kind, column[0].hidden, values)
             whole = ("channels", column[0].hidden, values)
@@ -66,15 +66,15 @@ def parameters(rows: Sequence[Sequence[Column]]) -> Found:
     given: set[str] = set()
     args: dict[object, Arg] = {}
     taken = set(TAKEN)
-    for key, members in merged.items():
+    for group, members in merged.items():
         first = [member[0] for member in members]
         name = unique(_candidates(first), taken)
         taken.add(name)
         if any(cell.source == name and _is_telling(name) for cell in first):
             given.add(name)
-        values = [cell.value for cell in members[0]]
-        found.append(Parameter(name, python_type(values), first[0].kind, first[0].hidden))
-        args[key] = Arg(name)
+        kind = python_type([cell.value for cell in members[0]])
+        found.append(Parameter(name, kind, first[0].kind, first[0].hidden))
+        args[group] = Arg(name)
     arguments = tuple(
         tuple(members[0][j].value for members in merged.values()) for j in range(len(rows))
     )

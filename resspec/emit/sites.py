@@ -165,4 +165,3 @@ def _content(region: Region, essence: Callable[[Node], Hashable]) -> Hashable:
         for node in region.nodes()
     )
     return nodes, number(tuple(value.index for value in region.outputs))
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, get_args, get_type_hints
 
 from resspec.emit.program import Arg, Leaf
@@ -57,12 +56,18 @@ def shortest(value: Any) -> Any:
     return value
 
 
-@cache
+_PAIRS: dict[str, frozenset[str]] = {}
+
+
 def _pairs(cls: type[Op]) -> frozenset[str]:
-    hints = get_type_hints(cls, include_extras=True)
-    return frozenset(
-        name for name in attributes(cls) if hints[name] == Pair or Pair in get_args(hints[name])
-    )
+    """Attributes of the op that are pairs (height, width), by their declared type."""
+    key = f"{cls.__module__}.{cls.__qualname__}"
+    if key not in _PAIRS:
+        hints = get_type_hints(cls, include_extras=True)
+        _PAIRS[key] = frozenset(
+            name for name in attributes(cls) if hints[name] == Pair or Pair in get_args(hints[name])
+        )
+    return _PAIRS[key]
 
 
 def is_numeric(value: Leaf) -> bool:

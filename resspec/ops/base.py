@@ -251,9 +251,7 @@ def window_output(
     dropped, as in PyTorch.
     """
     result: list[int] = []
-    for axis, (extent, k, s, d) in enumerate(
-        zip(x.spatial, kernel, stride, dilation, strict=True)
-    ):
+    for axis, (extent, k, s, d) in enumerate(zip(x.spatial, kernel, stride, dilation, strict=True)):
         before, after = sides[2 * axis], sides[2 * axis + 1]
         room = extent + before + after - d * (k - 1) - 1
         if room < 0 and not (ceil_mode and -room < s):

@@ -69,6 +69,8 @@ WINDOWS: list[dict[str, Any]] = [
     {"kernel_size": 5, "stride": 1, "padding": 4},
     {"kernel_size": 2, "stride": 3, "padding": 1, "ceil_mode": True},
 ]
+# a window larger than the input
+PARTIAL = {"kernel_size": 2, "stride": 2, "padding": "valid", "ceil_mode": True}
 CONVS: list[dict[str, Any]] = [
     {"out_channels": 4, "kernel_size": 3},
     {"out_channels": 4, "kernel_size": 3, "stride": 2, "bias": True},
@@ -153,8 +155,14 @@ CASES: dict[str, list[Case]] = {
     ),
     "grn": grid([{}, {"eps": 1e-3}], MIXED),
     "l2_normalize": maps_and_vectors({}, {"eps": 0.5}),
-    "max_pool": grid([*WINDOWS, {"kernel_size": 3, "stride": 2, "pad_value": "zero"}]),
-    "avg_pool": grid([w | {"count_include_pad": c} for w in WINDOWS for c in (True, False)]),
+    "max_pool": [
+        *grid([*WINDOWS, {"kernel_size": 3, "stride": 2, "pad_value": "zero"}]),
+        Case(PARTIAL, (6, 1, 3)),
+    ],
+    "avg_pool": [
+        *grid([w | {"count_include_pad": c} for w in WINDOWS for c in (True, False)]),
+        Case(PARTIAL, (6, 1, 3)),
+    ],
     "global_avg_pool": [Case()],
     "global_max_pool": [Case()],
     "global_sum_pool": [Case()],
@@ -205,6 +213,8 @@ CASES: dict[str, list[Case]] = {
             ],
             ODD,
         ),
+        # torch's float32 index arithmetic is off here
+        *grid([{"size": [82, 123]}, {"size": [61, 41], "mode": "nearest_exact"}], (2, 2, 3)),
         *grid([{"size": [5, 17], "mode": "bilinear", "align_corners": True}]),
         *grid([{"size": [1, 1], "mode": "bilinear", "align_corners": True}], ODD),
         *grid([{"scale_factor": 2.0}, {"scale_factor": 0.5, "mode": "bilinear"}], EVEN),
@@ -216,6 +226,12 @@ CASES: dict[str, list[Case]] = {
     "space_to_depth": [Case({"block_size": 2}, EVEN), Case({"block_size": 3}, (2, 6, 9))],
     "depth_to_space": [Case({"block_size": 2}, (8, 3, 5)), Case({"block_size": 3}, (9, 2, 3))],
 }
+
+
+def sample(name: str, count: int = 8) -> list[Case]:
+    """At most so many of an op's cases, evenly over the list."""
+    cases = CASES[name]
+    return cases[:: -(-len(cases) // count)]
 
 
 class Builder:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -159,8 +160,14 @@ def resize(op: Any, p: Params, x: Tensor, like: Tensor | None = None) -> Tensor:
     size = op.size if like is None else tuple(like.shape[2:])
     if op.scale_factor is not None:
         size = [int(extent * op.scale_factor) for extent in x.shape[2:]]
-    corners = op.align_corners if op.mode == "bilinear" else None
-    return F.interpolate(x, size, mode=op.mode.replace("_", "-"), align_corners=corners)
+    if op.mode == "bilinear":
+        return F.interpolate(x, size, mode="bilinear", align_corners=op.align_corners)
+    shift = Fraction(1, 2) if op.mode == "nearest_exact" else Fraction(0)
+    rows, columns = (
+        [math.floor((i + shift) * old / new) for i in range(new)]
+        for old, new in zip(x.shape[2:], size, strict=True)
+    )
+    return x[:, :, rows][:, :, :, columns]
 
 
 def space_to_depth(op: Any, p: Params, x: Tensor) -> Tensor:

@@ -16,7 +16,6 @@ from resspec.ops import OPS
 from resspec.types import TensorType
 from tests.ops.references import REFERENCES
 
-
 DECLARED = torch.library.Library("torchvision", "FRAGMENT")
 
 
@@ -134,3 +133,11 @@ def test_grouped_softmax_is_the_selective_kernel(layers: Any) -> None:
     y = module.fc_select(module.act(module.bn(module.fc_reduce(pooled))))
     y = REFERENCES["softmax"](OPS["softmax"](groups=2), {}, y)
     torch.testing.assert_close(y.reshape(2, 2, C, 1, 1), module(x))
+
+
+@pytest.mark.parametrize("mode", ["nearest", "nearest_exact"])
+@pytest.mark.parametrize("size", [(14, 18), (5, 11), (13, 4), (28, 36)])
+def test_nearest_is_interpolate(mode: str, size: tuple[int, int]) -> None:
+    x = torch.randn(2, 3, 7, 9)
+    y = REFERENCES["resize"](OPS["resize"](size=size, mode=mode), {}, x)
+    assert torch.equal(y, torch.nn.functional.interpolate(x, size, mode=mode.replace("_", "-")))

@@ -17,7 +17,6 @@ from torch import nn
 from resspec.ops import OPS, OpError
 from resspec.types import TensorType
 
-
 SIZES = st.tuples(st.integers(1, 17), st.integers(1, 17))
 PAIRS = st.tuples(st.integers(1, 5), st.integers(1, 5))
 SMALL = st.tuples(st.integers(1, 3), st.integers(1, 3))

@@ -53,9 +53,7 @@ def block(
     return h
 
 
-def stage(
-    build: GraphBuilder, name: str, x: Value, widths: list[int], stride: int = 1
-) -> Value:
+def stage(build: GraphBuilder, name: str, x: Value, widths: list[int], stride: int = 1) -> Value:
     with build.region(name, "sequential", x):
         for i, width in enumerate(widths):
             x = block(build, str(i), x, width, stride if i == 0 else 1)
@@ -272,7 +270,7 @@ def test_split_gives_several_values() -> None:
 def test_missing_rule_is_reported_at_its_line() -> None:
     build = GraphBuilder((4, 8, 8))
     graph = build.graph(build.op("act1", Relu(), build.input))
-    with pytest.raises(SpecError, match="unsupported.*`relu` has no rule") as caught:
+    with pytest.raises(SpecError, match=r"unsupported.*`relu` has no rule") as caught:
         group(graph, {})
     assert caught.value.diagnostics[0].span == graph.nodes[0].span
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resspec.diagnostics import SpecError
 from resspec.emit import Arg, leaves, literal, placeholders, render
 from resspec.emit.layout import layout
 from resspec.emit.names import camel, checked, unique
 from resspec.emit.text import doc_lines
-from resspec.diagnostics import SpecError
 from resspec.ops.conv import Conv2d
 from resspec.ops.norm import BatchNorm
 from resspec.ops.shape import Split

@@ -1,0 +1,112 @@
+"""What a class calls its modules and numbers: the canonical names, where torch takes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from resspec.emit import Arg, Definition, Item, Layer, literal, placeholders
+from resspec.emit.names import checked, is_name, unique
+
+# Attributes of nn.Module, which a layer's name must not hide.
+MODULE = frozenset(
+    """T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda
+    double dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter
+    get_submodule half ipu load_state_dict modules mtia named_buffers named_children
+    named_modules named_parameters parameters register_backward_hook register_buffer
+    register_forward_hook register_forward_pre_hook register_full_backward_hook
+    register_full_backward_pre_hook register_load_state_dict_post_hook
+    register_load_state_dict_pre_hook register_module register_parameter
+    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state
+    set_submodule share_memory state_dict to to_empty train training type xpu zero_grad""".split()
+)
+# Attributes of nn.ModuleDict, which a member's name must not hide.
+MEMBER = MODULE | {"clear", "items", "keys", "pop", "update", "values"}
+
+
+class Attributes:
+    """Attributes of one class. `modules` are the items that it keeps as submodules, `kept` the
+    parameters that its `forward` reads, each with its attribute."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self.modules = [item for item in definition.items if _is_module(item)]
+        self.names = self._names()
+        self.kept = self._kept()
+
+    def path(self, local: str) -> str:
+        """The state_dict prefix of an item, or of a step inside one ("stages.0.1")."""
+        stem, rest = local, ""
+        while stem not in self.names:
+            if not stem:
+                return local  # holds no parameters
+            stem, _, tail = stem.rpartition(".")
+            rest = f".{tail}{rest}"
+        return self.names[stem] + rest
+
+    def _names(self) -> dict[str, str]:
+        """Item name → what follows `self.` in the state_dict: its own name where that can be."""
+        found: dict[str, str] = {}
+        names = list(dict.fromkeys(item.name for item in self.modules))
+        members: dict[str, list[str]] = {}
+        for name in names:
+            stem, _, number = name.rpartition(".")
+            if stem and "." not in stem:
+                members.setdefault(stem, []).append(number)
+        containers = {
+            stem
+            for stem, inner in members.items()
+            if stem not in names
+            and is_name(stem)
+            and (is_list(inner) or all(is_name(name) and name not in MEMBER for name in inner))
+        }
+        taken = set(MODULE)
+        for name in names:
+            stem = name.rpartition(".")[0]
+            if stem in containers and stem not in taken:
+                found[name] = name
+            else:
+                flat = re.sub(r"[^0-9A-Za-z_]", "_", name) or "blocks"
+                flat = f"layer{flat}" if flat[:1].isdigit() else flat
+                flat = flat if is_name(flat) else f"{flat}_"
+                busy = {other for other in names if other != name} | taken
+                found[name] = checked(flat if flat not in busy else unique([f"{flat}_"], busy))
+                taken.add(found[name])
+        return found
+
+    def place(self, name: str) -> tuple[str, str]:
+        """The attribute that holds an item's module, and its key there: that of a member of a
+        ModuleList or ModuleDict, else ""."""
+        attribute, _, member = self.names[name].partition(".")
+        return attribute, member
+
+    def _kept(self) -> dict[str, str]:
+        """Parameters that `forward` reads, and the attributes that keep them."""
+        taken = {attribute.partition(".")[0] for attribute in self.names.values()} | MODULE
+        found: dict[str, str] = {}
+        for item in self.definition.items:
+            if not isinstance(item, Layer):
+                continue
+            shown = placeholders(item.rule.call)
+            for name, leaf in item.leaves:
+                if name in shown and isinstance(leaf, Arg) and leaf.name not in found:
+                    found[leaf.name] = (
+                        leaf.name if leaf.name not in taken else unique([f"{leaf.name}_"], taken)
+                    )
+                    taken.add(found[leaf.name])
+        return found
+
+    def access(self, item: Item) -> str:
+        """The expression of an item's module."""
+        attribute, member = self.place(item.name)
+        if not member:
+            return f"self.{attribute}"
+        return f"self.{attribute}[{member if member.isdigit() else literal(member)}]"
+
+
+def is_list(names: Sequence[str]) -> bool:
+    return list(names) == [str(i) for i in range(len(names))]
+
+
+def _is_module(item: Item) -> bool:
+    return not isinstance(item, Layer) or item.rule.init is not None

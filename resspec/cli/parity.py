@@ -1,0 +1,247 @@
+"""`resspec parity`: whether a network is the same on several backends."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from resspec.cli import common
+from resspec.diagnostics import SpecError, escape
+
+if TYPE_CHECKING:
+    from resspec.parity import Options, Runner
+    from resspec.zoo import LoadedSpec
+
+FORMATS = ("table", "json", "markdown")
+
+
+def parity(
+    specs: Annotated[list[str] | None, typer.Argument(metavar="SPEC...")] = None,
+    backends: Annotated[
+        str, typer.Option(metavar="A,B", help="All are compared with the first.")
+    ] = "torch,tensorflow",
+    mode: Annotated[
+        str, typer.Option(help="eval: outputs. grad: gradients, statistics. train: steps.")
+    ] = "eval,grad",
+    dtype: Annotated[str, typer.Option(help="float64, float32 or both.")] = "float64",
+    steps: Annotated[int, typer.Option(min=1, help="Of the optimiser, in train.")] = 1,
+    optimizer: Annotated[str, typer.Option(help="sgd (momentum 0.9), adam or adamw.")] = "sgd",
+    lr: Annotated[float | None, typer.Option(min=0, help="Its rate.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Examples in a batch.")] = 4,
+    seed: Annotated[int, typer.Option(help="Of weights and data.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    input: common.Input = None,
+    small: Annotated[
+        bool, typer.Option("--small", help="At the smallest input that each spec allows.")
+    ] = False,
+    sets: common.Set = None,
+    search: common.Search = None,
+    python: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="BACKEND=FILE",
+            help="Run a backend with another Python, where resspec is installed. Repeatable.",
+        ),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every shipped spec.")] = False,
+    limit: Annotated[
+        int, typer.Option(min=0, metavar="PARAMS", help="Leave larger networks out; 0: none.")
+    ] = 0,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Keep each finished report there, and do not repeat it."
+        ),
+    ] = None,
+    format: Annotated[str, typer.Option(help=", ".join(FORMATS) + ".")] = "table",
+) -> None:
+    """Compare a network between backends.
+
+    Every backend gets the same weights, with statistics drawn at random, and the same data.
+    float64 is exact to 1e-12; float32 is judged by each backend's own distance from float64. What
+    falls short is traced to the first layer that departs. Exit code 1 where anything does.
+
+    \b
+    Examples:
+      resspec parity resnet18 --input 3x64x64
+      resspec parity mine.yaml --mode eval,grad,train --steps 10 --dtype float64,float32
+      resspec parity resnet50 --python tensorflow=tf/bin/python --format json
+      resspec parity --all --small --limit 100000000 --resume parity.jsonl --format markdown
+    """
+    from resspec.parity import report as reports
+
+    common.choice(format, FORMATS, "--format")
+    if bool(specs) == everything:
+        raise typer.BadParameter("Name some specs, or give --all.", param_hint="SPEC")
+    options = _options(mode, dtype, steps, optimizer, lr, batch, seed, device)
+    runners = _runners(backends, python or [])
+    chosen = specs or list(_shipped())
+    key = {
+        "backends": [one.name for one in runners],
+        "options": {**_plain(options)},
+        "input": "small" if small else input,
+        "sets": sets or [],
+    }
+    done = _finished(resume, key)
+    found: list[dict[str, Any]] = []
+    with common.progress() as doing:
+        for number, spec in enumerate(chosen):
+            if spec not in done:
+
+                def say(line: str, at: str = f"{spec} ({number + 1} of {len(chosen)})") -> None:
+                    doing(f"{at}: {line}")
+
+                try:
+                    data = _compare(
+                        spec, runners, options, (sets, search, input, small, limit), say
+                    )
+                except SpecError as problem:
+                    if len(chosen) == 1:
+                        raise
+                    common.show(problem.diagnostics)
+                    data = {"spec": spec, "ok": False, "error": problem.diagnostics[0].message}
+                done[spec] = data
+                _keep(resume, key, spec, data)
+                gc.collect()
+            found.append(done[spec])
+            if format == "table":
+                _print(reports.text(found[-1]), last=number + 1 == len(chosen))
+    if format == "json":
+        common.print_json(found)
+    elif format == "markdown":
+        print(reports.markdown(found))
+        for one in found:
+            if not one["ok"] and "error" not in one:
+                common.say("\n".join([f"\n{one['spec']}:", *reports.where(one)]))
+    if not all(one["ok"] for one in found):
+        raise SystemExit(1)
+
+
+def _print(text: str, last: bool) -> None:
+    print(text + ("" if last else "\n"), flush=True)
+
+
+def _options(
+    mode: str,
+    dtype: str,
+    steps: int,
+    optimizer: str,
+    lr: float | None,
+    batch: int,
+    seed: int,
+    device: str,
+) -> Options:
+    from resspec import api, optim
+    from resspec.parity import Options
+    from resspec.parity.measure import MODES
+
+    modes, dtypes = common.names(mode) or [], common.names(dtype) or []
+    for words, known, option in ((modes, MODES, "--mode"), (dtypes, api.DTYPES, "--dtype")):
+        if not words:
+            raise typer.BadParameter(f"Choose of {', '.join(known)}.", param_hint=option)
+        for word in words:
+            common.choice(word, known, option)
+    common.choice(optimizer, tuple(optim.OPTIMIZERS), "--optimizer")
+    rule: dict[str, Any] = {"name": optimizer}
+    if optimizer == "sgd":
+        rule |= {"lr": 0.01, "momentum": 0.9}
+    if lr is not None:
+        rule["lr"] = lr
+    unique = tuple(dict.fromkeys(modes)), tuple(dict.fromkeys(dtypes))
+    return Options(*unique, batch, seed, steps, device, rule)
+
+
+def _runners(backends: str, pythons: list[str]) -> list[Runner]:
+    from resspec.parity import runner
+
+    names = list(dict.fromkeys(common.names(backends) or []))
+    if len(names) < 2:
+        raise typer.BadParameter("Two are compared: torch,tensorflow.", param_hint="--backends")
+    where: dict[str, str] = {}
+    for one in pythons:
+        name, equals, path = one.partition("=")
+        if not equals or not path:
+            raise typer.BadParameter(
+                f"'{escape(one)}' is not BACKEND=FILE.", param_hint="--python"
+            )
+        where[common.choice(name, names, "--python")] = path
+    for name in names:
+        if name not in where:
+            common.choice(name, _installed(), "--backends")
+    return [runner(name, where.get(name)) for name in names]
+
+
+def _installed() -> tuple[str, ...]:
+    from resspec import backend
+
+    return backend.names()
+
+
+def _shipped() -> Iterator[str]:
+    from resspec import zoo
+
+    for entry in zoo.models():
+        yield entry.name
+
+
+def _compare(
+    spec: str,
+    runners: list[Runner],
+    options: Options,
+    loading: tuple[list[str] | None, list[Path] | None, str | None, bool, int],
+    say: Any,
+) -> dict[str, Any]:
+    """The report of one spec. Errors: SpecError."""
+    from resspec.parity import compare
+    from resspec.parity.small import small as smallest
+
+    sets, search, input, small, limit = loading
+    say("loading")
+    loaded: LoadedSpec = common.load(spec, sets, search, input)
+    if small:
+        _, extra = smallest(
+            lambda more: common.load_quietly(spec, [*(sets or []), *more], search, input).graph,
+            options.batch,
+        )
+        loaded = common.load_quietly(spec, [*(sets or []), *extra], search, input)
+    graph = loaded.graph
+    params = sum(param.size for param in graph.parameters().values() if param.trainable)
+    if limit and params > limit:
+        return {"spec": spec, "ok": True, "error": f"left out: {params:,} params"}
+    data = compare(graph, runners, options, loaded.data, say).to_json()
+    return {**data, "spec": spec}
+
+
+def _plain(options: Options) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(options)))
+    return plain
+
+
+def _finished(path: Path | None, key: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Reports of an earlier run with the same options, by spec; a last line cut short is left."""
+    found: dict[str, dict[str, Any]] = {}
+    if path is None or not path.exists():
+        return found
+    for line in path.read_text("utf-8").splitlines():
+        try:
+            entry = json.loads(line)
+            if entry["key"] == key:
+                found[entry["spec"]] = entry["report"]
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def _keep(path: Path | None, key: dict[str, Any], spec: str, report: dict[str, Any]) -> None:
+    if path is not None:
+        entry = {"key": key, "spec": spec, "report": report}
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+

@@ -1,0 +1,250 @@
+"""One spec on several backends: run, judge, and where it falls short, say where."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from resspec import optim, weights
+from resspec.api import DTYPES
+from resspec.diagnostics import error
+from resspec.ir import Graph
+from resspec.parity import graphs, judge, locate
+from resspec.parity.judge import Check, Fault, Trio
+from resspec.parity.locate import Departure, Pair
+from resspec.parity.measure import MODES, Job, Result, Say
+from resspec.parity.runners import Runner, Subject
+
+SETTINGS = ("eps", "momentum")  # attributes that outputs show least
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is compared, and on what data."""
+
+    modes: tuple[str, ...] = ("eval", "grad")
+    dtypes: tuple[str, ...] = ("float64",)
+    batch: int = 4
+    seed: int = 0
+    steps: int = 1
+    device: str = "cpu"
+    optimizer: Mapping[str, Any] = field(
+        default_factory=lambda: {"name": "sgd", "lr": 0.01, "momentum": 0.9}
+    )
+
+    def __post_init__(self) -> None:
+        for what, chosen, known in (("mode", self.modes, MODES), ("dtype", self.dtypes, DTYPES)):
+            for word in chosen:
+                if word not in known:
+                    raise error("bad-value", f"no {what} `{word}`; there are {', '.join(known)}")
+        for what, number in (("steps", self.steps), ("batch", self.batch)):
+            if number < 1:
+                raise error("bad-value", f"`{what}` is {number}, and has to be 1 or more")
+        optim.make(**self.optimizer)
+
+    def job(self, dtype: str) -> Job:
+        return Job(
+            tuple(mode for mode in MODES if mode in self.modes),
+            dtype,
+            self.batch,
+            self.seed,
+            self.steps,
+            self.device,
+            self.optimizer,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a comparison found. `left_out`: layers at rate 0 while training, by path."""
+
+    name: str
+    input: tuple[int, ...]
+    layers: int
+    params: int
+    backends: tuple[str, ...]
+    options: Options
+    left_out: tuple[str, ...]
+    checks: tuple[Check, ...]
+    faults: tuple[Fault, ...]
+    settings_read: dict[str, int]
+    departure: Departure | None
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        return not self.faults and all(check.ok for check in self.checks)
+
+    def to_json(self) -> dict[str, Any]:
+        options = self.options
+        return {
+            "spec": self.name,
+            "ok": self.ok,
+            "backends": list(self.backends),
+            "input": list(self.input),
+            "batch": options.batch,
+            "seed": options.seed,
+            "steps": options.steps,
+            "optimizer": dict(options.optimizer),
+            "layers": self.layers,
+            "params": self.params,
+            "left_out": list(self.left_out),
+            "settings_read": self.settings_read,
+            "checks": [check.to_json() for check in self.checks],
+            "faults": [fault.to_json() for fault in self.faults],
+            "departure": self.departure.to_json() if self.departure else None,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def compare(
+    graph: Graph,
+    runners: Sequence[Runner],
+    options: Options | None = None,
+    data: dict[str, Any] | None = None,
+    say: Say = lambda _: None,
+) -> Report:
+    """Compare backends with the first of them.
+
+    data: the spec as `LoadedSpec.data` has it, needed by backends in other processes.
+    Errors: SpecError, where a backend cannot be run at all.
+    """
+    start = time.perf_counter()
+    options = options or Options()
+    if len(runners) < 2:
+        raise error("bad-value", "a comparison needs two backends")
+    subject = Subject(graph, weights.randomise(graph, options.seed), data)
+    first, *others = runners
+    jobs = {dtype: options.job(dtype) for dtype in options.dtypes}
+    own = dict(jobs)
+    if "float32" in jobs:
+        own["float64"] = options.job("float64")
+        own["control"] = replace(jobs["float32"], disturbed=True)
+    found = {first.name: _run(first, subject, own, say)}
+    found |= {other.name: _run(other, subject, jobs, say) for other in others}
+    names = tuple(found)
+    checks: list[Check] = []
+    for other in names[1:]:
+        checks += _checks(names[0], other, found, options, subject)
+    some = {name: found[name][options.dtypes[0]] for name in names}
+    faults = [
+        replace(fault, line=_line(graph, fault.path))
+        for fault in judge.settings_checks(names, some, _wanted(graph))
+    ]
+    departure = None
+    failed = [check for check in checks if not check.ok]
+    if failed:
+        second = next(one for one in others if one.name == failed[0].backends[1])
+        pair = Pair(first, second)
+        departure = _locate(subject, pair, failed, found, options, say)
+    return Report(
+        graph.name,
+        graph.input.type.shape,
+        graphs.layers(graph),
+        sum(param.size for param in graph.parameters().values() if param.trainable),
+        names,
+        options,
+        tuple(node.path for node in graphs.random_layers(graph))
+        if set(options.modes) != {"eval"}
+        else (),
+        tuple(checks),
+        tuple(faults),
+        {name: len(result.settings) for name, result in some.items()},
+        departure,
+        time.perf_counter() - start,
+    )
+
+
+def _run(
+    runner: Runner, subject: Subject, jobs: Mapping[str, Job], say: Say
+) -> dict[str, Result]:
+    return dict(zip(jobs, runner.run(subject, list(jobs.values()), say), strict=True))
+
+
+def _checks(
+    first: str,
+    second: str,
+    found: Mapping[str, Mapping[str, Result]],
+    options: Options,
+    subject: Subject,
+) -> list[Check]:
+    checks = []
+    names = (first, second)
+    layers, start = graphs.layers(subject.graph), subject.drawn
+    for mode in MODES:
+        for quantity in judge.QUANTITIES[mode] if mode in options.modes else ():
+            for dtype in options.dtypes:
+                a, b = (found[name][dtype].arrays.get(quantity) for name in names)
+                if not a and not b:
+                    continue  # a network without parameters, or without running statistics
+                a, b = a or {}, b or {}
+                if dtype == "float64":
+                    checks.append(
+                        judge.judge64(mode, quantity, names, a, b, options.steps, layers)
+                    )
+                else:
+                    truth, control = (
+                        found[first][key].arrays[quantity] for key in ("float64", "control")
+                    )
+                    trio = Trio(a, b, truth, control, start)
+                    checks.append(judge.judge32(mode, quantity, names, trio, options.steps))
+    return checks
+
+
+def _wanted(graph: Graph) -> dict[str, dict[str, float]]:
+    """What the spec says of attributes that a live model may show, by layer path."""
+    return {
+        node.path: shown
+        for node in graph.nodes
+        if (shown := {key: getattr(node.op, key) for key in SETTINGS if hasattr(node.op, key)})
+    }
+
+
+def _line(graph: Graph, path: str) -> str:
+    return str(next(node.span for node in graph.nodes if node.path == path))
+
+
+def _locate(
+    subject: Subject,
+    pair: Pair,
+    failed: Sequence[Check],
+    found: Mapping[str, Mapping[str, Result]],
+    options: Options,
+    say: Say,
+) -> Departure | None:
+    """Where the first failed check comes from; float64 is asked first, evaluation before training.
+    """
+    failed = [check for check in failed if check.backends == pair.names]
+    dtype = "float64" if any(check.dtype == "float64" for check in failed) else "float32"
+    failed = [check for check in failed if check.dtype == dtype]
+    modes = ["eval"] if any(check.mode == "eval" for check in failed) else []
+    modes += ["grad"] if any(check.mode != "eval" for check in failed) else []
+    for mode in modes:
+        job = replace(options.job(dtype), modes=(mode,))
+        departure = locate.activation(subject, pair, job, say)
+        if departure is not None:
+            return departure
+    if "grad" not in modes:
+        return None
+    job = replace(options.job(dtype), modes=("grad",))
+    if "grad" in options.modes:
+        a, b = (found[name][dtype] for name in pair.names)
+    else:
+        a, b = pair.run(subject, job, say)
+    for look, quantity in (
+        (locate.statistic, "running statistics"),
+        (locate.gradient, "gradients"),
+    ):
+        one = look(
+            subject, pair.names, a.arrays.get(quantity, {}), b.arrays.get(quantity, {}), job
+        )
+        if one is not None:
+            return one
+    kind, note = "optimizer", "activations, statistics and gradients of a step agree"
+    if dtype == "float32" or options.steps > 1:
+        kind, note = "run", "one step agrees, layer by layer; later ones part too fast"
+    after = max(check.error for check in failed)
+    rule = str(options.optimizer["name"])
+    return Departure(kind, pair.names, "train", dtype, "", rule, "", 0.0, after, note=note)

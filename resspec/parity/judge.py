@@ -1,0 +1,215 @@
+"""Whether two backends computed the same: errors, limits and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resspec.parity.measure import Result
+
+Array = NDArray[Any]
+Named = Mapping[str, Array]
+
+EXACT = 1e-12  # float64, all but what follows
+DEEP = 1e-11  # float64 gradients beyond DEEP_LAYERS layers
+DEEP_LAYERS = 100
+SHORT_RUN, SHORT_STEPS = 1e-9, 10  # float64 weights after 2 to 10 steps
+LONG_RUN = 1e-8  # and after more
+FLOOR = 2.0  # float32: cross-backend error over the larger of the two own errors
+APART = 16.0  # float32: own error over the larger of the other's and the control's
+# A float32 error below this says nothing.
+QUIET = 1e-6
+# One flipped ReLU mask more or less decides a float32 gradient, so errors below this part of it
+# say nothing either, nor do errors of weights below this part of the way that they have come.
+LOTTERY = 5e-2
+# A gradient that is 0 in truth (a bias before a batch norm) is rounding noise in both, so errors
+# count relative to at least this part of what a typical parameter of that size has.
+TYPICAL = 1e-2
+
+QUANTITIES = {
+    "eval": ("outputs",),
+    "grad": ("training outputs", "gradients", "running statistics"),
+    "train": ("losses", "weights after 1 step", "weights", "statistics"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One quantity of two backends: relL2 error, its limit, the tensor that is worst.
+
+    detail: for float32, both backends' own errors against float64, and the control's departure.
+    """
+
+    mode: str
+    quantity: str
+    dtype: str
+    backends: tuple[str, str]
+    error: float
+    limit: float
+    ok: bool
+    worst: str = ""
+    detail: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def rel(a: Array, b: Array) -> float:
+    """‖a − b‖ / ‖b‖ in float64; 0 where both vanish, infinite where a number is not finite."""
+    return scaled(a, b, 0.0)
+
+
+def scaled(a: Array, b: Array, least: float) -> float:
+    """‖a − b‖ over ‖b‖, or over `least` where that is larger."""
+    if a.shape != b.shape:
+        return float("inf")
+    wide, other = a.astype(np.float64).ravel(), b.astype(np.float64).ravel()
+    if not (np.isfinite(wide).all() and np.isfinite(other).all()):
+        return float("inf")
+    apart, size = float(np.linalg.norm(wide - other)), float(np.linalg.norm(other))
+    if apart == 0.0:
+        return 0.0
+    return apart / max(size, least) if max(size, least) > 0.0 else float("inf")
+
+
+def errors(a: Named, b: Named) -> dict[str, float]:
+    """The error of each tensor, in the order of b; a missing one is infinitely wrong."""
+    total = sum(array.size for array in b.values())
+    square = sum(float(np.sum(np.square(array, dtype=np.float64))) for array in b.values())
+    typical = TYPICAL * (square / max(total, 1)) ** 0.5
+    found = {
+        name: scaled(a[name], array, typical * array.size**0.5) if name in a else float("inf")
+        for name, array in b.items()
+    }
+    return found | {name: float("inf") for name in a if name not in b}
+
+
+def worst_of(found: Mapping[str, float]) -> tuple[str, float]:
+    """The name and size of the largest error."""
+    name = max(found, key=lambda key: found[key], default="")
+    return name, found.get(name, 0.0)
+
+
+def together(a: Named, b: Named) -> float:
+    """The error of all tensors as one vector."""
+    if set(a) != set(b):
+        return float("inf")
+    if not b:
+        return 0.0
+    if any(a[name].shape != array.shape for name, array in b.items()):
+        return float("inf")
+    return rel(
+        np.concatenate([a[name].ravel() for name in b]),
+        np.concatenate([array.ravel() for array in b.values()]),
+    )
+
+
+def limit64(quantity: str, steps: int, layers: int) -> float:
+    """How far apart float64 results may be."""
+    gradient = DEEP if layers > DEEP_LAYERS else EXACT
+    if quantity == "gradients":
+        return gradient
+    if quantity in ("losses", "weights", "statistics") and steps > 1:
+        return SHORT_RUN if steps <= SHORT_STEPS else LONG_RUN
+    if quantity in ("weights", "weights after 1 step"):
+        return gradient
+    return EXACT
+
+
+def judge64(
+    mode: str, quantity: str, names: tuple[str, str], a: Named, b: Named, steps: int, layers: int
+) -> Check:
+    """Float64: the worst tensor counts. `a` is the reference's."""
+    worst, error = worst_of(errors(b, a))
+    limit = limit64(quantity, steps, layers)
+    return Check(mode, quantity, "float64", names, error, limit, error <= limit, worst)
+
+
+@dataclass(frozen=True, slots=True)
+class Trio:
+    """A quantity in float32 from both backends, the truth in float64, and the control: the
+    reference in float32 from weights one unit in the last place away. `start`: all weights before.
+    """
+
+    a: Named
+    b: Named
+    truth: Named
+    control: Named
+    start: Named
+
+    def quiet(self, quantity: str, steps: int) -> float:
+        """The error that says nothing."""
+        if quantity in ("gradients", "losses"):
+            return LOTTERY
+        if quantity.startswith("weights") or (quantity == "statistics" and steps > 1):
+            way = together({name: self.start[name] for name in self.truth}, self.truth)
+            return max(LOTTERY * way, QUIET)
+        return QUIET
+
+
+def judge32(mode: str, quantity: str, names: tuple[str, str], trio: Trio, steps: int) -> Check:
+    """Float32 against float64.
+
+    The error between the backends is at most FLOOR times the larger of their own; and since an own
+    error that is far too large would allow anything, each may be at most APART times the larger
+    of the other's and the control's. After several steps runs part whatever one does: then the
+    error between the backends is compared with how far the control has parted.
+    """
+    own = together(trio.a, trio.truth), together(trio.b, trio.truth)
+    cross, control = together(trio.b, trio.a), together(trio.control, trio.a)
+    worst, _ = worst_of(errors(trio.b, trio.a))
+    noise = trio.quiet(quantity, steps)
+    detail = {names[0]: own[0], names[1]: own[1], "control": control}
+    if quantity in ("losses", "weights", "statistics") and steps > 1:
+        limit = max(APART * control, noise)
+    else:
+        allowed = max(APART * max(min(own), control), noise)
+        limit = min(FLOOR * max(own), FLOOR * allowed)
+        # to the last bit alike is fine, too
+        limit = max(limit, float(np.finfo(np.float32).eps))
+        if max(own) > allowed:
+            return Check(mode, quantity, "float32", names, cross, limit, False, worst, detail)
+    ok = cross <= limit * (1 + 1e-9)
+    return Check(mode, quantity, "float32", names, cross, limit, ok, worst, detail)
+
+
+def settings_checks(
+    names: tuple[str, ...], results: Mapping[str, Result], wanted: Mapping[str, Mapping[str, float]]
+) -> list[Fault]:
+    """Live settings that are not what the spec says; in order of execution.
+
+    `wanted` has the ops' own values by layer path; layers that do not show theirs are left out.
+    """
+    found = []
+    for path, attributes in wanted.items():
+        for backend in names:
+            shown = results[backend].settings.get(path, {})
+            for key, value in attributes.items():
+                if key in shown and abs(shown[key] - value) > 1e-9 * abs(value) + 1e-15:
+                    found.append(Fault(path, key, backend, shown[key], value))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A layer's attribute that a live model holds otherwise than the spec says."""
+
+    path: str
+    attribute: str
+    backend: str
+    value: float
+    wanted: float
+    line: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: {self.attribute} is {self.value:g} in {self.backend}, "
+            f"the spec says {self.wanted:g}"
+        )

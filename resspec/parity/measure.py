@@ -1,0 +1,172 @@
+"""What one backend computes for a comparison: a job in, arrays by quantity and name out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resspec import optim, sampling, weights
+from resspec.backend import TrainingBackend
+from resspec.diagnostics import SpecError, error
+from resspec.parity import graphs
+
+if TYPE_CHECKING:
+    from resspec.backend import Backend
+    from resspec.ir import Graph
+
+Array = NDArray[Any]
+Arrays = Mapping[str, Array]
+Say = Callable[[str], None]
+MODES = ("eval", "grad", "train")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run of one network in one dtype.
+
+    watch: give these values of the graph, by index, instead of the model's outputs.
+    disturbed: every weight moved by one unit in its last place, up or down by lot.
+    """
+
+    modes: tuple[str, ...]
+    dtype: str
+    batch: int = 4
+    seed: int = 0
+    steps: int = 1
+    device: str = "cpu"
+    optimizer: Mapping[str, Any] = field(default_factory=lambda: {"name": "sgd"})
+    watch: tuple[int, ...] = ()
+    disturbed: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Job:
+        parts = {**data, "modes": tuple(data["modes"]), "watch": tuple(data["watch"])}
+        return Job(**parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Arrays by quantity (`gradients`) and name (`stem.conv1.weight`), and live settings."""
+
+    arrays: dict[str, dict[str, Array]]
+    settings: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+def measure(
+    graph: Graph, backend: Backend, drawn: Arrays, job: Job, say: Say = lambda _: None
+) -> Result:
+    """Run a job. `drawn` holds every weight of the graph by canonical name.
+
+    eval: `outputs`. grad: `training outputs`, `running statistics` after that one pass, and
+    `gradients`, in training mode. train: `losses` of every step, `weights after 1 step`, and
+    after the last, `weights` and `statistics`. Dropout and drop path are left out of the last two.
+    With `watch`: `activations`, in the mode that is named.
+    Errors: SpecError, such as `no-backend` and `unsupported`.
+    """
+    found: dict[str, dict[str, Array]] = {}
+    settings: dict[str, dict[str, float]] = {}
+    trained = [mode for mode in job.modes if mode != "eval"]
+    if "eval" in job.modes:
+        say(f"{backend.name}, {job.dtype}: evaluating")
+        live = _Live(graph, backend, drawn, job)
+        found["activations" if job.watch else "outputs"] = live.forward(training=False)
+        settings |= live.settings()
+    if not trained:
+        return Result(found, settings)
+    if "eval" not in job.modes or graphs.random_layers(graph):
+        live = _Live(graphs.without_noise(graph), backend, drawn, job)
+        settings |= live.settings()
+    if job.watch:
+        found["activations"] = live.forward(training=True)
+    elif "grad" in job.modes:
+        say(f"{backend.name}, {job.dtype}: gradients")
+        found["training outputs"] = live.forward(training=True)
+        found["running statistics"] = live.read(trainable=False)
+        found["gradients"] = live.gradients()
+    if "train" in job.modes and not job.watch:
+        found |= _train(live, job, say)
+    return Result(found, settings)
+
+
+def _train(live: _Live, job: Job, say: Say) -> dict[str, dict[str, Array]]:
+    backend = live.backend
+    if not isinstance(backend, TrainingBackend):
+        raise error("unsupported", f"the backend `{backend.name}` has no optimisers")
+    live.reset()
+    optimizer = backend.optimizer(live.model, optim.make(**job.optimizer))
+    losses: list[float] = []
+    found: dict[str, dict[str, Array]] = {}
+    for step in range(job.steps):
+        say(f"{backend.name}, {job.dtype}: step {step + 1} of {job.steps}")
+        losses += backend.train(live.model, optimizer, [live.batch(step)])
+        if step == 0 and job.steps > 1:
+            found["weights after 1 step"] = live.read(trainable=True)
+    found["losses"] = {f"step {step + 1}": np.array(loss) for step, loss in enumerate(losses)}
+    found["weights"] = live.read(trainable=True)
+    found["statistics"] = live.read(trainable=False)
+    return found
+
+
+class _Live:
+    """A live model with its weights."""
+
+    def __init__(self, graph: Graph, backend: Backend, drawn: Arrays, job: Job) -> None:
+        self.backend, self.job = backend, job
+        self.graph = graphs.expose(graph, job.watch) if job.watch else graph
+        problems = [one for one in backend.check(self.graph) if one.severity == "error"]
+        if problems:
+            raise SpecError(*problems)
+        self.source = backend.emit(self.graph)
+        self.model = backend.instantiate(self.graph, self.source, job.device, job.dtype)
+        self.weights = {name: np.asarray(drawn[name]) for name in self.graph.parameters()}
+        if job.disturbed:
+            self.weights = {name: disturbed(a, name, job) for name, a in self.weights.items()}
+        self.reset()
+
+    def reset(self) -> None:
+        self.backend.load_weights(self.model, self.source, self.weights)
+
+    def batch(self, step: int = 0) -> Array:
+        shape = (self.job.batch, *self.graph.input.type.shape)
+        return weights.example(shape, self.job.seed + step).astype(self.job.dtype)
+
+    def forward(self, training: bool) -> dict[str, Array]:
+        outputs = self.backend.forward(self.model, self.batch(), training)
+        return {
+            name if len(values) == 1 else f"{name}.{level}": value
+            for name, values in outputs.items()
+            for level, value in enumerate(values)
+        }
+
+    def gradients(self) -> dict[str, Array]:
+        return self.backend.gradients(self.model, self.source, self.batch(), training=True)
+
+    def read(self, trainable: bool) -> dict[str, Array]:
+        parameters = self.graph.parameters()
+        found = self.backend.read_weights(self.model, self.source)
+        return {
+            name: array
+            for name, array in found.items()
+            if parameters[name].trainable == trainable
+        }
+
+    def settings(self) -> dict[str, dict[str, float]]:
+        if not isinstance(self.backend, TrainingBackend):
+            return {}
+        return self.backend.settings(self.model, self.source)
+
+
+def disturbed(array: Array, name: str, job: Job) -> Array:
+    """Each number as the next one above or below that float32 has (float64 in a float64 run)."""
+    kind = np.dtype(job.dtype)
+    array = array.astype(kind)
+    way = np.where(sampling.uniform("disturb", job.seed, name, array.shape) > 0, 1, -1)
+    moved: Array = np.nextafter(array, (np.inf * way).astype(kind))
+    return moved

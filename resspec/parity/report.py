@@ -1,0 +1,150 @@
+"""Reports as text: a table a spec for people, one row a spec for a README."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from resspec import table
+
+COLUMNS = (
+    ("eval", "outputs"),
+    ("grad", "training outputs"),
+    ("grad", "gradients"),
+    ("grad", "running statistics"),
+    ("train", "weights"),
+)
+Data = Mapping[str, Any]  # a report's `to_json`
+
+
+def text(report: Data) -> str:
+    """One report: what was run, a row a check, and where it falls short."""
+    if "error" in report:
+        return f"{report['spec']}: not compared: {report['error']}"
+    head = ["mode", "quantity", "dtype", "backends", "error", "limit", "", "worst; or distance"]
+    rows = [
+        [
+            one["mode"],
+            one["quantity"],
+            one["dtype"],
+            " ".join(one["backends"]),
+            number(one["error"]),
+            number(one["limit"]),
+            "ok" if one["ok"] else "FAILS",
+            _remark(one),
+        ]
+        for one in report["checks"]
+    ]
+    lines = [_title(report), table.text(head, rows) if rows else "nothing to compare"]
+    counts = ", ".join(f"{count} in {name}" for name, count in report["settings_read"].items())
+    lines.append(f"eps and momentum read from live layers: {counts}")
+    if report["left_out"]:
+        lines.append(
+            f"left out while training, masks cannot agree: {_some(report['left_out'])}"
+        )
+    lines += where(report)
+    lines.append(f"{'same' if report['ok'] else 'NOT the same'}, {report['seconds']:.1f} s")
+    return "\n".join(lines)
+
+
+def where(report: Data) -> list[str]:
+    """Where a report falls short, a line or a few."""
+    lines = [
+        f"{fault['path']}: {fault['attribute']} is {fault['value']:g} in {fault['backend']}, "
+        f"the spec says {fault['wanted']:g} ({fault['line']})"
+        for fault in report["faults"]
+    ]
+    found = report["departure"]
+    if found is None:
+        return lines
+    if not found["path"]:
+        what = "the optimiser" if found["kind"] == "optimizer" else "a run of"
+        lines.append(f"departs in {what} {found['op']}: {found['note']}")
+        return lines
+    mode = "evaluation" if found["mode"] == "eval" else "training"
+    lines.append(
+        f"first {found['kind']} to depart, {mode}, {found['dtype']}: {found['path']} "
+        f"({found['op']}) at {found['line']}"
+    )
+    lines.append(f"  {number(found['before'])} before it, {number(found['after'])} after")
+    lines += [f"  in {call}" for call in found["calls"]]
+    if found["note"]:
+        lines.append(f"  {found['note']}")
+    return lines
+
+
+def markdown(reports: Iterable[Data]) -> str:
+    """A row a spec: the errors in float64, float32 as a multiple of its floor."""
+    reports = list(reports)
+    titles = {"weights": "weights after training", "outputs": "eval outputs"}
+    shown = [
+        (mode, quantity, dtype)
+        for dtype in ("float64", "float32")
+        for mode, quantity in COLUMNS
+        if any(_check(one, mode, quantity, dtype) for one in reports)
+    ]
+    head = ["spec", "input", "batch"]
+    head += [
+        f"{titles.get(quantity, quantity)}, {'float64' if dtype == 'float64' else '× floor'}"
+        for _, quantity, dtype in shown
+    ]
+    rows = [_row(report, shown) for report in reports]
+    return table.markdown([*head, ""], rows)
+
+
+def _row(report: Data, shown: Sequence[tuple[str, str, str]]) -> list[str]:
+    if "error" in report:
+        return [report["spec"], "", "", *("" for _ in shown), report["error"]]
+    cells = [report["spec"], table.shape(tuple(report["input"])), str(report["batch"])]
+    for mode, quantity, dtype in shown:
+        check = _check(report, mode, quantity, dtype)
+        if check is None:
+            cells.append("–")
+        elif dtype == "float64":
+            cells.append(number(check["error"]))
+        else:
+            floor = max(value for name, value in check["detail"].items() if name != "control")
+            cells.append(f"{check['error'] / floor:.2f}" if floor else "0.00")
+    departure = report["departure"]
+    at = f" at {departure['path']}" if departure and departure["path"] else ""
+    return [*cells, "ok" if report["ok"] else f"FAILS{at}"]
+
+
+def _check(report: Data, mode: str, quantity: str, dtype: str) -> Data | None:
+    for one in report.get("checks", ()):
+        if (one["mode"], one["quantity"], one["dtype"]) == (mode, quantity, dtype):
+            found: Data = one
+            return found
+    return None
+
+
+def _title(report: Data) -> str:
+    parts = [
+        table.shape(tuple(report["input"])),
+        f"batch {report['batch']}",
+        f"{report['layers']} layers",
+        f"{report['params']:,} params",
+        f"seed {report['seed']}",
+    ]
+    if any(one["mode"] == "train" for one in report["checks"]):
+        steps = report["steps"]
+        parts.append(f"{steps} step{'s' * (steps != 1)} of {report['optimizer']['name']}")
+    return f"{report['spec']}: {', '.join(parts)}"
+
+
+def _remark(check: Data) -> str:
+    detail = check["detail"]
+    if not detail:
+        return str(check["worst"])
+    own = ", ".join(f"{name} {number(value)}" for name, value in detail.items())
+    return f"from float64: {own}".replace(", control", "; control")
+
+
+def _some(names: Sequence[str], most: int = 4) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def number(value: float) -> str:
+    """`3.1e-15`; 0 where it is."""
+    return "0" if value == 0 else f"{value:.1e}"

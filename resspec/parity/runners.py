@@ -1,0 +1,122 @@
+"""Where a backend's jobs run: in this process, or with another Python."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from resspec import backend, weights, writer
+from resspec.diagnostics import Note, SpecError, error
+from resspec.ir import Graph
+from resspec.parity import graphs
+from resspec.parity.measure import Arrays, Job, Result, Say, measure
+
+TAIL = 12  # lines of a worker's stderr that are shown
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is compared: a graph, its weights, and the spec as data, for other processes."""
+
+    graph: Graph
+    drawn: Arrays
+    data: dict[str, Any] | None = None
+
+
+class Runner(Protocol):
+    """Runs jobs of one backend."""
+
+    name: str
+
+    def run(self, subject: Subject, jobs: Sequence[Job], say: Say) -> list[Result]:
+        """A result a job. Errors: SpecError."""
+        ...
+
+
+class Here:
+    """A backend of this process."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.backend = backend.get(name)
+
+    def run(self, subject: Subject, jobs: Sequence[Job], say: Say) -> list[Result]:
+        return [measure(subject.graph, self.backend, subject.drawn, job, say) for job in jobs]
+
+
+class Elsewhere:
+    """A backend of another environment, a process for each call; data goes through files."""
+
+    def __init__(self, name: str, python: str) -> None:
+        self.name, self.python = name, python
+
+    def run(self, subject: Subject, jobs: Sequence[Job], say: Say) -> list[Result]:
+        from resspec.parity.worker import read
+
+        if subject.data is None:
+            raise ValueError("a graph without its spec cannot go to another process")
+        with tempfile.TemporaryDirectory(prefix="resspec-parity-") as name:
+            folder = Path(name)
+            task = {
+                "backend": self.name,
+                "digest": graphs.digest(subject.graph),
+                "jobs": [job.to_json() for job in jobs],
+            }
+            (folder / "task.json").write_text(json.dumps(task), "utf-8")
+            (folder / "spec.yaml").write_text(writer.dump(subject.data), "utf-8")
+            stored = weights.encode(subject.drawn, subject.graph.name)
+            (folder / "weights.safetensors").write_bytes(stored)
+            self._call(folder, say)
+            return [read(folder / f"result.{number}.npz") for number in range(len(jobs))]
+
+    def _call(self, folder: Path, say: Say) -> None:
+        # -P: the folder that this runs in is not the other environment's
+        command = [self.python, "-P", "-m", "resspec.parity.worker", str(folder)]
+        with (folder / "stderr").open("w+", encoding="utf-8", errors="replace") as notes:
+            try:
+                process = subprocess.Popen(  # noqa: S603
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=notes, text=True
+                )
+            except OSError as problem:
+                raise self._broken(f"it cannot be started: {problem.strerror}") from problem
+            with process:
+                try:
+                    assert process.stdout is not None
+                    for line in process.stdout:
+                        say(line.strip())
+                except BaseException:
+                    process.kill()
+                    raise
+            if process.returncode != 0:
+                notes.seek(0)
+                raise self._failed(process.returncode, notes.read())
+
+    def _failed(self, code: int, text: str) -> SpecError:
+        lines = text.strip().splitlines()
+        last = lines[-1] if lines else ""
+        if "No module named 'resspec" in last or "No module named resspec" in last:
+            return self._broken(
+                "resspec is not installed there", f"{self.python} -m pip install resspec"
+            )
+        reason = f"it ended with {code}" if code > 0 else f"it was ended by signal {-code}"
+        return self._broken(reason, None, lines[-TAIL:])
+
+    def _broken(
+        self, reason: str, help: str | None = None, lines: Sequence[str] = ()
+    ) -> SpecError:
+        return error(
+            "no-backend",
+            f"the backend `{self.name}` cannot run with {self.python}: {reason}",
+            notes=[Note(line) for line in lines],
+            help=help or f"try `{self.python} -m resspec list backends`",
+        )
+
+
+def runner(name: str, python: str | None = None) -> Runner:
+    """Where a backend runs. Raises SpecError(no-backend)."""
+    return Here(name) if python is None else Elsewhere(name, python)

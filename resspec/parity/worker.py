@@ -1,0 +1,71 @@
+"""One backend in a process of its own: `python -m resspec.parity.worker FOLDER`.
+
+The folder holds `task.json` (backend, digest, jobs), `spec.yaml`, `weights.safetensors`; results
+are written there as `result.N.npz`, one a job. A line of text on stdout tells what is being done;
+a problem ends the process with 1 and a message on stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resspec import api, backend, weights
+from resspec.diagnostics import SpecError, error, render
+from resspec.parity import graphs
+from resspec.parity.measure import Job, Result, measure
+
+SETTINGS = "settings"  # the array that holds live settings as JSON
+
+
+def write(path: Path, result: Result) -> None:
+    """A result as .npz: arrays `quantity/name`, and the settings."""
+    arrays = {
+        f"{quantity}/{name}": array
+        for quantity, found in result.arrays.items()
+        for name, array in found.items()
+    }
+    text = np.array(json.dumps(result.settings))
+    np.savez(path, allow_pickle=False, **{SETTINGS: text}, **arrays)
+
+
+def read(path: Path) -> Result:
+    """The result that `write` wrote."""
+    found: dict[str, dict[str, NDArray[np.float64]]] = {}
+    with np.load(path, allow_pickle=False) as stored:
+        settings = json.loads(str(stored[SETTINGS]))
+        for key in stored.files:
+            if key != SETTINGS:
+                quantity, _, name = key.partition("/")
+                found.setdefault(quantity, {})[name] = stored[key]
+    return Result(found, settings)
+
+
+def main(folder: Path) -> None:
+    task = json.loads((folder / "task.json").read_text("utf-8"))
+    graph = api.load(folder / "spec.yaml").graph
+    if graphs.digest(graph) != task["digest"]:
+        raise error(
+            "no-backend",
+            f"resspec of {sys.executable} makes another network of this spec",
+            help="install the same version of resspec in both environments",
+        )
+    target = backend.get(task["backend"])
+    drawn = weights.load(folder / "weights.safetensors", graph)
+    for number, data in enumerate(task["jobs"]):
+        result = measure(
+            graph, target, drawn, Job.from_json(data), lambda line: print(line, flush=True)
+        )
+        write(folder / f"result.{number}.npz", result)
+
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1]))
+    except SpecError as problem:
+        print("\n".join(render(one) for one in problem.diagnostics), file=sys.stderr)
+        raise SystemExit(1) from None

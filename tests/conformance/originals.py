@@ -1,0 +1,253 @@
+"""Shipped specs against the implementations that they describe: counts, eps and outputs.
+
+Weights go into the original and back out through the matching that `resspec port` uses, so that
+equal outputs prove both the spec and the port.
+"""
+
+from __future__ import annotations
+
+import csv
+import gc
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from resspec import api, origins, zoo
+from resspec.diagnostics import SpecError
+from resspec.ir import Graph
+from resspec.match import match
+from resspec.mismatch import structure_differences
+from resspec.summary import summarize
+from resspec.weights import example, randomise
+
+ZOO = Path(__file__).parents[1] / "zoo"
+EXACT = 1e-11  # relative error in float64, forward
+HUGE = 250_000_000  # parameters: one float64 copy is 2 GB, and several are alive at once
+BATCH = 2
+Row = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A row of architectures.csv and a spec that must be that network."""
+
+    row: Row
+    spec: str
+
+    @property
+    def key(self) -> str:
+        own = f"{self.source}/{self.row['name']}"
+        return own if self.spec == self.row["name"] else f"{own} as {self.spec}"
+
+    @property
+    def source(self) -> str:
+        return self.row["source"]
+
+    @property
+    def family(self) -> str:
+        return f"{self.source}/{self.row['module'].partition('(')[0]}"
+
+    @property
+    def macs(self) -> int:
+        return int(self.row["macs"])
+
+
+@dataclass(slots=True)
+class Result:
+    """What was found about a case. `problems` fail it; `left_out` says what was not compared."""
+
+    key: str
+    family: str
+    spec: str
+    counts: bool = False
+    structure: bool | None = None
+    errors: dict[str, float] = field(default_factory=dict)  # backend → relative error of outputs
+    equal: dict[str, bool] = field(default_factory=dict)
+    dtype: str = ""
+    problems: list[str] = field(default_factory=list)
+    left_out: str = ""
+    ops: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def cases() -> tuple[list[Case], list[Row]]:
+    """Every row with its spec, and the rows without one."""
+    renamed = yaml.safe_load((ZOO / "rows.yaml").read_text("utf-8"))
+    shipped = {entry.name for entry in zoo.models()}
+    found, without = [], []
+    with (ZOO / "architectures.csv").open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            specs = renamed.get(row["source"], {}).get(row["name"], row["name"])
+            for spec in [specs] if isinstance(specs, str) else specs:
+                if spec in shipped:
+                    found.append(Case(row, spec))
+                else:
+                    without.append(row)
+    return found, without
+
+
+def sample(every: Sequence[Case]) -> list[Case]:
+    """The cheapest rows that together have every feature of the table, greedily."""
+    features = {case.key: set(case.row["features"].split(";")) | {case.source} for case in every}
+    missing = set().union(*features.values())
+    chosen = []
+    cheap = [case for case in every if int(case.row["params"]) < HUGE]
+    while missing:
+        best = max(cheap, key=lambda one: len(features[one.key] & missing) / one.macs**0.5)
+        gained = features[best.key] & missing
+        if not gained:
+            break
+        missing -= gained
+        chosen.append(best)
+    return chosen
+
+
+@cache
+def _origin(source: str) -> origins.Origin | None:
+    return origins.get(source) if source in origins.names() else None
+
+
+def check(
+    case: Case, size: tuple[int, int], backends: Iterable[str], *, huge: bool = False
+) -> Result:
+    """Everything about one row. `size`: height and width at which outputs are compared."""
+    result = Result(case.key, case.family, case.spec)
+    graph = zoo.load(case.spec).graph
+    result.ops = sorted({node.op.NAME for node in graph.nodes})
+    _counts(case.row, graph, result)
+    origin = _origin(case.source)
+    if origin is None:
+        result.left_out = "a paper has no implementation to run"
+        return result
+    if int(case.row["params"]) > HUGE and not huge:
+        original = origin.open(case.row["name"], graph, empty=True)
+        _structure(original, graph, result)
+        millions = int(case.row["params"]) // 1_000_000
+        result.left_out = f"outputs: {millions} M parameters; counts and wiring only without --huge"
+        return result
+    small = zoo.load(case.spec, overrides=[f"input={[graph.input.type.channels, *size]}"]).graph
+    try:
+        _outputs(case, origin, small, backends, result, "float64")
+    except NotImplementedError as refused:
+        result.dtype = f"float32, since {origin.name} cannot in float64: {refused}"
+        _outputs(case, origin, small, backends, result, "float32")
+    return result
+
+
+def _counts(row: Row, graph: Graph, result: Result) -> None:
+    """Parameters, buffers, MACs, and the eps and momentum of batch norms, all exact."""
+    cost = summarize(graph)
+    found: dict[str, Any] = {
+        "input": graph.input.type.shape,
+        "params": cost.params,
+        "buffers": cost.buffers,
+        "macs": cost.macs,
+    }
+    expected: dict[str, Any] = {
+        "input": tuple(int(row[f"input_{axis}"]) for axis in "chw"),
+        **{key: int(row[key]) for key in ("params", "buffers", "macs")},
+    }
+    norms = {node.op for node in graph.nodes if node.op.NAME == "batch_norm"}
+    found["bn_eps"] = {norm.eps for norm in norms}  # type: ignore[attr-defined]
+    expected["bn_eps"] = {float(row["bn_eps"])} if row["bn_eps"] else set()
+    wrong = [
+        f"{key} is {found[key]}, not {value}"
+        for key, value in expected.items()
+        if found[key] != value
+    ]
+    result.counts = not wrong
+    result.problems += wrong
+
+
+def _structure(original: origins.Original, graph: Graph, result: Result) -> Any:
+    """The matching. Where it fails, or a layer is told otherwise, that is a problem."""
+    try:
+        matching = match(original.trace, graph)
+    except SpecError as problem:
+        result.structure = False
+        result.problems.append(str(problem).splitlines()[0])
+        return None
+    problems = structure_differences(matching)
+    problems += [f"ambiguous: {', '.join(names[:3])}" for names in matching.ambiguous]
+    problems += [f"the original never uses {name}" for name in matching.unread]
+    result.structure = not problems
+    result.problems += problems[:5]
+    return matching
+
+
+def _outputs(
+    case: Case, origin: origins.Origin, graph: Graph, backends: Iterable[str], result: Result,
+    dtype: str,
+) -> None:  # fmt: skip
+    original = origin.open(case.row["name"], graph, dtype=dtype)
+    matching = _structure(original, graph, result)
+    if matching is None:
+        return
+    original.load(matching.stored(randomise(graph)))
+    ported = matching.canonical(original.arrays())
+    x = example((BATCH, *graph.input.type.shape)).astype(dtype)
+    expected = original.forward(x)
+    del original, matching
+    gc.collect()
+    if not _alive(expected):
+        result.problems.append("the outputs do not depend on the input, so they prove nothing")
+        return
+    result.dtype = result.dtype or dtype
+    for name in backends:
+        found = run(graph, name, ported, x, dtype)
+        result.errors[name] = error = distance(found, expected)
+        limit = EXACT if dtype == "float64" else 2 * _floor(graph, name, ported, x)
+        result.equal[name] = bool(error <= limit)
+        if not result.equal[name]:
+            result.problems.append(f"{name}: outputs are {error:.1e} off, over {limit:.1e}")
+        del found
+        gc.collect()
+
+
+def run(
+    graph: Graph, backend: str, weights: Mapping[str, NDArray[Any]], x: NDArray[Any], dtype: str
+) -> list[NDArray[Any]]:
+    """Outputs of a graph on a backend."""
+    compiled = api.compile_for(graph, backend)
+    model = compiled.instantiate("cpu", dtype)
+    compiled.backend.load_weights(model, compiled.source, weights)
+    outputs = compiled.backend.forward(model, x)
+    del model
+    if backend == "tensorflow":
+        import keras
+
+        keras.backend.clear_session(free_memory=False)
+    return [value for values in outputs.values() for value in values]
+
+
+def _floor(
+    graph: Graph, backend: str, weights: Mapping[str, NDArray[Any]], x: NDArray[Any]
+) -> float:
+    """How far the backend in float32 is from itself in float64."""
+    single = run(graph, backend, weights, x.astype("float32"), "float32")
+    return distance(single, run(graph, backend, weights, x.astype("float64"), "float64"))
+
+
+def distance(found: Sequence[NDArray[Any]], expected: Sequence[NDArray[Any]]) -> float:
+    """‖found − expected‖ / ‖expected‖ over all outputs; infinite where shapes differ."""
+    if [one.shape for one in found] != [one.shape for one in expected]:
+        return float("inf")
+    difference = sum(float(((a - b) ** 2).sum()) for a, b in zip(found, expected, strict=True))
+    total = sum(float((b.astype("float64") ** 2).sum()) for b in expected)
+    ratio = (difference / total) ** 0.5 if total else float("inf")
+    return ratio if np.isfinite(ratio) else float("inf")
+
+
+def _alive(outputs: Sequence[NDArray[Any]]) -> bool:
+    """Whether two examples differ by more than rounding."""
+    return all(
+        np.isfinite(one).all()
+        and distance([one[:1]], [one[1:2]]) > 1e-6  # a softmax over 1000 classes may be nearly flat
+        for one in outputs
+    )

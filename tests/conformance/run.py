@@ -1,0 +1,175 @@
+"""`make conformance`: every architecture of the table against its original, ending with a table.
+
+python -m tests.conformance.run --family timm/resnet --size 40x56 --json found.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+SIZE = "40x56"  # even and odd sizes on the way down, and height is not width
+BACKENDS = "torch,tensorflow"
+
+
+def arguments(given: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="conformance", description=__doc__.splitlines()[0])
+    parser.add_argument("--family", action="append", metavar="SOURCE[/MODULE]", default=[],
+                        help="only these, as timm, timm/resnet or keras; repeatable")  # fmt: skip
+    parser.add_argument("--name", action="append", metavar="GLOB", default=[],
+                        help="only rows or specs of this name; repeatable")  # fmt: skip
+    parser.add_argument("--sample", action="store_true", help="few rows that have every feature")
+    parser.add_argument("--size", default=SIZE, metavar="HxW", help=f"of the input, {SIZE}")
+    parser.add_argument("--backends", default=BACKENDS, metavar="A,B")
+    parser.add_argument("--huge", action="store_true", help="run outputs beyond 250 M parameters")
+    parser.add_argument("--seconds", type=int, default=900, help="at most, for one row")
+    parser.add_argument("--budget", type=int, metavar="SECONDS", help="start no row after that")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="one line a row, as it is found")
+    parser.add_argument("--resume", action="store_true", help="skip rows that passed in that file")
+    return parser.parse_args(given)
+
+
+@contextlib.contextmanager
+def bounded(seconds: int) -> Iterator[None]:
+    """TimeoutError after that many seconds, as soon as Python code runs again."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise TimeoutError(f"took more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Check what was asked for; 0 where all of it conforms."""
+    options = arguments(given)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from tests.conformance import originals
+
+    height, _, width = options.size.lower().partition("x")
+    backends = [one for one in options.backends.split(",") if one]
+    every, without = originals.cases()
+    chosen = [case for case in every if wanted(case, options)]
+    if options.sample:
+        chosen = originals.sample(chosen)
+    if not chosen:
+        print("no row is called that", file=sys.stderr)
+        return 2
+    done = passed(options.json) if options.resume and options.json else {}
+    results: list[Any] = []
+    start = time.monotonic()
+    for number, case in enumerate(chosen, 1):
+        if case.key in done:
+            results.append(originals.Result(**done[case.key]))
+            continue
+        begin = time.monotonic()
+        result = originals.Result(case.key, case.family, case.spec)
+        if options.budget and begin - start > options.budget:
+            result.left_out = "the time was spent"
+        else:
+            try:
+                with bounded(options.seconds):
+                    result = originals.check(
+                        case, (int(height), int(width or height)), backends, huge=options.huge
+                    )
+            except Exception as problem:
+                # one row that breaks must not hide the others; it is named in the table
+                first = (str(problem).strip().splitlines() or [""])[0]
+                result.problems.append(f"{type(problem).__name__}: {first[:200]}")
+            gc.collect()
+        result.seconds = round(time.monotonic() - begin, 1)
+        results.append(result)
+        print(f"[{number}/{len(chosen)}] {line(result)}", file=sys.stderr, flush=True)
+        if options.json:
+            with options.json.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(asdict(result)) + "\n")
+    selected = not (options.family or options.name or options.sample)
+    print(report(results, backends, [row["name"] for row in without] if selected else []))
+    return int(any(result.problems for result in results) or (selected and bool(without)))
+
+
+def wanted(case: Any, options: argparse.Namespace) -> bool:
+    families = [case.source, case.family]
+    names = [case.row["name"], case.spec]
+    return (not options.family or any(one in families for one in options.family)) and (
+        not options.name or any(fnmatch(one, glob) for one in names for glob in options.name)
+    )
+
+
+def passed(path: Path) -> dict[str, dict[str, Any]]:
+    """Rows that passed, by key."""
+    if not path.exists():
+        return {}
+    lines = [json.loads(one) for one in path.read_text("utf-8").splitlines() if one.strip()]
+    return {
+        one["key"]: one
+        for one in lines
+        if not one["problems"] and one["left_out"] != "the time was spent"
+    }
+
+
+def line(result: Any) -> str:
+    errors = ", ".join(f"{name} {error:.1e}" for name, error in result.errors.items())
+    state = "; ".join(result.problems) or result.left_out or "equal"
+    return f"{result.key}: {state}{f' ({errors})' if errors else ''}, {result.seconds} s"
+
+
+def report(results: Sequence[Any], backends: Sequence[str], without: Sequence[str]) -> str:
+    """The table, then what fails and what was left out, one by one."""
+    heads = ["family", "rows", "exact counts", "eps and wiring", *backends, "worst", "left out"]
+    rows = [heads]
+    families = list(dict.fromkeys(result.family for result in results))
+    for family in [*families, "all"]:
+        part = [one for one in results if family in (one.family, "all")]
+        worst = max((error for one in part for error in one.errors.values()), default=None)
+        rows.append([
+            family,
+            str(len(part)),
+            str(sum(one.counts for one in part)),
+            str(sum(one.structure is True for one in part)),
+            *(str(sum(one.equal.get(name, False) for one in part)) for name in backends),
+            "" if worst is None else f"{worst:.1e}",
+            str(sum(bool(one.left_out) for one in part)),
+        ])  # fmt: skip
+    widths = [max(len(row[at]) for row in rows) for at in range(len(heads))]
+    lines = ["  ".join([row[0].ljust(widths[0]),
+                        *(cell.rjust(wide) for cell, wide in zip(row[1:], widths[1:], strict=True))])
+             for row in rows]  # fmt: skip
+    lines.insert(1, "  ".join("-" * wide for wide in widths))
+    lines.insert(-1, lines[1])
+    failed = [one for one in results if one.problems]
+    if failed:
+        lines += ["", "not equal:", *(f"  {one.key}: {'; '.join(one.problems)}" for one in failed)]
+    out = [one for one in results if one.left_out]
+    if out:
+        lines += ["", "left out:", *(f"  {one.key}: {one.left_out}" for one in out)]
+    other = [one for one in results if one.dtype not in ("", "float64")]
+    if other:
+        lines += ["", "not in float64:", *(f"  {one.key}: {one.dtype}" for one in other)]
+    if without:
+        lines += ["", f"no spec: {', '.join(without)}"]
+    from resspec.ops.base import OPS
+
+    unseen = sorted(set(OPS) - {name for one in results for name in one.ops})
+    lines += ["", f"ops in no row here: {', '.join(unseen) or 'none'}"]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

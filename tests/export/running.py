@@ -1,0 +1,84 @@
+"""Specs to export, the command run in this process, and files loaded where resspec is not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resspec.cli import main
+
+TINY = """\
+model: tiny
+doc: A stem, two residual blocks, a head.
+input: [3, 16, 12]
+num_classes: 5
+stem:
+  - conv: {out_channels: 4, kernel_size: 3}
+  - norm
+  - act
+block: basic
+stages:
+  - {depth: 1, width: 4}
+  - {depth: 1, width: 8, stride: 2}
+head: classifier
+"""
+
+# Layers without a stock counterpart in Keras, and several outputs, one of them a pyramid.
+ODD = """\
+model: odd
+doc: Standardised and grouped kernels, attention, a pyramid.
+input: [3, 16, 12]
+num_classes: 5
+defaults:
+  conv: {scaled_std_conv2d: {bias: true}}
+  norm: {group_norm: {groups: 2}}
+  act: silu
+stem:
+  - conv: {out_channels: 4, kernel_size: 3}
+  - conv2d: {out_channels: 8, kernel_size: 3, groups: 2}
+  - norm
+  - act
+  - evonorm_s0: {groups: 2}
+  - dropout: {rate: 0.2}
+block: {basic: {attention: {se: {ratio: 0.5}}}}
+stages:
+  - {name: fine, depth: 1, width: 8}
+  - {name: coarse, depth: 2, width: 16, stride: 2}
+head: classifier
+outputs:
+  out: head
+  levels: {from: [fine, coarse]}
+"""
+SPECS = {"tiny": TINY, "odd": ODD}
+
+REFUSE = """\
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0].startswith("resspec"):
+            raise ImportError(f"{name} is not installed here")
+sys.meta_path.insert(0, Refuse())
+"""
+
+
+def command(*words: str) -> int:
+    """Run `resspec` and return its exit code."""
+    with pytest.raises(SystemExit) as caught:
+        main(list(words))
+    return int(caught.value.code or 0)
+
+
+def elsewhere(script: str, *words: str | Path, ok: bool = True) -> str:
+    """Run Python code in a fresh process that cannot import resspec; what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSE + script, *map(str, words)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+    )
+    assert (done.returncode == 0) == ok, done.stderr
+    return done.stdout if ok else done.stderr

@@ -1,0 +1,32 @@
+"""Drop-out and drop path while training: what is dropped, and how the rest is scaled."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from resspec import backend as backends
+from resspec.weights import example, randomise
+from tests.ops.cases import VECTOR, Case, build
+from tests.ops.running import live, outputs
+
+pytest.importorskip("torch")
+
+
+@pytest.mark.parametrize("backend", backends.names())
+@pytest.mark.parametrize("feed", [(), VECTOR], ids=["map", "vector"])
+@pytest.mark.parametrize("name", ["dropout", "drop_path"])
+def test_dropped(name: str, feed: tuple, backend: str) -> None:
+    case = Case({"rate": 0.25}, feeds=(feed,))
+    graph, _ = build(name, case)
+    chosen = backends.get(backend)
+    _, model = live(chosen, graph, randomise(graph), "float64")
+    x = example((400, *case.shape)).astype(np.float64)
+    (plain,) = outputs(chosen, model, x)
+    (dropped,) = chosen.forward(model, x, training=True).popitem()[1]
+    ratio = dropped / plain
+    kept = ratio != 0
+    np.testing.assert_allclose(ratio[kept], 1 / 0.75, rtol=1e-12)
+    assert 0.68 < kept.mean() < 0.82
+    whole = kept.reshape(len(x), -1)
+    assert (whole.all(1) | ~whole.any(1)).all() == (name == "drop_path")
