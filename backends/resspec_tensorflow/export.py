@@ -74,7 +74,7 @@ def _flat(model: Any, graph: Graph) -> Any:
         for name, _ in graph.outputs
         for tensor in (given[name] if isinstance(given[name], list | tuple) else [given[name]])
     ]
-    return keras.Model(model.inputs, dict(zip(names, tensors, strict=True)), name=model.name)
+    return keras.Model(model.input, dict(zip(names, tensors, strict=True)), name=model.name)
 
 
 def require_stock(path: Path) -> None:

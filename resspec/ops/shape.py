@@ -67,6 +67,10 @@ class Split(Op):
             )
         return tuple(inputs[0].with_channels(size) for size in sizes)
 
+    @property
+    def is_noop(self) -> bool:
+        return len(self.sizes) == self.chunks == 1
+
 
 @op("slice")
 class Slice(Op):

@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import gc
 import json
-import os
 import signal
 import sys
 import time
@@ -59,7 +58,6 @@ def bounded(seconds: int) -> Iterator[None]:
 def main(given: Sequence[str] | None = None) -> int:
     """Check what was asked for; 0 where all of it conforms."""
     options = arguments(given)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from tests.conformance import originals
 
     height, _, width = options.size.lower().partition("x")

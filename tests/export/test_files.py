@@ -1,0 +1,130 @@
+"""What `build --out --export all` writes loads in a fresh process without resspec, and infers as
+the live model: in float32 not further from float64 than the live model is itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from resspec import api, backend, weights
+from tests.export.running import SPECS, command, elsewhere
+
+SLACK = 2e-7  # of a norm: half a float32 rounding, for what is exact on one side
+
+TORCH = """\
+import importlib.util, numpy as np, onnxruntime, safetensors.torch, torch
+folder, x = sys.argv[1], np.load(sys.argv[2])
+
+def flat(found, one):
+    return {one: found} if isinstance(found, torch.Tensor) else found
+
+def keep(kind, found):
+    np.savez(f"{folder}/{kind}.npz", **{name: np.asarray(value) for name, value in found.items()})
+
+spec = importlib.util.spec_from_file_location("model", f"{folder}/model.py")
+module = importlib.util.module_from_spec(spec)
+sys.modules["model"] = module
+spec.loader.exec_module(module)
+model = getattr(module, sys.argv[3])()
+model.load_state_dict(safetensors.torch.load_file(f"{folder}/state_dict.safetensors"), strict=True)
+model.eval()
+images = torch.from_numpy(x)
+with torch.no_grad():
+    keep("state_dict", flat(model(images), "out"))
+    program = torch.export.load(f"{folder}/model.pt2")
+    keep("pt2", flat(program.module()(images), "out"))
+session = onnxruntime.InferenceSession(f"{folder}/model.onnx")
+names = [output.name for output in session.get_outputs()]
+keep("onnx", dict(zip(names, session.run(None, {"input": x}))))
+"""
+
+TENSORFLOW = """\
+import keras, numpy as np, tensorflow as tf
+folder, x = sys.argv[1], np.load(sys.argv[2]).transpose(0, 2, 3, 1)
+
+def flat(found):
+    found = found if isinstance(found, dict) else {"out": found}
+    return {
+        f"{name}.{level}" if isinstance(value, list | tuple) else name: part
+        for name, value in found.items()
+        for level, part in enumerate(value if isinstance(value, list | tuple) else [value])
+    }
+
+def keep(kind, found):
+    arrays = {name: np.asarray(value) for name, value in found.items()}
+    np.savez(
+        f"{folder}/{kind}.npz",
+        **{name: y.transpose(0, 3, 1, 2) if y.ndim == 4 else y for name, y in arrays.items()},
+    )
+
+model = keras.saving.load_model(f"{folder}/model.keras")
+layers = list(model._flatten_layers())
+assert all(type(layer).__module__.startswith("keras.src") for layer in layers)
+keep("keras", flat(model(x, training=False)))
+served = tf.saved_model.load(f"{folder}/saved_model")  # owns what it serves with
+keep("saved_model", flat(served.serve(x)))
+"""
+
+FORMATS = {"torch": ("state_dict", "pt2", "onnx"), "tensorflow": ("keras", "saved_model")}
+
+
+def outputs(name: str, graph: Any, arrays: Any, dtype: str, x: Any) -> dict[str, Any]:
+    model = api.build(graph, name, dtype=dtype, weights=arrays)
+    found = backend.get(name).forward(model, x.astype(dtype))
+    return {
+        f"{key}.{level}" if len(values) > 1 else key: value
+        for key, values in found.items()
+        for level, value in enumerate(values)
+    }
+
+
+def distance(a: Any, b: Any) -> float:
+    return float(np.linalg.norm(a.astype("float64") - b) / np.linalg.norm(b))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", SPECS)
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_file_infers_as_the_live_model(name: str, case: str, tmp_path: Path) -> None:
+    pytest.importorskip(name)
+    if name == "torch":
+        pytest.importorskip("onnxscript")
+        pytest.importorskip("onnxruntime")
+    (tmp_path / "spec.yaml").write_text(SPECS[case])
+    graph = api.load(tmp_path / "spec.yaml").graph
+    arrays = weights.randomise(graph, 3)
+    weights.save(tmp_path / "w.safetensors", arrays, case)
+    out = tmp_path / "out"
+    stored, options = str(tmp_path / "w.safetensors"), ("--out", str(out), "--export", "all")
+    assert (
+        command("build", str(tmp_path / "spec.yaml"), "-b", name, "--weights", stored, *options)
+        == 0
+    )
+
+    x = weights.example((3, *graph.input.type.shape))  # another batch than was traced
+    np.save(tmp_path / "x.npy", x)
+    entry = backend.get(name).emit(graph).entry
+    script = {"torch": TORCH, "tensorflow": TENSORFLOW}[name]
+    elsewhere(script, out, tmp_path / "x.npy", entry)
+
+    truth = outputs(name, graph, arrays, "float64", x)
+    live = outputs(name, graph, arrays, "float32", x)
+    for kind in FORMATS[name]:
+        found = np.load(out / f"{kind}.npz")
+        assert set(found) == set(truth), kind
+        for key, exact in truth.items():
+            bound = 2 * distance(live[key], exact) + SLACK
+            assert distance(found[key], exact) <= bound, (kind, key)
+
+
+def test_the_odd_spec_has_outputs_of_each_kind(tmp_path: Path) -> None:
+    (tmp_path / "odd.yaml").write_text(SPECS["odd"])
+    graph = api.load(tmp_path / "odd.yaml").graph
+    assert [(name, len(values)) for name, values in graph.outputs] == [("out", 1), ("levels", 2)]
+
+
+def test_a_file_without_resspec_really_had_none() -> None:
+    assert "resspec is not installed here" in elsewhere("import resspec", ok=False)

@@ -1,0 +1,83 @@
+"""Every shipped spec is the same network on both backends, in float64.
+
+One or two of each file in the ordinary run; all of them under `make conformance`.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from resspec import api, zoo
+from resspec.parity import Options, compare, report, runner
+from resspec.parity.small import small
+
+pytest.importorskip("torch")
+pytest.importorskip("tensorflow")
+
+BATCH = 4
+# Networks of more than this take minutes and tens of gigabytes in float64.
+LIMIT = 130_000_000
+# Keras builds a network of 1202 layers, but takes minutes for it: it is built on torch alone.
+TOO_DEEP = ("cifar_resnet1202", "preact_resnet1001")
+# By file, the smallest that show what it holds.
+CHOSEN = {
+    "cifar/preact_resnet.yaml": "preact_resnet164",
+    "cifar/preact_resnet_imagenet_widths.yaml": "preact_resnet18_cifar",
+    "cifar/pyramidnet.yaml": "pyramidnet110_a48",
+    "cifar/pyramidnet_bottleneck.yaml": "pyramidnet164_a270_bn",
+    "cifar/resnet.yaml": "cifar_resnet20",
+    "cifar/wide_resnet.yaml": "wrn_16_8 wrn_40_1",
+    "convnext/convnext.yaml": "convnext_atto_ols test_convnext3",
+    "convnext/convnextv2.yaml": "convnextv2_atto",
+    "convnext/keras_convnext.yaml": "keras_convnext_tiny",
+    "densenet/densenet.yaml": "densenetblur121d",
+    "densenet/keras_densenet.yaml": "keras_densenet121",
+    "keras/resnet.yaml": "keras_resnet50",
+    "keras/resnet_v2.yaml": "keras_resnet50v2",
+    "plain18.yaml": "plain18",
+    "plain34.yaml": "",
+    "preact_resnet.yaml": "preact_resnet18",
+    "regnet/regnetv.yaml": "regnetv_040",
+    "regnet/regnetx.yaml": "regnetx_002",
+    "regnet/regnety.yaml": "regnety_002 regnety_040_sgn",
+    "regnet/regnetz.yaml": "regnetz_005",
+    "resnet101.yaml": "",
+    "resnet152.yaml": "",
+    "resnet18.yaml": "resnet18",
+    "resnet34.yaml": "",
+    "resnet50.yaml": "resnet50",
+    "resnet50_v1.yaml": "resnet50_v1",
+    "resnetv2/bit.yaml": "resnetv2_50x1_bit",
+    "resnetv2/resnetv2d.yaml": "resnetv2_18d resnetv2_50d_evos",
+    "resnext101_32x8d.yaml": "",
+    "resnext101_64x4d.yaml": "",
+    "resnext50_32x4d.yaml": "resnext50_32x4d",
+    "timm/ecaresnet_pruned.yaml": "ecaresnet50d_pruned",
+    "timm/res2net.yaml": "res2net50_48w_2s",
+    "timm/resnet.yaml": "seresnet18",
+    "timm/resnet_aa.yaml": "resnetblur18",
+    "timm/resnet_d.yaml": "resnet10t ecaresnet26t",
+    "timm/resnetrs.yaml": "resnetrs50",
+    "timm/senet.yaml": "legacy_seresnet18",
+    "timm/sknet.yaml": "skresnet18",
+    "tutorials/always_projected.yaml": "always_projected",
+    "tutorials/biased.yaml": "biased",
+    "tutorials/norm_free.yaml": "norm_free",
+    "tutorials/single_conv_branch.yaml": "single_conv_branch",
+    "tutorials/three_stages.yaml": "three_stages",
+    "wide_resnet101_2.yaml": "",
+    "wide_resnet50_2.yaml": "",
+    "detection/resnet50_fpn.yaml": "resnet50_fpn",
+    "extra/cspresnet50.yaml": "cspresnet50",
+    "extra/dla34.yaml": "dla34",
+    "extra/efficientnet.yaml": "efficientnet_b0",
+    "extra/hrnet.yaml": "hrnet_w18",
+    "extra/mobilenet_v2.yaml": "mobilenet_v2",
+    "extra/repvgg.yaml": "repvgg_a0",
+    "segmentation/deeplabv3_resnet50.yaml": "deeplabv3_resnet50",
+    "segmentation/fcn_resnet50.yaml": "fcn_resnet50",
+    "segmentation/pspnet_resnet50.yaml": "pspnet_resnet50",
+}
