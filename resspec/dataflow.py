@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -98,10 +98,22 @@ def combined(flows: Sequence[Flow]) -> Flow:
             cuts.add(end)
     edges = sorted(cuts)
     segments: list[Segment] = []
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         parts = [origins for flow in whole for _, origins in flow.cut(low, high).segments]
         segments.append((high - low, frozenset().union(*parts)))
     return Flow(tuple(segments), added)
+
+
+def multiplied(flows: Sequence[Flow]) -> Flow:
+    """An elementwise product. That of a value with a function of itself (a normalisation that is
+    written by hand) is left unmarked, since elsewhere it is one layer."""
+    result = combined(flows)
+    return result if len({flow.sources for flow in flows}) == 1 else result.activated("mul")
+
+
+def subtracted(flows: Sequence[Flow]) -> Flow:
+    """An elementwise difference."""
+    return combined([flows[0], *(flow.activated("minus") for flow in flows[1:])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +204,9 @@ def matrix(shape: Sequence[int]) -> tuple[int, ...]:
 # What a parameter does, where its canonical name and rank do not tell.
 SPECIAL = {("prelu", "weight"): "slope", ("tlu", "weight"): "maximum"}
 BY_NAME = {"running_mean": "mean", "running_var": "var", "bias": "shift", "gain": "gain"}
-ELEMENTWISE = frozenset({"add", "sub", "mul", "maximum", "drop_path", "dropout", "pad",
-                         "subsample", "scale", "shift", "resize", "max_pool", "avg_pool",
-                         "blur_pool", "global_avg_pool"})  # fmt: skip
+ELEMENTWISE = frozenset({"add", "maximum", "drop_path", "dropout", "pad", "subsample", "scale",
+                         "shift", "resize", "blur_pool", "global_avg_pool"})  # fmt: skip
+POOLS = {"max_pool": "maxpool", "avg_pool": "avgpool"}
 COMPARED = ("stride", "dilation", "groups", "eps", "momentum")
 
 
@@ -241,6 +253,12 @@ def _node(found: Trace, node: Node, reads: list[Flow]) -> list[Flow]:
     if name == "slice":
         start = getattr(op, "start", 0)
         return [reads[0].cut(start, start + channels)]
+    if name == "mul":
+        return [multiplied(reads)]
+    if name == "sub":
+        return [subtracted(reads)]
+    if name in POOLS:
+        return [reads[0].activated(POOLS[name])]
     if name in ELEMENTWISE:
         # only the first input's elements matter where another gives a size
         return [combined(reads[: None if op.ARITY is None else 1])]
@@ -261,7 +279,7 @@ def _layer(found: Trace, node: Node, reads: Flow, channels: int) -> Flow:
     inner = reads
     if gate := parts.pop("v", None):  # evolved norm: x · sigmoid(v · x) is what is normalised
         gated = found.operation(reads, [gate], channels, node.path, op.NAME)
-        inner = combined([reads, gated.activated("sigmoid")])
+        inner = multiplied([reads, gated.activated("sigmoid")])
     result = found.operation(inner, parts.values(), channels, node.path, op.NAME, **known)
     return combined([reads, result]) if op.NAME == "grn" else result
 
@@ -270,8 +288,3 @@ def plain(name: str) -> str:
     """An activation's name as frameworks agree on it."""
     name = name.lower().replace("_", "")
     return {"swish": "silu"}.get(name, name)
-
-
-def numbers(shape: Sequence[int]) -> int:
-    """Elements of a tensor of this shape."""
-    return prod(shape)

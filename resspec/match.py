@@ -20,6 +20,7 @@ from resspec.ir import Graph
 from resspec.mismatch import mismatch
 
 Colours = list[int]
+Pairs = list[tuple[Atom, Atom]]
 # Evidence beside roles, shapes and dataflow, the finest first; used only where both sides agree.
 EVIDENCE = ("activations", "channels", "attributes")
 
@@ -32,6 +33,10 @@ class Palette:
 
     def __call__(self, key: Hashable) -> int:
         return self._numbers.setdefault(key, len(self._numbers))
+
+    def fresh(self) -> int:
+        """A colour that no atom has."""
+        return self(object())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,53 +90,56 @@ def match(original: Trace, graph: Graph) -> Matching:
     return Matching(in_order, tuple(pairs), tuple(ambiguous), tuple(original.unread))
 
 
-def _pair(
-    original: Trace, ours: Trace
-) -> tuple[list[tuple[Atom, Atom]], list[tuple[str, ...]]]:
+def _pair(original: Trace, ours: Trace) -> tuple[Pairs, list[tuple[str, ...]]]:
     palette = Palette()
     sides = (original, ours)
-    starts = tuple([palette(_first(side, atom)) for atom in side.atoms] for side in sides)
-    if Counter(starts[0]) != Counter(starts[1]):
+    first, second = (
+        [palette((atom.part.role, atom.part.extents)) for atom in side.atoms] for side in sides
+    )
+    if Counter(first) != Counter(second):
         raise mismatch(original, ours)
     if original.ordered_only:
-        return _in_order(original, ours, starts)
-    views = [View(side) for side in sides]
-    colours = _refined(palette, views, starts)
+        return _in_order(original, ours, (first, second))
+    views = View(original), View(ours)
+    colours = _refined(palette, views, (first, second))
     if colours is None:
         raise mismatch(original, ours, "the layers are the same, but they are wired differently")
-    proven = False
-    for number, evidence in enumerate(EVIDENCE):
-        finer = _refined(palette, views, colours, frozenset(EVIDENCE[number:]))
+    seen = frozenset[str]()
+    for number in range(len(EVIDENCE)):
+        evidence = frozenset(EVIDENCE[number:])
+        closer = View(original, evidence), View(ours, evidence)
+        finer = _refined(palette, closer, colours)
         if finer is not None:
-            # with all evidence on both sides, what remains equal is interchangeable
-            colours, views = finer, [view.seen(frozenset(EVIDENCE[number:])) for view in views]
-            proven = evidence != "attributes"
+            colours, views, seen = finer, closer, evidence
             break
-    ambiguous = [] if proven else _ties(ours, colours[1])
-    while ties := _tied(colours[0]):
-        finer = None
-        fresh = palette(("chosen", len(ties), id(palette), len(palette._numbers)))
-        for candidate in (at for at, colour in enumerate(colours[1]) if colour == ties[0]):
-            chosen = (list(colours[0]), list(colours[1]))
-            chosen[0][colours[0].index(ties[0])] = fresh
-            chosen[1][candidate] = fresh
-            finer = _refined(palette, views, chosen)
-            if finer is not None:
-                break
-        if finer is None:
+    # with all evidence on both sides, what is still equal is interchangeable
+    ambiguous = [] if seen == frozenset(EVIDENCE) else _ties(ours, colours[1])
+    while tied := next((one for one, count in Counter(colours[0]).items() if count > 1), None):
+        colours = _split(palette, views, colours, tied)
+        if colours is None:
             raise mismatch(original, ours, "the layers are the same, but wired differently")
-        colours = finer
     where = {colour: at for at, colour in enumerate(colours[0])}
-    return [(original.atoms[where[c]], ours.atoms[at]) for at, c in enumerate(colours[1])], ambiguous
+    pairs = [
+        (original.atoms[where[colour]], atom)
+        for atom, colour in zip(ours.atoms, colours[1], strict=True)
+    ]
+    return pairs, ambiguous
 
 
-def _first(side: Trace, atom: Atom) -> Hashable:
-    return (atom.part.role, atom.part.extents)
-
-
-def _tied(colours: Colours) -> list[int]:
-    """Colours of several atoms, in the order of the first of them."""
-    return [colour for colour, count in Counter(colours).items() if count > 1]
+def _split(
+    palette: Palette, views: Sequence[View], colours: tuple[Colours, Colours], tied: int
+) -> tuple[Colours, Colours] | None:
+    """Pair the first atom of a colour with the first on the other side that it can be."""
+    chosen = palette.fresh()
+    left = list(colours[0])
+    left[left.index(tied)] = chosen
+    for candidate in (at for at, colour in enumerate(colours[1]) if colour == tied):
+        right = list(colours[1])
+        right[candidate] = chosen
+        finer = _refined(palette, views, (left, right))
+        if finer is not None:
+            return finer
+    return None
 
 
 def _ties(ours: Trace, colours: Colours) -> list[tuple[str, ...]]:
@@ -155,10 +163,6 @@ class View:
                 if source != INPUT:
                     self.feeds[source].append((reader, label))
         self.shared = Counter(atom.part.tensor.name for atom in side.atoms)
-
-    def seen(self, evidence: frozenset[str]) -> View:
-        """The same side with this evidence."""
-        return View(self.side, evidence)
 
     def _edges(self, flow: Flow) -> list[tuple[int, Hashable]]:
         """Sources, each with where its channels go if that counts."""
@@ -188,40 +192,29 @@ class View:
         ahead: Colours = []
         for at, edges in enumerate(self.reads):
             atom = self.side.atoms[at]
-            key = _sorted((-1 if s == INPUT else ahead[s], palette(label)) for s, label in edges)
+            key = sorted((-1 if s == INPUT else ahead[s], palette(label)) for s, label in edges)
             own = (start[at], self.attributes(atom), self.shared[atom.part.tensor.name])
-            ahead.append(palette((own, key)))
+            ahead.append(palette((own, tuple(key))))
         ends: dict[int, list[Hashable]] = defaultdict(list)
         for number, edges in enumerate(self.outputs):
             for source, label in edges:
                 ends[source].append((number, palette(label)))
         behind = [0] * len(start)
         for at in reversed(range(len(start))):
-            key = _sorted((behind[reader], palette(label)) for reader, label in self.feeds[at])
-            behind[at] = palette((start[at], key, tuple(ends.get(at, ()))))
+            key = sorted((behind[reader], palette(label)) for reader, label in self.feeds[at])
+            behind[at] = palette((start[at], tuple(key), tuple(ends.get(at, ()))))
         return [palette(pair) for pair in zip(ahead, behind, strict=True)]
 
 
-def _sorted(keys: Any) -> tuple[Any, ...]:
-    return tuple(sorted(keys))
-
-
 def _refined(
-    palette: Palette,
-    views: Sequence[View],
-    starts: Sequence[Colours],
-    evidence: frozenset[str] | None = None,
+    palette: Palette, views: Sequence[View], starts: tuple[Colours, Colours]
 ) -> tuple[Colours, Colours] | None:
     """Colours that another round would not split; None where the two sides part."""
-    if evidence is not None:
-        views = [view.seen(evidence) for view in views]
     left, right = starts
     count = 0
     while True:
-        left, right = (
-            view.colours(palette, colours)
-            for view, colours in zip(views, (left, right), strict=True)
-        )
+        left = views[0].colours(palette, left)
+        right = views[1].colours(palette, right)
         if Counter(left) != Counter(right):
             return None
         if len(set(left)) == count:
@@ -231,28 +224,22 @@ def _refined(
 
 def _in_order(
     original: Trace, ours: Trace, starts: tuple[Colours, Colours]
-) -> tuple[list[tuple[Atom, Atom]], list[tuple[str, ...]]]:
+) -> tuple[Pairs, list[tuple[str, ...]]]:
     """The n-th of each role, shape and surroundings on one side is the n-th on the other.
 
     A list of tensors tells its modules by their names' prefixes. What else stands in a module tells
     a shortcut from the body beside it, wherever in the list it comes.
     """
     palette = Palette()
-    sides = (original, ours)
-    colours = starts
-    finer = tuple(
-        _by_module(palette, side, start) for side, start in zip(sides, starts, strict=True)
-    )
+    left, right = starts
+    finer = _by_module(palette, original, left), _by_module(palette, ours, right)
     if Counter(finer[0]) == Counter(finer[1]):
-        colours = (finer[0], finer[1])
+        left, right = finer
     waiting: dict[int, list[Atom]] = defaultdict(list)
-    for atom, colour in zip(original.atoms, colours[0], strict=True):
+    for atom, colour in zip(original.atoms, left, strict=True):
         waiting[colour].append(atom)
-    pairs = [
-        (waiting[colour].pop(0), atom)
-        for atom, colour in zip(ours.atoms, colours[1], strict=True)
-    ]
-    return pairs, _ties(ours, colours[1])
+    pairs = [(waiting[colour].pop(0), atom) for atom, colour in zip(ours.atoms, right, strict=True)]
+    return pairs, _ties(ours, right)
 
 
 def _by_module(palette: Palette, side: Trace, start: Colours) -> Colours:
@@ -265,6 +252,7 @@ def _by_module(palette: Palette, side: Trace, start: Colours) -> Colours:
             groups[prefix].append(colour)
         keys = {prefix: tuple(sorted(group)) for prefix, group in groups.items()}
         colours = [
-            palette((colour, keys[prefix])) for prefix, colour in zip(prefixes, colours, strict=True)
+            palette((colour, keys[prefix]))
+            for prefix, colour in zip(prefixes, colours, strict=True)
         ]
     return colours

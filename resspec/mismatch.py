@@ -39,9 +39,9 @@ def _shape(extents: Sequence[int]) -> str:
 def mismatch(original: Trace, ours: Trace, why: str = "") -> SpecError:
     """`weights-mismatch`, with the lines on which the two sides differ."""
     left, right = layers(original), layers(ours)
-    keys = [[_key(layer) for layer in side] for side in (left, right)]
+    a_keys, b_keys = ([_key(layer) for layer in side] for side in (left, right))
     lines: list[str] = []
-    for tag, a, b, c, d in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+    for tag, a, b, c, d in SequenceMatcher(None, a_keys, b_keys, autojunk=False).get_opcodes():
         if tag != "equal":
             for theirs, own in zip_longest(left[a:b], right[c:d]):
                 lines.append(f"{original.name} has {described(theirs)} | "
@@ -69,7 +69,9 @@ def _wiring(left: list[Layer], right: list[Layer], original: Trace, ours: Trace)
     for theirs, own in zip(left, right, strict=True):
         reads = [_sources(theirs[0], original), _sources(own[0], ours)]
         if reads[0][0] != reads[1][0]:
-            lines.append(f"{theirs[0].path} reads {reads[0][1]} | {own[0].path} reads {reads[1][1]}")
+            lines.append(
+                f"{theirs[0].path} reads {reads[0][1]} | {own[0].path} reads {reads[1][1]}"
+            )
     return lines
 
 

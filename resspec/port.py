@@ -82,9 +82,7 @@ def write(
         )
     matching = match(original.trace, graph)
     arrays = matching.stored(stored.weights)
-    dtypes = {
-        link.tensor.name: stored.dtypes.get(link.name, "float32") for link in matching.links
-    }
+    dtypes = {link.tensor.name: stored.dtypes.get(link.name, "float32") for link in matching.links}
     artifacts.write_file(out, original.encode(arrays, dtypes, ending), force=force)
     return _report(original.trace.name, matching, stored)
 
@@ -118,9 +116,7 @@ def _check_finite(weights: Arrays, matching: Matching, checkpoint: Path) -> None
         if len(broken) > SHOWN:
             notes.append(Note(f"and {len(broken) - SHOWN} more"))
         count = "a tensor holds" if len(broken) == 1 else f"{len(broken)} tensors hold"
-        raise error(
-            "weights-format", f"`{checkpoint}`: {count} nan or infinity", notes=notes
-        )
+        raise error("weights-format", f"`{checkpoint}`: {count} nan or infinity", notes=notes)
 
 
 __all__ = ["Ported", "must_be_free", "read", "write"]

@@ -77,7 +77,7 @@ class Body:
         if isinstance(item, Chain):
             self._chain(item, path, inputs[0], targets[0])
         elif isinstance(item, Run):
-            self._turns(item, path, inputs, targets)
+            self._turns(item, path, inputs, targets, item.suffix)
         elif isinstance(item, Layer):
             self._layer(item, path, inputs, targets)
         else:
@@ -157,20 +157,22 @@ class Body:
         position = 0
         for step in chain.steps:
             if isinstance(step, Chain):
-                self._chain(step, path / str(position), source, target)
+                self._chain(step, path / str(position) / chain.suffix, source, target)
                 position += 1
             else:
-                self._turns(step, path, [source], [target])
+                self._turns(step, path, [source], [target], chain.suffix)
                 position = step.first + (step.count if isinstance(step.count, int) else 1)
             source = target
 
-    def _turns(self, run: Run, path: Path, inputs: list[str], targets: list[str]) -> None:
+    def _turns(
+        self, run: Run, path: Path, inputs: list[str], targets: list[str], suffix: str
+    ) -> None:
         """A loop over the turns, or one call where there is one."""
         function = self.functions[run.target]
         rows = [self._arguments(run.target, turn) for turn in run.turns]
         if run.count == 1:
             arguments = [f"{name}={value}" for name, value in rows[0]]
-            code = self._apply(function, inputs, path / str(run.first), arguments)
+            code = self._apply(function, inputs, path / str(run.first) / suffix, arguments)
             self._say(code, ", ".join(targets))
             return
         carried = list(inputs)
@@ -188,7 +190,7 @@ class Body:
         self._say(self._loop(run, rows, index if function.named else "_", locals_))
         self.depth += 1
         arguments = [f"{name}={locals_.get(k, value)}" for k, (name, value) in enumerate(named)]
-        code = self._apply(function, carried, path / f"{{{index}}}", arguments)
+        code = self._apply(function, carried, path / f"{{{index}}}" / suffix, arguments)
         self._say(code, ", ".join(targets))
         self.depth -= 1
         self.taken -= {index, *locals_.values()}

@@ -92,8 +92,10 @@ ELEMENTWISE: dict[type[Op], RuleChoice] = {
     scaling.LayerScale: layer_scale,
     scaling.Gain: trainable("{x} * %s", "1"),
     scaling.Bias: trainable("{x} + %s", "{count}", "bias"),
-    scaling.Scale: layer("Rescaling", "{value}, "),
-    scaling.Shift: layer("Rescaling", "1.0, offset={value}, "),
+    scaling.Scale: Rule("{self}({x})", "Rescaling({value}, name={name})", helpers=("Rescaling",)),
+    scaling.Shift: Rule(
+        "{self}({x})", "Rescaling(1.0, offset={value}, name={name})", helpers=("Rescaling",)
+    ),
     scaling.Dropout: layer("Dropout", "{rate}, "),
     scaling.DropPath: drop_path,
 }

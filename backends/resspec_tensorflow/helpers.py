@@ -80,6 +80,21 @@ GroupedConv2D.__module__ = "keras.layers"
 GroupedConv2D.__name__ = "Conv2D"
 '''
 
+RESCALING = '''\
+class Rescaling(keras.layers.Rescaling):
+    """Multiply and add constants, which the stock layer rounds to float32 in a float64 model.
+
+    Saved as the stock layer.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        scale = tf.constant(self.scale, self.compute_dtype)
+        return inputs * scale + tf.constant(self.offset, self.compute_dtype)
+
+
+Rescaling.__module__ = "keras.layers"
+'''
+
 SUBMODEL = '''\
 def submodel(
     block: Callable[..., Any], inputs: list[keras.KerasTensor], name: str, **arguments: Any
@@ -97,6 +112,7 @@ TENSORFLOW = ("import tensorflow as tf",)
 HELPERS: dict[str, Helper] = {
     "BatchNormalization": Helper(BATCH_NORMALIZATION, TENSORFLOW),
     "GroupedConv2D": Helper(GROUPED_CONV2D, TENSORFLOW),
+    "Rescaling": Helper(RESCALING, TENSORFLOW),
     "submodel": Helper(SUBMODEL.replace("SHAPE", ONE_SIZE), TYPING),
     # for a block that is applied to feature maps of several sizes
     "submodel_any": Helper(SUBMODEL.replace("SHAPE", ANY_SIZE), TYPING),

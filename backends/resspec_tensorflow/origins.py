@@ -14,6 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+
 from resspec import artifacts, origins
 from resspec.diagnostics import Note, SpecError, error, suggest
 from resspec.ir import Graph
@@ -21,7 +22,6 @@ from resspec.ir import Graph
 from .runtime import frameworks
 from .trace import trace
 from .variables import names, ordered
-
 
 keras, _ = frameworks()
 SHOWN = 20
@@ -127,7 +127,8 @@ def _shapes(path: Path) -> dict[tuple[int, ...], list[str]]:
         if isinstance(item, h5py.Dataset) and not name.startswith(("optimizer", "_optimizer")):
             found.setdefault(item.shape, []).append(name)
 
-    with contextlib.suppress(OSError, KeyError, zipfile.BadZipFile), contextlib.ExitStack() as stack:
+    unreadable = contextlib.suppress(OSError, KeyError, zipfile.BadZipFile)
+    with unreadable, contextlib.ExitStack() as stack:
         source: Any = path
         if zipfile.is_zipfile(path):
             archive = stack.enter_context(zipfile.ZipFile(path))

@@ -12,6 +12,15 @@ class ChannelAffine(keras.layers.EinsumDense):
     Saved as the stock layer, which computes the same, slower.
     """
 
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.partial_output_shape = tuple(input_shape[1:])
+        super().build(input_shape)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        if tuple(input_shape[1:]) != self.partial_output_shape:  # used at several sizes
+            self.partial_output_shape = (None,) * (len(input_shape) - 2) + (input_shape[-1],)
+        return tuple(input_shape)
+
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         outputs = inputs * self.kernel
         return outputs if self.bias is None else outputs + self.bias

@@ -19,7 +19,9 @@ from resspec.dataflow import (
     flow_of,
     joined,
     matrix,
+    multiplied,
     plain,
+    subtracted,
 )
 
 from .runtime import frameworks
@@ -30,11 +32,12 @@ keras, tf = frameworks()
 LINEAR = ("linear", "identity")
 # Layers and ops after which channel c still only depends on channel c.
 CHANNELWISE = (
-    "Add", "Subtract", "Multiply", "Maximum", "Minimum", "Average", "ZeroPadding2D", "Cropping2D",
+    "Add", "Maximum", "Minimum", "Average", "ZeroPadding2D", "Cropping2D",
     "Dropout", "SpatialDropout2D", "StochasticDepth", "Identity", "UpSampling2D", "InputLayer",
-    "MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Pad",
+    "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Pad",
     "TrueDivide", "Rescaling",
 )  # fmt: skip
+POOLS = {"MaxPooling2D": "maxpool", "AveragePooling2D": "avgpool"}
 ACTIVATIONS = (
     "ReLU", "LeakyReLU", "ELU", "Softmax", "Relu", "Relu6", "Sigmoid", "Silu", "Gelu", "Selu",
     "Elu", "HardSigmoid", "HardSilu", "Tanh", "Softplus", "Mish", "Celu",
@@ -132,6 +135,12 @@ class Walker:
             return [_activated(reads[0], layer)]
         if kind in ACTIVATIONS:
             return [reads[0].activated(plain(kind).replace("hardsilu", "hardswish"))]
+        if kind in POOLS:
+            return [reads[0].activated(POOLS[kind])]
+        if kind == "Multiply":
+            return [multiplied(reads)]
+        if kind == "Subtract":
+            return [subtracted(reads)]
         if kind in CHANNELWISE:
             return [combined(reads)] * len(outputs)
         return [combined([flow.mixed(channels) for flow in reads])] * len(outputs)
@@ -213,16 +222,16 @@ class Unknown:
     def flow(self, node: Any, reads: Sequence[Flow]) -> Flow:
         """What the layer gives."""
         layer = self.layer
-        shapes = [
+        specs = [
             tf.TensorSpec([1, *(extent or 32 for extent in value.shape[1:])], value.dtype)
             for value in node.input_tensors
         ]
-        single = len(shapes) == 1
+        single = len(specs) == 1
 
         def call(*values: Any) -> Any:
             return layer(values[0] if single else list(values))
 
-        graph = tf.function(call).get_concrete_function(*shapes).graph
+        graph = tf.function(call).get_concrete_function(*specs).graph
         handles = {id(one.value.handle): one for one in layer.variables}
         data: dict[str, Flow] = {}
         derived: dict[str, Any] = {}
@@ -239,7 +248,8 @@ class Unknown:
                 result = self.operation(op, combined(flows), used)
                 data |= {one.name: result for one in op.outputs}
             elif flows:
-                channels = (op.outputs[0].shape[-1] or 1) if op.outputs and op.outputs[0].shape.rank else 1  # fmt: skip
+                shapes = [one.shape for one in op.outputs if one.shape.rank]
+                channels = (shapes[0][-1] if shapes else None) or 1
                 mixed = combined([one.mixed(channels) for one in flows])
                 data |= {one.name: mixed for one in op.outputs}
             elif used:
@@ -249,9 +259,8 @@ class Unknown:
     def operation(self, op: Any, flow: Flow, used: Sequence[Any]) -> Flow:
         role = TF_ROLES.get(op.type, op.type.lower())
         axes = AXES.get(role, ())
-        variables = used
         parts = []
-        for variable in variables:
+        for variable in used:
             shape = tuple(variable.shape)
             extents = None
             if role == "depthwise":

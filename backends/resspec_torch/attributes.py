@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from resspec.emit import Arg, Definition, Item, Layer, literal, placeholders
+from resspec.emit import Arg, Chain, Definition, Item, Layer, Run, literal, placeholders
+from resspec.emit.folding import turn_of
 from resspec.emit.names import checked, is_name, unique
 
 # Attributes of nn.Module, which a layer's name must not hide.
@@ -36,36 +37,44 @@ class Attributes:
 
     def path(self, local: str) -> str:
         """The state_dict prefix of an item, or of a step inside one ("stages.0.1")."""
-        stem, rest = local, ""
-        while stem not in self.names:
-            if not stem:
-                return local  # holds no parameters
-            stem, _, tail = stem.rpartition(".")
-            rest = f".{tail}{rest}"
-        return self.names[stem] + rest
+        if local in self.names:
+            return self.names[local]
+        for item in self.modules:
+            if isinstance(item, Chain | Run):
+                start = f"{item.name}." if item.name else ""
+                number, _, rest = local.removeprefix(start).partition(".")
+                if local.startswith(start) and number.isdigit():
+                    inner = f".{rest}".removeprefix(f".{item.suffix}" if item.suffix else "")
+                    return f"{self.names[item.name]}.{number}{inner.rstrip('.')}"
+        return local  # holds no parameters
 
     def _names(self) -> dict[str, str]:
         """Item name → what follows `self.` in the state_dict: its own name where that can be."""
         found: dict[str, str] = {}
         names = list(dict.fromkeys(item.name for item in self.modules))
-        members: dict[str, list[str]] = {}
+        lists: dict[tuple[str, str], list[str]] = {}
+        tables: dict[str, list[str]] = {}
         for name in names:
-            stem, _, number = name.rpartition(".")
-            if stem and "." not in stem:
-                members.setdefault(stem, []).append(number)
-        containers = {
-            stem
-            for stem, inner in members.items()
-            if stem not in names
-            and is_name(stem)
-            and (is_list(inner) or all(is_name(name) and name not in MEMBER for name in inner))
-        }
-        taken = set(MODULE)
+            turn = turn_of(name)
+            if turn is not None:
+                lists.setdefault((turn.stem, turn.suffix), []).append(str(turn.number))
+            elif "." in name:
+                stem, _, member = name.rpartition(".")
+                tables.setdefault(stem, []).append(member)
+        stems = [stem for stem, _ in lists] + list(tables)
+        for (stem, suffix), numbers in lists.items():
+            attribute = stem or "blocks"
+            if is_list(numbers) and self._is_free(attribute, stem, names, stems):
+                for number in numbers:
+                    member = ".".join(part for part in (stem, number, suffix) if part)
+                    found[member] = f"{attribute}.{number}"
+        for stem, inner in tables.items():
+            plain = all(is_name(name) and name not in MEMBER for name in inner)
+            if plain and self._is_free(stem, stem, names, stems):
+                found |= {f"{stem}.{name}": f"{stem}.{name}" for name in inner}
+        taken = {*MODULE, *(attribute.partition(".")[0] for attribute in found.values())}
         for name in names:
-            stem = name.rpartition(".")[0]
-            if stem in containers and stem not in taken:
-                found[name] = name
-            else:
+            if name not in found:
                 flat = re.sub(r"[^0-9A-Za-z_]", "_", name) or "blocks"
                 flat = f"layer{flat}" if flat[:1].isdigit() else flat
                 flat = flat if is_name(flat) else f"{flat}_"
@@ -73,6 +82,12 @@ class Attributes:
                 found[name] = checked(flat if flat not in busy else unique([f"{flat}_"], busy))
                 taken.add(found[name])
         return found
+
+    @staticmethod
+    def _is_free(attribute: str, stem: str, names: list[str], stems: list[str]) -> bool:
+        """Whether the attribute can hold the members of one stem, and nothing else wants it."""
+        wanted = attribute in names or stems.count(stem) > 1
+        return is_name(attribute) and attribute not in MODULE and not wanted
 
     def place(self, name: str) -> tuple[str, str]:
         """The attribute that holds an item's module, and its key there: that of a member of a

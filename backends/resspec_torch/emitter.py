@@ -21,7 +21,7 @@ from resspec_torch.constructors import Constructors, container
 from resspec_torch.forward import INDENT, Body
 from resspec_torch.rules import HELPERS
 
-RESERVED = ("torch", "nn", "F", "Tensor", "annotations", "math")
+RESERVED = ("torch", "nn", "F", "Tensor", "annotations", "math", "Module", "Sequential")
 
 
 def emit(graph: Graph, rules: RuleTable) -> Source:
@@ -91,7 +91,9 @@ class _Class:
         )
         arguments = ", ".join(["self", *(f"{name}: Tensor" for name in body.inputs())])
         lines += _header(f"def forward({arguments}) -> {self._returns()}:")
-        lines += body.lines(self._result, whole=not self._is_entry)
+        given = [*self._flat_outputs().values()]
+        once = not self._is_entry or len(given) == len(set(given))
+        lines += body.lines(self._result, whole=not self._is_entry, once=once)
         return "\n".join(lines)
 
     # __init__

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from resspec.emit import Call, Chain, Definition, Item, Layer, Run, render
+from resspec.emit.folding import turn_of
 from resspec.emit.layout import layout
 from resspec.emit.names import RESERVED, is_name
 from resspec.emit.text import READABLE
@@ -74,16 +75,19 @@ class Body:
         self.statements = self._statements()
         self.names: dict[int, str] = {}
 
-    def lines(self, result: Callable[[Sequence[str]], str], whole: bool = True) -> list[str]:
+    def lines(
+        self, result: Callable[[Sequence[str]], str], whole: bool = True, once: bool = True
+    ) -> list[str]:
         """The lines of the body; `result` makes the returned expression of the outputs' texts,
-        of which a last call that gives them all is one if `whole`."""
+        of which a last call that gives them all is one if `whole`. It says each `once`, or they
+        need names."""
         outputs = self.definition.outputs
         statements = self.statements
         final: Statement | None = None
         if statements and statements[-1].item.outputs == outputs:
             used = [self.uses[value] for value in outputs]
             direct = len(outputs) == 1 or (whole and isinstance(statements[-1].item, Call))
-            if direct and not isinstance(statements[-1].item, Run) and set(used) == {1}:
+            if once and direct and not isinstance(statements[-1].item, Run) and set(used) == {1}:
                 final = statements.pop()
         last = self._last_uses(statements, final)
         self.names |= dict(enumerate(self.inputs()))
@@ -99,10 +103,10 @@ class Body:
 
     def _is_pinned(self, item: Item, value: int) -> bool:
         """Whether `as` only names the item, whose attribute has that name already."""
-        stem, _, number = item.name.rpartition(".")
+        turn = turn_of(item.name)
         label = self.labels.get(value)
-        if number.isdigit():
-            return label == stem
+        if turn is not None:
+            return label == turn.stem
         given = len(self.definition.outputs) > 1 and value in self.definition.outputs
         return label == item.name != "shortcut" and self.uses[value] == 1 and not given
 
@@ -195,8 +199,10 @@ class Body:
             return [self._free([role], live)]
         reused = [name for name in dying if name in ("x", "h")]
         flat = item.name.replace(".", "")
-        if isinstance(item, Call) and item.name.rpartition(".")[2].isdigit():
-            return [self._free([flat], live)]  # one of several turns: y0, y1, …
+        turn = turn_of(item.name)
+        if isinstance(item, Call) and turn is not None and turn.stem:
+            name = f"{turn.stem.replace('.', '')}{turn.number}"
+            return [self._free([name], live)]  # one of several turns: y0, y1, …
         named = [] if isinstance(item, Layer) else [flat]
         return [self._free([*reused[:1], "h", *named, "y", "z", flat], live)]
 

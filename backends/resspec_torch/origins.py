@@ -14,14 +14,14 @@ import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
+from torch import nn
+from torch.utils._pytree import tree_leaves
+
 from resspec import artifacts, origins
 from resspec.dataflow import Trace
 from resspec.diagnostics import Note, SpecError, error, suggest
 from resspec.ir import Graph
 from resspec.stored import differences
-from torch import nn
-from torch.utils._pytree import tree_leaves
-
 from resspec_torch.trace import trace
 
 STEPS = "num_batches_tracked"

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
 from resspec.dataflow import (
     INPUT,
     Flow,
@@ -19,10 +22,10 @@ from resspec.dataflow import (
     flow_of,
     joined,
     matrix,
+    multiplied,
     plain,
+    subtracted,
 )
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 SMALL = 1e-2  # constants below this that are added may be an eps
 ACTIVATIONS = frozenset({
@@ -30,11 +33,12 @@ ACTIVATIONS = frozenset({
     "selu", "celu", "mish", "tanh", "softplus", "exp", "softmax", "logsigmoid",
 })  # fmt: skip
 CHANNELWISE = frozenset({
-    "add", "sub", "rsub", "mul", "div", "maximum", "minimum", "clamp", "clamp_min", "pow", "neg",
-    "max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "constant_pad_nd", "clone",
+    "add", "rsub", "div", "maximum", "minimum", "clamp", "clamp_min", "pow", "neg",
+    "_adaptive_avg_pool2d", "constant_pad_nd", "clone",
     "upsample_bilinear2d", "upsample_nearest2d", "dropout", "native_dropout", "detach", "alias",
     "_to_copy", "contiguous", "copy", "reflection_pad2d",
 })  # fmt: skip
+POOLS = {"max_pool2d_with_indices": "maxpool", "avg_pool2d": "avgpool"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +134,7 @@ class Recorder(TorchDispatchMode):
         elif len(flow.added) == 1 and parts[0].role == "scale":
             (known["eps"],) = flow.added
         channels = output.shape[1] if output.dim() > 1 else 1
-        return self.trace.operation(
-            Flow(flow.segments), parts, channels, self.path, kind, **known
-        )
+        return self.trace.operation(Flow(flow.segments), parts, channels, self.path, kind, **known)
 
     def _parts(
         self, name: str, args: tuple[Any, ...], at: int, used: torch.Tensor, known: dict[str, Any]
@@ -190,7 +192,13 @@ class Recorder(TorchDispatchMode):
         act = plain(name.lstrip("_").removesuffix("_forward"))
         if act in ACTIVATIONS:
             return [flows[0].activated(act)]
-        if name in CHANNELWISE or name == "slice":
+        if name in POOLS:
+            return [flows[0].activated(POOLS[name])] * len(outputs)
+        if name == "mul":
+            return [multiplied(flows)]
+        if name == "sub" and len(flows) == 2:
+            return [subtracted(flows)]
+        if name in CHANNELWISE or name in ("slice", "sub"):
             flow = combined(flows)
             if name == "add" and len(args) > 1 and _small(args[1]):
                 flow = Flow(flow.segments, flow.added | {float(args[1])})

@@ -95,8 +95,11 @@ def _warn(report: Ported) -> None:
         common.say(f"warning: and {len(report.differences) - SHOWN} more differences")
     if report.ambiguous:
         first = ", ".join(report.ambiguous[0][:3])
-        common.say(f"warning: {len(report.ambiguous)} sets of tensors were told apart by their "
-                   f"order alone, the first {first}{' …' if len(report.ambiguous[0]) > 3 else ''}")  # fmt: skip
+        more = " …" if len(report.ambiguous[0]) > 3 else ""
+        common.say(
+            f"warning: {len(report.ambiguous)} sets of tensors were told apart by their order "
+            f"alone, the first {first}{more}"
+        )
         if report.by_order:
             common.say("help: --from torchvision, timm or keras knows the original's code")
     if report.unread:

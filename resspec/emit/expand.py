@@ -109,7 +109,7 @@ class _Machine:
             here = (*trail, (owner, item.name))
             return self.call(item.target, item.args, env, _join(path, item.name), inputs, here)
         steps = item.steps if isinstance(item, Chain) else (item,)
-        return self.steps(steps, env, path, item.name, owner, inputs, trail)
+        return self.steps(steps, env, path, item.name, item.suffix, owner, inputs, trail)
 
     def steps(
         self,
@@ -117,6 +117,7 @@ class _Machine:
         env: Env,
         path: str,
         name: str,
+        suffix: str,
         owner: str,
         inputs: tuple[int, ...],
         trail: tuple[tuple[str, str], ...],
@@ -125,8 +126,8 @@ class _Machine:
         results = inputs
         for step in steps:
             if isinstance(step, Chain):
-                inner = _join(name, str(position))
-                results = self.steps(step.steps, env, path, inner, owner, results, trail)
+                inner = _join(name, str(position), suffix)
+                results = self.steps(step.steps, env, path, inner, "", owner, results, trail)
                 position += 1
                 continue
             count = _value(step.count, env)
@@ -134,7 +135,7 @@ class _Machine:
             assert position == step.first
             for turn in range(count):
                 arguments = step.turns[turn if len(step.turns) > 1 else 0]
-                local = _join(name, str(step.first + turn))
+                local = _join(name, str(step.first + turn), suffix)
                 if turn:
                     fed = zip(step.feeds, inputs, strict=True)
                     inputs = tuple(old if k is None else results[k] for k, old in fed)
@@ -180,5 +181,5 @@ def _value(leaf: Leaf, env: Env) -> Leaf:
     return env[leaf.name] if isinstance(leaf, Arg) else leaf
 
 
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+def _join(*parts: str) -> str:
+    return ".".join(part for part in parts if part)

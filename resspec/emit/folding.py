@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from resspec.emit.sites import Site
@@ -24,9 +25,11 @@ class Folding:
         position = 0
         while position < len(items):
             end = position + 1
-            stem = stem_of(site.local(items[position]))
-            if stem is not None and site.local(items[position]) == _turn(stem, 0):
-                while end < len(items) and site.local(items[end]) == _turn(stem, end - position):
+            turn = turn_of(site.local(items[position]))
+            if turn is not None and turn.number == 0:
+                while end < len(items) and turn_of(site.local(items[end])) == replace(
+                    turn, number=end - position
+                ):
                     end += 1
                 if not self.folds(site, items[position:end]):
                     end = position + 1
@@ -35,12 +38,13 @@ class Folding:
 
     def folds(self, site: Site, part: list[Node | Site]) -> bool:
         """Whether the items are all of the turns of one name, and chain, or repeat one call."""
-        stem = stem_of(site.local(part[0]))
-        turns = [item for item in part if isinstance(item, Site)]
-        named = [item for item in site.items if stem_of(site.local(item)) == stem]
-        if stem is None or not len(turns) == len(part) == len(named):
+        first = turn_of(site.local(part[0]))
+        if first is None or first.number != 0:
             return False
-        if site.local(part[0]) != _turn(stem, 0):
+        turns = [item for item in part if isinstance(item, Site)]
+        found = [turn_of(site.local(item)) for item in site.items]
+        named = [turn for turn in found if turn is not None and turn.stem == first.stem]
+        if not len(turns) == len(part) == len(named):
             return False
         if len(turns[0].inputs) == 1 and len(turns[-1].outputs) == 1 and self.chained(turns):
             return True
@@ -104,11 +108,20 @@ def feeds_of(before: Site, after: Site) -> Feeds:
     return tuple(given.index(value) if value in given else None for value in after.inputs)
 
 
-def stem_of(name: str) -> str | None:
-    """What comes before the number of a turn: "y" of "y.2", "" of "2"; None of other names."""
-    stem, _, number = name.rpartition(".")
-    return stem if number.isdigit() else None
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A numbered name in parts: `repeat1.0.basic` has the stem `repeat1` and the suffix `basic`."""
+
+    stem: str
+    number: int
+    suffix: str
 
 
-def _turn(stem: str, number: int) -> str:
-    return f"{stem}.{number}" if stem else str(number)
+def turn_of(name: str) -> Turn | None:
+    """The parts of a turn's name, split at its last number; None of other names."""
+    parts = name.split(".")
+    for place in reversed(range(len(parts))):
+        if parts[place].isdigit():
+            stem, suffix = ".".join(parts[:place]), ".".join(parts[place + 1 :])
+            return Turn(stem, int(parts[place]), suffix)
+    return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from resspec.backend import Rule, RuleTable, Unsupported
 from resspec.diagnostics import error
-from resspec.emit.folding import Folding, feeds_of, inner_sites, stem_of
+from resspec.emit.folding import Folding, feeds_of, inner_sites, turn_of
 from resspec.emit.naming import name_definitions
 from resspec.emit.parameters import Column, parameters
 from resspec.emit.program import (
@@ -221,12 +221,13 @@ class _Grouping:
             item: Item
             if isinstance(first, Node):
                 item = self._layer(first, name, take, inputs, outputs)
-            elif (stem := stem_of(name)) is not None and self.folding.folds(site, part):
+            elif (turn := turn_of(name)) is not None and self.folding.folds(site, part):
                 turns = [step for step in part if isinstance(step, Site)]
                 if self.folding.chained(turns) and len(first.inputs) == len(first.outputs) == 1:
-                    item = Chain(stem, self._steps(turns, take), inputs, outputs)
+                    item = Chain(turn.stem, self._steps(turns, take), inputs, outputs)
                 else:
-                    item = self._run(stem, 0, turns, take, inputs, outputs, last=True)
+                    item = self._run(turn.stem, 0, turns, take, inputs, outputs, last=True)
+                item = replace(item, suffix=turn.suffix)
             elif id(first) in self.chains:
                 item = Chain(name, self._steps(inner_sites(first), take), inputs, outputs)
             else:

@@ -10,7 +10,7 @@ from resspec.emit.names import camel, unique
 from resspec.emit.program import Call, Chain, Definition, Item, Layer, Run
 
 ROLES = ("conv", "norm", "act")
-LONGEST = 48  # characters of a name; beyond that a number tells forms apart
+LONGEST = 40  # characters of a name; beyond that a number tells forms apart
 
 
 def name_definitions(
@@ -61,6 +61,7 @@ class _Names:
         self.by_target, self.origins, self.taken = by_target, origins, taken
         self.names: dict[str, str] = {}
         self.bases: dict[str, str] = {}
+        self.numbered: set[str] = set()  # names that only a number tells apart
         sizes = {target: self._size(target) for target in by_target}
         for target in sorted(by_target, key=lambda t: sizes[t]):
             self.bases.setdefault(by_target[target].block, target)
@@ -88,6 +89,8 @@ class _Names:
                     sibling = self._holder(name, block)
             self.names[target] = unique([name], self.taken)
             self.taken.add(self.names[target])
+            if self.names[target] != name:
+                self.numbered.add(self.names[target])
         return self.names[target]
 
     def _holder(self, name: str, block: str) -> str | None:
@@ -105,7 +108,10 @@ class _Names:
         fresh = [entry for entry in entries if entry[0] not in kinds]
         changed = [entry for entry in entries if entry not in there]
         for place, kind, _ in (*(e for e in fresh if e[2]), *fresh, *changed):
-            return _without(_without(kind, kinds.get(place, "")), name)
+            suffix = _without(_without(kind, kinds.get(place, "")), name)
+            telling = kind not in self.numbered and not suffix.startswith("Turn")
+            if suffix and telling and not name.endswith(suffix):
+                return suffix
         words = dict(_words(self.by_target[other].items))
         for item_leaf, word in _words(self.by_target[target].items):
             if words.get(item_leaf) != word:
@@ -152,7 +158,7 @@ def _without(text: str, start: str) -> str:
     count = 0
     while count < min(len(words), len(others)) and words[count] == others[count]:
         count += 1
-    return "".join(words[count:]) or text
+    return "".join(words[count:])
 
 
 def _words(items: Sequence[Item]) -> Iterator[tuple[tuple[str, str], object]]:

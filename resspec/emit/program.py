@@ -83,6 +83,7 @@ class Run:
     Arg only where `turns` has one entry and nothing follows the run in its chain.
     `feeds` says for each input of the target which output of the turn before it is; None where
     every turn reads the same value. Turn 0 reads `inputs`; `outputs` are those of the last turn.
+    A `suffix` ends the path of each turn, after its number ("basic" in `repeat1.0.basic`).
     """
 
     name: str
@@ -93,6 +94,7 @@ class Run:
     feeds: tuple[int | None, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    suffix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +104,15 @@ class Chain:
     One value goes in and one comes out; the steps are named 0, 1, 2… by position, a Run counting
     as many as it has turns. Inside a chain the `inputs` and `outputs` of steps are empty, and so
     is the name of an inner chain. The name in a definition is empty where the steps are numbered
-    directly beneath the definition's path.
+    directly beneath the definition's path. A `suffix` ends the path of each step, after its
+    number; inner chains and runs have none of their own.
     """
 
     name: str
     steps: tuple[Run | Chain, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    suffix: str = ""
 
 
 Item = Layer | Call | Run | Chain

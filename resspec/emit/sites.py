@@ -102,12 +102,22 @@ def _connect(site: Site, reads: Counter[int]) -> set[int]:
             inside.update(item.reads)
             offered += item.outputs
     made.update(offered)
-    site.inputs = _ordered(site.inputs, {value for value in inside if value not in made})
+    read = {value for value in inside if value not in made}
+    site.inputs = _ordered(_first(site, read), read)
     wanted = {value for value in offered if reads[value] > inside[value]}
     declared = tuple(value for value in site.outputs if value in made)
     site.outputs = _ordered(site.outputs, wanted) or declared or tuple(offered[-1:])
     site.reads = inside
     return made
+
+
+def _first(site: Site, read: set[int]) -> tuple[int, ...]:
+    """Inputs to name first: for a turn in the order that it reads, which begins with what the
+    turn before gave; otherwise the newest value, where the region begins with it."""
+    known = [value for value in site.inputs if value in read]
+    if site.block.endswith("_turn"):
+        return tuple(known)
+    return tuple(known[:1]) if known and known[0] == max(read) else ()
 
 
 def _ordered(declared: tuple[int, ...], found: set[int]) -> tuple[int, ...]:

@@ -28,7 +28,7 @@ QUIET = 1e-6
 LOTTERY = 5e-2
 # A gradient that is 0 in truth (a bias before a batch norm) is rounding noise in both, so errors
 # count relative to at least this part of what a typical parameter of that size has.
-TYPICAL = 1e-2
+TYPICAL = 0.1
 
 QUANTITIES = {
     "eval": ("outputs",),

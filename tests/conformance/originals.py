@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import csv
 import gc
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import yaml
 from numpy.typing import NDArray
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefinedType
 
 from resspec import api, origins, zoo
 from resspec.diagnostics import SpecError
@@ -93,19 +95,35 @@ def cases() -> tuple[list[Case], list[Row]]:
 
 
 def sample(every: Sequence[Case]) -> list[Case]:
-    """The cheapest rows that together have every feature of the table, greedily."""
-    features = {case.key: set(case.row["features"].split(";")) | {case.source} for case in every}
-    missing = set().union(*features.values())
+    """The cheapest rows that together have every op, each in every way the rows use it."""
+    runnable = [case for case in every if _origin(case.source) and int(case.row["params"]) < HUGE]
+    uses = {case.key: set(_uses(case)) for case in runnable}
+    missing = set().union(*uses.values())
     chosen = []
-    cheap = [case for case in every if int(case.row["params"]) < HUGE]
     while missing:
-        best = max(cheap, key=lambda one: len(features[one.key] & missing) / one.macs**0.5)
-        gained = features[best.key] & missing
-        if not gained:
-            break
-        missing -= gained
+        best = max(runnable, key=lambda one: len(uses[one.key] & missing) / one.macs**0.5)
+        missing -= uses[best.key]
         chosen.append(best)
     return chosen
+
+
+def _uses(case: Case) -> Iterator[str]:
+    """Ops of a network, and which of their options are not what they are by default."""
+    yield case.family
+    for node in zoo.load(case.spec).graph.nodes:
+        op = node.op
+        yield op.NAME
+        for one in fields(op):
+            value, usual = getattr(op, one.name), one.default
+            if isinstance(usual, FieldInfo):
+                usual = usual.default
+            if one.name == "padding" and isinstance(value, tuple):
+                symmetric = value[0] == value[1] and value[2] == value[3]
+                yield f"{op.NAME}.padding {'symmetric' if symmetric else 'asymmetric'}"
+            elif isinstance(value, str | bool):
+                yield f"{op.NAME}.{one.name}={value}"
+            elif value != usual and not isinstance(usual, PydanticUndefinedType):
+                yield f"{op.NAME}.{one.name}"
 
 
 @cache

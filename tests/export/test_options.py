@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from resspec import backend, export
@@ -63,7 +62,7 @@ def test_words_choose_formats() -> None:
     assert export.chosen(["none"], known) == ()
     assert export.chosen(["c", "b", "c"], known) == ("b", "c")
     for words in (["d"], ["all", "b"], ["b", "none"]):
-        with pytest.raises(ValueError, match="d|all|none"):
+        with pytest.raises(ValueError, match=r"d|all|none"):
             export.chosen(words, known)
 
 
@@ -235,4 +234,3 @@ def test_exporting_leaves_the_model_as_it_was(tmp_path: Path) -> None:
     )
     assert [module.training for module in model.modules()] == before
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
-    assert np.isfinite(next(iter(state.values())).numpy()).all()

@@ -72,14 +72,21 @@ class Fault:
     """One wrong rule of one backend, for the layers of the second stage."""
 
     def __init__(
-        self, backend: str, op: type[Op], where: str, change: Change, kind: str = "activation"
+        self,
+        backend: str,
+        op: type[Op],
+        where: str,
+        change: Change,
+        kind: str = "activation",
+        **only: Any,
     ) -> None:
         self.backend, self.op, self.where = backend, op, where
-        self.change, self.kind = change, kind
+        self.change, self.kind, self.only = change, kind, only
 
     def has(self, op: Op, types: tuple[TensorType, ...]) -> bool:
         second = types[0].spatial == (6, 6) or getattr(op, "stride", (1, 1)) == (2, 2)
-        return isinstance(op, self.op) and second
+        alike = all(getattr(op, name, None) == value for name, value in self.only.items())
+        return isinstance(op, self.op) and second and alike
 
     def plant(self, graph: Graph, rules: RuleTable, patch: pytest.MonkeyPatch) -> Node:
         """Change the rule; the first layer that has the fault."""
@@ -133,8 +140,8 @@ FAULTS: Mapping[str, Fault] = {
     "momentum, keras": Fault(
         "tensorflow", BatchNorm, f"{FIRST}.norm1", init("momentum=0.9,", "momentum=0.99,"), "statistic"
     ),
-    "padding, torch": Fault("torch", Conv2d, f"{FIRST}.conv1", late_padding),
-    "padding, keras": Fault("tensorflow", Conv2d, f"{FIRST}.conv1", late_padding),
+    "padding, torch": Fault("torch", Conv2d, f"{FIRST}.conv1", late_padding, stride=(2, 2)),
+    "padding, keras": Fault("tensorflow", Conv2d, f"{FIRST}.conv1", late_padding, stride=(2, 2)),
     "transposed kernel, torch": Fault(
         "torch", Conv2d, f"{FIRST}.conv1", call("{self}({x})", "{self}({x}.mT).mT")
     ),
@@ -142,7 +149,11 @@ FAULTS: Mapping[str, Fault] = {
         "tensorflow", Conv2d, f"{FIRST}.conv1", layout("OIHW->HWIO", "OIHW->WHIO")
     ),
     "channels in and out exchanged": Fault(
-        "tensorflow", Conv2d, f"{FIRST}.conv2", layout("OIHW->HWIO", "OIHW->HWOI")
+        "tensorflow",
+        Conv2d,
+        f"{FIRST}.conv2",
+        layout("OIHW->HWIO", "OIHW->HWOI"),
+        kernel_size=(1, 1),
     ),
     "swapped terms of a difference": Fault(
         "torch", Sub, f"{FIRST}.sub1", call("{x0} - {x1}", "{x1} - {x0}")

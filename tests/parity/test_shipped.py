@@ -81,3 +81,53 @@ CHOSEN = {
     "segmentation/fcn_resnet50.yaml": "fcn_resnet50",
     "segmentation/pspnet_resnet50.yaml": "pspnet_resnet50",
 }
+
+
+def _folder() -> str:
+    from resspec.paths import specs_dir
+
+    return str(specs_dir())
+
+
+FILES = {
+    entry.name: entry.path.relative_to(_folder()).as_posix() for entry in reversed(zoo.models())
+}
+NORMAL = [name for names in CHOSEN.values() for name in names.split()]
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    """Keras and the modules of emitted sources would keep one network after another."""
+    yield
+    gc.collect()
+
+
+def test_every_file_is_represented() -> None:
+    assert set(FILES.values()) == set(CHOSEN)
+    for file, names in CHOSEN.items():
+        assert all(FILES[name] == file for name in names.split())
+
+
+def check(name: str) -> None:
+    graph, _ = small(lambda extra: api.load(name, overrides=extra).graph, BATCH)
+    params = sum(param.size for param in graph.parameters().values() if param.trainable)
+    if params > LIMIT:
+        pytest.skip(f"{params:,} params")
+    runners = [runner(one) for one in ("torch", "tensorflow")]
+    found = compare(graph, runners, Options(("eval", "grad"), ("float64",), BATCH))
+    assert found.ok, report.text(found.to_json())
+    assert {one.quantity for one in found.checks} >= {"outputs", "training outputs", "gradients"}
+
+
+@pytest.mark.parametrize("name", NORMAL)
+def test_is_the_same_on_both_backends(name: str) -> None:
+    check(name)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("not config.getoption('--every-spec')", reason="with --every-spec only")
+@pytest.mark.parametrize("name", [name for name in FILES if name not in NORMAL])
+def test_the_others_are_the_same_on_both_backends(name: str) -> None:
+    if name in TOO_DEEP:
+        pytest.skip("built on torch alone")
+    check(name)

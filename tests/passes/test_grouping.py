@@ -208,6 +208,31 @@ def test_turns_that_somebody_else_reads_stay_apart() -> None:
     assert len({call.target for call in calls}) == 1
 
 
+def test_turns_with_a_suffix_are_a_chain() -> None:
+    """`repeat: 5, layers: [basic]` names its calls `repeat1.0.basic`, `repeat1.1.basic`…"""
+    build = GraphBuilder((4, 8, 8))
+    x = build.op("conv1", Conv2d(out_channels=4, kernel_size=1), build.input)
+    for turn in range(5):
+        x = block(build, f"repeat1.{turn}.basic", x, 4)
+    _, chain = grouped(build.graph(x)).entry.items
+    assert isinstance(chain, Chain)
+    assert (chain.name, chain.suffix) == ("repeat1", "basic")
+    assert [run.count for run in chain.steps if isinstance(run, Run)] == [5]
+
+
+def test_children_beside_layers_are_a_chain() -> None:
+    """A stage that does something before its blocks, which are numbered right beneath it."""
+    build = GraphBuilder((4, 8, 8))
+    with build.region("stages.0", "odd_stage", build.input):
+        x = build.op("norm1", BatchNorm(), build.input)
+        for turn in range(3):
+            x = block(build, str(turn), x, 4)
+        build.give(x)
+    _, chain = grouped(build.graph(x))["OddStage"].items
+    assert isinstance(chain, Chain)
+    assert chain.name == ""
+
+
 def test_depth_is_an_argument_where_only_it_differs() -> None:
     build = GraphBuilder((4, 8, 8))
     x = build.input

@@ -113,6 +113,12 @@ def test_names_that_torch_takes_are_mapped() -> None:
     ]
 
 
+def test_numbers_right_beneath_a_class_are_its_blocks() -> None:
+    variables = emit("cspresnet50").variables
+    assert variables["stages.1.2.conv2.weight"].name == "stages.1.blocks.2.conv2.weight"
+    assert variables["stages.1.conv1.weight"].name == "stages.1.conv1.weight"
+
+
 def test_list_of_module_attributes_is_torchs() -> None:
     torch = pytest.importorskip("torch")
     public = {name for name in dir(torch.nn.Module()) if not name.startswith("_")}

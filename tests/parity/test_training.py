@@ -1,0 +1,46 @@
+"""Training steps: the same loss curve and the same weights, step after step."""
+
+from __future__ import annotations
+
+import pytest
+
+from resspec import api
+from resspec.ir import Graph
+from resspec.parity import Options, Report, compare, report, runner
+
+pytest.importorskip("torch")
+pytest.importorskip("tensorflow")
+
+SGD = {"name": "sgd", "lr": 0.01, "momentum": 0.9}
+
+
+@pytest.fixture(scope="module")
+def smooth() -> Graph:
+    """A ResNet-18 on 32×32 images without a kink: no mask can flip."""
+    overrides = ["input=[3,32,32]", "defaults={act: softplus}"]
+    return api.load("resnet18", overrides=overrides).graph
+
+
+def trained(graph: Graph, steps: int) -> Report:
+    options = Options(("train",), ("float64",), batch=8, steps=steps, optimizer=SGD)
+    return compare(graph, [runner("torch"), runner("tensorflow")], options)
+
+
+def errors(found: Report) -> dict[str, float]:
+    assert found.ok, report.text(found.to_json())
+    return {one.quantity: one.error for one in found.checks}
+
+
+def test_ten_steps_of_sgd_with_momentum(smooth: Graph) -> None:
+    assert {node.op.NAME for node in smooth.nodes} >= {"softplus", "max_pool"}
+    assert "relu" not in {node.op.NAME for node in smooth.nodes}
+    found = errors(trained(smooth, 10))
+    assert found["weights after 1 step"] <= 1e-12
+    assert found["weights"] <= 1e-9
+    assert found["losses"] <= 1e-9
+
+
+@pytest.mark.slow
+def test_fifty_steps_of_sgd_with_momentum(smooth: Graph) -> None:
+    found = errors(trained(smooth, 50))
+    assert found["weights"] <= 1e-8
