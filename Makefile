@@ -7,8 +7,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PACKAGING := pyproject.toml constraints.txt
 JOBS ?= 2
+# Networks with more parameters are left out of the table; they take minutes and gigabytes.
+PARITY_LIMIT ?= 130000000
+PARITY_DTYPE ?= float64
 
-.PHONY: build test quick lint format docs conformance fuzz clean
+.PHONY: build test quick lint format docs conformance conformance-sample parity-table fuzz clean
 
 build: $(VENV)/.installed
 	$(BIN)/resspec build specs/resnet34.yaml --backend torch
@@ -34,7 +37,14 @@ docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/generate.py
 
 conformance: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(JOBS) tests/conformance tests/parity tests/zoo
+	RESSPEC_EVERY_SPEC=1 $(BIN)/python -m pytest -n $(JOBS) tests/conformance tests/parity tests/zoo
+
+# Every shipped spec on both backends: build/parity.md. Stopped, it goes on where it was.
+parity-table: $(VENV)/.installed
+	@mkdir -p build
+	OMP_NUM_THREADS=1 $(BIN)/resspec parity --all --small --mode eval,grad,train \
+	  --dtype $(PARITY_DTYPE) --limit $(PARITY_LIMIT) --resume build/parity.jsonl \
+	  --format markdown > build/parity.md
 
 fuzz: $(VENV)/.installed-dev
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n $(JOBS) tests/properties

@@ -1,7 +1,8 @@
-"""Refresh the generated parts of docs/*.md: `make docs`."""
+"""Refresh the generated parts of README.md and docs/*.md: `make docs`."""
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from pathlib import Path
 from resspec import zoo
 from resspec.ops.base import OPS, words
 
-FOLDER = Path(__file__).parent
+ROOT = Path(__file__).parent.parent
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 MARKED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -44,7 +46,39 @@ def shown(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-PARTS: dict[str, Callable[[], str]] = {"ops": ops}
+def house() -> str:
+    """Every source file with the first line of its docstring, in order of folders."""
+    lines: list[str] = []
+    for folder in HOUSE:
+        package = ROOT / folder
+        about = summary(package / "__init__.py")
+        lines.append(f"{folder + '/':<34}{about}".rstrip())
+        for path in sorted(package.glob("*.py")):
+            if path.name != "__init__.py":
+                lines.append(f"  {path.name:<32}{summary(path)}")
+    return "```text\n" + "\n".join(lines) + "\n```\n"
+
+
+HOUSE = (
+    "resspec",
+    "resspec/ops",
+    "resspec/passes",
+    "resspec/emit",
+    "resspec/parity",
+    "resspec/cli",
+    "backends/resspec_torch",
+    "backends/resspec_tensorflow",
+)
+
+
+def summary(path: Path) -> str:
+    """First paragraph of a module's docstring, on one line, cut at its first sentence."""
+    doc = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+    first = " ".join(doc.split("\n\n")[0].split())
+    return first.split(". ")[0].rstrip(".")
+
+
+PARTS: dict[str, Callable[[], str]] = {"house": house, "ops": ops}
 
 
 def refreshed(text: str) -> str:
@@ -53,7 +87,7 @@ def refreshed(text: str) -> str:
 
 
 def main() -> None:
-    for path in sorted(FOLDER.glob("*.md")):
+    for path in PAGES:
         path.write_text(refreshed(path.read_text("utf-8")), "utf-8")
 
 

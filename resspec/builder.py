@@ -21,9 +21,9 @@ Scale = tuple[Fraction, Fraction] | None
 class Limits:
     """Bounds on what one spec may ask for; each has its own error that names the flag."""
 
-    nodes: int = 50_000
+    nodes: int = 10_000
     params: int = 2_000_000_000
-    elements: int = 2**30  # of one tensor of one example
+    elements: int = 2**28  # of one tensor of one example
     turns: int = 4096  # of one repeat, and blocks of one stage
     nesting: int = 40  # of block calls
     problems: int = 20  # reported before lowering stops
@@ -121,7 +121,7 @@ class Builder:
         except OpError as caught:
             at = args[caught.attr].span if caught.attr and caught.attr in args else span
             raise failure(env, caught.code, caught.message, at, caught.help) from None
-        for kind in outputs:
+        for kind in (*outputs, *padded(op, types)):
             self.check_size(kind, env, span)
         self._nodes += 1
         self._params += sum(param.size for param in params.values())
@@ -190,6 +190,17 @@ class Builder:
             yield stride
         finally:
             del self._bodies[depth - 1 :]
+
+
+def padded(op: Op, types: tuple[TensorType, ...]) -> Iterator[TensorType]:
+    """What an op reads where a framework pads its input first: to its sides, and with dilation to
+    a multiple of it."""
+    sides = getattr(op, "padding", None)
+    if isinstance(sides, tuple) and types[0].is_map:
+        down, across = getattr(op, "dilation", (1, 1))
+        rows = types[0].height + sides[0] + sides[1]
+        columns = types[0].width + sides[2] + sides[3]
+        yield types[0].with_spatial(-(-rows // down) * down, -(-columns // across) * across)
 
 
 def scaled(op: Op, inputs: tuple[Value, ...], scales: Mapping[int, Scale]) -> Scale:

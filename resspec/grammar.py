@@ -59,6 +59,7 @@ class Grammar(LayerGrammar):
                 "write one `- {depth: 3, width: 64}` a stage",
             )
             stages = Seq()
+        self.stage_names(stages)
         own_blocks: dict[str, BlockSpec] = {}
         for key, body in self.mapping(data, "blocks"):
             if isinstance(body, Map):
@@ -148,6 +149,17 @@ class Grammar(LayerGrammar):
             return None
         return BlockSpec(name=name, span=span, **spec)
 
+    def stage_names(self, stages: Seq) -> None:
+        """Refuse a name that another part of the model has."""
+        taken = {"stem", "stages", "head"}
+        for stage in stages:
+            name = stage.get("name") if isinstance(stage, Map) else None
+            if isinstance(name, str) and name in taken:
+                message = f"a stage cannot be called `{name}`: another part of the model is"
+                self.fail("name-collision", message, stage.at("name"), "give it another name")
+            if isinstance(name, str):
+                taken.add(name)
+
     def stage(self, raw: Any, span: Span, has_block: bool) -> StageSpec | None:
         if not isinstance(raw, Map):
             self.fail(
@@ -158,8 +170,8 @@ class Grammar(LayerGrammar):
             )
             return None
         name = raw.get("name")
-        if "name" in raw:
-            self.named(name, raw.at("name"), "a stage")
+        if "name" in raw and not self.named(name, raw.at("name"), "a stage"):
+            name = None
         entries: list[BlocksEntry] = []
         block = self.ref_at(raw, "block")
         if "blocks" in raw:

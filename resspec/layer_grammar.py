@@ -196,8 +196,8 @@ class LayerGrammar(Checker):
     def common(self, raw: Map, span: Span) -> dict[str, Any]:
         """span, `as` and `from` of an item."""
         label, source = raw.get("as"), None
-        if "as" in raw:
-            self.named(label, raw.at("as"), "a value")
+        if "as" in raw and not self.named(label, raw.at("as"), "a value"):
+            label = None
         if "from" in raw:
             value, at = raw["from"], raw.at("from")
             many = isinstance(value, Seq)

@@ -20,6 +20,7 @@ from resspec.ir import Value
 from resspec.layer_grammar import ROLES
 from resspec.ops.base import OPS, Op, attributes, words
 from resspec.scope import (
+    NO_VALUE,
     POISON,
     Env,
     Failed,
@@ -50,6 +51,7 @@ from resspec.spec import (
 from resspec.types import TensorType
 
 Library = Callable[[str], BlockSpec | None]
+ITEMS_A_NODE = 5
 FATAL = ("node-limit", "param-limit", "recursion-limit")
 
 
@@ -75,6 +77,7 @@ class Layers:
     def __init__(self, builder: Builder, library: Library, known: Iterable[str]) -> None:
         self.builder, self.library, self.known = builder, library, tuple(known)
         self.problems: list[Diagnostic] = []
+        self.steps = 0
         self.offered: set[str] = set()  # offers of the model that some block took
 
     # -- failures ------------------------------------------------------------------------
@@ -106,6 +109,7 @@ class Layers:
     def run(self, layers: Iterable[Item], current: Val, scope: Scope, env: Env) -> Val:
         """Layers one after the other; the result is the last one's."""
         for item in layers:
+            self.count(env, item.span)
 
             def work(item: Item = item, current: Val = current) -> Val:
                 return self.item(item, current, scope, env)
@@ -117,6 +121,14 @@ class Layers:
                     scope.values[item.label] = current
                 self.builder.label(current, item.label)
         return current
+
+    def count(self, env: Env, span: Span) -> None:
+        """Hold the limit on items, those that make no node included."""
+        self.steps += 1
+        most = self.builder.limits.nodes
+        if self.steps > ITEMS_A_NODE * most:
+            what = f"more than {ITEMS_A_NODE * most:,} items, mostly without a node"
+            raise over("node-limit", what, "nodes", most, env, span)
 
     def item(self, item: Item, current: Val, scope: Scope, env: Env) -> Val:
         """One item applied to the current value."""
@@ -171,7 +183,7 @@ class Layers:
 
     def index(self, text: str, count: int, span: Span, scope: Scope, env: Env) -> int:
         """A constant index into `count` things."""
-        value = scope.evaluate(Arg(value=text, span=span), env, POISON)
+        value = scope.evaluate(Arg(value=text, span=span), env, NO_VALUE)
         exact = whole(value)
         if exact is None:
             message = f"an index is a whole number, found {show_value(value)}"
@@ -183,6 +195,8 @@ class Layers:
     # -- combinators ---------------------------------------------------------------------
 
     def join(self, op: str, item: Item, inputs: tuple[Value, ...], env: Env) -> Value:
+        if not inputs:
+            raise nothing(f"`{op}`", env, item.span)
         path = join(self.builder.path, item.name)
         return self.builder.node(OPS[op](), path, inputs, env, item.span, {})[0]
 
@@ -214,11 +228,13 @@ class Layers:
 
     def residual(self, item: Residual, current: Val, scope: Scope, env: Env) -> Val:
         """body + shortcut. The shortcut is told what it must bridge."""
-        with self.builder.body(flat(current)[0]) as stride:
+        entry = next(iter(flat(current)), None)
+        if entry is None:
+            raise nothing("`residual`", env, item.span)
+        with self.builder.body(entry) as stride:
             body = self.single(self.branch(item.body, current, scope, env), item, env)
         shortcut = current
         if item.shortcut is not None:
-            entry = flat(current)[0]
             bridge = {"out_channels": body.type.channels, "stride": stride(body)}
             inner = scope.inner(bridge={"in_channels": entry.type.channels, **bridge})
             shortcut = self.branch(item.shortcut, current, inner, env.with_ambient(**bridge))
@@ -425,6 +441,8 @@ class Layers:
         except ValidationError as caught:
             raise invalid(cls, given, args, caught, env, span) from None
         inputs = flat(current)
+        if not inputs:
+            raise nothing(f"`{cls.NAME}`", env, span)
         if cls.ARITY is not None and len(inputs) != cls.ARITY:
             plural = "s" if cls.ARITY != 1 else ""
             message = f"`{cls.NAME}` takes {cls.ARITY} value{plural}, here are {len(inputs)}"
@@ -440,6 +458,12 @@ class Layers:
             message = f"`{key}` of `{cls.NAME}` is one value, here are {len(values)}"
             raise failure(env, "tuple-unexpected", message, thunk.span, "pick one: `x[0]`")
         return values[0]
+
+
+def nothing(what: str, env: Env, span: Span) -> SpecError:
+    """The error where a value is needed and `from: []` left none."""
+    help = "`from: []` takes no value at all: name one"
+    return failure(env, "tuple-unexpected", f"{what} takes a value, here is none", span, help)
 
 
 def mismatch_help(body: TensorType, shortcut: TensorType) -> str:

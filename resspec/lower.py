@@ -17,7 +17,7 @@ from resspec.diagnostics import Diagnostic, Note, Span, SpecError
 from resspec.ir import Graph, Value
 from resspec.layer_grammar import ROLES
 from resspec.layers import Layers, Library, Stop, poisoned, whole
-from resspec.scope import POISON, Bound, Env, Failed, Scope, Thunk, Val, failure, flat, show_value
+from resspec.scope import NO_VALUE, POISON, Bound, Env, Failed, Scope, Thunk, Val, failure, flat, show_value
 from resspec.spec import Arg, BlockSpec, Branch, ModelSpec, Ref, StageSpec
 from resspec.types import TensorType
 
@@ -96,7 +96,7 @@ class _Model:
 
     def input_type(self) -> TensorType:
         arg = self.spec.input
-        shape = self.scope.evaluate(arg, self.env, POISON)
+        shape = self.scope.evaluate(arg, self.env, NO_VALUE)
         if not isinstance(shape, tuple) or len(shape) != 3:
             message = f"`input` is [channels, height, width], found {show_value(shape)}"
             raise failure(self.env, "wrong-type", message, arg.span)
@@ -105,7 +105,7 @@ class _Model:
         return kind
 
     def count(self, arg: Arg, what: str, env: Env) -> int:
-        return self.positive(self.scope.evaluate(arg, env, POISON), what, arg.span, env)
+        return self.positive(self.scope.evaluate(arg, env, NO_VALUE), what, arg.span, env)
 
     def positive(self, value: Any, what: str, span: Span, env: Env) -> int:
         exact = whole(value)
@@ -132,7 +132,7 @@ class _Model:
     def outputs(self, current: Val) -> Outputs:
         """The named outputs; `out`, the last value, where none are named."""
         if not self.spec.outputs:
-            return (("out", () if poisoned(current) else flat(current)),)
+            return (("out", self.given("the model", current, self.spec.span)),)
         found = []
         for name, branch in self.spec.outputs.items():
 
@@ -140,8 +140,17 @@ class _Model:
                 return self.output(name, branch, current)
 
             value = self.layers.guard(work)
-            found.append((name, () if poisoned(value) else flat(value)))
+            found.append((name, self.given(f"output `{name}`", value, branch.span)))
         return tuple(found)
+
+    def given(self, what: str, value: Val, span: Span) -> tuple[Value, ...]:
+        """The tensors of an output; none where it failed or is none, which is reported."""
+        if poisoned(value):
+            return ()
+        if not flat(value):
+            message = f"{what} gives no value"
+            self.layers.report(*failure(self.env, "tuple-unexpected", message, span).diagnostics)
+        return flat(value)
 
     def output(self, name: str, branch: Branch, current: Val) -> Val:
         if branch.ref is not None:

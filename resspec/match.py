@@ -19,6 +19,7 @@ from resspec.dataflow import INPUT, Atom, Flow, Tensor, Trace, trace
 from resspec.ir import Graph
 from resspec.mismatch import mismatch
 
+STEPS = {"stride": (1, 1), "dilation": (1, 1), "groups": 1}
 Colours = list[int]
 Pairs = list[tuple[Atom, Atom]]
 # Evidence beside roles, shapes and dataflow, the finest first; used only where both sides agree.
@@ -181,11 +182,10 @@ class View:
         return [(source, frozenset(label)) for source, label in labels.items()]
 
     def attributes(self, atom: Atom) -> Hashable:
-        """What a layer is told beside its shape."""
+        """What a layer is told beside its shape; a linear layer is a convolution of one step."""
         if "attributes" not in self.evidence:
             return None
-        known = atom.attributes
-        return tuple(known.get(key) for key in ("stride", "dilation", "groups"))
+        return tuple(atom.attributes.get(key, usual) for key, usual in STEPS.items())
 
     def colours(self, palette: Palette, start: Colours) -> Colours:
         """One round: colours from all that each atom reads, joined with those from all it feeds."""

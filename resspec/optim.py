@@ -137,9 +137,7 @@ class SGD(Optimizer):
         self, parameter: Any, gradient: Any, slots: Slots, scalars: Mapping[str, Any]
     ) -> tuple[Any, dict[str, Any]]:
         rate = scalars["rate"]
-        parameter, gradient = _decayed(
-            parameter, gradient, rate, self.weight_decay, self.decoupled
-        )
+        parameter, gradient = _decayed(parameter, gradient, rate, self.weight_decay, self.decoupled)
         if not self.momentum:
             return parameter - rate * gradient, {}
         moved = self.momentum * slots["momentum"] + gradient
@@ -175,9 +173,7 @@ class Adam(Optimizer):
         self, parameter: Any, gradient: Any, slots: Slots, scalars: Mapping[str, Any]
     ) -> tuple[Any, dict[str, Any]]:
         rate, (beta1, beta2) = scalars["rate"], self.betas
-        parameter, gradient = _decayed(
-            parameter, gradient, rate, self.weight_decay, self.DECOUPLED
-        )
+        parameter, gradient = _decayed(parameter, gradient, rate, self.weight_decay, self.DECOUPLED)
         mean = beta1 * slots["mean"] + (1 - beta1) * gradient
         square = beta2 * slots["square"] + (1 - beta2) * gradient * gradient
         size = (square / scalars["second"]) ** 0.5 + self.eps

@@ -199,7 +199,7 @@ class Scope:
         if name in self.lets:
             plain = replace(self, counters={}, bridge={})
             return self._memo(
-                name, env, lambda: plain.evaluate(self.lets[name], self.env, POISON_NAME)
+                name, env, lambda: plain.evaluate(self.lets[name], self.env, NO_VALUE)
             )
         if name == "channels" or (name == "in_channels" and self.is_model):
             return self._channels(current, name, env, span)
@@ -279,14 +279,14 @@ class Scope:
         return getattr(tensor(value).type, attribute)
 
     def _channels(self, value: Val, name: str, env: Env, span: Span) -> int:
-        if value is POISON_NAME:
+        if value is NO_VALUE:
             raise _Unknown(
                 failure(
                     env,
                     "undefined-ambient",
-                    f"`{name}` is not known in `let` or a default",
+                    f"`{name}` has no value here: no layer has been run",
                     span,
-                    "use `in_channels`",
+                    None if self.is_model else "use `in_channels`",
                 )
             )
         if isinstance(value, tuple) and len(value) != 1:
@@ -335,7 +335,7 @@ class Scope:
             return self._checked(name, spec, value, given.span)
         if spec.default is None:
             raise failure(env, "missing-argument", f"`{self.block}` needs `{name}`", spec.span)
-        value = self.evaluate(spec.default, self.env, POISON_NAME, spec.choices)
+        value = self.evaluate(spec.default, self.env, NO_VALUE, spec.choices)
         return self._checked(name, spec, value, spec.default.span)
 
     def _checked(self, name: str, spec: ParamSpec, value: Any, span: Span) -> Any:
@@ -416,7 +416,7 @@ class _Unknown(Exception):
 
 
 _RUNNING = object()
-POISON_NAME = Poison()  # "no current value", as opposed to one that failed
+NO_VALUE = Poison()  # "no current value", as opposed to one that failed
 
 
 def tensor(value: Val) -> Value:

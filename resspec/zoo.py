@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ _VARIANT = re.compile(r"^  ['\"]?([A-Za-z_]\w*)['\"]?:", re.MULTILINE)
 _DOC = re.compile(  # on one line, or folded (`>-`) over the indented lines below
     r"^doc:[ \t]*(?:[>|][+-]?[ \t]*\n((?:[ \t]+[^\n]*\n)+)|([^\n]+))", re.MULTILINE
 )
+
+
+PLACELESS = ("not-found", "io-error", "no-variant")  # told where the name stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,10 +284,11 @@ def _resolve(path: Path, variant: str | None, sources: dict[str, str]) -> Map:
         try:
             return choose(_model(place, sources), picked)
         except SpecError as caught:
-            (found, *_) = caught.diagnostics
-            if found.code != "no-variant":
-                raise
-            raise error(found.code, found.message, span, help=found.help) from None
+            here = [
+                replace(found, span=span) if found.code in PLACELESS else found
+                for found in caught.diagnostics
+            ]
+            raise SpecError(*here) from None
 
     return choose(extend(data, fetch), variant)
 

@@ -14,6 +14,7 @@ from .table import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from resspec.backend import Format, RuleTable
     from resspec.diagnostics import Diagnostic

@@ -63,7 +63,7 @@ def std_conv2d(
         gain = keras.layers.Dense(filters, use_bias=False, dtype=full, name=f"{name}.gain")
         weight = weight * gain(one)[0] * scale
     weight = keras.ops.cast(weight, policy.compute_dtype)
-    if groups == channels and isinstance(dilation_rate, int):
+    if groups == channels > 1 and isinstance(dilation_rate, int):
         weight = keras.ops.reshape(weight, (*kernel_size, channels, -1))
         x = keras.ops.depthwise_conv(x, weight, strides, dilation_rate=dilation_rate)
     elif groups == 1 or tf.config.list_logical_devices("GPU"):

@@ -13,6 +13,8 @@ from resspec_torch.export import FORMATS
 from resspec_torch.rules import RULES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from resspec.backend import Backend, Format, RuleTable, Source

@@ -39,7 +39,7 @@ class Attributes:
         """The state_dict prefix of an item, or of a step inside one ("stages.0.1")."""
         if local in self.names:
             return self.names[local]
-        for item in self.modules:
+        for item in sorted(self.modules, key=lambda item: -len(item.name)):
             if isinstance(item, Chain | Run):
                 start = f"{item.name}." if item.name else ""
                 number, _, rest = local.removeprefix(start).partition(".")

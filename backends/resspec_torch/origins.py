@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from resspec import artifacts, origins
 from resspec.dataflow import Trace
-from resspec.diagnostics import Note, SpecError, error, suggest
+from resspec.diagnostics import Note, error, suggest
 from resspec.ir import Graph
 from resspec.stored import differences
 from resspec_torch.trace import trace
@@ -254,17 +254,17 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     """
     try:
         with path.open("rb") as stream:
-            if not stream.read(1):
-                raise error("weights-format", f"`{path}` is empty")
+            start = stream.read(1)
+    except OSError as problem:
+        raise artifacts.io_error("read", path, problem) from problem
+    if not start:
+        raise error("weights-format", f"`{path}` is empty")
+    try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickles by others, which are refused below
             data = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as problem:
-        raise artifacts.io_error("read", path, problem) from problem
-    except SpecError:
-        raise
     except Exception as problem:
         # torch and safetensors raise a dozen types for a damaged file; none is a bug here
         unsafe = "weights_only" in str(problem) or "Unsupported" in str(problem)

@@ -54,9 +54,7 @@ def parity(
     ] = 0,
     resume: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="Keep each finished report there, and do not repeat it."
-        ),
+        typer.Option(metavar="FILE", help="Keep each finished report there, and do not repeat it."),
     ] = None,
     format: Annotated[str, typer.Option(help=", ".join(FORMATS) + ".")] = "table",
 ) -> None:
@@ -136,12 +134,13 @@ def _options(
     seed: int,
     device: str,
 ) -> Options:
-    from resspec import api, optim
+    from resspec import optim
     from resspec.parity import Options
+    from resspec.parity.compare import DTYPES
     from resspec.parity.measure import MODES
 
     modes, dtypes = common.names(mode) or [], common.names(dtype) or []
-    for words, known, option in ((modes, MODES, "--mode"), (dtypes, api.DTYPES, "--dtype")):
+    for words, known, option in ((modes, MODES, "--mode"), (dtypes, DTYPES, "--dtype")):
         if not words:
             raise typer.BadParameter(f"Choose of {', '.join(known)}.", param_hint=option)
         for word in words:
@@ -166,9 +165,7 @@ def _runners(backends: str, pythons: list[str]) -> list[Runner]:
     for one in pythons:
         name, equals, path = one.partition("=")
         if not equals or not path:
-            raise typer.BadParameter(
-                f"'{escape(one)}' is not BACKEND=FILE.", param_hint="--python"
-            )
+            raise typer.BadParameter(f"'{escape(one)}' is not BACKEND=FILE.", param_hint="--python")
         where[common.choice(name, names, "--python")] = path
     for name in names:
         if name not in where:
@@ -244,4 +241,3 @@ def _keep(path: Path | None, key: dict[str, Any], spec: str, report: dict[str, A
         entry = {"key": key, "spec": spec, "report": report}
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from resspec import optim, weights
-from resspec.api import DTYPES
 from resspec.diagnostics import error
 from resspec.ir import Graph
 from resspec.parity import graphs, judge, locate
@@ -17,6 +16,7 @@ from resspec.parity.locate import Departure, Pair
 from resspec.parity.measure import MODES, Job, Result, Say
 from resspec.parity.runners import Runner, Subject
 
+DTYPES = ("float64", "float32")
 SETTINGS = ("eps", "momentum")  # attributes that outputs show least
 
 
@@ -157,9 +157,7 @@ def compare(
     )
 
 
-def _run(
-    runner: Runner, subject: Subject, jobs: Mapping[str, Job], say: Say
-) -> dict[str, Result]:
+def _run(runner: Runner, subject: Subject, jobs: Mapping[str, Job], say: Say) -> dict[str, Result]:
     return dict(zip(jobs, runner.run(subject, list(jobs.values()), say), strict=True))
 
 
@@ -181,9 +179,7 @@ def _checks(
                     continue  # a network without parameters, or without running statistics
                 a, b = a or {}, b or {}
                 if dtype == "float64":
-                    checks.append(
-                        judge.judge64(mode, quantity, names, a, b, options.steps, layers)
-                    )
+                    checks.append(judge.judge64(mode, quantity, names, a, b, options.steps, layers))
                 else:
                     truth, control = (
                         found[first][key].arrays[quantity] for key in ("float64", "control")
@@ -214,8 +210,7 @@ def _locate(
     options: Options,
     say: Say,
 ) -> Departure | None:
-    """Where the first failed check comes from; float64 is asked first, evaluation before training.
-    """
+    """Where a failed check comes from; float64 is asked first, evaluation before training."""
     failed = [check for check in failed if check.backends == pair.names]
     dtype = "float64" if any(check.dtype == "float64" for check in failed) else "float32"
     failed = [check for check in failed if check.dtype == dtype]
@@ -237,9 +232,7 @@ def _locate(
         (locate.statistic, "running statistics"),
         (locate.gradient, "gradients"),
     ):
-        one = look(
-            subject, pair.names, a.arrays.get(quantity, {}), b.arrays.get(quantity, {}), job
-        )
+        one = look(subject, pair.names, a.arrays.get(quantity, {}), b.arrays.get(quantity, {}), job)
         if one is not None:
             return one
     kind, note = "optimizer", "activations, statistics and gradients of a step agree"

@@ -26,9 +26,6 @@ QUIET = 1e-6
 # One flipped ReLU mask more or less decides a float32 gradient, so errors below this part of it
 # say nothing either, nor do errors of weights below this part of the way that they have come.
 LOTTERY = 5e-2
-# A gradient that is 0 in truth (a bias before a batch norm) is rounding noise in both, so errors
-# count relative to at least this part of what a typical parameter of that size has.
-TYPICAL = 0.1
 
 QUANTITIES = {
     "eval": ("outputs",),
@@ -77,10 +74,14 @@ def scaled(a: Array, b: Array, least: float) -> float:
 
 
 def errors(a: Named, b: Named) -> dict[str, float]:
-    """The error of each tensor, in the order of b; a missing one is infinitely wrong."""
-    total = sum(array.size for array in b.values())
+    """The error of each tensor, in the order of b; a missing one is infinitely wrong.
+
+    A gradient that is 0 in truth (a bias before a batch norm) is rounding noise on both sides. So a
+    tensor that is smaller than the root mean square of all is measured by that.
+    """
+    count = sum(array.size for array in b.values())
     square = sum(float(np.sum(np.square(array, dtype=np.float64))) for array in b.values())
-    typical = TYPICAL * (square / max(total, 1)) ** 0.5
+    typical = (square / max(count, 1)) ** 0.5
     found = {
         name: scaled(a[name], array, typical * array.size**0.5) if name in a else float("inf")
         for name, array in b.items()

@@ -179,9 +179,7 @@ def gradient(
     before = 0.0
     for name in reversed(list(found)):
         if found[name] > limit:
-            departure = _by_name(
-                subject.graph, name, "gradient", names, job, before, found[name]
-            )
+            departure = _by_name(subject.graph, name, "gradient", names, job, before, found[name])
             return replace(departure, note="going backwards; activations agree")
         before = max(before, found[name])
     return None

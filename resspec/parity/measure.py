@@ -152,9 +152,7 @@ class _Live:
         parameters = self.graph.parameters()
         found = self.backend.read_weights(self.model, self.source)
         return {
-            name: array
-            for name, array in found.items()
-            if parameters[name].trainable == trainable
+            name: array for name, array in found.items() if parameters[name].trainable == trainable
         }
 
     def settings(self) -> dict[str, dict[str, float]]:

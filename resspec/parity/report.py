@@ -39,9 +39,7 @@ def text(report: Data) -> str:
     counts = ", ".join(f"{count} in {name}" for name, count in report["settings_read"].items())
     lines.append(f"eps and momentum read from live layers: {counts}")
     if report["left_out"]:
-        lines.append(
-            f"left out while training, masks cannot agree: {_some(report['left_out'])}"
-        )
+        lines.append(f"left out while training, masks cannot agree: {_some(report['left_out'])}")
     lines += where(report)
     lines.append(f"{'same' if report['ok'] else 'NOT the same'}, {report['seconds']:.1f} s")
     return "\n".join(lines)

@@ -80,7 +80,11 @@ class Elsewhere:
         with (folder / "stderr").open("w+", encoding="utf-8", errors="replace") as notes:
             try:
                 process = subprocess.Popen(  # noqa: S603
-                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=notes, text=True
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=notes,
+                    text=True,
                 )
             except OSError as problem:
                 raise self._broken(f"it cannot be started: {problem.strerror}") from problem
@@ -106,9 +110,7 @@ class Elsewhere:
         reason = f"it ended with {code}" if code > 0 else f"it was ended by signal {-code}"
         return self._broken(reason, None, lines[-TAIL:])
 
-    def _broken(
-        self, reason: str, help: str | None = None, lines: Sequence[str] = ()
-    ) -> SpecError:
+    def _broken(self, reason: str, help: str | None = None, lines: Sequence[str] = ()) -> SpecError:
         return error(
             "no-backend",
             f"the backend `{self.name}` cannot run with {self.python}: {reason}",

@@ -22,6 +22,7 @@ import torch
 from resspec_torch import BACKEND
 
 from resspec import api
+from resspec import live as live_module
 from resspec.backend import Source
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
@@ -336,6 +337,22 @@ def test_trains_in_two_processes(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["agreed"]
+
+
+@pytest.mark.parametrize("spec", ["resnet50", "densenet121", "cspresnet50", "hrnet_w18", "dla34"])
+def test_every_variable_is_there(spec: str) -> None:
+    """Names of the source's variables are those of the state_dict, shapes included."""
+    graph = api.load(spec).graph
+    source = BACKEND.emit(graph)
+    with torch.device("meta"):
+        model = getattr(live_module.load(source.text), source.entry)()
+    found = {
+        name: tuple(value.shape)
+        for name, value in model.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    params = graph.parameters()
+    assert {v.name: params[name].shape for name, v in source.variables.items()} == found
 
 
 def test_built_by_name() -> None:

@@ -59,9 +59,10 @@ def test_compiles_for_training_without_a_graph_break(case: Path) -> None:
 
 
 @pytest.mark.slow
-def test_runs_as_machine_code(case: Path) -> None:
+def test_runs_as_machine_code(tmp_path: Path) -> None:
     """By inductor, torch.compile's own backend, which needs a C++ compiler."""
-    model, x = made(case)
+    (tmp_path / "tiny.yaml").write_text(SPECS["tiny"])
+    model, x = made(tmp_path / "tiny.yaml")
     torch._dynamo.reset()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -64,11 +64,16 @@ model = keras.saving.load_model(f"{folder}/model.keras")
 layers = list(model._flatten_layers())
 assert all(type(layer).__module__.startswith("keras.src") for layer in layers)
 keep("keras", flat(model(x, training=False)))
+sys.path.insert(0, folder)
+import model as written
+network = getattr(written, sys.argv[3])()
+network.load_weights(f"{folder}/model.keras")
+keep("source", flat(network(x, training=False)))
 served = tf.saved_model.load(f"{folder}/saved_model")  # owns what it serves with
 keep("saved_model", flat(served.serve(x)))
 """
 
-FORMATS = {"torch": ("state_dict", "pt2", "onnx"), "tensorflow": ("keras", "saved_model")}
+FORMATS = {"torch": ("state_dict", "pt2", "onnx"), "tensorflow": ("keras", "source", "saved_model")}
 
 
 def outputs(name: str, graph: Any, arrays: Any, dtype: str, x: Any) -> dict[str, Any]:

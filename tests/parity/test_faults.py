@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,7 +137,11 @@ FAULTS: Mapping[str, Fault] = {
         "torch", BatchNorm, f"{FIRST}.norm1", init("{momentum}", "0.01"), "statistic"
     ),
     "momentum, keras": Fault(
-        "tensorflow", BatchNorm, f"{FIRST}.norm1", init("momentum=0.9,", "momentum=0.99,"), "statistic"
+        "tensorflow",
+        BatchNorm,
+        f"{FIRST}.norm1",
+        init("momentum=0.9,", "momentum=0.99,"),
+        "statistic",
     ),
     "padding, torch": Fault("torch", Conv2d, f"{FIRST}.conv1", late_padding, stride=(2, 2)),
     "padding, keras": Fault("tensorflow", Conv2d, f"{FIRST}.conv1", late_padding, stride=(2, 2)),
@@ -238,7 +241,11 @@ def test_a_biased_variance_is_a_statistic(graph: Graph, monkeypatch: pytest.Monk
 
 def test_a_fault_in_float32_alone_is_caught(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     """An own error that is far too large must not make room for itself."""
-    biased(monkeypatch, "            outputs, mean, variance, *_ =", "            outputs, mean, *_, variance =")
+    biased(
+        monkeypatch,
+        "            outputs, mean, variance, *_ =",
+        "            outputs, mean, *_, variance =",
+    )
     found = compared(graph, dtypes=("float64", "float32"))
     wrong = [one for one in found.checks if not one.ok]
     assert {(one.quantity, one.dtype) for one in wrong} == {("running statistics", "float32")}

@@ -145,9 +145,7 @@ def test_a_schedule_of_torch_moves_it_too() -> None:
     original = scheduled(lambda model: torch.optim.SGD(model.parameters(), 0.1, 0.9))
     assert_same(ours, original)
     schedule = optim.Schedule("step", every=3, gamma=0.5)
-    own = steps(
-        lambda m: resspec.optimizer("sgd", m, lr=0.1, momentum=0.9, schedule=schedule)
-    )
+    own = steps(lambda m: resspec.optimizer("sgd", m, lr=0.1, momentum=0.9, schedule=schedule))
     assert_same(own, original)
 
 

@@ -10,13 +10,14 @@ import pytest
 pytest.importorskip("tensorflow")
 pytest.importorskip("resspec_tensorflow")
 
-from resspec import api  # noqa: E402
-from resspec.match import match  # noqa: E402
-from resspec.weights import example, randomise  # noqa: E402
-from resspec_tensorflow.origins import KerasOriginal  # noqa: E402
-from resspec_tensorflow.runtime import frameworks  # noqa: E402
-from resspec_tensorflow.trace import trace  # noqa: E402
-from tests.specs import load  # noqa: E402
+from resspec_tensorflow.origins import KerasOriginal
+from resspec_tensorflow.runtime import frameworks
+from resspec_tensorflow.trace import trace
+
+from resspec import api
+from resspec.match import match
+from resspec.weights import example, randomise
+from tests.specs import load
 
 keras, tf = frameworks()
 

@@ -11,14 +11,14 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("resspec_torch")
 
-import torch.nn.functional as F  # noqa: E402
+from resspec_torch.origins import TorchOriginal  # noqa: E402
+from resspec_torch.trace import trace  # noqa: E402
 from torch import nn  # noqa: E402
+from torch.nn import functional  # noqa: E402
 
 from resspec import api  # noqa: E402
 from resspec.match import match  # noqa: E402
 from resspec.weights import example, randomise  # noqa: E402
-from resspec_torch.origins import TorchOriginal  # noqa: E402
-from resspec_torch.trace import trace  # noqa: E402
 from tests.specs import load  # noqa: E402
 
 
@@ -38,11 +38,11 @@ class Odd(nn.Module):  # type: ignore[misc]
         self.unused = nn.Linear(2, 2)
 
     def forward(self, x: Any) -> Any:
-        weight = F.batch_norm(
+        weight = functional.batch_norm(
             self.a.reshape(1, 8, -1), None, None, training=True, momentum=0.0, eps=1e-6
         ).reshape_as(self.a)
-        x = self.b(F.conv2d(x, weight, padding=1))
-        x = F.gelu(self.value(x)) * torch.sigmoid(self.gate(x))
+        x = self.b(functional.conv2d(x, weight, padding=1))
+        x = functional.gelu(self.value(x)) * torch.sigmoid(self.gate(x))
         x = x * self.gamma[None, :, None, None]
         x = self.pointwise(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return self.zeta(x.mean((2, 3))) @ self.out

@@ -1,0 +1,158 @@
+"""`resspec parity` from the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resspec import backend
+from resspec.backend import Rule
+from resspec.ops.activation import Relu
+from resspec.parity.small import small
+from tests import specs
+from tests.cli.conftest import Result, run
+
+__all__ = ["run"]
+pytest.importorskip("torch")
+pytest.importorskip("tensorflow")
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def leaky(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault in one backend: its ReLU leaks."""
+    rules: Any = backend.get("torch").rules
+    monkeypatch.setitem(rules, Relu, Rule("F.leaky_relu({x}, 1e-6)"))
+
+
+def test_all_modes_and_dtypes_as_json(run: Run, tmp_path: Path) -> None:
+    done = run(
+        "parity", specs.write(tmp_path), "--mode", "train,eval,grad", "--dtype", "float64,float32",
+        "--steps", "3", "--format", "json",
+    )  # fmt: skip
+    assert done.code == 0
+    assert done.err == ""
+    (report,) = json.loads(done.out)
+    assert report["ok"] is True
+    assert report["departure"] is None
+    assert report["steps"] == 3
+    quantities = [one["quantity"] for one in report["checks"] if one["dtype"] == "float64"]
+    assert quantities == [
+        "outputs",
+        "training outputs",
+        "gradients",
+        "running statistics",
+        "losses",
+        "weights after 1 step",
+        "weights",
+        "statistics",
+    ]
+    for one in report["checks"]:
+        assert one["backends"] == ["torch", "tensorflow"]
+        assert set(one["detail"]) == (
+            {"torch", "tensorflow", "control"} if one["dtype"] == "float32" else set()
+        )
+        assert 0 < one["error"] <= one["limit"] or one["quantity"] == "losses"
+
+
+def test_a_table_for_people(run: Run, tmp_path: Path) -> None:
+    path = specs.write(tmp_path)
+    done = run("parity", path, "--set", "num_classes=7")
+    assert done.code == 0
+    assert done.out.startswith(f"{path}: 3×8×8, batch 4, 7 layers, 1,427 params, seed 0\n")
+    assert "eps and momentum read from live layers: 6 in torch, 6 in tensorflow" in done.out
+    assert "\nsame, " in done.out
+
+
+@pytest.mark.usefixtures("leaky")
+def test_a_fault_ends_with_1_and_its_place(run: Run, tmp_path: Path) -> None:
+    path = specs.write(tmp_path)
+    done = run("parity", path, "--mode", "eval")
+    assert done.code == 1
+    assert "FAILS" in done.out
+    assert f"first activation to depart, evaluation, float64: stem.act1 (relu) at {path}:8:5" in (
+        done.out
+    )
+    assert "NOT the same" in done.out
+
+
+@pytest.mark.usefixtures("leaky")
+def test_markdown_tells_the_place_beside_the_table(run: Run, tmp_path: Path) -> None:
+    done = run("parity", specs.write(tmp_path), "--mode", "eval", "--format", "markdown")
+    assert done.code == 1
+    assert done.out.startswith("| spec")
+    assert "FAILS at stem.act1" in done.out
+    assert "stem.act1 (relu) at" in done.err
+
+
+def test_random_layers_are_named_and_left_out(run: Run, tmp_path: Path) -> None:
+    text = specs.TINY.replace("head: classifier", "head: {classifier: {dropout: 0.5}}")
+    done = run("parity", specs.write(tmp_path, text), "--format", "json")
+    assert done.code == 0
+    (report,) = json.loads(done.out)
+    assert report["left_out"] == ["head.dropout1"]
+
+
+def test_finished_reports_are_not_repeated(run: Run, tmp_path: Path) -> None:
+    path, kept = specs.write(tmp_path), tmp_path / "kept.jsonl"
+    words = ("parity", path, "--mode", "eval", "--resume", str(kept), "--format", "json")
+    first = run(*words)
+    entry = json.loads(kept.read_text())
+    entry["report"]["seconds"] = 12345.0
+    kept.write_text(json.dumps(entry) + '\n{"cut sho')
+    again = run(*words)
+    assert json.loads(again.out)[0]["seconds"] == 12345.0
+    assert json.loads(first.out)[0]["checks"] == json.loads(again.out)[0]["checks"]
+    other = run(*words, "--seed", "1")
+    assert json.loads(other.out)[0]["seconds"] < 12345.0
+
+
+def test_a_limit_leaves_large_networks_out(run: Run, tmp_path: Path) -> None:
+    done = run("parity", specs.write(tmp_path), "--limit", "100")
+    assert done.code == 0
+    assert "left out: " in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ((), "Name some specs, or give --all"),
+        (("x", "--all"), "Name some specs, or give --all"),
+        (("x", "--backends", "torch"), "Two are compared"),
+        (("x", "--backends", "torch,tensroflow"), "Did you mean tensorflow?"),
+        (("x", "--mode", "evla"), "Did you mean eval?"),
+        (("x", "--mode", ","), "Choose of eval, grad, train"),
+        (("x", "--dtype", "float16"), "is not one of float64, float32"),
+        (("x", "--steps", "0"), "--steps"),
+        (("x", "--optimizer", "adan"), "Did you mean adam?"),
+        (("x", "--python", "tensorflow"), "is not BACKEND=FILE"),
+        (("x", "--python", "jax=python"), "is not one of torch, tensorflow"),
+    ],
+)
+def test_usage(run: Run, words: tuple[str, ...], part: str) -> None:
+    done = run("parity", *words)
+    assert done.code == 2
+    assert part in " ".join(done.err.replace("│", " ").split())
+
+
+def test_a_wrong_spec_ends_with_1(run: Run) -> None:
+    done = run("parity", "resnet51")
+    assert done.code == 1
+    assert "error[not-found]" in done.err
+    assert done.out == ""
+
+
+def test_the_small_input_keeps_every_batch_norm_busy() -> None:
+    from resspec import api
+
+    graph, extra = small(lambda more: api.load("resnet18", overrides=more).graph, 4)
+    assert extra == ["input=[3,48,48]"]
+    assert graph.input.type.shape == (3, 48, 48)
+    assert small(lambda more: api.load("cifar_resnet20", overrides=more).graph, 4)[1] == [
+        "input=[3,16,16]"
+    ]

@@ -1,0 +1,151 @@
+"""Mutations of valid specs: most break it, some leave it valid, none may crash the validator."""
+
+from __future__ import annotations
+
+import copy
+import random
+from functools import cache
+from typing import Any
+
+import yaml
+
+from resspec.paths import specs_dir
+from resspec.syntax import parse
+from resspec.variants import plain
+from tests.properties.generate import Seeded, make
+
+Data = Any
+Place = tuple[Data, Any]  # a container and a key or an index
+WORDS = """relu conv norm act body shortcut from as when then else layers params default channels
+in_channels stride input out_channels kernel_size groups identity projection true null self x
+__class__ lambda import repeat residual concat add split reuse index depth width""".split()
+NUMBERS = (0, -1, 1, 2, 3, 7, 64, 1000, 10**6, 10**9, 2**31, 2**63, 0.5, -0.0, 1e-300, 1e300)
+TEXTS = (
+    *("9**9**9", "a if b", "x[0]", "x[", "widths[i]", "1/0", "sqrt(-1)", "len([])", "[1]*9", "()", ""),
+    *("a.b.c", "lambda: 0", "__import__('os')", "é", "x\x07", "no", "010", "{}", "*a", "max(1, 2)"),
+)
+MARKS = tuple("{}[]:,-#&*!|>'\"%@`?~\t\n\r\x00\x85\u2028é漢 \ud800")
+
+
+@cache
+def shipped() -> tuple[str, ...]:
+    """Shipped models at a small input, and a model around every shipped block."""
+    texts = []
+    for path in sorted(specs_dir().rglob("*.yaml")):
+        data = plain(parse(path.read_text("utf-8"), path.name))
+        assert isinstance(data, dict)
+        if "model" in data:
+            texts.append(dump(data | ({"input": [3, 32, 32]} if "input" in data else {})))
+        elif "blocks" not in data.get("params", {}):
+            own = {key: value for key, value in data.items() if key != "block"}
+            texts.append(dump(around(data["params"] if "params" in data else {}, own)))
+    return tuple(texts)
+
+
+def around(params: dict[str, Any], block: Data) -> Data:
+    """A model whose stem is a convolution and whose stages, or head, are the block."""
+    model = {"model": "base", "input": [3, 32, 32], "num_classes": 4, "blocks": {"mine": block}}
+    model["stem"] = [{"conv": {"out_channels": 32, "kernel_size": 3}}]
+    if "width" in params:
+        stage = {"depth": 2, "width": 32}
+        return model | {"block": "mine", "stages": [stage, stage | {"stride": 2}]}
+    return model | {"head": "mine"}
+
+
+def dump(data: Data) -> str:
+    return str(yaml.safe_dump(data, sort_keys=False, width=1000, allow_unicode=True))
+
+
+def mutant(seed: int) -> str:
+    """One to three mutations of a shipped or a generated spec."""
+    rng = random.Random(seed)
+    text = rng.choice(shipped()) if rng.random() < 0.6 else make(Seeded(rng.randrange(10**9)))
+    if rng.random() < 0.15:
+        for _ in range(rng.randint(1, 3)):
+            text = torn(text, rng)
+        return text
+    data = yaml.safe_load(text)
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        if found := places(data):
+            rng.choice(MUTATIONS)(*rng.choice(found), rng, found)
+    return dump(data)
+
+
+def places(data: Data) -> list[Place]:
+    """Every container with each of its keys."""
+    found: list[Place] = []
+    if isinstance(data, dict | list):
+        for key in list(data) if isinstance(data, dict) else range(len(data)):
+            found += [(data, key), *places(data[key])]
+    return found
+
+
+def drop(holder: Data, key: Any, rng: random.Random, found: list[Place]) -> None:
+    del holder[key]
+
+
+def rename(holder: Data, key: Any, rng: random.Random, found: list[Place]) -> None:
+    if isinstance(holder, dict):
+        name = rng.choice((*WORDS, misspelt(str(key), rng)))
+        items = [(name if old == key else old, value) for old, value in holder.items()]
+        holder.clear()
+        holder.update(items)
+    elif isinstance(holder[key], str):
+        holder[key] = rng.choice((*WORDS, misspelt(holder[key], rng)))
+
+
+def misspelt(word: str, rng: random.Random) -> str:
+    at = rng.randint(0, len(word))
+    return rng.choice((word[:at] + word[at + 1 :], word[:at] + "e" + word[at:], word[::-1]))
+
+
+def retype(holder: Data, key: Any, rng: random.Random, found: list[Place]) -> None:
+    old = holder[key]
+    others = (None, True, str(old)[:50], [old], {"a": old}, [], {}, 3, 2.5, "relu", [[]])
+    holder[key] = copy.deepcopy(rng.choice(others))
+
+
+def swap(holder: Data, key: Any, rng: random.Random, found: list[Place]) -> None:
+    other, there = rng.choice(found)
+    holder[key], other[there] = copy.deepcopy(other[there]), copy.deepcopy(holder[key])
+
+
+def copied(holder: Data, key: Any, rng: random.Random, found: list[Place]) -> None:
+    other, there = rng.choice(found)
+    value = copy.deepcopy(other[there])
+    if isinstance(holder, list):
+        holder.insert(key, value)
+    else:
+        holder[str(there)] = value
+
+
+def scale(holder: Data, key: Any, rng: random.Random, found: list[Place]) -> None:
+    numbers = [(at, k) for at, k in found if type(at.get(k) if isinstance(at, dict) else at[k]) in (int, float)]
+    if numbers:
+        holder, key = rng.choice(numbers)
+        old = holder[key]
+        holder[key] = rng.choice((*NUMBERS, old + 1, old - 1, old * 2, old * 10, -old, old / 3))
+
+
+def write(holder: Data, key: Any, rng: random.Random, found: list[Place]) -> None:
+    holder[key] = rng.choice((*TEXTS, *WORDS))
+
+
+MUTATIONS = (drop, rename, retype, swap, copied, scale, scale, write)
+
+
+def torn(text: str, rng: random.Random) -> str:
+    """A change of the text itself."""
+    lines = text.split("\n")
+    at, row = rng.randrange(len(text)), rng.randrange(len(lines))
+    kind = rng.randrange(5)
+    if kind == 0:
+        return text[:at] + rng.choice(MARKS) + text[at:]
+    if kind == 1:
+        return text[:at] + text[at + rng.randint(1, 5) :]
+    if kind == 2:
+        return "\n".join([*lines[:row], " " * rng.randint(0, 3) + lines[row], *lines[row:]])
+    if kind == 3:
+        return "\n".join([*lines[:row], lines[row][rng.randint(0, 2) :], *lines[row + 1 :]])
+    return text[:at] + text[at + 1 : at + 2] + text[at : at + 1] + text[at + 2 :]
+
