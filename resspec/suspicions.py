@@ -31,7 +31,8 @@ def suspicions(
 
     blocks: those to judge, the user's own. lowered, final: the graph before and after passes.
     """
-    for part in (spec, *blocks):
+    parts: tuple[ModelSpec | BlockSpec, ...] = (spec, *blocks)
+    for part in parts:
         yield from unused_names(part)
         yield from constant_conditions(part)
     yield from dead_layers(lowered, final)

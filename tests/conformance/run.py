@@ -66,6 +66,7 @@ def main(given: Sequence[str] | None = None) -> int:
     chosen = [case for case in every if wanted(case, options)]
     if options.sample:
         chosen = originals.sample(chosen)
+    chosen.sort(key=lambda case: (case.macs, case.key))  # so that little time still shows much
     if not chosen:
         print("no row is called that", file=sys.stderr)
         return 2
@@ -132,7 +133,7 @@ def report(results: Sequence[Any], backends: Sequence[str], without: Sequence[st
     """The table, then what fails and what was left out, one by one."""
     heads = ["family", "rows", "exact counts", "eps and wiring", *backends, "worst", "left out"]
     rows = [heads]
-    families = list(dict.fromkeys(result.family for result in results))
+    families = sorted({result.family for result in results})
     for family in [*families, "all"]:
         part = [one for one in results if family in (one.family, "all")]
         worst = max((error for one in part for error in one.errors.values()), default=None)
@@ -151,6 +152,7 @@ def report(results: Sequence[Any], backends: Sequence[str], without: Sequence[st
              for row in rows]  # fmt: skip
     lines.insert(1, "  ".join("-" * wide for wide in widths))
     lines.insert(-1, lines[1])
+    results = sorted(results, key=lambda one: one.key)
     failed = [one for one in results if one.problems]
     if failed:
         lines += ["", "not equal:", *(f"  {one.key}: {'; '.join(one.problems)}" for one in failed)]

@@ -78,6 +78,12 @@ def test_every_block_shown_is_used_by_a_model(page):
 @pytest.mark.slow
 def test_every_command_shown_runs(page):
     path, folder = page
+    if "resnet18.pth" in path.read_text("utf-8"):
+        torch = pytest.importorskip("torch")
+        # resspec's own importer knows how torchvision is imported beside a CPU build of torch
+        make = pytest.importorskip("resspec_torch.origins")._make_torchvision
+        model = make("resnet18", classes=1000, channels=3)
+        torch.save(model.state_dict(), folder / "resnet18.pth")
     ran = 0
     for text in fences(path, "sh"):
         for line in text.splitlines():
