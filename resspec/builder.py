@@ -95,6 +95,9 @@ class Builder:
         """Name a value for readable source."""
         if isinstance(value, Value):
             self.stack[-1].labels.setdefault(value.index, name)
+        elif isinstance(value, tuple):
+            for number, part in enumerate(value):
+                self.label(part, f"{name}{number}")
 
     def value(self, kind: TensorType, scale: Scale) -> Value:
         """A new value."""

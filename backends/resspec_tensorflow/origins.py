@@ -7,7 +7,7 @@ import io
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +145,22 @@ def _unreadable(path: Path, problem: Exception) -> SpecError:
     return error("weights-format", f"`{path}` is damaged: {_line(problem)}")
 
 
+@contextlib.contextmanager
+def _computing_in(dtype: str) -> Iterator[None]:
+    """While inside, layers are made with this type."""
+    usual, policy = keras.config.floatx(), keras.config.dtype_policy()
+    if policy.name == dtype:
+        yield
+        return
+    keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(usual)
+        keras.config.set_dtype_policy(policy)
+
+
 class Applications:
     """keras.applications."""
 
@@ -173,19 +189,13 @@ class Applications:
         channels, height, width = graph.input.type.shape
         if channels != 3 or (height, width) != (224, 224):
             options["input_shape"] = (height, width, channels)
-        usual = keras.config.floatx()
-        keras.config.set_floatx(dtype)
-        policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(dtype)
         try:
-            model = getattr(keras.applications, same[0])(weights=None, **options)
+            with _computing_in(dtype):
+                model = getattr(keras.applications, same[0])(weights=None, **options)
         except ValueError as problem:
             raise error(
                 "not-found", f"keras.applications cannot make {same[0]}: {_line(problem)}"
             ) from problem
-        finally:
-            keras.config.set_floatx(usual)
-            keras.config.set_dtype_policy(policy)
         return KerasOriginal(model, f"keras's {same[0]}")
 
 

@@ -33,9 +33,7 @@ RUNNING = (("running_mean", "running_mean", ""), ("running_var", "running_var", 
 
 def symmetric(padding: object) -> bool:
     """Whether (top, bottom, left, right) is the same on opposite sides."""
-    return (
-        isinstance(padding, tuple) and padding[0] == padding[1] and padding[2] == padding[3]
-    )
+    return isinstance(padding, tuple) and padding[0] == padding[1] and padding[2] == padding[3]
 
 
 def conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:

@@ -103,6 +103,8 @@ def gradients(
         for name, variable in source.variables.items()
         if variable.name in parameters
     }
+    if not wanted:
+        return {}
     found = torch.autograd.grad(loss, list(wanted.values()), materialize_grads=True)
     return {name: _array(value) for name, value in zip(wanted, found, strict=True)}
 

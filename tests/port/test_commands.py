@@ -263,45 +263,45 @@ def test_another_number_of_classes(run: Run, tmp_path: Path) -> None:
     assert stored.load(out, graph)["head.linear1.weight"].shape[0] == 7
 
 
-class TestKeras:
-    """keras.applications, in the three formats that Keras writes."""
+KERAS = "keras_resnet50v2"
 
-    SPEC = "keras_resnet50v2"
 
-    @pytest.fixture(scope="class")
-    def network(self) -> Any:
-        pytest.importorskip("tensorflow")
-        from resspec.match import match
+@pytest.fixture(scope="module")
+def network() -> Any:
+    pytest.importorskip("tensorflow")
+    from resspec.match import match
 
-        graph = api.load(self.SPEC).graph
-        found = origins.get("keras").open(self.SPEC, graph)
-        found.load(match(found.trace, graph).stored(randomise(graph)))
-        return found
+    graph = api.load(KERAS).graph
+    found = origins.get("keras").open(KERAS, graph)
+    found.load(match(found.trace, graph).stored(randomise(graph)))
+    return found
 
-    @pytest.mark.slow
-    @pytest.mark.parametrize("ending", [".weights.h5", ".keras", ".h5"])
-    def test_there_and_back(self, run: Run, network: Any, tmp_path: Path, ending: str) -> None:
-        before = network.arrays()
-        first, middle = tmp_path / f"a{ending}", tmp_path / "b.safetensors"
-        first.write_bytes(network.encode(before, {}, ending))
-        assert run(first, "--from", "keras", "--spec", self.SPEC, "--out", middle)[0] == 0
-        last = tmp_path / f"c{ending}"
-        assert run(middle, "--to", "keras", "--spec", self.SPEC, "--out", last)[0] == 0
-        after, _ = network.read(last)
-        assert before.keys() == after.keys()
-        for key, array in before.items():
-            np.testing.assert_array_equal(array, after[key])
 
-    @pytest.mark.slow
-    @pytest.mark.parametrize("kind", ["text", "truncated", "other"])
-    def test_what_goes_wrong(self, run: Run, network: Any, tmp_path: Path, kind: str) -> None:
-        path, out = tmp_path / "a.weights.h5", tmp_path / "b.safetensors"
-        data = network.encode(network.arrays(), {}, ".weights.h5")
-        path.write_bytes({"text": b"no checkpoint", "truncated": data[:99_999]}.get(kind, data))
-        spec = "keras_resnet50" if kind == "other" else self.SPEC
-        code, text, err = run(path, "--from", "keras", "--spec", spec, "--out", out)
-        assert (code, text, err.count("error[")) == (1, "", 1)
-        if kind == "other":
-            assert "the network has" in err
-            assert "the file has" in err
-        assert not out.exists()
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [".weights.h5", ".keras", ".h5"])
+def test_keras_there_and_back(run: Run, network: Any, tmp_path: Path, ending: str) -> None:
+    before = network.arrays()
+    first, middle = tmp_path / f"a{ending}", tmp_path / "b.safetensors"
+    first.write_bytes(network.encode(before, {}, ending))
+    assert run(first, "--from", "keras", "--spec", KERAS, "--out", middle)[0] == 0
+    last = tmp_path / f"c{ending}"
+    assert run(middle, "--to", "keras", "--spec", KERAS, "--out", last)[0] == 0
+    after, _ = network.read(last)
+    assert before.keys() == after.keys()
+    for key, array in before.items():
+        np.testing.assert_array_equal(array, after[key])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["text", "truncated", "other"])
+def test_keras_what_goes_wrong(run: Run, network: Any, tmp_path: Path, kind: str) -> None:
+    path, out = tmp_path / "a.weights.h5", tmp_path / "b.safetensors"
+    data = network.encode(network.arrays(), {}, ".weights.h5")
+    path.write_bytes({"text": b"no checkpoint", "truncated": data[:99_999]}.get(kind, data))
+    spec = "keras_resnet50" if kind == "other" else KERAS
+    code, text, err = run(path, "--from", "keras", "--spec", spec, "--out", out)
+    assert (code, text, err.count("error[")) == (1, "", 1)
+    if kind == "other":
+        assert "the network has" in err
+        assert "the file has" in err
+    assert not out.exists()

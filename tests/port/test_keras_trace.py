@@ -75,11 +75,12 @@ head:
 
 def test_outputs_are_equal(tmp_path: Path) -> None:
     graph = load(tmp_path, SPEC).graph
-    keras.config.set_floatx("float64")
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float64")
     try:
         original = KerasOriginal(network(), "odd")
     finally:
-        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy(policy)
     found = match(original.trace, graph)
     assert not found.ambiguous
     assert not found.unread

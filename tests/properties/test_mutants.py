@@ -1,0 +1,45 @@
+"""Mutants of valid specs: accepted and then built, or rejected at a place; nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.properties import live
+from tests.properties.conftest import FUZZ, SCALE
+
+CHUNKS = 10
+MUTANTS = 2000 * SCALE  # a chunk
+BUILT = {"torch": 20, "tensorflow": 6}  # of those accepted, in CI
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_mutants(chunk: int, tmp_path: Path) -> None:
+    found = validate(chunk * MUTANTS, (chunk + 1) * MUTANTS, tmp_path)
+    assert found["bad"] == []
+    assert sum(found["tally"].values()) == MUTANTS
+    assert found["peak"] < 1 << 30
+    accepted = sorted(tmp_path.glob("*.yaml"))
+    assert len(accepted) > MUTANTS // 50
+    for backend, count in BUILT.items():
+        pytest.importorskip(backend)
+        for path in accepted if FUZZ else accepted[:count]:
+            live.check(live.load(path.read_text("utf-8"), tmp_path).graph, backend)
+
+
+def validate(first: int, last: int, folder: Path) -> dict[str, Any]:
+    """What a worker says of these mutants; the small ones that it accepts go to the folder."""
+    command = [sys.executable, "-m", "tests.properties.worker", str(first), str(last), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+ROOT = Path(__file__).parents[2]
