@@ -198,12 +198,7 @@ CODES: dict[str, Code] = {
         "a value is used before it is named",
         "Layers run in the order of the text: `from:` can only take what an earlier `as:` named.",
         _MODEL + ("stem:\n  - {sigmoid: {}, from: late}\n  - {relu: {}, as: late}\n"),
-        _MODEL
-        + (
-            "stem:\n"
-            "  - {relu: {}, as: early}\n"
-            "  - {norm: {}, from: early}\n"
-        ),
+        _MODEL + ("stem:\n  - {relu: {}, as: early}\n  - {norm: {}, from: early}\n"),
     ),
     "not-a-tuple": Code(
         "a single value cannot be indexed or taken apart",

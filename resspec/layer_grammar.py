@@ -134,9 +134,7 @@ class LayerGrammar(Checker):
         ref = self.ref(pick(raw, [verb]), span)
         if ref is None:
             return None
-        offer = {
-            key: self.arg(raw["offer"], key) for key, _ in self.mapping(raw, "offer")
-        }
+        offer = {key: self.arg(raw["offer"], key) for key, _ in self.mapping(raw, "offer")}
         name = self.call_name(ref)
         return Call(ref=ref, offer=offer, **common | {"name": common["label"] or name})
 

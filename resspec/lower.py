@@ -17,7 +17,19 @@ from resspec.diagnostics import Diagnostic, Note, Span, SpecError
 from resspec.ir import Graph, Value
 from resspec.layer_grammar import ROLES
 from resspec.layers import Layers, Library, Stop, poisoned, whole
-from resspec.scope import NO_VALUE, POISON, Bound, Env, Failed, Scope, Thunk, Val, failure, flat, show_value
+from resspec.scope import (
+    NO_VALUE,
+    POISON,
+    Bound,
+    Env,
+    Failed,
+    Scope,
+    Thunk,
+    Val,
+    failure,
+    flat,
+    show_value,
+)
 from resspec.spec import Arg, BlockSpec, Branch, ModelSpec, Ref, StageSpec
 from resspec.types import TensorType
 

@@ -65,6 +65,12 @@ class Origin(Protocol):
         framework can do that. Errors: `not-found`, `no-backend`."""
         ...
 
+    def described(self, path: Path) -> Original | None:
+        """The network that a file describes by itself, if it is of such a kind (a `.keras`
+        archive); built of stock layers, without running code from the file.
+        Errors: `io-error`, `weights-format`."""
+        ...
+
 
 def names() -> tuple[str, ...]:
     """Origins that are installed with this Python."""

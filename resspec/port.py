@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from resspec import artifacts, origins
-from resspec.diagnostics import Note, error
+from resspec.diagnostics import Note, SpecError, error
 from resspec.match import match
 from resspec.mismatch import structure_differences
 from resspec.stored import Arrays, Stored
@@ -22,6 +22,7 @@ from resspec.stored import Arrays, Stored
 if TYPE_CHECKING:
     from resspec.ir import Graph
     from resspec.match import Matching
+    from resspec.origins import Origin, Original
 
 SHOWN = 10
 
@@ -51,7 +52,7 @@ def read(
     model: the original's name there; by default the spec's.
     Errors: SpecError (`io-error`, `weights-format`, `weights-mismatch`, `not-found`).
     """
-    original = origins.get(source).open(model or graph.name, graph, empty=True)
+    original = _original(origins.get(source), checkpoint, graph, model)
     arrays, dtypes = original.read(checkpoint)
     matching = match(original.trace, graph)
     weights = matching.canonical(arrays)
@@ -62,6 +63,16 @@ def read(
     stored = Stored(weights, kept)
     report = _report(original.trace.name, matching, stored)
     return stored, replace(report, by_order=original.trace.ordered_only)
+
+
+def _original(origin: Origin, checkpoint: Path, graph: Graph, model: str | None) -> Original:
+    """The network of that name, or where none is given and none is known, the file's own."""
+    try:
+        return origin.open(model or graph.name, graph, empty=True)
+    except SpecError as unknown:
+        if model is None and (found := origin.described(checkpoint)):
+            return found
+        raise unknown
 
 
 def write(

@@ -59,10 +59,13 @@ def extend(data: Map, fetch: Callable[[str, Map], Map], depth: int = 0) -> Map:
     patch = without(data, "extends")
     params = patch.get("params")
     if isinstance(params, Map):  # a plain value is a new default, the declaration stays
-        plain = {key for key, value in params.items() if not isinstance(value, Map)}
-        for key in plain & (base.get("params") or {}).keys():
-            base = _set_param(base, key, pick(params, [key])) or base
-        declared = [key for key in params if key not in plain or key not in base["params"]]
+        known = base.get("params")
+        declared = []
+        for key, value in params.items():
+            if isinstance(known, Map) and key in known and not isinstance(value, Map):
+                base = _set_param(base, key, pick(params, [key])) or base
+            else:
+                declared.append(key)
         _put(patch, "params", pick(params, declared), patch, "params")
     return overlay(base, patch)
 
@@ -114,7 +117,8 @@ def choose(data: Map, variant: str | None) -> Map:
 
 def _patch(data: Map, key: str, single: Map) -> Map:
     if key not in MODEL_KEYS:
-        known = [*(data.get("params") or ()), *MODEL_KEYS]
+        params = data.get("params")
+        known = [*(params if isinstance(params, Map) else ()), *MODEL_KEYS]
         near = suggest(key, known)
         raise error(
             "unknown-key",

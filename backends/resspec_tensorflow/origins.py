@@ -198,5 +198,23 @@ class Applications:
             ) from problem
         return KerasOriginal(model, f"keras's {same[0]}")
 
+    def described(self, path: Path) -> KerasOriginal | None:
+        if path.suffix != ".keras":
+            return None
+        try:
+            with path.open("rb"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                model = keras.models.load_model(path, compile=False, safe_mode=True)
+            return KerasOriginal(model, str(path))
+        except OSError as problem:
+            if problem.errno is not None:
+                raise artifacts.io_error("read", path, problem) from problem
+            raise _unreadable(path, problem) from problem
+        except Exception as problem:
+            # a damaged archive, or layers that are no stock layers: Keras raises many types
+            raise error(
+                "weights-format", f"`{path}` cannot be read as a network: {_line(problem)}"
+            ) from problem
+
 
 KERAS = Applications()

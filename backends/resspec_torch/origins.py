@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import sys
 import warnings
@@ -93,7 +94,10 @@ class Library:
     """A library that makes networks by name."""
 
     def __init__(
-        self, name: str, make: Callable[[str, int, int], nn.Module], known: Callable[[], list[str]]
+        self,
+        name: str,
+        make: Callable[[str, int, int, int], nn.Module],
+        known: Callable[[], list[str]],
     ) -> None:
         self.name, self._make, self._known = name, make, known
 
@@ -111,12 +115,11 @@ class Library:
                     help=f"did you mean --model {near}?" if near else "name it with --model",
                 )
             name = same[0]
-        channels, classes = graph.input.type.channels, 1000
+        channels = graph.input.type.channels
         (_, values), *_ = graph.outputs
-        if not values[0].type.is_map:
-            classes = values[0].type.channels
+        classes = values[0].type.channels
         try:
-            model = self._build(name, classes, channels, empty)
+            model = self._build((name, classes, channels, len(graph.outputs)), empty)
         except (TypeError, ValueError, RuntimeError) as problem:
             raise error(
                 "not-found", f"{self.name} cannot make `{name}`: {_line(problem)}"
@@ -125,12 +128,15 @@ class Library:
             model if empty else model.to(getattr(torch, dtype)), graph, f"{self.name}'s {name}"
         )
 
-    def _build(self, name: str, classes: int, channels: int, empty: bool) -> nn.Module:
+    def described(self, path: Path) -> None:
+        """A state dict says nothing of its network."""
+
+    def _build(self, options: tuple[str, int, int, int], empty: bool) -> nn.Module:
         if empty:
             # a constructor that reads numbers out of its tensors cannot run without any
             with contextlib.suppress(NotImplementedError, RuntimeError), torch.device("meta"):
-                return self._make(name, classes, channels)
-        return self._make(name, classes, channels)
+                return self._make(*options)
+        return self._make(*options)
 
 
 def _line(problem: BaseException) -> str:
@@ -159,16 +165,19 @@ def _torchvision() -> Any:
 _KEPT: list[torch.library.Library] = []  # an operator lives as long as its library
 
 
-def _make_torchvision(name: str, classes: int, channels: int) -> nn.Module:
+def _make_torchvision(name: str, classes: int, channels: int, outputs: int) -> nn.Module:
     if channels != 3:
         raise ValueError(f"its networks read 3 channels, the spec {channels}")
     models = _torchvision().models
-    extra = {"weights_backbone": None} if name in models.segmentation.__dict__ else {}
-    made: nn.Module = models.get_model(name, weights=None, num_classes=classes, **extra)
+    taken = inspect.signature(models.get_model_builder(name)).parameters
+    options = {"weights_backbone": None, "aux_loss": outputs > 1}
+    made: nn.Module = models.get_model(
+        name, num_classes=classes, **{key: one for key, one in options.items() if key in taken}
+    )
     return made
 
 
-def _make_timm(name: str, classes: int, channels: int) -> nn.Module:
+def _make_timm(name: str, classes: int, channels: int, outputs: int) -> nn.Module:
     _torchvision()
     import timm
 
@@ -229,6 +238,9 @@ class Bare:
         self, name: str, graph: Graph, *, dtype: str = "float32", empty: bool = False
     ) -> BareOriginal:
         return BareOriginal()
+
+    def described(self, path: Path) -> None:
+        """A state dict says nothing of its network."""
 
 
 def to_numpy(tensor: torch.Tensor) -> NDArray[Any]:

@@ -277,6 +277,11 @@ def network() -> Any:
     return found
 
 
+# Keras itself, while it saves under NumPy 2
+QUIET = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+@QUIET
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", [".weights.h5", ".keras", ".h5"])
 def test_keras_there_and_back(run: Run, network: Any, tmp_path: Path, ending: str) -> None:
@@ -292,6 +297,7 @@ def test_keras_there_and_back(run: Run, network: Any, tmp_path: Path, ending: st
         np.testing.assert_array_equal(array, after[key])
 
 
+@QUIET
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["text", "truncated", "other"])
 def test_keras_what_goes_wrong(run: Run, network: Any, tmp_path: Path, kind: str) -> None:

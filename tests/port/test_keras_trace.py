@@ -14,7 +14,8 @@ from resspec_tensorflow.origins import KerasOriginal
 from resspec_tensorflow.runtime import frameworks
 from resspec_tensorflow.trace import trace
 
-from resspec import api
+from resspec import api, port
+from resspec.diagnostics import SpecError
 from resspec.match import match
 from resspec.weights import example, randomise
 from tests.specs import load
@@ -92,6 +93,32 @@ def test_outputs_are_equal(tmp_path: Path) -> None:
     compiled.backend.load_weights(model, compiled.source, weights)
     (y,) = compiled.backend.forward(model, x)["out"]
     np.testing.assert_allclose(y, original.forward(x)[0], rtol=1e-10)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("stock", [True, False])
+def test_a_file_that_describes_its_network(tmp_path: Path, stock: bool) -> None:
+    """No library has it by name; only stock layers are made from a file."""
+    inputs = keras.Input((6, 8, 4))
+    x = keras.layers.Conv2D(8, 3, padding="same", name="first")(inputs)
+    x = keras.layers.Conv2D(8, 3, padding="same", name="second")(x)
+    x = x if stock else Affine()(x)
+    model = keras.Model(inputs, x)
+    model.save(tmp_path / "mine.keras")
+    layer = "{conv: {out_channels: 8, kernel_size: 3, bias: true}}"
+    text = f"model: m\ndoc: Two.\ninput: [4, 6, 8]\nstages: []\nhead: [{layer}, {layer}]\n"
+    graph = load(tmp_path, text).graph
+    if not stock:
+        with pytest.raises(SpecError, match="weights-format"):
+            port.read(tmp_path / "mine.keras", "keras", graph)
+        return
+    stored, report = port.read(tmp_path / "mine.keras", "keras", graph)
+    assert report.ambiguous == ()
+    for number, name in enumerate(("first", "second"), 1):
+        kernel = model.get_layer(name).kernel.numpy().transpose(3, 2, 0, 1)
+        np.testing.assert_array_equal(stored.weights[f"head.conv{number}.weight"], kernel)
+    with pytest.raises(SpecError, match="not-found"):
+        port.read(tmp_path / "mine.keras", "keras", graph, "ResNet9000")
 
 
 def test_a_subclassed_model_is_refused() -> None:

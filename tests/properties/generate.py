@@ -142,10 +142,20 @@ class Maker:
 
     def defaults(self) -> dict[str, Item]:
         g = self.g
-        norms = ["layer_norm", {"group_norm": {"groups": 1}}, "rms_norm", {"batch_norm": {"eps": 1e-3}}]
-        found = {"norm": g.choice(norms), "act": g.choice(["silu", {"leaky_relu": {"slope": 0.2}}, "gelu"])}
+        norms = [
+            "layer_norm",
+            {"group_norm": {"groups": 1}},
+            "rms_norm",
+            {"batch_norm": {"eps": 1e-3}},
+        ]
+        found = {
+            "norm": g.choice(norms),
+            "act": g.choice(["silu", {"leaky_relu": {"slope": 0.2}}, "gelu"]),
+        }
         if g.chance(50):
-            found["conv"] = g.choice([{"conv2d": {"bias": True}}, "std_conv2d", "scaled_std_conv2d"])
+            found["conv"] = g.choice(
+                [{"conv2d": {"bias": True}}, "std_conv2d", "scaled_std_conv2d"]
+            )
         return found
 
     @staticmethod
@@ -327,7 +337,9 @@ class Maker:
         g = self.g
         if len(scope.now) == 1:
             return ["act"]
-        found: list[Item] = [{"conv": {"out_channels": g.integer(1, 9), "kernel_size": g.choice([1, 3])}}]
+        found: list[Item] = [
+            {"conv": {"out_channels": g.integer(1, 9), "kernel_size": g.choice([1, 3])}}
+        ]
         scope.now = (found[0]["conv"]["out_channels"], *scope.now[1:])
         return [*found, *g.choice([["norm", "act"], ["act"], []])]
 
@@ -427,7 +439,9 @@ class Maker:
         number, value = g.choice([*(scope.numbers or {"channels": scope.now[0]}).items()])
         truth = g.chance(50)
         test = f"{number} {'==' if truth else '!='} {value}"
-        test = g.choice([test, f"not ({number} {'!=' if truth else '=='} {value})", f"{test} and true"])
+        test = g.choice(
+            [test, f"not ({number} {'!=' if truth else '=='} {value})", f"{test} and true"]
+        )
         body, inner = self.kept(scope)
         untaken = [g.choice(["relu", {"no_such_block": {"n": 1}}, {"conv": {}}])]
         item: dict[str, Item] = {"when": test}

@@ -21,7 +21,19 @@ in_channels stride input out_channels kernel_size groups identity projection tru
 __class__ lambda import repeat residual concat add split reuse index depth width""".split()
 NUMBERS = (0, -1, 1, 2, 3, 7, 64, 1000, 10**6, 10**9, 2**31, 2**63, 0.5, -0.0, 1e-300, 1e300)
 TEXTS = (
-    *("9**9**9", "a if b", "x[0]", "x[", "widths[i]", "1/0", "sqrt(-1)", "len([])", "[1]*9", "()", ""),
+    *(
+        "9**9**9",
+        "a if b",
+        "x[0]",
+        "x[",
+        "widths[i]",
+        "1/0",
+        "sqrt(-1)",
+        "len([])",
+        "[1]*9",
+        "()",
+        "",
+    ),
     *("a.b.c", "lambda: 0", "__import__('os')", "é", "x\x07", "no", "010", "{}", "*a", "max(1, 2)"),
 )
 MARKS = tuple("{}[]:,-#&*!|>'\"%@`?~\t\n\r\x00\x85\u2028é漢 \ud800")
@@ -38,7 +50,7 @@ def shipped() -> tuple[str, ...]:
             texts.append(dump(data | ({"input": [3, 32, 32]} if "input" in data else {})))
         elif "blocks" not in data.get("params", {}):
             own = {key: value for key, value in data.items() if key != "block"}
-            texts.append(dump(around(data["params"] if "params" in data else {}, own)))
+            texts.append(dump(around(data.get("params", {}), own)))
     return tuple(texts)
 
 
@@ -120,7 +132,11 @@ def copied(holder: Data, key: Any, rng: random.Random, found: list[Place]) -> No
 
 
 def scale(holder: Data, key: Any, rng: random.Random, found: list[Place]) -> None:
-    numbers = [(at, k) for at, k in found if type(at.get(k) if isinstance(at, dict) else at[k]) in (int, float)]
+    numbers = [
+        (at, k)
+        for at, k in found
+        if type(at.get(k) if isinstance(at, dict) else at[k]) in (int, float)
+    ]
     if numbers:
         holder, key = rng.choice(numbers)
         old = holder[key]
@@ -148,4 +164,3 @@ def torn(text: str, rng: random.Random) -> str:
     if kind == 3:
         return "\n".join([*lines[:row], lines[row][rng.randint(0, 2) :], *lines[row + 1 :]])
     return text[:at] + text[at + 1 : at + 2] + text[at : at + 1] + text[at + 2 :]
-

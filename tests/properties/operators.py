@@ -279,7 +279,10 @@ def subsample(g: Chooser, t: Shape) -> Use | None:
 def pad(g: Chooser, t: Shape) -> Use | None:
     mode = g.choice(["zero", "reflect"])  # `lowest` makes infinities, which only a max pool reads
     padding = [g.integer(0, min(2, n - 1) if mode == "reflect" else 2) for n in t[1:]]
-    return {"padding": padding, "mode": mode}, (t[0], *(n + 2 * p for n, p in zip(t[1:], padding, strict=True)))
+    return {"padding": padding, "mode": mode}, (
+        t[0],
+        *(n + 2 * p for n, p in zip(t[1:], padding, strict=True)),
+    )
 
 
 @maker("pad_channels")

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.properties import live
-from tests.properties.conftest import FUZZ, SCALE
+from tests.properties.conftest import FUZZ
 
 CHUNKS = 10
-MUTANTS = 2000 * SCALE  # a chunk
-BUILT = {"torch": 20, "tensorflow": 6}  # of those accepted, in CI
+MUTANTS = 2000  # a chunk
+BUILT = {"torch": 20, "tensorflow": 6}  # of those accepted; all of them in `make fuzz`
 
 
 @pytest.mark.slow
@@ -28,7 +29,8 @@ def test_mutants(chunk: int, tmp_path: Path) -> None:
     accepted = sorted(tmp_path.glob("*.yaml"))
     assert len(accepted) > MUTANTS // 50
     for backend, count in BUILT.items():
-        pytest.importorskip(backend)
+        if find_spec(backend) is None:
+            continue
         for path in accepted if FUZZ else accepted[:count]:
             live.check(live.load(path.read_text("utf-8"), tmp_path).graph, backend)
 

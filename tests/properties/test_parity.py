@@ -62,7 +62,9 @@ def compare(graph: Graph) -> bool:
         return False
     x = np.random.default_rng(0).standard_normal((2, *graph.input.type.shape))
     try:
-        (ours, slopes), (theirs, others) = (measured(graph, one, x) for one in ("torch", "tensorflow"))
+        (ours, slopes), (theirs, others) = (
+            measured(graph, one, x) for one in ("torch", "tensorflow")
+        )
     except SpecError:
         return False
     flat = [value for values in ours.values() for value in values]

@@ -1,0 +1,88 @@
+"""Each limit has an error of its own that says the number and the flag; `--strict`; JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from resspec import cli
+
+SPEC = """\
+model: tiny
+input: [3, 8, 8]
+stem:
+  - repeat: 5
+    layers:
+      - conv: {out_channels: 10, kernel_size: 1}
+  - inner
+blocks:
+  inner: {layers: [innermost]}
+  innermost: {layers: [relu, relu]}
+"""
+LIMITS = [
+    ("nodes=4", "node-limit", "the model has too many nodes; the limit is 4"),
+    ("params=100", "param-limit", "the model has 130 parameters up to here; the limit is 100"),
+    ("elements=600", "size-limit", "the model has a tensor of 10×8×8 = 640 elements; the limit"),
+    ("turns=4", "node-limit", "the model has a repeat of 5 turns; the limit is 4"),
+    ("nesting=1", "recursion-limit", "block `innermost` is nested more than 1 deep"),
+]
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as left:
+        cli.main(list(arguments))
+    return int(left.value.code or 0)
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> str:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SPEC)
+    return str(path)
+
+
+@pytest.mark.parametrize(("limit", "code", "message"), LIMITS)
+def test_a_limit_says_its_number_and_flag(limit, code, message, spec, capsys) -> None:
+    assert run("validate", spec, "--limit", limit) == 1
+    text = capsys.readouterr().err
+    assert text.startswith(f"error[{code}]: {message}")
+    assert f"`--limit {limit.partition('=')[0]}=NUMBER`" in text
+
+
+@pytest.mark.parametrize("command", ["validate", "summarize", "source", "build"])
+def test_every_command_that_loads_takes_limits(command, spec, capsys) -> None:
+    assert run(command, spec, "--limit", "params=100") == 1
+    assert "error[param-limit]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("limit", ["nodez=3", "nodes", "nodes=many", "nodes=-1", "nodes=1.5"])
+def test_a_limit_that_is_none_is_a_usage_error(limit, spec, capsys) -> None:
+    assert run("validate", spec, "--limit", limit) == 2
+    assert "--limit" in capsys.readouterr().err
+
+
+def test_strict_makes_warnings_fail(spec, capsys) -> None:
+    assert run("validate", spec) == 0
+    assert capsys.readouterr().err.startswith("warning[double-activation]")
+    assert run("validate", spec, "--strict") == 1
+
+
+def test_json_says_where_from_and_to(spec, capsys) -> None:
+    assert run("validate", spec, "--format", "json") == 0
+    (report,) = json.loads(capsys.readouterr().out)
+    (found,) = report["diagnostics"]
+    assert (report["ok"], found["code"], found["severity"]) == (
+        True,
+        "double-activation",
+        "warning",
+    )
+    assert (found["line"], found["column"]) == (10, 31)
+    assert found["end"] == {"line": 10, "column": 35}
+    assert found["help"]
+
+
+def test_schema_is_printed(capsys) -> None:
+    assert run("schema") == 0
+    assert json.loads(capsys.readouterr().out)["$schema"].startswith("https://json-schema.org")
