@@ -63,7 +63,9 @@ def test_every_block_shown_is_used_by_a_model(page):
         name = re.search(r"^block: (\w+)$", text, re.MULTILINE)
         if name is None or "model: " in text:
             continue
-        width = "{width: 16}" if re.search(r"^ *width:|params: \{width", text, re.MULTILINE) else "{}"
+        width = (
+            "{width: 16}" if re.search(r"^ *width:|params: \{width", text, re.MULTILINE) else "{}"
+        )
         probe = folder / "probe.yaml"
         stage = "stage: " + name[1] + ", block: basic, width: 8" if "type: blocks" in text else ""
         body = f"stages: [{{depth: 1, {stage}}}]" if stage else f"stem: {{{name[1]}: {width}}}"

@@ -78,8 +78,8 @@ def test_json_says_where_from_and_to(spec, capsys) -> None:
         "double-activation",
         "warning",
     )
-    assert (found["line"], found["column"]) == (10, 31)
-    assert found["end"] == {"line": 10, "column": 35}
+    assert (found["line"], found["column"]) == (10, 30)
+    assert found["end"] == {"line": 10, "column": 34}
     assert found["help"]
 
 

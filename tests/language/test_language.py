@@ -339,7 +339,10 @@ def test_extends_overrides_key_by_key(lower, tmp_path):
 
 
 def test_extends_sets_a_declared_param_and_adds_others(lower, tmp_path):
-    base = HEAD + "params: {last: {type: block, default: relu}, n: 1}\nstem: [{repeat: n, layers: [last]}]\n"
+    base = (
+        HEAD
+        + "params: {last: {type: block, default: relu}, n: 1}\nstem: [{repeat: n, layers: [last]}]\n"
+    )
     (tmp_path / "base.yaml").write_text(base)
     graph = lower("model: child\nextends: base.yaml\nparams: {last: gelu, n: m, m: 2}\n")
     assert [node.op.NAME for node in graph.nodes] == ["gelu", "gelu"]
