@@ -47,7 +47,8 @@ parity-table: $(VENV)/.installed
 	  --format markdown > build/parity.md
 
 fuzz: $(VENV)/.installed-dev
-	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n $(JOBS) tests/properties
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n $(JOBS) tests/properties tests/fuzz
+	$(BIN)/python -m tests.properties.report
 
 clean:
 	rm -rf build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -26,28 +26,38 @@ def check_arguments(
     span: Span,
     env: Env,
     resolve: Callable[[Ref, Scope, Env], object],
-) -> Iterator[Diagnostic]:
-    """Unknown names and references that lead nowhere. Raises SpecError for a missing argument."""
+) -> tuple[list[Diagnostic], bool]:
+    """Unknown names, references that lead nowhere, missing arguments; and whether any is missing.
+
+    A missing argument whose misspelt name is reported is not told again.
+    """
+    found: list[Diagnostic] = []
+    meant: set[str | None] = set()
+    missing = False
     for key, thunk in args.items():
         if key not in spec.params:
             near = suggest(key, spec.params)
+            meant.add(near)
             help = f"its params: {', '.join(spec.params) or 'none'}"
             if near:
                 help = f"did you mean `{near}`?"
             message = f"block `{spec.name}` has no param `{key}`"
-            yield from failure(env, "unknown-argument", message, thunk.key, help).diagnostics
+            found += failure(env, "unknown-argument", message, thunk.key, help).diagnostics
         elif spec.params[key].type == "block" and isinstance(thunk, Thunk):
             try:
                 resolve(parse_ref(thunk.arg), thunk.scope, env)
             except SpecError as caught:
-                yield from caught.diagnostics
+                found += caught.diagnostics
             except Failed:
                 pass
     for key, param in spec.params.items():
         if param.default is None and key not in args:
-            message = f"block `{spec.name}` needs `{key}`"
-            help = f"write `{{{spec.name}: {{{key}: …}}}}`, or add a default to `{key}`"
-            raise failure(env, "missing-argument", message, span, help)
+            missing = True
+            if key not in meant:
+                message = f"block `{spec.name}` needs `{key}`"
+                help = f"write `{{{spec.name}: {{{key}: …}}}}`, or add a default to `{key}`"
+                found += failure(env, "missing-argument", message, span, help).diagnostics
+    return found, missing
 
 
 def invalid(

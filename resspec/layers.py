@@ -397,7 +397,10 @@ class Layers:
             raise SpecError(Diagnostic("recursion-limit", message, span, notes=notes, help=help))
         note = f"in block `{spec.name}`, used" + (f" by {where}" if where else "")
         inside = env.call(Note(note, call_span))
-        self.report(*check_arguments(spec, args, span, env, self.resolve))
+        found, missing = check_arguments(spec, args, call_span, env, self.resolve)
+        self.report(*found)
+        if missing:
+            raise Failed
         scope = Scope(spec.name, path, inside, spec.params, args, spec.let, input=current)
         scope.env = inside = inside.with_roles(spec.defaults, scope)
         if spec.inputs:

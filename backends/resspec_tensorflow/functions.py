@@ -13,7 +13,7 @@ from .helpers import HELPERS
 if TYPE_CHECKING:
     from resspec.emit.program import Definition, Program
 
-GLOBALS = ("keras", "tf", "Any", "Callable")
+GLOBALS = ("keras", "tf", "np", "math", "functools", "annotations", "Any", "Callable")
 OWN = ("name", "inputs")  # what every function may use for itself
 
 
@@ -35,7 +35,7 @@ def name_functions(program: Program) -> dict[str, Function]:
     """The function of each definition, by the definition's name, in order."""
     names: dict[str, str] = {}
     named: dict[str, bool] = {}
-    taken = {*GLOBALS, *HELPERS}
+    taken = {*GLOBALS, *OWN, *HELPERS}
     for definition in program:
         plain = snake(definition)
         names[definition.name] = unique((plain, f"{plain}_block"), taken)

@@ -200,17 +200,16 @@ def _compare(
     sets, search, input, small, limit = loading
     say("loading")
     loaded: LoadedSpec = common.load(spec, sets, search, input)
+    params = sum(param.size for param in loaded.graph.parameters().values() if param.trainable)
+    if limit and params > limit:
+        return {"spec": spec, "ok": True, "error": f"left out: {params:,} params"}
     if small:
         _, extra = smallest(
             lambda more: common.load_quietly(spec, [*(sets or []), *more], search, input).graph,
             options.batch,
         )
         loaded = common.load_quietly(spec, [*(sets or []), *extra], search, input)
-    graph = loaded.graph
-    params = sum(param.size for param in graph.parameters().values() if param.trainable)
-    if limit and params > limit:
-        return {"spec": spec, "ok": True, "error": f"left out: {params:,} params"}
-    data = compare(graph, runners, options, loaded.data, say).to_json()
+    data = compare(loaded.graph, runners, options, loaded.data, say).to_json()
     return {**data, "spec": spec}
 
 

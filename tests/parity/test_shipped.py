@@ -86,6 +86,8 @@ CHOSEN = {
 
 # Those of them that are run with fewer blocks, so that the ordinary run stays short.
 SHORT = {
+    # TensorFlow takes minutes for the gradient of 2048 channels with dilation 36
+    "deeplabv3_resnet50": "stages.2.width=16 stages.3.width=16",
     "densenetblur121d": "params.depths=[2,2,2,2]",
     "ecaresnet50d_pruned": "params.depths=[1,2,1,1]",
     "keras_convnext_tiny": "params.depths=[1,1,1,1]",

@@ -15,6 +15,6 @@ COMMON = settings(
     suppress_health_check=list(HealthCheck),
     print_blob=False,
 )
-settings.register_profile("ci", COMMON)
+settings.register_profile("ci", COMMON, derandomize=True)
 settings.register_profile("fuzz", COMMON)
 settings.load_profile("fuzz" if FUZZ else "ci")
