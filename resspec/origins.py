@@ -27,6 +27,9 @@ class Original(Protocol):
 
     trace: Trace
     formats: tuple[str, ...]  # endings of the files that it writes
+    # after `forward` in float64, whether the code rounds to float32 on the way: "" where not,
+    # "kept" where it did, "lifted" where it was kept from doing so
+    rounds: str
 
     def read(self, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         """The tensors of a checkpoint that this network accepts strictly, half precision widened,

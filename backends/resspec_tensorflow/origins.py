@@ -23,7 +23,7 @@ from .runtime import frameworks
 from .trace import trace
 from .variables import names, ordered
 
-keras, _ = frameworks()
+keras, tf = frameworks()
 SHOWN = 20
 
 
@@ -31,6 +31,7 @@ class KerasOriginal:
     """A functional Keras model whose variables are read and written."""
 
     formats = (".weights.h5", ".h5", ".keras")
+    rounds = ""
 
     def __init__(self, model: Any, name: str) -> None:
         self.model, self.name = model, name
@@ -64,6 +65,19 @@ class KerasOriginal:
         if any(array.size and np.isnan(array).all() for array in arrays.values()):
             raise self._mismatch(path, "some of its tensors are not in the file")
         return arrays, {}
+
+    def _casts(self, shape: tuple[int, ...]) -> int:
+        """Numbers that the model's code holds in float32 (√2 in TensorFlow's GELU) when the
+        model computes in float64."""
+        count, channels, height, width = shape
+        spec = tf.TensorSpec((count, height, width, channels), tf.float64)
+        graph = (
+            tf.function(lambda x: self.model(x, training=False)).get_concrete_function(spec).graph
+        )
+        return sum(
+            operation.type == "Cast" and operation.get_attr("SrcT") == tf.float32
+            for operation in graph.get_operations()
+        )
 
     def _mismatch(self, path: Path, why: str) -> SpecError:
         """Both sides, by shape: the two formats of Keras name nothing alike."""
@@ -110,6 +124,8 @@ class KerasOriginal:
 
     def forward(self, x: NDArray[Any]) -> list[NDArray[Any]]:
         values = self.model(np.ascontiguousarray(x.transpose(0, 2, 3, 1)), training=False)
+        if x.dtype == np.float64:
+            self.rounds = "kept" if self._casts(x.shape) else ""
         found = [np.asarray(one) for one in keras.tree.flatten(values)]
         return [one.transpose(0, 3, 1, 2) if one.ndim == 4 else one for one in found]
 

@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from resspec import artifacts, origins
@@ -30,10 +31,30 @@ WRAPPERS = ("module.", "_orig_mod.", "model.")  # what training loops put before
 SHOWN = 20
 
 
+class Lifted(TorchDispatchMode):
+    """Casts to float32 keep float64: what a module computes in single precision whatever it is
+    given is computed in double."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.casts = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        narrowed = func is torch.ops.aten._to_copy.default and args[0].dtype == torch.float64
+        if narrowed and kwargs.get("dtype") == torch.float32:
+            kwargs = {**kwargs, "dtype": torch.float64}
+            self.casts += 1
+        return func(*args, **kwargs)
+
+
 class TorchOriginal:
     """A module whose state dict is read and written."""
 
     formats = (".pth", ".pt", ".safetensors")
+    rounds = ""
 
     def __init__(self, model: nn.Module, graph: Graph, name: str) -> None:
         self.model = model.eval()
@@ -85,8 +106,10 @@ class TorchOriginal:
 
     def forward(self, x: NDArray[Any]) -> list[NDArray[Any]]:
         dtype = next(self.model.parameters()).dtype
-        with torch.inference_mode():
+        lifted = Lifted() if dtype == torch.float64 else None
+        with torch.no_grad(), lifted or contextlib.nullcontext():
             result = self.model(torch.from_numpy(np.ascontiguousarray(x)).to(dtype))
+        self.rounds = "lifted" if lifted and lifted.casts else ""
         return [to_numpy(one) for one in tree_leaves(result)]
 
 
@@ -202,6 +225,7 @@ class BareOriginal:
     """A checkpoint whose code is not known: its tensors in their order, by shape and kind."""
 
     formats: tuple[str, ...] = ()
+    rounds = ""
 
     def __init__(self) -> None:
         self.trace = Trace("the checkpoint")

@@ -104,7 +104,8 @@ def parity(
                     common.show(problem.diagnostics)
                     data = {"spec": spec, "ok": False, "error": problem.diagnostics[0].message}
                 done[spec] = data
-                _keep(resume, key, spec, data)
+                if data["ok"] or "error" not in data:
+                    _keep(resume, key, spec, data)
                 gc.collect()
             found.append(done[spec])
             if format == "table":

@@ -161,7 +161,7 @@ def report(results: Sequence[Any], backends: Sequence[str], without: Sequence[st
         lines += ["", "left out:", *(f"  {one.key}: {one.left_out}" for one in out)]
     other = [one for one in results if one.dtype not in ("", "float64")]
     if other:
-        lines += ["", "not in float64:", *(f"  {one.key}: {one.dtype}" for one in other)]
+        lines += ["", "not plainly in float64:", *(f"  {one.key}: {one.dtype}" for one in other)]
     if without:
         lines += ["", f"no spec: {', '.join(without)}"]
     from resspec.ops.base import OPS

@@ -84,7 +84,7 @@ def test_every_command_shown_runs(page):
         torch = pytest.importorskip("torch")
         # resspec's own importer knows how torchvision is imported beside a CPU build of torch
         make = pytest.importorskip("resspec_torch.origins")._make_torchvision
-        model = make("resnet18", classes=1000, channels=3)
+        model = make("resnet18", classes=1000, channels=3, outputs=1)
         torch.save(model.state_dict(), folder / "resnet18.pth")
     ran = 0
     for text in fences(path, "sh"):
