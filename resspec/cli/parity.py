@@ -31,7 +31,9 @@ def parity(
     dtype: Annotated[str, typer.Option(help="float64, float32 or both.")] = "float64",
     steps: Annotated[int, typer.Option(min=1, help="Of the optimiser, in train.")] = 1,
     optimizer: Annotated[str, typer.Option(help="sgd (momentum 0.9), adam or adamw.")] = "sgd",
-    lr: Annotated[float | None, typer.Option(min=0, help="Its rate.")] = None,
+    lr: Annotated[
+        float | None, typer.Option(min=0, help="Its rate; sgd 0.1, the others 0.001.")
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Examples in a batch.")] = 4,
     seed: Annotated[int, typer.Option(help="Of weights and data.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
@@ -149,7 +151,7 @@ def _options(
     common.choice(optimizer, tuple(optim.OPTIMIZERS), "--optimizer")
     rule: dict[str, Any] = {"name": optimizer}
     if optimizer == "sgd":
-        rule |= {"lr": 0.01, "momentum": 0.9}
+        rule |= {"lr": 0.1, "momentum": 0.9}
     if lr is not None:
         rule["lr"] = lr
     unique = tuple(dict.fromkeys(modes)), tuple(dict.fromkeys(dtypes))

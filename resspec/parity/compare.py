@@ -31,7 +31,7 @@ class Options:
     steps: int = 1
     device: str = "cpu"
     optimizer: Mapping[str, Any] = field(
-        default_factory=lambda: {"name": "sgd", "lr": 0.01, "momentum": 0.9}
+        default_factory=lambda: {"name": "sgd", "lr": 0.1, "momentum": 0.9}
     )
 
     def __post_init__(self) -> None:
@@ -58,7 +58,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a comparison found. `left_out`: layers at rate 0 while training, by path."""
+    """What a comparison found.
+
+    left_out: layers at rate 0 while training, by path. losses: each step's, by dtype and backend.
+    moved: how far the reference's weights came in training, relL2, so that it is seen whether
+    the steps say anything.
+    """
 
     name: str
     input: tuple[int, ...]
@@ -72,6 +77,8 @@ class Report:
     settings_read: dict[str, int]
     departure: Departure | None
     seconds: float
+    losses: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    moved: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -95,6 +102,8 @@ class Report:
             "checks": [check.to_json() for check in self.checks],
             "faults": [fault.to_json() for fault in self.faults],
             "departure": self.departure.to_json() if self.departure else None,
+            "losses": self.losses,
+            "moved": self.moved,
             "seconds": round(self.seconds, 3),
         }
 
@@ -154,11 +163,34 @@ def compare(
         {name: len(result.settings) for name, result in some.items()},
         departure,
         time.perf_counter() - start,
+        _losses(found, options),
+        _moved(subject, some[names[0]]),
     )
 
 
 def _run(runner: Runner, subject: Subject, jobs: Mapping[str, Job], say: Say) -> dict[str, Result]:
     return dict(zip(jobs, runner.run(subject, list(jobs.values()), say), strict=True))
+
+
+def _losses(
+    found: Mapping[str, Mapping[str, Result]], options: Options
+) -> dict[str, dict[str, list[float]]]:
+    if "train" not in options.modes:
+        return {}
+    return {
+        dtype: {
+            name: [float(loss) for loss in results[dtype].arrays["losses"].values()]
+            for name, results in found.items()
+        }
+        for dtype in options.dtypes
+    }
+
+
+def _moved(subject: Subject, result: Result) -> float | None:
+    after = result.arrays.get("weights")
+    if after is None:
+        return None
+    return judge.together(after, {name: subject.drawn[name] for name in after})
 
 
 def _checks(

@@ -41,6 +41,10 @@ def test_all_modes_and_dtypes_as_json(run: Run, tmp_path: Path) -> None:
     assert report["ok"] is True
     assert report["departure"] is None
     assert report["steps"] == 3
+    for dtype in ("float64", "float32"):
+        assert list(report["losses"][dtype]) == ["torch", "tensorflow"]
+        assert all(len(curve) == 3 for curve in report["losses"][dtype].values())
+    assert report["moved"] > 1e-3
     quantities = [one["quantity"] for one in report["checks"] if one["dtype"] == "float64"]
     assert quantities == [
         "outputs",

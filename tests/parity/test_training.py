@@ -11,8 +11,6 @@ from resspec.parity import Options, Report, compare, report, runner
 pytest.importorskip("torch")
 pytest.importorskip("tensorflow")
 
-SGD = {"name": "sgd", "lr": 0.01, "momentum": 0.9}
-
 
 @pytest.fixture(scope="module")
 def smooth() -> Graph:
@@ -21,8 +19,9 @@ def smooth() -> Graph:
     return api.load("resnet18", overrides=overrides).graph
 
 
-def trained(graph: Graph, steps: int) -> Report:
-    options = Options(("train",), ("float64",), batch=8, steps=steps, optimizer=SGD)
+def trained(graph: Graph, steps: int, lr: float) -> Report:
+    sgd = {"name": "sgd", "lr": lr, "momentum": 0.9}
+    options = Options(("train",), ("float64",), batch=8, steps=steps, optimizer=sgd)
     return compare(graph, [runner("torch"), runner("tensorflow")], options)
 
 
@@ -34,7 +33,10 @@ def errors(found: Report) -> dict[str, float]:
 def test_ten_steps_of_sgd_with_momentum(smooth: Graph) -> None:
     assert {node.op.NAME for node in smooth.nodes} >= {"softplus", "max_pool"}
     assert "relu" not in {node.op.NAME for node in smooth.nodes}
-    found = errors(trained(smooth, 10))
+    run = trained(smooth, 10, lr=0.5)
+    assert run.moved is not None
+    assert run.moved > 0.05, "weights that stay where they are say nothing"
+    found = errors(run)
     assert found["weights after 1 step"] <= 1e-12
     assert found["weights"] <= 1e-9
     assert found["losses"] <= 1e-9
@@ -42,5 +44,7 @@ def test_ten_steps_of_sgd_with_momentum(smooth: Graph) -> None:
 
 @pytest.mark.slow
 def test_fifty_steps_of_sgd_with_momentum(smooth: Graph) -> None:
-    found = errors(trained(smooth, 50))
-    assert found["weights"] <= 1e-8
+    run = trained(smooth, 50, lr=0.1)
+    assert run.moved is not None
+    assert run.moved > 0.05
+    assert errors(run)["weights"] <= 1e-8
