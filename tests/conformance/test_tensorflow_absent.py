@@ -31,11 +31,13 @@ sys.meta_path.insert(0, Hide())
 
 
 def outcome(before: str, **env: str) -> tuple[list[str], str]:
+    # somebody who sets the log level sees what TensorFlow says
+    unset = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(before=before)],
         capture_output=True,
         text=True,
-        env={**os.environ, **env},
+        env={**unset, **env},
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines(), done.stderr
