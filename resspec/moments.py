@@ -25,6 +25,7 @@ Array = NDArray[np.float64]
 NEARLY_LINEAR = {"leaky_relu", "prelu"}
 BOUNDED = {"sigmoid": (0.5, 0.05), "hard_sigmoid": (0.5, 0.05), "softmax": (0.1, 0.05)}
 ODD = {"hard_tanh", "softsign", "tanh"}
+ALIKE = 0.5  # correlation of neighbouring pixels of a channel, as a layer or two before leave it
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,11 @@ def _weighted(node: Node, own: dict[str, Array], x: Moments) -> Moments:
     inside, share = _windows(node) if node.inputs[0].type.is_map else (np.ones((1, 1)), np.ones(1))
     by_window = mean_by_tap @ inside.T
     mean = by_window @ share
-    var = (var_by_tap @ inside.T + (by_window - mean[:, None]) ** 2) @ share
+    var_by_window = var_by_tap @ inside.T
+    if weight.shape[2] == 1:  # depthwise: nothing but neighbours is added up
+        together = (weight * np.sqrt(variances)).sum(2).reshape(-1, taps) @ inside.T
+        var_by_window += ALIKE * np.maximum(together**2 - var_by_window, 0.0)
+    var = (var_by_window + (by_window - mean[:, None]) ** 2) @ share
     return Moments(mean + own.get("bias", np.zeros(1)), var)
 
 

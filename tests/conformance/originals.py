@@ -27,6 +27,7 @@ from resspec.match import match
 from resspec.mismatch import structure_differences
 from resspec.summary import summarize
 from resspec.weights import example, randomise
+from resspec_torch.origins import STEPS, TorchOriginal
 
 ZOO = Path(__file__).parents[1] / "zoo"
 EXACT = 1e-11  # relative error in float64, forward
@@ -39,27 +40,26 @@ Row = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A row of architectures.csv and a spec that must be that network."""
+    """A network of a library or a paper, and a spec that must be that network."""
 
-    row: Row
+    source: str
+    name: str  # there
     spec: str
+    params: int
+    macs: int
+    family: str
+    row: Row | None = None  # of architectures.csv; without one the original itself is counted
 
     @property
     def key(self) -> str:
-        own = f"{self.source}/{self.row['name']}"
-        return own if self.spec == self.row["name"] else f"{own} as {self.spec}"
+        own = f"{self.source}/{self.name}"
+        return own if self.spec == self.name else f"{own} as {self.spec}"
 
-    @property
-    def source(self) -> str:
-        return self.row["source"]
 
-    @property
-    def family(self) -> str:
-        return f"{self.source}/{self.row['module'].partition('(')[0]}"
-
-    @property
-    def macs(self) -> int:
-        return int(self.row["macs"])
+def of_row(row: Row, spec: str) -> Case:
+    """A row of architectures.csv."""
+    family = f"{row['source']}/{row['module'].partition('(')[0]}"
+    return Case(row["source"], row["name"], spec, int(row["params"]), int(row["macs"]), family, row)
 
 
 @dataclass(slots=True)
@@ -90,15 +90,23 @@ def cases() -> tuple[list[Case], list[Row]]:
             specs = renamed.get(row["source"], {}).get(row["name"], row["name"])
             for spec in [specs] if isinstance(specs, str) else specs:
                 if spec in shipped:
-                    found.append(Case(row, spec))
+                    found.append(of_row(row, spec))
                 else:
                     without.append(row)
-    return found, without
+    return [*found, *beyond()], without
+
+
+def beyond() -> Iterator[Case]:
+    """Specs whose original is in no row."""
+    for source, names in yaml.safe_load((ZOO / "beyond.yaml").read_text("utf-8")).items():
+        for name in names:
+            cost = summarize(zoo.load(name).graph)
+            yield Case(source, name, name, cost.params, cost.macs, f"{source}/beyond the list")
 
 
 def sample(every: Sequence[Case]) -> list[Case]:
     """The cheapest rows that together have every op, each in every way the rows use it."""
-    runnable = [case for case in every if _origin(case.source) and int(case.row["params"]) < HUGE]
+    runnable = [case for case in every if _origin(case.source) and case.params < HUGE]
     uses = {case.key: set(_uses(case)) for case in runnable}
     missing = set().union(*uses.values())
     chosen = []
@@ -140,21 +148,34 @@ def check(
     result = Result(case.key, case.family, case.spec)
     graph = zoo.load(case.spec).graph
     result.ops = sorted({node.op.NAME for node in graph.nodes})
-    _counts(case.row, graph, result)
     origin = _origin(case.source)
+    if case.row:
+        _counts(case.row, graph, result)
     if origin is None:
         result.left_out = "a paper has no implementation to run"
         return result
-    if int(case.row["params"]) > HUGE and not huge:
-        original = origin.open(case.row["name"], graph, empty=True)
+    if case.params > HUGE and not huge:
+        original = origin.open(case.name, graph, empty=True)
         _structure(original, graph, result)
-        millions = int(case.row["params"]) // 1_000_000
+        millions = case.params // 1_000_000
         result.left_out = f"outputs: {millions} M parameters; counts and wiring only without --huge"
         return result
     small = _resized(case.spec, graph.input.type.channels, size)
     if not _outputs(case, origin, small, backends, result, "float64"):
         _outputs(case, origin, small, backends, result, "float32")
     return result
+
+
+def _opened(case: Case, origin: origins.Origin, graph: Graph, dtype: str) -> origins.Original:
+    """The original; the pyramid is a part of torchvision that has no name in its registry."""
+    if case.name != "resnet50_fpn":
+        return origin.open(case.name, graph, dtype=dtype)
+    import torch
+    from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+
+    norm = torch.nn.BatchNorm2d  # not the frozen one, so that the norms are those of the spec
+    model = resnet_fpn_backbone(backbone_name="resnet50", weights=None, norm_layer=norm)
+    return TorchOriginal(model.to(getattr(torch, dtype)), graph, "torchvision's FPN")
 
 
 def _resized(spec: str, channels: int, size: tuple[int, int]) -> Graph:
@@ -213,16 +234,20 @@ def _outputs(
 ) -> bool:  # fmt: skip
     """Outputs of the original and of each backend. False if they have to be compared in float32,
     since the original in float64 holds numbers that are rounded to float32."""
-    original = origin.open(case.row["name"], graph, dtype=dtype)
+    original = _opened(case, origin, graph, dtype)
     matching = _structure(original, graph, result)
     if matching is None:
         return True
     original.load(matching.stored(randomise(graph)))
-    ported = matching.canonical(original.arrays())
+    arrays = original.arrays()
+    ported = matching.canonical(arrays)
+    if case.row is None:
+        held = sum(one.size for name, one in arrays.items() if not name.endswith(STEPS))
+        result.counts = held == sum(one.size for one in graph.parameters().values())
     x = example((BATCH, *graph.input.type.shape)).astype(dtype)
     expected = original.forward(x)
     rounds = original.rounds
-    del original, matching
+    del original, matching, arrays
     gc.collect()
     if not _alive(expected):
         result.problems.append("the outputs do not depend on the input, so they prove nothing")

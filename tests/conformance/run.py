@@ -105,7 +105,7 @@ def main(given: Sequence[str] | None = None) -> int:
 
 def wanted(case: Any, options: argparse.Namespace) -> bool:
     families = [case.source, case.family]
-    names = [case.row["name"], case.spec]
+    names = [case.name, case.spec]
     return (not options.family or any(one in families for one in options.family)) and (
         not options.name or any(fnmatch(one, glob) for one in names for glob in options.name)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +43,8 @@ def test_planted_faults_are_seen(tmp_path: Path, fault: str) -> None:
     change, expected = FAULTS[fault]
     path = tmp_path / "wrong.yaml"
     path.write_text(f"model: wrong\ndoc: A fault.\nextends: resnet18\n{change}\n")
-    row = CASES["torchvision/resnet18"].row
-    found = originals.check(originals.Case(row, str(path)), SIZE, ("torch",))
+    wrong = replace(CASES["torchvision/resnet18"], spec=str(path))
+    found = originals.check(wrong, SIZE, ("torch",))
     text = "; ".join(found.problems).replace("is not wrong", "is not resnet18")
     assert expected in text
 
