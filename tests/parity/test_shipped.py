@@ -1,12 +1,11 @@
 """Every shipped spec is the same network on both backends, in float64.
 
-One or two of each file in the ordinary run; all of them under `make conformance`.
+One or two of each file; `make parity-table` has all of them.
 """
 
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -22,8 +21,6 @@ pytest.importorskip("tensorflow")
 BATCH = 4
 # Networks of more than this take minutes and tens of gigabytes in float64.
 LIMIT = 130_000_000
-# Keras builds a network of 1202 layers, but takes minutes for it: it is built on torch alone.
-TOO_DEEP = ("cifar_resnet1202", "preact_resnet1001")
 # By file, the smallest that show what it holds.
 CHOSEN = {
     "cifar/preact_resnet.yaml": "preact_resnet164",
@@ -136,12 +133,3 @@ def check(name: str, *overrides: str) -> None:
 @pytest.mark.parametrize("name", NORMAL)
 def test_is_the_same_on_both_backends(name: str) -> None:
     check(name, *SHORT.get(name, "").split())
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not os.environ.get("RESSPEC_EVERY_SPEC"), reason="under `make conformance`")
-@pytest.mark.parametrize("name", [name for name in FILES if name not in NORMAL or name in SHORT])
-def test_every_other_is_the_same_on_both_backends(name: str) -> None:
-    if name in TOO_DEEP:
-        pytest.skip("built on torch alone")
-    check(name)
