@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
 from pydantic import BaseModel
@@ -25,24 +25,29 @@ _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 def suspicions(
-    spec: ModelSpec, blocks: Iterable[BlockSpec], lowered: Graph, final: Graph
+    spec: ModelSpec,
+    blocks: Iterable[BlockSpec],
+    lowered: Graph,
+    final: Graph,
+    family: Set[str] = frozenset(),
 ) -> Iterator[Diagnostic]:
     """Warnings about a model, in the order of the checks below.
 
     blocks: those to judge, the user's own. lowered, final: the graph before and after passes.
+    family: names that other variants of the model may use.
     """
     parts: tuple[ModelSpec | BlockSpec, ...] = (spec, *blocks)
     for part in parts:
-        yield from unused_names(part)
+        yield from unused_names(part, family if part is spec else frozenset())
         yield from constant_conditions(part)
     yield from dead_layers(lowered, final)
     yield from double_activations(final)
     yield from shrinking_stages(final)
 
 
-def unused_names(part: ModelSpec | BlockSpec) -> Iterator[Diagnostic]:
+def unused_names(part: ModelSpec | BlockSpec, family: Set[str]) -> Iterator[Diagnostic]:
     """Params and lets that the text never mentions, taken branches or not."""
-    used = set(_names(part))
+    used = family | set(_names(part))
     for name, param in part.params.items():
         if name not in used:
             message = f"`{part.name}` never uses its param `{name}`"

@@ -6,6 +6,7 @@ written at.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
@@ -16,6 +17,7 @@ from resspec.layer_grammar import ROLES
 from resspec.syntax import Data, Map, Seq, parse
 
 MAX_EXTENDS = 16
+_WORD = re.compile(r"[A-Za-z_]\w*")
 CALLS = ("stem", "block", "shortcut", "head", "stage", *ROLES)  # keys that hold a call
 
 
@@ -241,6 +243,26 @@ def _put(data: Map, key: str, value: Data, places: Map, at: str) -> None:
     data.value_spans[key] = places.at(at)
 
 
+def mentions(data: Data, declares: bool = False) -> set[str]:
+    """Every word that a model's text could mean as a name: of values, and of keys but for those
+    that declare or set a param."""
+    if isinstance(data, str):
+        return set(_WORD.findall(data))
+    parts: list[Data] = list(data) if isinstance(data, Seq) else []
+    found: set[str] = set()
+    if isinstance(data, Map):
+        for key, value in data.items():
+            found |= set() if declares else {key}
+            if key == "variants" and isinstance(value, Map):
+                parts += [part for one in value.values() if isinstance(one, Map)
+                          for part in one.values()]  # fmt: skip
+            elif key == "params":
+                found |= mentions(value, declares=True)
+            elif key != "doc":
+                parts.append(value)
+    return found.union(*map(mentions, parts))
+
+
 def plain(data: Data) -> Data:
     """The same data without positions."""
     if isinstance(data, Map):
@@ -256,4 +278,4 @@ def inside(name: str) -> bool:
     return not path.is_absolute() and ".." not in path.parts and ":" not in name
 
 
-__all__ = ["SpecError", "choose", "extend", "inside", "overlay", "override", "plain"]
+__all__ = ["SpecError", "choose", "extend", "inside", "mentions", "overlay", "override", "plain"]

@@ -20,7 +20,7 @@ from resspec.paths import specs_dir
 from resspec.spec import BlockSpec
 from resspec.suspicions import suspicions
 from resspec.syntax import Map, Seq, read
-from resspec.variants import choose, extend, inside, override, plain, without
+from resspec.variants import choose, extend, inside, mentions, override, plain, without
 
 _KIND = re.compile(r"^(model|block):[ \t]*['\"]?([A-Za-z_]\w*)", re.MULTILINE)
 _VARIANTS = re.compile(r"^variants:[^\n]*\n((?:[ \t]+[^\n]*\n?|#[^\n]*\n|\n)*)", re.MULTILINE)
@@ -197,7 +197,8 @@ def load(
     """
     sources: dict[str, str] = {}
     path, variant = locate(name)
-    data = _resolve(path, variant, sources)
+    family: set[str] = set()
+    data = _resolve(path, variant, sources, family)
     for setting in overrides:
         data = override(data, setting)
     grammar = Grammar()
@@ -208,7 +209,7 @@ def load(
     lowered = lower(spec, library, library.known(), limits)
     graph = passes.run(lowered)
     own = [*spec.blocks.values(), *library.own_blocks()]
-    warnings = tuple(suspicions(spec, own, lowered, graph))
+    warnings = tuple(suspicions(spec, own, lowered, graph, family))
     resolved: Any = plain(data)
     if library.borrowed:
         borrowed = {
@@ -248,8 +249,14 @@ def locate(name: str) -> tuple[Path, str | None]:
     return Path(shown(entry.path)), variant or (file if entry.variant else None)
 
 
-def _resolve(path: Path, variant: str | None, sources: dict[str, str]) -> Map:
+def _resolve(
+    path: Path, variant: str | None, sources: dict[str, str], family: set[str]
+) -> Map:
+    """The data of one model. `family` gets the words of all that its files can make: what this
+    variant has no use for, another may need."""
     data = _model(path, sources)
+    if variant or "extends" in data or "variants" in data:
+        family |= mentions(data)
     folder = path.parent
     chain = [path]
 
@@ -282,7 +289,9 @@ def _resolve(path: Path, variant: str | None, sources: dict[str, str]) -> Map:
                 help="one of them must stand without `extends`",
             )
         try:
-            return choose(_model(place, sources), picked)
+            found = _model(place, sources)
+            family.update(mentions(found))
+            return choose(found, picked)
         except SpecError as caught:
             here = [
                 replace(found, span=span) if found.code in PLACELESS else found

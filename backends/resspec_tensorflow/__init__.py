@@ -27,6 +27,18 @@ def variable_name(path: str, name: str) -> str:
     return f"{path}.{name}" if "/" in name else f"{path}/{name}"
 
 
+def longest_chain(graph: Graph, rules: RuleTable) -> int:
+    """Keras operations one after the other, from the input to the end."""
+    reached = {graph.input.index: 0}
+    for node in graph.nodes:
+        rule = choose(rules, node)
+        texts = (rule.call, rule.init or "", *(HELPERS[name].text for name in rule.helpers))
+        own = max(1, sum(text.count("keras.ops.") for text in texts))
+        here = own + max((reached[value.index] for value in node.inputs), default=0)
+        reached.update((value.index, here) for value in node.outputs)
+    return max(reached.values())
+
+
 class TensorFlowBackend:
     """Implements `resspec.backend.Backend`."""
 
@@ -45,7 +57,8 @@ class TensorFlowBackend:
         for region in graph.root.regions():
             sizes.setdefault(region.path, set()).add(tuple(v.type for v in region.inputs))
         any_size = any(len(types) > 1 for types in sizes.values())
-        text, entry = emitter.source(program, graph.input.type.shape, any_size=any_size)
+        deep = longest_chain(graph, self.rules)
+        text, entry = emitter.source(program, graph.input.type.shape, any_size=any_size, deep=deep)
         variables = {
             f"{node.path}.{local}": Variable(variable_name(node.path, name), layout)
             for node in graph.nodes

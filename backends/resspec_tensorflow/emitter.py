@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from resspec.emit.program import Program
 
 TENSOR = "keras.KerasTensor"
+DEEP = 600  # operations in a row that Python's usual limit of 1000 calls leaves room for
 
 
-def source(program: Program, shape: Sequence[int], *, any_size: bool) -> tuple[str, str]:
+def source(
+    program: Program, shape: Sequence[int], *, any_size: bool, deep: int
+) -> tuple[str, str]:
     """Text and entry name of the model's file; `shape` is (C, H, W) of one example, `any_size`
-    says that a shared block is applied to several sizes."""
+    says that a shared block is applied to several sizes, `deep` how many operations follow each
+    other."""
     functions = name_functions(program)
     bodies = [Body(definition, functions) for definition in program]
     wanted = {name for body in bodies for name in body.helpers}
@@ -30,10 +34,12 @@ def source(program: Program, shape: Sequence[int], *, any_size: bool) -> tuple[s
         wanted = wanted - {"submodel"} | {"submodel_any"}
     helpers = [name for name in HELPERS if name in wanted]
     imports = {line for name in helpers for line in HELPERS[name].imports}
+    if deep > DEEP:
+        imports.add("import sys")
     parts = [_head(program, imports)]
     parts += [HELPERS[name].text.rstrip() for name in helpers]
     parts += ["\n".join(_function(body)) for body in bodies[:-1]]
-    parts.append("\n".join(_entry(program, bodies[-1], shape)))
+    parts.append("\n".join(_entry(program, bodies[-1], shape, deep)))
     return "\n\n\n".join(parts) + "\n", functions[program.entry.name].name
 
 
@@ -41,10 +47,10 @@ def _head(program: Program, imports: set[str]) -> str:
     title = f"{program.name}: a Keras functional model for TensorFlow, channels last."
     lines = doc_lines(title, "")
     lines += ["", "from __future__ import annotations", ""]
-    standard = sorted(line for line in imports if line.startswith("from "))
+    standard = {line for line in imports if line.startswith("from ") or line == "import sys"}
     if standard:
-        lines += [*standard, ""]
-    return "\n".join([*lines, "import keras", *sorted(imports - set(standard))])
+        lines += [*sorted(standard, key=lambda line: line.startswith("from ")), ""]
+    return "\n".join([*lines, "import keras", *sorted(imports - standard)])
 
 
 def _function(body: Body) -> list[str]:
@@ -61,7 +67,7 @@ def _function(body: Body) -> list[str]:
     return [*lines, *doc_lines(definition.doc), *body.lines_and_return()]
 
 
-def _entry(program: Program, body: Body, shape: Sequence[int]) -> list[str]:
+def _entry(program: Program, body: Body, shape: Sequence[int], deep: int) -> list[str]:
     definition = body.definition
     lines = [f"def {body.function.name}() -> keras.Model:  # {place(definition)}"]
     lines += doc_lines(definition.doc)
@@ -79,4 +85,7 @@ def _entry(program: Program, body: Body, shape: Sequence[int]) -> list[str]:
         pairs = (f"{literal(name)}: {text}" for name, text in texts.items())
         result = f"{{{', '.join(pairs)}}}"
     lines += body.lines()
+    if deep > DEEP:  # three calls an operation, beside those of whoever builds the model
+        limit = f"sys.setrecursionlimit(max(sys.getrecursionlimit(), {DEEP + 3 * deep}))"
+        lines.append(f"    {limit}  # Keras descends")
     return [*lines, *fit(f'return keras.Model(inputs, {result}, name="{body.function.name}")', 4)]

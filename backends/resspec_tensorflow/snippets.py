@@ -51,7 +51,7 @@ def std_conv2d(
     policy = keras.config.dtype_policy()
     full = policy.variable_dtype  # of the kernel until it is standardised
     x = inputs = keras.Input((None, None, channels), dtype=policy.compute_dtype)
-    one = keras.ops.reshape(keras.ops.ones_like(inputs[:1, 0, 0, :1]), (1, 1))
+    one = keras.ops.ones_like(inputs[:1, 0, 0, :1])  # reshaped, oneDNN's graphs would be cyclic
     shape = (*kernel_size, channels // groups, filters)
     kernel = keras.layers.EinsumDense(
         "na,ahwio->nhwio", shape, dtype=full, name=f"{name}.weight"
