@@ -118,14 +118,6 @@ class AdaptivePool(Op):
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs
         need_map(self.NAME, x)
-        if self.output_size[0] > x.height or self.output_size[1] > x.width:
-            raise OpError(
-                "size-vanishes",
-                f"{self.NAME}: {self.output_size[0]}×{self.output_size[1]} is larger than the "
-                f"input {x}",
-                help="use `resize` to enlarge",
-                attr="output_size",
-            )
         return (x.with_spatial(*self.output_size),)
 
     def scale(self) -> tuple[int, int] | None:
@@ -137,7 +129,7 @@ class AdaptiveAvgPool(AdaptivePool):
     """Mean of windows that share the input out.
 
     x: (C, H, W) → (C, *output_size); output i of n reads rows ⌊iH/n⌋ to ⌈(i + 1)H/n⌉ − 1
-    Errors: an output larger than the input.
+    An output larger than the input reads rows again.
     Source: PyTorch's `AdaptiveAvgPool2d`; pyramid pooling, arXiv:1612.01105.
     """
 
@@ -147,7 +139,7 @@ class AdaptiveMaxPool(AdaptivePool):
     """Largest of windows that share the input out.
 
     x: (C, H, W) → (C, *output_size); output i of n reads rows ⌊iH/n⌋ to ⌈(i + 1)H/n⌉ − 1
-    Errors: an output larger than the input.
+    An output larger than the input reads rows again.
     Source: PyTorch's `AdaptiveMaxPool2d`.
     """
 

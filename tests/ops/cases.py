@@ -166,8 +166,12 @@ CASES: dict[str, list[Case]] = {
     "global_avg_pool": [Case()],
     "global_max_pool": [Case()],
     "global_sum_pool": [Case()],
-    "adaptive_avg_pool": grid([{"output_size": size} for size in (1, 2, 3, [5, 6], [7, 4])], ODD),
-    "adaptive_max_pool": grid([{"output_size": size} for size in (1, 2, 3, [5, 6], [7, 3])], ODD),
+    "adaptive_avg_pool": grid(
+        [{"output_size": size} for size in (1, 2, 3, [5, 6], [7, 4], [11, 20])], ODD
+    ),
+    "adaptive_max_pool": grid(
+        [{"output_size": size} for size in (1, 2, 3, [5, 6], [7, 3], [11, 20])], ODD
+    ),
     "blur_pool": grid(
         [
             {},
