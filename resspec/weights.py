@@ -114,7 +114,7 @@ def _statistics(
 
 def _spread(param: Param, seed: int, name: str) -> NDArray[np.float32]:
     """In place of a constant start."""
-    if len(param.shape) > 1:
+    if param.size > param.shape[0]:  # more than one number a channel: a layer's weight, no scale
         fan = param.size // param.shape[1]
         values = sampling.normal("weights", seed, name, param.shape) * sqrt(2.0 / fan)
     elif name.endswith(".bias"):

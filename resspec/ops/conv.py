@@ -122,8 +122,8 @@ class ScaledStdConv2d(Convolution):
     ŵ = gain · gamma / √fan_in · (w − mean(w)) / √(var(w) + eps), mean and biased variance over
     one output channel, fan_in = C/groups · kh · kw.
     x: (C, H, W) → (out_channels, H', W'), cost as `conv2d`.
-    Params: weight (out_channels, C/groups, kh, kw); gain (out_channels, 1, 1, 1); bias
-            (out_channels,) if `bias`, here the default.
+    Params: weight (out_channels, C/groups, kh, kw); gain (out_channels, 1, 1, 1), which is what
+            `init: zero` starts at zero; bias (out_channels,) if `bias`, here the default.
     Errors: `groups` must divide both channel counts.
     Source: arXiv:2101.08692; NFNets, arXiv:2102.06171.
     """
@@ -133,8 +133,9 @@ class ScaledStdConv2d(Convolution):
     eps: Epsilon = Field(1e-6, description="added to the variance of the weight")
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
-        params = super().params(*inputs)
-        gain = Param((self.out_channels, 1, 1, 1), Init("ones"))
+        # what starts at zero is the gain: a weight of zeros cannot be standardised
+        params = Convolution.params(replace(self, init="default"), *inputs)
+        gain = Param((self.out_channels, 1, 1, 1), Init("zeros" if self.init == "zero" else "ones"))
         return {"weight": params.pop("weight"), "gain": gain} | params
 
     def derived(self, *inputs: TensorType) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
+from resspec import api
 from resspec.ir import Graph, Node
 from resspec.weights import draw, example, randomise
 from tests import specs
@@ -25,6 +26,20 @@ def test_nothing_keeps_a_constant_start(tmp_path: Path) -> None:
             assert (array == fresh[name]).all(), name
     variances = [array for name, array in mixed.items() if name.endswith("running_var")]
     assert all((array > 0).all() for array in variances)
+
+
+def test_a_gain_of_four_axes_is_a_scale(tmp_path: Path) -> None:
+    """Drawn like a weight it would be near zero, and the network's output a constant."""
+    (tmp_path / "free.yaml").write_text(
+        "model: free\ninput: [3, 8, 8]\nnum_classes: 2\nstages: []\nhead: classifier\n"
+        "stem: [{scaled_std_conv2d: {out_channels: 4, kernel_size: 3, init: zero}}]\n"
+    )
+    graph = api.load(tmp_path / "free.yaml").graph
+    fresh, mixed = draw(graph, 0), randomise(graph, 0)
+    (gain,) = (name for name in fresh if name.endswith(".gain"))
+    assert (fresh[gain] == 0).all()
+    assert ((mixed[gain] > 0.5) & (mixed[gain] < 1.5)).all()
+    assert fresh[gain.replace("gain", "weight")].std() > 0
 
 
 def run(node: Node, weights: dict[str, Any], inputs: list[Any]) -> Any:
