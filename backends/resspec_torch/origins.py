@@ -85,7 +85,8 @@ class TorchOriginal:
         state = self.model.state_dict()
         with torch.no_grad():
             for key, array in arrays.items():
-                state[key].copy_(torch.from_numpy(np.ascontiguousarray(array)))
+                # np.ascontiguousarray would make a vector of a single number
+                state[key].copy_(torch.from_numpy(np.array(array, order="C")))
 
     def encode(
         self, arrays: Mapping[str, NDArray[Any]], dtypes: Mapping[str, str], ending: str
@@ -192,8 +193,19 @@ def _make_torchvision(name: str, classes: int, channels: int, outputs: int) -> n
     if channels != 3:
         raise ValueError(f"its networks read 3 channels, the spec {channels}")
     models = _torchvision().models
-    taken = inspect.signature(models.get_model_builder(name)).parameters
-    options = {"weights_backbone": None, "aux_loss": outputs > 1}
+    builder = models.get_model_builder(name)
+    taken = {**inspect.signature(builder).parameters}
+    if any(one.kind is one.VAR_KEYWORD for one in taken.values()):
+        # what a builder hands on to its class as it stands
+        made_by = inspect.signature(builder, eval_str=True).return_annotation
+        taken |= inspect.signature(made_by).parameters
+    # weights are loaded later; drawing those of the inception networks takes half a minute
+    options = {
+        "weights_backbone": None,
+        "init_weights": False,
+        "aux_loss": outputs > 1,
+        "aux_logits": outputs > 1,
+    }
     made: nn.Module = models.get_model(
         name, num_classes=classes, **{key: one for key, one in options.items() if key in taken}
     )
