@@ -87,12 +87,11 @@ class Checker:
         for key in data:
             if key not in known:
                 near = suggest(key, known)
-                self.fail(
-                    "unknown-key",
-                    f"{where} has no key `{key}`",
-                    data.key_at(key),
-                    f"did you mean `{near}`?" if near else f"known keys: {', '.join(known)}",
-                )
+                help = f"did you mean `{near}`?" if near else f"known keys: {', '.join(known)}"
+                if " " in key and data[key] is None:
+                    # in {a: one, two}, `two` is a key without a value
+                    help = "a comma ends a text inside {…}: quote the text that this belongs to"
+                self.fail("unknown-key", f"{where} has no key `{key}`", data.key_at(key), help)
 
     def allow(self, raw: Map, known: Collection[str], where: str) -> None:
         for key in raw:
