@@ -1,8 +1,8 @@
 """Networks that architectures.csv leaves out: pyramids, dense prediction, other families.
 
-Parameters counted in torchvision 0.28 (segmentation with its auxiliary head, MobileNet,
-EfficientNet; the pyramid is `FeaturePyramidNetwork` on resnet50 without its classifier) and in
-timm 1.0.31 (the rest).
+Parameters counted in torchvision 0.28 (segmentation with its auxiliary head, inception networks
+without; the pyramid is `FeaturePyramidNetwork` on resnet50 without its classifier) and in timm
+1.0.31, as `beyond.yaml` says.
 """
 
 from __future__ import annotations
@@ -31,6 +31,48 @@ PARAMS = {
     "cspresnet50": 21_616_168,
     "hrnet_w18": 21_299_004,
     "hrnet_w48": 77_469_864,
+    "shufflenet_v2_x0_5": 1_366_792,
+    "shufflenet_v2_x1_0": 2_278_604,
+    "shufflenet_v2_x1_5": 3_503_624,
+    "shufflenet_v2_x2_0": 7_393_996,
+    "mobilenet_v3_small": 2_542_856,
+    "mobilenet_v3_large": 5_483_032,
+    "mnasnet0_5": 2_218_512,
+    "mnasnet1_0": 4_383_312,
+    "efficientnet_v2_s": 21_458_488,
+    "squeezenet1_0": 1_248_424,
+    "squeezenet1_1": 1_235_496,
+    "googlenet": 6_624_904,
+    "inception_v3": 23_834_568,
+    "vgg16": 138_357_544,
+    "vgg16_bn": 138_365_992,
+    "resnest14d": 10_611_688,
+    "resnest50d": 27_483_240,
+    "vovnet39a": 22_600_296,
+    "ese_vovnet39b": 24_568_936,
+    "ese_vovnet19b_dw": 6_543_080,
+    "nf_resnet26": 15_995_176,
+    "nf_seresnet50": 28_088_024,
+    "nf_ecaresnet50": 25_557_118,
+    "resnest50d_4s2x40d": 30_417_592,
+    "resnest50d_1s4x24d": 25_677_000,
+    "nf_resnet50": 25_557_032,
+    "nfnet_l0": 35_074_488,
+    "eca_nfnet_l0": 24_143_924,
+    "dm_nfnet_f0": 71_489_284,
+    "xception41": 26_969_560,
+    "xception71": 42_338_736,
+    "ghostnet_050": 2_587_292,
+    "ghostnet_100": 5_182_508,
+    "selecsls42b": 32_458_248,
+    "gcresnet50t": 25_897_080,
+    "gcresnext26ts": 10_476_600,
+    "convmixer_768_32": 21_110_248,
+    "convmixer_1024_20_ks9_p14": 24_383_464,
+    "mixnet_s": 4_134_606,
+    "darknet53": 41_609_928,
+    "cspdarknet53": 27_642_184,
+    "poolformer_s12": 11_915_176,
 }
 
 
