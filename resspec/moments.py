@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 NEARLY_LINEAR = {"leaky_relu", "prelu"}
-BOUNDED = {"sigmoid": (0.5, 0.05), "hard_sigmoid": (0.5, 0.05), "softmax": (0.1, 0.05)}
+BOUNDED = {"sigmoid": (0.5, 0.05), "hard_sigmoid": (0.5, 0.05)}
 ODD = {"hard_tanh", "softsign", "tanh"}
 ALIKE = 0.5  # correlation of neighbouring pixels of a channel, as a layer or two before leave it
 
@@ -85,8 +85,8 @@ def _one(node: Node, own: dict[str, Array], inputs: Sequence[Moments]) -> Moment
     if name.endswith("avg_pool"):
         return Moments(x.mean, 0.3 * x.var)
     if type(node.op).__module__ == activation.__name__ and name not in NEARLY_LINEAR:
-        if name in BOUNDED:
-            middle, spread = BOUNDED[name]
+        if name in BOUNDED or name == "softmax":
+            middle, spread = BOUNDED.get(name) or _shares(node)
             return Moments(np.full_like(x.mean, middle), np.full_like(x.var, spread))
         return Moments(0 * x.mean, x.square / (1 + x.square)) if name in ODD else _rectified(x)
     return x
@@ -129,6 +129,12 @@ def _windows(node: Node) -> tuple[Array, Array]:
         inside = np.kron(inside, kinds.astype(np.float64))
         share = np.kron(share, counts.astype(np.float64) / len(taps))
     return inside, share
+
+
+def _shares(node: Node) -> tuple[float, float]:
+    """Weights that add up to one."""
+    rivals = getattr(node.op, "groups", 0) or node.inputs[0].type.size
+    return 1 / rivals, (1 / rivals) ** 2
 
 
 def _rectified(x: Moments) -> Moments:

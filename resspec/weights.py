@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Weights = dict[str, NDArray[Any]]  # canonical name → float32, or float64 where asked for
 TINY = 1e-6  # least running variance
+RARE = 0.3  # least running variance as a part of its layer's mean
 
 
 def draw(graph: Graph, seed: int = 0) -> Weights:
@@ -103,12 +104,14 @@ def _statistics(
     """Running statistics that bring x to a mean square near 1.
 
     The mean stays around 0 and not around x's: what is left after subtracting two large numbers
-    would magnify any error of the estimate, layer after layer.
+    would magnify any error of the estimate, layer after layer. So would the variance of a channel
+    that an activation before it nearly always sets to zero.
     """
     shift = 0.2 * sampling.normal("spread", seed, mean, x.mean.shape)
     stretch = 1.0 + 0.5 * sampling.uniform("spread", seed, var, x.var.shape)
     middle = shift * np.sqrt(x.square)
-    spread = (x.var + (x.mean - middle) ** 2) * stretch + TINY
+    square = x.var + (x.mean - middle) ** 2
+    spread = np.maximum(square, RARE * square.mean()) * stretch + TINY
     return middle.astype(np.float32), spread.astype(np.float32)
 
 
