@@ -249,9 +249,7 @@ def locate(name: str) -> tuple[Path, str | None]:
     return Path(shown(entry.path)), variant or (file if entry.variant else None)
 
 
-def _resolve(
-    path: Path, variant: str | None, sources: dict[str, str], family: set[str]
-) -> Map:
+def _resolve(path: Path, variant: str | None, sources: dict[str, str], family: set[str]) -> Map:
     """The data of one model. `family` gets the words of all that its files can make: what this
     variant has no use for, another may need."""
     data = _model(path, sources)
@@ -289,9 +287,9 @@ def _resolve(
                 help="one of them must stand without `extends`",
             )
         try:
-            found = _model(place, sources)
-            family.update(mentions(found))
-            return choose(found, picked)
+            raw = _model(place, sources)
+            family.update(mentions(raw))
+            return choose(raw, picked)
         except SpecError as caught:
             here = [
                 replace(found, span=span) if found.code in PLACELESS else found

@@ -21,9 +21,7 @@ TENSOR = "keras.KerasTensor"
 DEEP = 600  # operations in a row that Python's usual limit of 1000 calls leaves room for
 
 
-def source(
-    program: Program, shape: Sequence[int], *, any_size: bool, deep: int
-) -> tuple[str, str]:
+def source(program: Program, shape: Sequence[int], *, any_size: bool, deep: int) -> tuple[str, str]:
     """Text and entry name of the model's file; `shape` is (C, H, W) of one example, `any_size`
     says that a shared block is applied to several sizes, `deep` how many operations follow each
     other."""

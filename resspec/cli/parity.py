@@ -32,7 +32,7 @@ def parity(
     steps: Annotated[int, typer.Option(min=1, help="Of the optimiser, in train.")] = 1,
     optimizer: Annotated[str, typer.Option(help="sgd (momentum 0.9), adam or adamw.")] = "sgd",
     lr: Annotated[
-        float | None, typer.Option(min=0, help="Its rate; sgd 0.1, the others 0.001.")
+        float | None, typer.Option(min=0, help="Its rate; sgd 0.01, the others 0.001.")
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Examples in a batch.")] = 4,
     seed: Annotated[int, typer.Option(help="Of weights and data.")] = 0,
@@ -151,7 +151,7 @@ def _options(
     common.choice(optimizer, tuple(optim.OPTIMIZERS), "--optimizer")
     rule: dict[str, Any] = {"name": optimizer}
     if optimizer == "sgd":
-        rule |= {"lr": 0.1, "momentum": 0.9}
+        rule |= {"lr": 0.01, "momentum": 0.9}
     if lr is not None:
         rule["lr"] = lr
     unique = tuple(dict.fromkeys(modes)), tuple(dict.fromkeys(dtypes))
@@ -197,7 +197,10 @@ def _compare(
     say: Any,
 ) -> dict[str, Any]:
     """The report of one spec. Errors: SpecError."""
+    from dataclasses import replace
+
     from resspec.parity import compare
+    from resspec.parity.small import enough
     from resspec.parity.small import small as smallest
 
     sets, search, input, small, limit = loading
@@ -212,6 +215,7 @@ def _compare(
             options.batch,
         )
         loaded = common.load_quietly(spec, [*(sets or []), *extra], search, input)
+        options = replace(options, batch=enough(loaded.graph, options.batch))
     data = compare(loaded.graph, runners, options, loaded.data, say).to_json()
     return {**data, "spec": spec}
 

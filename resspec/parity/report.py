@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from resspec import table
+from resspec.parity.judge import APART
 
 COLUMNS = (
     ("eval", "outputs"),
@@ -109,9 +110,17 @@ def _row(report: Data, shown: Sequence[tuple[str, str, str]]) -> list[str]:
         else:
             floor = max(value for name, value in check["detail"].items() if name != "control")
             cells.append(f"{check['error'] / floor:.2f}" if floor else "0.00")
+    return [*cells, "ok" if report["ok"] else f"FAILS{_reason(report)}"]
+
+
+def _reason(report: Data) -> str:
+    """Where it departs; or how much an ulp does, where that is about as much."""
+    failed = [one for one in report["checks"] if not one["ok"]]
+    if failed and all(one["error"] <= APART * one["detail"].get("one ulp", 0.0) for one in failed):
+        most = max(one["detail"]["one ulp"] for one in failed)
+        return f": as one ulp in the weights does ({number(most)})"
     departure = report["departure"]
-    at = f" at {departure['path']}" if departure and departure["path"] else ""
-    return [*cells, "ok" if report["ok"] else f"FAILS{at}"]
+    return f" at {departure['path']}" if departure and departure["path"] else ""
 
 
 def _check(report: Data, mode: str, quantity: str, dtype: str) -> Data | None:
@@ -140,6 +149,9 @@ def _remark(check: Data) -> str:
     detail = check["detail"]
     if not detail:
         return str(check["worst"])
+    if check["dtype"] == "float64":
+        ulp = number(detail["one ulp"])
+        return f"{check['worst']}; {ulp} where {check['backends'][0]}'s weights change by one ulp"
     own = ", ".join(f"{name} {number(value)}" for name, value in detail.items())
     return f"from float64: {own}".replace(", control", "; control")
 

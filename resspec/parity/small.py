@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from resspec.diagnostics import SpecError
-from resspec.ir import Graph
-from resspec.ops.norm import BatchNorm
+from resspec.ir import Graph, Node
+from resspec.ops.norm import BatchNorm, FilterResponseNorm, InstanceNorm
 
 SIZES = (16, 32, 48, 64, 96, 128, 160, 192, 224)
-# Numbers a channel that a batch norm needs while training: of two or three the normalised values
-# hardly depend on the input any more, and gradients are differences of nearly equal numbers.
+# Numbers that a norm of each channel needs: of two or three the normalised values hardly depend on
+# the input any more, and gradients are differences of nearly equal numbers.
 NUMBERS = 16
 
 
@@ -35,11 +35,23 @@ def small(load: Callable[[list[str]], Graph], batch: int) -> tuple[Graph, list[s
     return full, []
 
 
+def enough(graph: Graph, batch: int) -> int:
+    """The batch, or the larger one that a batch norm of single pixels needs."""
+    counts = [_numbers(node, 1) for node in graph.nodes if isinstance(node.op, BatchNorm)]
+    return max(batch, -(-NUMBERS // min(counts, default=NUMBERS)))
+
+
 def _rich(graph: Graph, full: Graph, batch: int) -> bool:
-    """Whether every batch norm has enough to go by, or no more in the full network either."""
+    """Whether every norm of single channels has enough to go by, or no more in the full network."""
     return all(
         node.inputs[0].type.spatial == one.inputs[0].type.spatial
-        or batch * node.inputs[0].type.height * node.inputs[0].type.width >= NUMBERS
+        or _numbers(node, batch) >= NUMBERS
         for node, one in zip(graph.nodes, full.nodes, strict=True)
-        if isinstance(node.op, BatchNorm)
+        if isinstance(node.op, BatchNorm | FilterResponseNorm | InstanceNorm)
     )
+
+
+def _numbers(node: Node, batch: int) -> int:
+    """How many numbers of a channel are normalised together."""
+    image = node.inputs[0].type
+    return image.height * image.width * (batch if isinstance(node.op, BatchNorm) else 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefinedType
+from resspec_torch.origins import STEPS, TorchOriginal
 
 from resspec import api, origins, zoo
 from resspec.diagnostics import SpecError
@@ -27,14 +26,13 @@ from resspec.match import match
 from resspec.mismatch import structure_differences
 from resspec.summary import summarize
 from resspec.weights import example, randomise
-from resspec_torch.origins import STEPS, TorchOriginal
 
 ZOO = Path(__file__).parents[1] / "zoo"
 EXACT = 1e-11  # relative error in float64, forward
 ROUNDED = 1e-7  # what a few numbers that are rounded to float32 move in float64
 HUGE = 250_000_000  # parameters: one float64 copy is 2 GB, and several are alive at once
 BATCH = 2
-EVEN = (64, 96)  # multiples of 32
+EVEN = (96, 128)  # multiples of 32
 Row = dict[str, str]
 
 
@@ -102,38 +100,6 @@ def beyond() -> Iterator[Case]:
         for name in names:
             cost = summarize(zoo.load(name).graph)
             yield Case(source, name, name, cost.params, cost.macs, f"{source}/beyond the list")
-
-
-def sample(every: Sequence[Case]) -> list[Case]:
-    """The cheapest rows that together have every op, each in every way the rows use it."""
-    runnable = [case for case in every if _origin(case.source) and case.params < HUGE]
-    uses = {case.key: set(_uses(case)) for case in runnable}
-    missing = set().union(*uses.values())
-    chosen = []
-    while missing:
-        best = max(runnable, key=lambda one: len(uses[one.key] & missing) / one.macs**0.5)
-        missing -= uses[best.key]
-        chosen.append(best)
-    return chosen
-
-
-def _uses(case: Case) -> Iterator[str]:
-    """Ops of a network, and which of their options are not what they are by default."""
-    yield case.family
-    for node in zoo.load(case.spec).graph.nodes:
-        op = node.op
-        yield op.NAME
-        for one in fields(op):
-            value, usual = getattr(op, one.name), one.default
-            if isinstance(usual, FieldInfo):
-                usual = usual.default
-            if one.name == "padding" and isinstance(value, tuple):
-                symmetric = value[0] == value[1] and value[2] == value[3]
-                yield f"{op.NAME}.padding {'symmetric' if symmetric else 'asymmetric'}"
-            elif isinstance(value, str | bool):
-                yield f"{op.NAME}.{one.name}={value}"
-            elif value != usual and not isinstance(usual, PydanticUndefinedType):
-                yield f"{op.NAME}.{one.name}"
 
 
 @cache

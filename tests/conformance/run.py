@@ -28,7 +28,6 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
                         help="only these, as timm, timm/resnet or keras; repeatable")  # fmt: skip
     parser.add_argument("--name", action="append", metavar="GLOB", default=[],
                         help="only rows or specs of this name; repeatable")  # fmt: skip
-    parser.add_argument("--sample", action="store_true", help="few rows that have every feature")
     parser.add_argument("--size", default=SIZE, metavar="HxW", help=f"of the input, {SIZE}")
     parser.add_argument("--backends", default=BACKENDS, metavar="A,B")
     parser.add_argument("--huge", action="store_true", help="run outputs beyond 250 M parameters")
@@ -64,8 +63,6 @@ def main(given: Sequence[str] | None = None) -> int:
     backends = [one for one in options.backends.split(",") if one]
     every, without = originals.cases()
     chosen = [case for case in every if wanted(case, options)]
-    if options.sample:
-        chosen = originals.sample(chosen)
     chosen.sort(key=lambda case: (case.macs, case.key))  # so that little time still shows much
     if not chosen:
         print("no row is called that", file=sys.stderr)
@@ -98,7 +95,7 @@ def main(given: Sequence[str] | None = None) -> int:
         if options.json:
             with options.json.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(asdict(result)) + "\n")
-    selected = not (options.family or options.name or options.sample)
+    selected = not (options.family or options.name)
     print(report(results, backends, [row["name"] for row in without] if selected else []))
     return int(any(result.problems for result in results) or (selected and bool(without)))
 

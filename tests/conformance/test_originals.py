@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -19,13 +20,41 @@ CASES = {case.key: case for case in originals.cases()[0]}
 BOTH = ("torch", "tensorflow")
 
 
-@pytest.mark.parametrize("key", ["timm/test_resnet", "timm/test_convnext", "timm/regnety_002"])
-def test_rows_that_conform(key: str) -> None:
+# Small networks that together have every op which the originals have.
+SAMPLE = """
+    keras/ConvNeXtTiny as keras_convnext_tiny
+    timm/convnext_atto_rms
+    timm/convnext_zepto_rms
+    timm/convnextv2_atto
+    timm/darknet17
+    timm/gcresnext26ts
+    timm/ghostnet_050
+    timm/nf_ecaresnet50
+    timm/poolformer_s12
+    timm/regnety_002
+    timm/resnetblur18
+    timm/resnetv2_50d_evos
+    timm/resnetv2_50d_frn
+    timm/resnetv2_50x1_bit
+    timm/test_convnext
+    timm/test_resnet
+    torchvision/efficientnet_b0
+    torchvision/mobilenet_v2
+    torchvision/mobilenet_v3_small
+    torchvision/resnet50_fpn
+    torchvision/shufflenet_v2_x0_5
+""".strip().splitlines()
+KEYS = [line.strip() for line in SAMPLE]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_network_is_its_original(key: str) -> None:
     found = originals.check(CASES[key], SIZE, BOTH)
     assert found.problems == []
-    assert (found.counts, found.structure, found.dtype) == (True, True, "float64")
+    assert (found.counts, found.structure) == (True, True)
     assert found.equal == dict.fromkeys(BOTH, True)
-    assert max(found.errors.values()) <= originals.EXACT
+    assert found.dtype.startswith("float32" if key.startswith("keras/ConvNeXt") else "float64")
+    assert max(found.errors.values()) <= (1e-5 if "float32;" in found.dtype else originals.EXACT)
 
 
 FAULTS = {
@@ -103,15 +132,10 @@ def test_the_distance() -> None:
 
 
 @pytest.mark.slow
-def test_the_sample_has_every_op_of_the_rows() -> None:
+def test_the_sample_has_every_op_of_the_originals() -> None:
     from resspec import zoo
 
-    every = list(CASES.values())
-    chosen = originals.sample(every)
-    assert len(chosen) < 40
-    runnable = [one for one in every if one.source != "paper"]
+    def ops(keys: Iterable[str]) -> set[str]:
+        return {node.op.NAME for key in keys for node in zoo.load(CASES[key].spec).graph.nodes}
 
-    def ops(cases: list[originals.Case]) -> set[str]:
-        return {node.op.NAME for one in cases for node in zoo.load(one.spec).graph.nodes}
-
-    assert ops(chosen) == ops(runnable)
+    assert ops(KEYS) == ops(key for key, one in CASES.items() if one.source != "paper")

@@ -244,3 +244,17 @@ def test_absent_device_is_an_error(device: str, tiny: Graph) -> None:
     with pytest.raises(SpecError) as caught:
         BACKEND.instantiate(tiny, source, device, "float32")
     assert [d.code for d in caught.value.diagnostics] == ["no-device"]
+
+
+@pytest.mark.slow
+def test_a_network_deeper_than_pythons_stack(tmp_path: Path) -> None:
+    """Keras descends through a network call by call."""
+    text = "model: deep\ninput: [2, 4, 4]\nstem:\n  - repeat: 1200\n    layers: [softplus]\n"
+    (tmp_path / "deep.yaml").write_text(text)
+    before = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(1000)
+        model = api.build(tmp_path / "deep.yaml", backend="tensorflow")
+        assert len(model.layers) > 1200
+    finally:
+        sys.setrecursionlimit(before)

@@ -46,6 +46,21 @@ def test_a_param_of_a_block_counts_as_used_in_branches_not_taken(tmp_path: Path)
     assert zoo.load(str(tmp_path / "m.yaml")).warnings == ()
 
 
+def test_what_one_variant_has_no_use_for_another_may_need(tmp_path: Path) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(
+        HEAD
+        + "params: {k: 3, spare: 1}\nstem: {conv: {out_channels: 4, kernel_size: k}}\n"
+        + "variants: {plain: {stem: relu}, other: {k: 5}}\n"
+    )
+    for variant in ("", "#plain", "#other"):
+        (found,) = zoo.load(f"{path}{variant}").warnings
+        assert "`spare`" in found.message
+    (tmp_path / "n.yaml").write_text("model: n\nextends: m.yaml\nstem: relu\n")
+    (found,) = zoo.load(str(tmp_path / "n.yaml")).warnings
+    assert "`spare`" in found.message
+
+
 @pytest.mark.parametrize(
     "path", sorted({str(e.path) for e in zoo.models()}), ids=lambda path: Path(path).stem
 )

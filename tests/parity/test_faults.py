@@ -251,7 +251,7 @@ def test_a_fault_in_float32_alone_is_caught(graph: Graph, monkeypatch: pytest.Mo
     assert {(one.quantity, one.dtype) for one in wrong} == {("running statistics", "float32")}
     departure = found.departure
     assert departure is not None
-    assert (departure.kind, departure.path) == ("statistic", "stem.norm1.running_var")
+    assert (departure.kind, departure.path) == ("statistic", "stem.norm1.running_mean")
 
 
 def test_a_wrong_backward_pass_is_traced(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:

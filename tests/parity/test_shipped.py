@@ -12,7 +12,7 @@ import pytest
 
 from resspec import api, zoo
 from resspec.parity import Options, compare, report, runner
-from resspec.parity.small import small
+from resspec.parity.small import enough, small
 from resspec.paths import specs_dir
 
 pytest.importorskip("torch")
@@ -154,7 +154,7 @@ def check(name: str, *overrides: str) -> None:
     if params > LIMIT:
         pytest.skip(f"{params:,} params")
     runners = [runner(one) for one in ("torch", "tensorflow")]
-    found = compare(graph, runners, Options(("eval", "grad"), ("float64",), BATCH))
+    found = compare(graph, runners, Options(("eval", "grad"), ("float64",), enough(graph, BATCH)))
     assert found.ok, report.text(found.to_json())
     assert {one.quantity for one in found.checks} >= {"outputs", "training outputs", "gradients"}
 
