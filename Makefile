@@ -10,6 +10,7 @@ JOBS ?= 2
 # Networks with more parameters are left out of the table; they take minutes and gigabytes.
 PARITY_LIMIT ?= 130000000
 PARITY_DTYPE ?= float64
+FUZZ_SECONDS ?= 600
 
 .PHONY: build test quick lint format docs conformance parity-table fuzz clean
 
@@ -41,18 +42,26 @@ docs: $(VENV)/.installed-dev
 conformance: $(VENV)/.installed-dev
 	@mkdir -p build
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.conformance.run --resume \
-	  --json build/conformance.jsonl $(if $(FAMILY),--family $(FAMILY))
+	  --json build/conformance.jsonl $(if $(FAMILY),--family $(FAMILY),--page docs/conformance.md)
 
-# Every shipped spec on both backends: build/parity.md. Stopped, it goes on where it was.
+# Every shipped spec on both backends: docs/parity.md. Stopped, it goes on where it was.
 parity-table: $(VENV)/.installed
 	@mkdir -p build
 	OMP_NUM_THREADS=1 $(BIN)/resspec parity --all --small --mode eval,grad,train \
 	  --dtype $(PARITY_DTYPE) --limit $(PARITY_LIMIT) --resume build/parity.jsonl \
-	  --format markdown > build/parity.md
+	  --format markdown > build/parity.md; status=$$?; \
+	sed '/^|/,$$d' docs/parity.md | cat - build/parity.md > build/page.md && \
+	  mv build/page.md docs/parity.md && exit $$status
 
+# Ten times the random specs of CI, the README's table of bad inputs, then the loader and the
+# expressions under a coverage-guided fuzzer; what it finds goes to tests/fuzz/corpus.
 fuzz: $(VENV)/.installed-dev
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n $(JOBS) tests/properties tests/fuzz
 	$(BIN)/python -m tests.properties.report
+	$(PIP) atheris
+	$(foreach target,loader expression,mkdir -p build/fuzz/$(target) && \
+	  $(BIN)/python -m tests.fuzz.run $(target) build/fuzz/$(target) \
+	  -max_total_time=$(FUZZ_SECONDS) &&) true
 
 clean:
 	rm -rf build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -267,7 +267,10 @@ class LayerGrammar(Checker):
         """Name an item by its word and its place in the block's text."""
         self.counts[word] += 1
         number = self.counts[word]
-        return f"{word}{number}" if ordinal or number > 1 else word
+        if ordinal:
+            return f"{word}{number}"
+        apart = "_" if word[-1].isdigit() else ""  # the second `stem_3x3` is no `stem_3x32`
+        return f"{word}{apart}{number}" if number > 1 else word
 
     def defaults(self, data: Map) -> dict[str, Ref]:
         """Bindings of the three roles."""

@@ -59,6 +59,7 @@ class Origin(Protocol):
     """A library of networks."""
 
     name: str
+    backend: str  # of the same framework; "" where there is no code to run
 
     def open(
         self, name: str, graph: Graph, *, dtype: str = "float32", empty: bool = False

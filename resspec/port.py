@@ -9,22 +9,28 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from resspec import artifacts, origins
+from resspec.backend import get
 from resspec.diagnostics import Note, SpecError, error
 from resspec.match import match
 from resspec.mismatch import structure_differences
 from resspec.stored import Arrays, Stored
+from resspec.weights import example
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from resspec.ir import Graph
     from resspec.match import Matching
     from resspec.origins import Origin, Original
 
 SHOWN = 10
+ROUNDED = 1e-3  # float32 through a deep network, its batch norms not trained to be kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ def read(
     model: the original's name there; by default the spec's.
     Errors: SpecError (`io-error`, `weights-format`, `weights-mismatch`, `not-found`).
     """
-    original = _original(origins.get(source), checkpoint, graph, model)
+    original = _original(origins.get(source), checkpoint, graph, model, empty=True)
     arrays, dtypes = original.read(checkpoint)
     matching = match(original.trace, graph)
     weights = matching.canonical(arrays)
@@ -65,10 +71,54 @@ def read(
     return stored, replace(report, by_order=original.trace.ordered_only)
 
 
-def _original(origin: Origin, checkpoint: Path, graph: Graph, model: str | None) -> Original:
+def outputs_apart(
+    checkpoint: Path, source: str, graph: Graph, stored: Stored, model: str | None = None
+) -> float | None:
+    """How far the outputs are from the original's, relL2 in float32, for one random example; both
+    run in the original's framework. None where there is no code to run.
+
+    Equal layers in one order may still be told to compute something else: a product for a sum.
+    Errors: SpecError (`weights-mismatch`) where they differ by more than rounding explains.
+    """
+    origin = origins.get(source)
+    if not origin.backend:
+        return None
+    original = _original(origin, checkpoint, graph, model, empty=False)
+    original.load(original.read(checkpoint)[0])
+    x = example((1, *graph.input.type.shape))
+    expected = original.forward(x)
+    backend = get(origin.backend)
+    emitted = backend.emit(graph)
+    live = backend.instantiate(graph, emitted, "cpu", "float32")
+    backend.load_weights(live, emitted, stored.weights)
+    found = [value for values in backend.forward(live, x).values() for value in values]
+    shapes = [[one.shape for one in side] for side in (found, expected)]
+    apart = _distance(found, expected) if shapes[0] == shapes[1] else float("inf")
+    if not apart <= ROUNDED:
+        raise error(
+            "weights-mismatch",
+            f"the outputs of {original.trace.name} and of {graph.name} with its weights are "
+            f"{apart:.1e} apart: all layers match, but not what is computed between them",
+            help="compare activations, sums and products; --no-check writes the weights all the "
+            "same",
+        )
+    return apart
+
+
+def _distance(found: Sequence[NDArray[Any]], expected: Sequence[NDArray[Any]]) -> float:
+    apart = sum(
+        float(np.sum((a.astype(np.float64) - b) ** 2)) for a, b in zip(found, expected, strict=True)
+    )
+    size = sum(float(np.sum(b.astype(np.float64) ** 2)) for b in expected)
+    return float((apart / size) ** 0.5) if size else float("inf")
+
+
+def _original(
+    origin: Origin, checkpoint: Path, graph: Graph, model: str | None, *, empty: bool
+) -> Original:
     """The network of that name, or where none is given and none is known, the file's own."""
     try:
-        return origin.open(model or graph.name, graph, empty=True)
+        return origin.open(model or graph.name, graph, empty=empty)
     except SpecError as unknown:
         if model is None and (found := origin.described(checkpoint)):
             return found
@@ -130,4 +180,4 @@ def _check_finite(weights: Arrays, matching: Matching, checkpoint: Path) -> None
         raise error("weights-format", f"`{checkpoint}`: {count} nan or infinity", notes=notes)
 
 
-__all__ = ["Ported", "must_be_free", "read", "write"]
+__all__ = ["Ported", "must_be_free", "outputs_apart", "read", "write"]

@@ -181,6 +181,7 @@ class Applications:
     """keras.applications."""
 
     name = "keras"
+    backend = "tensorflow"
 
     def open(
         self, name: str, graph: Graph, *, dtype: str = "float32", empty: bool = False

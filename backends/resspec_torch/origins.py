@@ -117,6 +117,8 @@ class TorchOriginal:
 class Library:
     """A library that makes networks by name."""
 
+    backend = "torch"
+
     def __init__(
         self,
         name: str,
@@ -269,6 +271,7 @@ class Bare:
     """Checkpoints without code."""
 
     name = "torch"
+    backend = ""
 
     def open(
         self, name: str, graph: Graph, *, dtype: str = "float32", empty: bool = False

@@ -38,6 +38,9 @@ def port(
     dtype: Annotated[
         str | None, typer.Option(help="float32, …; without it each tensor stays what it is.")
     ] = None,
+    check: Annotated[
+        bool, typer.Option(help="With --from: run both networks and compare their outputs.")
+    ] = True,
     sets: common.Set = None,
     search: common.Search = None,
     force: common.Force = False,
@@ -57,19 +60,23 @@ def port(
     if (source is None) == (target is None):
         raise typer.BadParameter("give one of --from and --to.", param_hint="--from")
     from resspec import artifacts, origins, stored
-    from resspec.port import must_be_free, read, write
+    from resspec.port import must_be_free, outputs_apart, read, write
 
     common.choice(format, ("text", "json"), "--format")
     if dtype is not None:
         common.choice(dtype, DTYPES, "--dtype")
     common.choice(source or target or "", origins.names(), "--from" if source else "--to")
     must_be_free(out, force=force)
+    apart = None
     with common.progress() as doing:
         doing("compiling")
         graph = common.load(spec, sets, search).graph
         doing("matching")
         if source is not None:
             found, report = read(checkpoint, source, graph, model)
+            if check:
+                doing("comparing outputs")
+                apart = outputs_apart(checkpoint, source, graph, found, model)
             data = stored.encode(found.weights, graph.name, dtype or found.dtypes)
             artifacts.write_file(out, data, force=force)
         else:
@@ -80,11 +87,15 @@ def port(
             report = write(found, target, graph, out, model, force=force)
     _warn(report)
     if format == "json":
-        common.print_json({"spec": graph.name, "out": str(out), **asdict(report)})
+        common.print_json({
+            "spec": graph.name, "out": str(out), **asdict(report), "outputs_apart": apart
+        })  # fmt: skip
     else:
         side = "from" if source else "to"
         print(f"{graph.name}: {report.tensors} tensors, {report.numbers:,} numbers "
               f"({', '.join(report.dtypes)}) {side} {report.original}")  # fmt: skip
+        if apart is not None:
+            print(f"outputs are {apart:.1e} from those of {report.original}, relative, in float32")
         print(f"wrote {out}")
 
 

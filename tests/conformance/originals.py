@@ -24,7 +24,7 @@ from resspec.diagnostics import SpecError
 from resspec.ir import Graph
 from resspec.match import match
 from resspec.mismatch import structure_differences
-from resspec.summary import summarize
+from resspec.summary import Summary, summarize
 from resspec.weights import example, randomise
 
 ZOO = Path(__file__).parents[1] / "zoo"
@@ -43,10 +43,16 @@ class Case:
     source: str
     name: str  # there
     spec: str
-    params: int
-    macs: int
     family: str
     row: Row | None = None  # of architectures.csv; without one the original itself is counted
+
+    @property
+    def params(self) -> int:
+        return int(self.row["params"]) if self.row else _cost(self.spec).params
+
+    @property
+    def macs(self) -> int:
+        return int(self.row["macs"]) if self.row else _cost(self.spec).macs
 
     @property
     def key(self) -> str:
@@ -57,7 +63,12 @@ class Case:
 def of_row(row: Row, spec: str) -> Case:
     """A row of architectures.csv."""
     family = f"{row['source']}/{row['module'].partition('(')[0]}"
-    return Case(row["source"], row["name"], spec, int(row["params"]), int(row["macs"]), family, row)
+    return Case(row["source"], row["name"], spec, family, row)
+
+
+@cache
+def _cost(spec: str) -> Summary:
+    return summarize(zoo.load(spec).graph)
 
 
 @dataclass(slots=True)
@@ -98,8 +109,7 @@ def beyond() -> Iterator[Case]:
     """Specs whose original is in no row."""
     for source, names in yaml.safe_load((ZOO / "beyond.yaml").read_text("utf-8")).items():
         for name in names:
-            cost = summarize(zoo.load(name).graph)
-            yield Case(source, name, name, cost.params, cost.macs, f"{source}/beyond the list")
+            yield Case(source, name, name, f"{source}/beyond the list")
 
 
 @cache

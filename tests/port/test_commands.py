@@ -61,6 +61,7 @@ def test_a_ported_checkpoint_gives_the_same_outputs(
     code, text, err = run(checkpoint, "--from", "timm", "--spec", NAME, "--out", out)
     assert (code, "error" in err) == (0, False)
     assert "from timm's test_resnet" in text
+    assert "from those of timm's test_resnet, relative" in text
     compiled = api.compile_for(NAME, backend)
     model = compiled.instantiate("cpu", "float32")
     compiled.backend.load_weights(model, compiled.source, compiled.weights(stored=out).weights)
@@ -214,6 +215,22 @@ def test_another_architecture_is_shown_on_both_sides(
     assert f"timm's test_resnet is not {spec}" in err
     assert f"note: timm's test_resnet has conv1.0: conv 16×3×3×3 | {spec} has " in err
     assert not out.exists()
+
+
+def test_the_same_layers_that_compute_something_else(
+    run: Run, checkpoint: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "wrong.yaml").write_text(
+        f"model: wrong\nextends: {NAME}\ndefaults: {{act: silu}}\n"
+    )
+    out = tmp_path / "out.safetensors"
+    words = (checkpoint, "--from", "timm", "--spec", tmp_path / "wrong.yaml", "--model", NAME)
+    code, text, err = run(*words, "--out", out)
+    assert (code, text, out.exists()) == (1, "", False)
+    assert "all layers match, but not what is computed between them" in err
+    code, text, _ = run(*words, "--out", out, "--no-check")
+    assert (code, out.exists()) == (0, True)
+    assert "outputs are" not in text
 
 
 def test_what_is_there_already_stays(run: Run, checkpoint: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The README's table of what the validator was tried with.
 
-`python -m tests.properties.report [--valid 2000] [--keras 500] [--mutants 20000] [--built 600]`
+`python -m tests.properties.report [--valid 2000] [--keras 2000] [--mutants 20000] [--built 600]`
 prints it: random valid specs, built and run on each backend; mutants, validated in processes
 bounded in memory and time, a sample of those accepted built and run on each backend.
 Exit status 1 unless every figure is zero.
@@ -67,7 +67,7 @@ def pieces(count: int) -> list[tuple[int, int]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    for name, count in (("valid", 2000), ("keras", 500), ("mutants", 20000), ("built", 600)):
+    for name, count in (("valid", 2000), ("keras", 2000), ("mutants", 20000), ("built", 600)):
         parser.add_argument(f"--{name}", type=int, default=count)
     wanted = parser.parse_args()
     rows: list[tuple[str, Counter[str]]] = []

@@ -15,7 +15,7 @@ from tests.properties.generate import Seeded, make, specs
 from tests.properties.operators import OPERATORS
 
 CHUNKS = 8
-EXAMPLES = {"torch": 250 * SCALE, "tensorflow": 63 * SCALE}  # a chunk; Keras builds more slowly
+EXAMPLES = 250 * SCALE  # a chunk
 WRITTEN_WITH_BRANCHES = {"add", "sub", "mul", "maximum", "concat", "split"}
 
 
@@ -28,13 +28,13 @@ def accepted(text: str, folder: Path) -> live.Graph:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", EXAMPLES)
+@pytest.mark.parametrize("backend", ["torch", "tensorflow"])
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_a_valid_spec_builds_and_counts_are_right(backend: str, chunk: int, tmp_path: Path) -> None:
     pytest.importorskip(backend)
 
     @seed(chunk)
-    @settings(max_examples=EXAMPLES[backend])
+    @settings(max_examples=EXAMPLES)
     @given(specs())
     def each(text: str) -> None:
         live.check(accepted(text, tmp_path), backend)
