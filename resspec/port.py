@@ -92,8 +92,7 @@ def outputs_apart(
     live = backend.instantiate(graph, emitted, "cpu", "float32")
     backend.load_weights(live, emitted, stored.weights)
     found = [value for values in backend.forward(live, x).values() for value in values]
-    shapes = [[one.shape for one in side] for side in (found, expected)]
-    apart = _distance(found, expected) if shapes[0] == shapes[1] else float("inf")
+    apart = distance(found, expected)
     if not apart <= ROUNDED:
         raise error(
             "weights-mismatch",
@@ -105,12 +104,14 @@ def outputs_apart(
     return apart
 
 
-def _distance(found: Sequence[NDArray[Any]], expected: Sequence[NDArray[Any]]) -> float:
-    apart = sum(
-        float(np.sum((a.astype(np.float64) - b) ** 2)) for a, b in zip(found, expected, strict=True)
-    )
-    size = sum(float(np.sum(b.astype(np.float64) ** 2)) for b in expected)
-    return float((apart / size) ** 0.5) if size else float("inf")
+def distance(found: Sequence[NDArray[Any]], expected: Sequence[NDArray[Any]]) -> float:
+    """‖found − expected‖ / ‖expected‖ over all outputs; infinite where shapes differ."""
+    if [one.shape for one in found] != [one.shape for one in expected]:
+        return float("inf")
+    difference = sum(float(((a - b) ** 2).sum()) for a, b in zip(found, expected, strict=True))
+    total = sum(float((b.astype("float64") ** 2).sum()) for b in expected)
+    ratio = (difference / total) ** 0.5 if total else float("inf")
+    return ratio if np.isfinite(ratio) else float("inf")
 
 
 def _original(
@@ -180,4 +181,4 @@ def _check_finite(weights: Arrays, matching: Matching, checkpoint: Path) -> None
         raise error("weights-format", f"`{checkpoint}`: {count} nan or infinity", notes=notes)
 
 
-__all__ = ["Ported", "must_be_free", "outputs_apart", "read", "write"]
+__all__ = ["Ported", "distance", "must_be_free", "outputs_apart", "read", "write"]

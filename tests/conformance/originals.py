@@ -24,6 +24,7 @@ from resspec.diagnostics import SpecError
 from resspec.ir import Graph
 from resspec.match import match
 from resspec.mismatch import structure_differences
+from resspec.port import distance
 from resspec.summary import Summary, summarize
 from resspec.weights import example, randomise
 
@@ -271,16 +272,6 @@ def _floor(
     """How far the backend in float32 is from itself in float64."""
     single = run(graph, backend, weights, x.astype("float32"), "float32")
     return distance(single, run(graph, backend, weights, x.astype("float64"), "float64"))
-
-
-def distance(found: Sequence[NDArray[Any]], expected: Sequence[NDArray[Any]]) -> float:
-    """‖found − expected‖ / ‖expected‖ over all outputs; infinite where shapes differ."""
-    if [one.shape for one in found] != [one.shape for one in expected]:
-        return float("inf")
-    difference = sum(float(((a - b) ** 2).sum()) for a, b in zip(found, expected, strict=True))
-    total = sum(float((b.astype("float64") ** 2).sum()) for b in expected)
-    ratio = (difference / total) ** 0.5 if total else float("inf")
-    return ratio if np.isfinite(ratio) else float("inf")
 
 
 def _alive(outputs: Sequence[NDArray[Any]]) -> bool:
