@@ -304,7 +304,8 @@ def _model(path: Path, sources: dict[str, str]) -> Map:
     text, data = read(path)
     sources[str(path)] = text
     if data is None:
-        raise error("empty-spec", f"`{path}` is empty", help="see `resspec show resnet50`")
+        start = Span(str(path), 1, 1, 1, 1)
+        raise error("empty-spec", f"`{path}` is empty", start, help="see `resspec show resnet50`")
     if not isinstance(data, Map):
         message = f"`{path}` holds {show(data)}, and a model is a mapping"
         raise _no_mapping(message, str(path), data)
