@@ -233,6 +233,16 @@ def test_the_same_layers_that_compute_something_else(
     assert "outputs are" not in text
 
 
+def test_a_classifier_that_starts_at_zero(run: Run, original: Any, tmp_path: Path) -> None:
+    state = {name: tensor.clone() for name, tensor in original.model.state_dict().items()}
+    for name in ("fc.weight", "fc.bias"):
+        state[name].zero_()
+    torch.save(state, tmp_path / "zero.pt")
+    words = (tmp_path / "zero.pt", "--from", "timm", "--spec", NAME, "--model", NAME)
+    code, _, err = run(*words, "--out", tmp_path / "out.safetensors")
+    assert (code, err) == (0, "")
+
+
 def test_what_is_there_already_stays(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.safetensors"
     out.write_text("mine")
