@@ -8,6 +8,7 @@ import difflib
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +31,7 @@ MAX_SOURCE_BYTES = 1 << 20
 MAX_LINE = 100  # display columns of a source line, before it is cut around the span
 MAX_TEXT = 2_000  # characters of a message
 TAB = "    "
+TIES = 8  # candidates that may be as near as the nearest
 COLORS = {"error": "1;31", "warning": "1;33", "note": "1;36", "help": "1;32", "bold": "1"}
 
 
@@ -121,7 +123,14 @@ def suggest(word: str, candidates: Iterable[str], n: int = 1) -> str | None:
     folded: dict[str, str] = {}
     for candidate in sorted(candidates):
         folded.setdefault(_fold(candidate), candidate)
-    near = difflib.get_close_matches(_fold(word), list(folded), n=n, cutoff=0.6)
+    word = _fold(word)
+    near = difflib.get_close_matches(word, list(folded), n=n + TIES, cutoff=0.6)
+
+    def closeness(match: str) -> tuple[float, int]:
+        same = takewhile(lambda pair: pair[0] == pair[1], zip(match, word, strict=False))
+        return difflib.SequenceMatcher(None, match, word).ratio(), len(list(same))
+
+    near = sorted(near, key=closeness, reverse=True)[:n]  # rather resnet34 for resnet35 than 50
     return ", ".join(folded[match] for match in near) or None
 
 

@@ -142,6 +142,7 @@ def test_codes_are_closed() -> None:
         ("zzz", ["kernel_size"], None),
         ("x" * 100_000, ["x"], None),
         ("a", [], None),
+        ("resnet35", ["resnet50", "resnet34", "resnet152"], "resnet34"),  # as near; begins alike
     ],
 )
 def test_suggest(word: str, candidates: list[str], expected: str | None) -> None:
