@@ -83,7 +83,7 @@ def _entry(program: Program, body: Body, shape: Sequence[int], deep: int) -> lis
         pairs = (f"{literal(name)}: {text}" for name, text in texts.items())
         result = f"{{{', '.join(pairs)}}}"
     lines += body.lines()
-    if deep > DEEP:  # three calls an operation, beside those of whoever builds the model
+    if deep > DEEP:  # a call an operation; three, so that wrappers around Keras fit, too
         limit = f"sys.setrecursionlimit(max(sys.getrecursionlimit(), {DEEP + 3 * deep}))"
         lines.append(f"    {limit}  # Keras descends")
     return [*lines, *fit(f'return keras.Model(inputs, {result}, name="{body.function.name}")', 4)]

@@ -26,6 +26,7 @@ QUIET = 1e-6
 # One flipped ReLU mask more or less decides a float32 gradient, so errors below this part of it
 # say nothing either, nor do errors of weights below this part of the way that they have come.
 LOTTERY = 5e-2
+BLOCK = 1 << 18  # numbers
 
 QUANTITIES = {
     "eval": ("outputs",),
@@ -64,13 +65,30 @@ def scaled(a: Array, b: Array, least: float) -> float:
     """‖a − b‖ over ‖b‖, or over `least` where that is larger."""
     if a.shape != b.shape:
         return float("inf")
-    wide, other = a.astype(np.float64).ravel(), b.astype(np.float64).ravel()
-    if not (np.isfinite(wide).all() and np.isfinite(other).all()):
+    return _ratio(*_squares(a, b), least)
+
+
+def _squares(a: Array, b: Array) -> tuple[float, float]:
+    """‖a − b‖² and ‖b‖² in float64, by blocks: copies of a whole layer would cost more than the
+    sums. Not finite where a number is not."""
+    apart = size = 0.0
+    left, right = a.ravel(), b.ravel()
+    for start in range(0, right.size, BLOCK):
+        wide = right[start : start + BLOCK].astype(np.float64)
+        other = left[start : start + BLOCK].astype(np.float64)
+        size += float(wide @ wide)
+        other -= wide
+        apart += float(other @ other)
+    return apart, size
+
+
+def _ratio(apart: float, size: float, least: float) -> float:
+    if not np.isfinite(apart + size):
         return float("inf")
-    apart, size = float(np.linalg.norm(wide - other)), float(np.linalg.norm(other))
     if apart == 0.0:
         return 0.0
-    return apart / max(size, least) if max(size, least) > 0.0 else float("inf")
+    most = max(size**0.5, least)
+    return apart**0.5 / most if most > 0.0 else float("inf")
 
 
 def errors(a: Named, b: Named) -> dict[str, float]:
@@ -103,10 +121,8 @@ def together(a: Named, b: Named) -> float:
         return 0.0
     if any(a[name].shape != array.shape for name, array in b.items()):
         return float("inf")
-    return rel(
-        np.concatenate([a[name].ravel() for name in b]),
-        np.concatenate([array.ravel() for array in b.values()]),
-    )
+    pairs = [_squares(a[name], array) for name, array in b.items()]
+    return _ratio(sum(apart for apart, _ in pairs), sum(size for _, size in pairs), 0.0)
 
 
 def limit64(quantity: str, steps: int, layers: int) -> float:

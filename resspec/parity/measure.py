@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from resspec.diagnostics import SpecError, error
 from resspec.parity import graphs
 
 if TYPE_CHECKING:
-    from resspec.backend import Backend
+    from resspec.backend import Backend, Source
     from resspec.ir import Graph
 
 Array = NDArray[Any]
@@ -99,7 +99,7 @@ def _train(live: _Live, job: Job, say: Say) -> dict[str, dict[str, Array]]:
     backend = live.backend
     if not isinstance(backend, TrainingBackend):
         raise error("unsupported", f"the backend `{backend.name}` has no optimisers")
-    live.reset()
+    live.load(trainable=False)  # the statistics that `grad` has moved
     optimizer = backend.optimizer(live.model, optim.make(**job.optimizer))
     losses: list[float] = []
     found: dict[str, dict[str, Array]] = {}
@@ -128,10 +128,21 @@ class _Live:
         self.weights = {name: np.asarray(drawn[name]) for name in self.graph.parameters()}
         if job.disturbed:
             self.weights = {name: disturbed(a, name, job) for name, a in self.weights.items()}
-        self.reset()
+        self.load(trainable=True)
+        self.load(trainable=False)
 
-    def reset(self) -> None:
-        self.backend.load_weights(self.model, self.source, self.weights)
+    def load(self, trainable: bool) -> None:
+        self.backend.load_weights(self.model, self.only(trainable), self.weights)
+
+    def only(self, trainable: bool) -> Source:
+        """The source with its parameters or its statistics: copies of all cost more than a run."""
+        parameters = self.graph.parameters()
+        chosen = {
+            name: variable
+            for name, variable in self.source.variables.items()
+            if parameters[name].trainable == trainable
+        }
+        return replace(self.source, variables=chosen)
 
     def batch(self, step: int = 0) -> Array:
         shape = (self.job.batch, *self.graph.input.type.shape)
@@ -149,11 +160,7 @@ class _Live:
         return self.backend.gradients(self.model, self.source, self.batch(), training=True)
 
     def read(self, trainable: bool) -> dict[str, Array]:
-        parameters = self.graph.parameters()
-        found = self.backend.read_weights(self.model, self.source)
-        return {
-            name: array for name, array in found.items() if parameters[name].trainable == trainable
-        }
+        return self.backend.read_weights(self.model, self.only(trainable))
 
     def settings(self) -> dict[str, dict[str, float]]:
         if not isinstance(self.backend, TrainingBackend):

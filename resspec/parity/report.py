@@ -79,7 +79,7 @@ def where(report: Data) -> list[str]:
 
 
 def markdown(reports: Iterable[Data]) -> str:
-    """A row a spec: the errors in float64, float32 as a multiple of its floor."""
+    """A row a spec: the errors in float64, float32 as a multiple of its floor. Then how many."""
     reports = list(reports)
     titles = {"weights": "weights after training", "outputs": "eval outputs"}
     shown = [
@@ -94,7 +94,10 @@ def markdown(reports: Iterable[Data]) -> str:
         for _, quantity, dtype in shown
     ]
     rows = [_row(report, shown) for report in reports]
-    return table.markdown([*head, ""], rows)
+    compared = [one for one in reports if "error" not in one]
+    over = sum(not one["ok"] for one in compared)
+    count = f"{len(compared)} of {len(reports)} compared, {over} over the limit."
+    return f"{table.markdown([*head, ''], rows)}\n\n{count}"
 
 
 def _row(report: Data, shown: Sequence[tuple[str, str, str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The smallest input that still says something about a network."""
+"""The smallest input, and the batch, that still say something about a network."""
 
 from __future__ import annotations
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # imported by a test, TensorFlow is not quiet
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -122,6 +122,17 @@ def test_a_limit_leaves_large_networks_out(run: Run, tmp_path: Path) -> None:
     assert "left out: " in done.out
 
 
+def test_a_spent_budget_starts_no_network(run: Run, tmp_path: Path) -> None:
+    path, kept = specs.write(tmp_path), tmp_path / "kept.jsonl"
+    words = ("parity", path, "--mode", "eval", "--resume", str(kept), "--format", "markdown")
+    late = run(*words, "--budget", "0")
+    assert "not run: the time was spent" in late.out
+    assert late.out.endswith("\n\n0 of 1 compared, 0 over the limit.\n")
+    assert not kept.exists()
+    assert run(*words, "--budget", "600").out.endswith("\n\n1 of 1 compared, 0 over the limit.\n")
+    assert run(*words, "--budget", "0").out.endswith("\n\n1 of 1 compared, 0 over the limit.\n")
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [
