@@ -61,9 +61,14 @@ def house() -> str:
 
 HOUSE = (
     "resspec",
+    "resspec/syntax",
+    "resspec/language",
+    "resspec/lower",
     "resspec/ops",
     "resspec/passes",
     "resspec/emit",
+    "resspec/weights",
+    "resspec/port",
     "resspec/parity",
     "resspec/cli",
     "backends/resspec_torch",

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from resspec.backend import Backend, Source
-    from resspec.builder import Limits
-    from resspec.stored import Stored
+    from resspec.lower.builder import Limits
+    from resspec.weights.stored import Stored
 
 Spec = str | Path | LoadedSpec | Graph
 DTYPES = ("float32", "float64", "float16", "bfloat16")

@@ -14,10 +14,17 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from resspec import zoo
-from resspec.grammar import BLOCK_KEYS, MODEL_KEYS, PARAM_KEYS, PARAM_TYPES, STAGE_KEYS, Grammar
-from resspec.layer_grammar import ROLES, merge_ops
+from resspec.language.grammar import (
+    BLOCK_KEYS,
+    MODEL_KEYS,
+    PARAM_KEYS,
+    PARAM_TYPES,
+    STAGE_KEYS,
+    Grammar,
+)
+from resspec.language.layer_grammar import ROLES, merge_ops
+from resspec.language.spec import BlockSpec, ParamSpec
 from resspec.ops.base import OPS, Op
-from resspec.spec import BlockSpec, ParamSpec
 from resspec.syntax import Map, read
 
 Schema = dict[str, Any]

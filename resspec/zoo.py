@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from resspec import passes
-from resspec.checker import show
 from resspec.diagnostics import Diagnostic, Span, SpecError, error, suggest
-from resspec.grammar import Grammar
 from resspec.ir import Graph
+from resspec.language.checker import show
+from resspec.language.grammar import Grammar
+from resspec.language.spec import BlockSpec
+from resspec.language.variants import choose, extend, inside, mentions, override, plain, without
 from resspec.lower import Limits, lower
+from resspec.lower.suspicions import suspicions
 from resspec.paths import specs_dir
-from resspec.spec import BlockSpec
-from resspec.suspicions import suspicions
 from resspec.syntax import Map, Seq, read
-from resspec.variants import choose, extend, inside, mentions, override, plain, without
 
 _KIND = re.compile(r"^(model|block):[ \t]*['\"]?([A-Za-z_]\w*)", re.MULTILINE)
 _VARIANTS = re.compile(r"^variants:[^\n]*\n((?:[ \t]+[^\n]*\n?|#[^\n]*\n|\n)*)", re.MULTILINE)

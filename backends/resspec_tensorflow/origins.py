@@ -15,9 +15,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from resspec import artifacts, origins
+from resspec import artifacts
 from resspec.diagnostics import Note, SpecError, error, suggest
 from resspec.ir import Graph
+from resspec.port import origins
 
 from .runtime import frameworks
 from .trace import trace

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from resspec.dataflow import (
+from resspec.port.dataflow import (
     INPUT,
     Flow,
     Part,

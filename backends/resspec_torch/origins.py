@@ -19,11 +19,12 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from resspec import artifacts, origins
-from resspec.dataflow import Trace
+from resspec import artifacts
 from resspec.diagnostics import Note, error, suggest
 from resspec.ir import Graph
-from resspec.stored import differences
+from resspec.port import origins
+from resspec.port.dataflow import Trace
+from resspec.weights.stored import differences
 from resspec_torch.trace import trace
 
 STEPS = "num_batches_tracked"
@@ -245,7 +246,7 @@ class BareOriginal:
         self.trace = Trace("the checkpoint")
 
     def read(self, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-        from resspec.bare import trace as bare
+        from resspec.port.bare import trace as bare
 
         state = {key: one for key, one in read_state(path).items() if not key.endswith(STEPS)}
         self.trace = bare({key: tuple(one.shape) for key, one in state.items()}, str(path))

@@ -12,7 +12,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from resspec.dataflow import (
+from resspec.port.dataflow import (
     INPUT,
     Flow,
     Part,

@@ -164,7 +164,7 @@ def _file(entry: Entry) -> dict[str, Any]:
 
 
 def _block_params(entry: Entry) -> list[dict[str, Any]]:
-    from resspec.grammar import Grammar
+    from resspec.language.grammar import Grammar
     from resspec.syntax import Map, read
 
     data = read(entry.path)[1]

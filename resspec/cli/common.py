@@ -18,7 +18,7 @@ import typer
 from resspec.diagnostics import Diagnostic, SpecError, escape, render, suggest
 
 if TYPE_CHECKING:
-    from resspec.builder import Limits
+    from resspec.lower.builder import Limits
     from resspec.zoo import LoadedSpec
 
 Set = Annotated[
@@ -137,7 +137,7 @@ def _limits(settings: list[str]) -> Limits:
     """`nodes=100000` … as limits, or a usage error."""
     from dataclasses import fields, replace
 
-    from resspec.builder import Limits
+    from resspec.lower.builder import Limits
 
     limits, known = Limits(), [field.name for field in fields(Limits) if field.name != "problems"]
     for setting in settings:

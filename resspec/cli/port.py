@@ -11,7 +11,7 @@ import typer
 from resspec.cli import common
 
 if TYPE_CHECKING:
-    from resspec.port import Ported
+    from resspec.port.transfer import Ported
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 SHOWN = 5
@@ -59,8 +59,10 @@ def port(
     """
     if (source is None) == (target is None):
         raise typer.BadParameter("give one of --from and --to.", param_hint="--from")
-    from resspec import artifacts, origins, stored
-    from resspec.port import must_be_free, outputs_apart, read, write
+    from resspec import artifacts
+    from resspec.port import origins
+    from resspec.port.transfer import must_be_free, outputs_apart, read, write
+    from resspec.weights import stored
 
     common.choice(format, ("text", "json"), "--format")
     if dtype is not None:

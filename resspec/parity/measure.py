@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resspec import optim, sampling, weights
+from resspec import optim, weights
 from resspec.backend import TrainingBackend
 from resspec.diagnostics import SpecError, error
 from resspec.parity import graphs
+from resspec.weights import sampling
 
 if TYPE_CHECKING:
     from resspec.backend import Backend, Source

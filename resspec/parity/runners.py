@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from resspec import backend, weights, writer
+from resspec import backend, weights
 from resspec.diagnostics import Note, SpecError, error
 from resspec.ir import Graph
 from resspec.parity import graphs
 from resspec.parity.measure import Arrays, Job, Result, Say, measure
+from resspec.syntax import writer
 
 TAIL = 12  # lines of a worker's stderr that are shown
 

@@ -19,12 +19,13 @@ import yaml
 from numpy.typing import NDArray
 from resspec_torch.origins import STEPS, TorchOriginal
 
-from resspec import api, origins, zoo
+from resspec import api, zoo
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
-from resspec.match import match
-from resspec.mismatch import structure_differences
-from resspec.port import distance
+from resspec.port import origins
+from resspec.port.match import match
+from resspec.port.mismatch import structure_differences
+from resspec.port.transfer import distance
 from resspec.summary import Summary, summarize
 from resspec.weights import example, randomise
 

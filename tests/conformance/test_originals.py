@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("tensorflow")
 
-from resspec.port import distance
+from resspec.port.transfer import distance
 from tests.conformance import originals, run
 
 SIZE = (40, 56)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from resspec.language.variants import plain
 from resspec.syntax import parse
-from resspec.variants import plain
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "docs/language.md", ROOT / "docs/tutorial.md"]

@@ -7,9 +7,9 @@ import pytest
 
 from resspec.codes import CODES
 from resspec.diagnostics import SpecError
+from resspec.language.variants import plain
 from resspec.schema import schema
 from resspec.syntax import parse
-from resspec.variants import plain
 from tests.properties.generate import Seeded, make
 
 VALIDATOR = jsonschema.Draft202012Validator(schema())

@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from resspec import zoo
-from resspec.builder import Limits
 from resspec.diagnostics import SpecError, render
-from resspec.expr import ExprError, parse_expr
+from resspec.language.expr import ExprError, parse_expr
+from resspec.lower.builder import Limits
 from resspec.syntax import parse
 
 LIMITS = Limits(nodes=2_000, params=10_000_000, elements=2**22)

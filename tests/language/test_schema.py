@@ -8,9 +8,9 @@ import jsonschema
 import pytest
 
 from resspec import zoo
+from resspec.language.variants import plain
 from resspec.schema import schema
 from resspec.syntax import parse, read
-from resspec.variants import plain
 
 VALIDATOR = jsonschema.Draft202012Validator(schema())
 FILES = sorted({str(entry.path) for entry in [*zoo.models(), *zoo.blocks()]})

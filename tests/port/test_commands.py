@@ -13,9 +13,10 @@ import safetensors.numpy
 
 torch = pytest.importorskip("torch")
 
-from resspec import api, origins, stored  # noqa: E402
+from resspec import api  # noqa: E402
 from resspec.cli import main  # noqa: E402
-from resspec.weights import example, randomise  # noqa: E402
+from resspec.port import origins  # noqa: E402
+from resspec.weights import example, randomise, stored  # noqa: E402
 
 NAME = "test_resnet"  # the smallest network of timm: 470 thousand parameters
 Run = Callable[..., tuple[int, str, str]]
@@ -40,7 +41,7 @@ def original() -> Any:
     """timm's network with weights of which none is 0 or 1."""
     graph = api.load(NAME).graph
     found = origins.get("timm").open(NAME, graph)
-    from resspec.match import match
+    from resspec.port.match import match
 
     found.load(match(found.trace, graph).stored(randomise(graph)))
     return found
@@ -296,7 +297,7 @@ KERAS = "keras_resnet50v2"
 @pytest.fixture(scope="module")
 def network() -> Any:
     pytest.importorskip("tensorflow")
-    from resspec.match import match
+    from resspec.port.match import match
 
     graph = api.load(KERAS).graph
     found = origins.get("keras").open(KERAS, graph)

@@ -14,9 +14,10 @@ from resspec_tensorflow.origins import KerasOriginal
 from resspec_tensorflow.runtime import frameworks
 from resspec_tensorflow.trace import trace
 
-from resspec import api, port
+from resspec import api
 from resspec.diagnostics import SpecError
-from resspec.match import match
+from resspec.port import transfer as port
+from resspec.port.match import match
 from resspec.weights import example, randomise
 from tests.specs import load
 

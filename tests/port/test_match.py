@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resspec import api, bare
-from resspec.dataflow import INPUT, Flow, Part, Tensor, Trace, combined, flow_of, joined, trace
+from resspec import api
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
-from resspec.match import match
-from resspec.mismatch import structure_differences
+from resspec.port import bare
+from resspec.port.dataflow import INPUT, Flow, Part, Tensor, Trace, combined, flow_of, joined, trace
+from resspec.port.match import match
+from resspec.port.mismatch import structure_differences
 from tests.specs import TINY, load
 
 

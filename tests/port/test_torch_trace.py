@@ -17,7 +17,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from resspec import api  # noqa: E402
-from resspec.match import match  # noqa: E402
+from resspec.port.match import match  # noqa: E402
 from resspec.weights import example, randomise  # noqa: E402
 from tests.specs import load  # noqa: E402
 

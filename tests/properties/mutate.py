@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
+from resspec.language.variants import plain
 from resspec.paths import specs_dir
 from resspec.syntax import parse
-from resspec.variants import plain
 from tests.properties.generate import Seeded, make
 
 Data = Any

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resspec.expr import FUNCTIONS, ExprError, as_int, parse_expr
+from resspec.language.expr import FUNCTIONS, ExprError, as_int, parse_expr
 
 SCOPE: dict[str, Any] = {
     "width": 64,

@@ -8,7 +8,7 @@ import statistics
 import numpy as np
 import pytest
 
-from resspec import sampling
+from resspec.weights import sampling
 
 
 def test_bits_never_change() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from resspec.dataflow import INPUT, Part, Tensor, Trace, flow_of, matrix
+from resspec.port.dataflow import INPUT, Part, Tensor, Trace, flow_of, matrix
 
 STATISTICS = {"running_mean": "mean", "running_var": "var"}
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from resspec.scalars import ScalarError, resolve
+from resspec.syntax.scalars import ScalarError, resolve
 
 __all__ = ["dump"]
 

@@ -8,11 +8,11 @@ from itertools import groupby, zip_longest
 from math import isclose
 from typing import TYPE_CHECKING, Any
 
-from resspec.dataflow import Atom, Trace
 from resspec.diagnostics import Note, SpecError, error
+from resspec.port.dataflow import Atom, Trace
 
 if TYPE_CHECKING:
-    from resspec.match import Matching
+    from resspec.port.match import Matching
 
 SHOWN = 20  # lines of a report
 NORMS = ("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm")

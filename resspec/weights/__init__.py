@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resspec import sampling
-from resspec.stored import Stored as Stored
-from resspec.stored import check as check
-from resspec.stored import encode as encode
-from resspec.stored import fit as fit
-from resspec.stored import load as load
-from resspec.stored import read as read
-from resspec.stored import save as save
+from resspec.weights import sampling
+from resspec.weights.stored import Stored as Stored
+from resspec.weights.stored import check as check
+from resspec.weights.stored import encode as encode
+from resspec.weights.stored import fit as fit
+from resspec.weights.stored import load as load
+from resspec.weights.stored import read as read
+from resspec.weights.stored import save as save
 
 if TYPE_CHECKING:
     from resspec.ir import Graph
-    from resspec.moments import Moments
     from resspec.ops.base import Param
+    from resspec.weights.moments import Moments
 
 Weights = dict[str, NDArray[Any]]  # canonical name → float32, or float64 where asked for
 TINY = 1e-6  # least running variance
@@ -78,7 +78,7 @@ def randomise(graph: Graph, seed: int = 0) -> Weights:
     (½, 1½), shifts and biases around 0, layers that start at zero like any other, and running
     statistics such that activations stay O(1) in evaluation, however deep the network is.
     """
-    from resspec import moments
+    from resspec.weights import moments
 
     weights = draw(graph, seed)
     for name, param in graph.parameters().items():

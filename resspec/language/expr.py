@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from resspec.evaluate import (
+from resspec.language.evaluate import (
     CONSTANTS,
     FUNCTIONS,
     MAX_SHOWN,

@@ -9,9 +9,9 @@ from fractions import Fraction
 
 from resspec.diagnostics import Diagnostic, Span, SpecError
 from resspec.ir import Item, Node, Region, Value
+from resspec.lower.scope import Env, Thunk, failure, show_value
 from resspec.ops.base import Op, OpError, attributes
 from resspec.passes.dead import read_by
-from resspec.scope import Env, Thunk, failure, show_value
 from resspec.types import TensorType
 
 Scale = tuple[Fraction, Fraction] | None

@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from resspec.diagnostics import Diagnostic, Span
-from resspec.expr import ExprError, parse_expr
 from resspec.ir import Graph, Node, Region
+from resspec.language.expr import ExprError, parse_expr
+from resspec.language.spec import Arg, BlockSpec, ModelSpec, Ref, ValueRef, When
 from resspec.ops import activation
 from resspec.ops.base import Op
-from resspec.spec import Arg, BlockSpec, ModelSpec, Ref, ValueRef, When
 
 ACTIVATIONS: tuple[type[Op], ...] = tuple(
     value

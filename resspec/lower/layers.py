@@ -12,28 +12,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from resspec.arguments import check_arguments, invalid
-from resspec.builder import Builder, over
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, suggest
-from resspec.expr import as_int
 from resspec.ir import Value
-from resspec.layer_grammar import ROLES
-from resspec.ops.base import OPS, Op, attributes, words
-from resspec.scope import (
-    NO_VALUE,
-    POISON,
-    Env,
-    Failed,
-    Poison,
-    Scope,
-    Thunk,
-    Val,
-    failure,
-    flat,
-    parse_value_ref,
-    show_value,
-)
-from resspec.spec import (
+from resspec.language.expr import as_int
+from resspec.language.layer_grammar import ROLES
+from resspec.language.spec import (
     Arg,
     BlockSpec,
     Branch,
@@ -48,6 +31,23 @@ from resspec.spec import (
     ValueRef,
     When,
 )
+from resspec.lower.arguments import check_arguments, invalid
+from resspec.lower.builder import Builder, over
+from resspec.lower.scope import (
+    NO_VALUE,
+    POISON,
+    Env,
+    Failed,
+    Poison,
+    Scope,
+    Thunk,
+    Val,
+    failure,
+    flat,
+    parse_value_ref,
+    show_value,
+)
+from resspec.ops.base import OPS, Op, attributes, words
 from resspec.types import TensorType
 
 Library = Callable[[str], BlockSpec | None]

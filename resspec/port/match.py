@@ -1,6 +1,6 @@
 """Which parameter of one implementation is which of another: by dataflow, never by name.
 
-Both sides are traced to atoms (`resspec.dataflow`) and coloured: an atom's colour stands for its
+Both sides are traced to atoms (`dataflow`) and coloured: an atom's colour stands for its
 role, its shape, and the colours of all that it reads and feeds. Atoms of one colour pair up. Where
 several share a colour, finer evidence is tried (strides, channels, activations on the way); what
 is left is symmetric, and any assignment is as good as another, or is reported as ambiguous.
@@ -15,9 +15,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from resspec.dataflow import INPUT, Atom, Flow, Tensor, Trace, trace
 from resspec.ir import Graph
-from resspec.mismatch import mismatch
+from resspec.port.dataflow import INPUT, Atom, Flow, Tensor, Trace, trace
+from resspec.port.mismatch import mismatch
 
 STEPS = {"stride": (1, 1), "dilation": (1, 1), "groups": 1}
 Colours = list[int]

@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
-from resspec.checker import pick, show
 from resspec.diagnostics import SpecError, error, suggest
-from resspec.grammar import MODEL_KEYS
-from resspec.layer_grammar import ROLES
+from resspec.language.checker import pick, show
+from resspec.language.grammar import MODEL_KEYS
+from resspec.language.layer_grammar import ROLES
 from resspec.syntax import Data, Map, Seq, parse
 
 MAX_EXTENDS = 16

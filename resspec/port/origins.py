@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from resspec.diagnostics import error, suggest
 
 if TYPE_CHECKING:
-    from resspec.dataflow import Trace
     from resspec.ir import Graph
+    from resspec.port.dataflow import Trace
 
 GROUP = "resspec.origins"
 Arrays = Mapping[str, NDArray[Any]]

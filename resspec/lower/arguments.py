@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from resspec.diagnostics import Diagnostic, Span, SpecError, suggest
+from resspec.language.spec import BlockSpec, Ref
+from resspec.lower.scope import Env, Failed, Scope, Thunk, failure, parse_ref, show_value
 from resspec.ops.base import Op, words
-from resspec.scope import Env, Failed, Scope, Thunk, failure, parse_ref, show_value
-from resspec.spec import BlockSpec, Ref
 
 _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),

@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from resspec import yamlhelp
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, error
-from resspec.scalars import ScalarError, resolve
-from resspec.writer import dump
+from resspec.syntax import yamlhelp
+from resspec.syntax.scalars import ScalarError, resolve
+from resspec.syntax.writer import dump
 
 __all__ = ["Data", "Map", "Seq", "dump", "parse", "read"]
 

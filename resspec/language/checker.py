@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, TypeGuard
 
 from resspec.diagnostics import Diagnostic, Span, SpecError, suggest
-from resspec.spec import Arg
+from resspec.language.spec import Arg
 from resspec.syntax import Map, Seq
 
 RESERVED = ("in_channels", "channels", "input", "true", "false")

@@ -12,12 +12,13 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from resspec.builder import Builder, Limits, over
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError
 from resspec.ir import Graph, Value
-from resspec.layer_grammar import ROLES
-from resspec.layers import Layers, Library, Stop, poisoned, whole
-from resspec.scope import (
+from resspec.language.layer_grammar import ROLES
+from resspec.language.spec import Arg, BlockSpec, Branch, ModelSpec, Ref, StageSpec
+from resspec.lower.builder import Builder, Limits, over
+from resspec.lower.layers import Layers, Library, Stop, poisoned, whole
+from resspec.lower.scope import (
     NO_VALUE,
     POISON,
     Bound,
@@ -30,7 +31,6 @@ from resspec.scope import (
     flat,
     show_value,
 )
-from resspec.spec import Arg, BlockSpec, Branch, ModelSpec, Ref, StageSpec
 from resspec.types import TensorType
 
 ROLE_DEFAULTS = dict(zip(ROLES, ("conv2d", "batch_norm", "relu"), strict=True))

@@ -6,10 +6,9 @@ import re
 from collections import Counter
 from typing import Any
 
-from resspec.checker import Checker, is_identifier, pick, show
 from resspec.diagnostics import Span, suggest
-from resspec.ops.base import OPS
-from resspec.spec import (
+from resspec.language.checker import Checker, is_identifier, pick, show
+from resspec.language.spec import (
     Arg,
     Branch,
     Call,
@@ -24,6 +23,7 @@ from resspec.spec import (
     ValueRef,
     When,
 )
+from resspec.ops.base import OPS
 from resspec.syntax import Map, Seq
 
 ROLES = ("conv", "norm", "act")

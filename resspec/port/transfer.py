@@ -1,7 +1,7 @@
 """Checkpoints of other libraries → canonical weights, and back, by what the networks compute.
 
-The original's code is asked for its layers in the order in which they run (`resspec.origins`), and
-its tensors are matched to the spec's (`resspec.match`). No names are compared.
+The original's code is asked for its layers in the order in which they run (`origins`), and its
+tensors are matched to the spec's (`match`). No names are compared.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resspec import artifacts, origins
+from resspec import artifacts
 from resspec.backend import get
 from resspec.diagnostics import Note, SpecError, error
-from resspec.match import match
-from resspec.mismatch import structure_differences
-from resspec.stored import Arrays, Stored
+from resspec.port import origins
+from resspec.port.match import match
+from resspec.port.mismatch import structure_differences
 from resspec.weights import example
+from resspec.weights.stored import Arrays, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from resspec.ir import Graph
-    from resspec.match import Matching
-    from resspec.origins import Origin, Original
+    from resspec.port.match import Matching
+    from resspec.port.origins import Origin, Original
 
 SHOWN = 10
 ROUNDED = 1e-3  # float32 through a deep network, its batch norms not trained to be kind

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from resspec.checker import is_identifier, show
 from resspec.diagnostics import Span, suggest
-from resspec.layer_grammar import COMBINATORS, MODIFIERS, ROLES, LayerGrammar
+from resspec.language.checker import is_identifier, show
+from resspec.language.layer_grammar import COMBINATORS, MODIFIERS, ROLES, LayerGrammar
+from resspec.language.spec import Arg, BlocksEntry, BlockSpec, ModelSpec, ParamSpec, StageSpec
 from resspec.ops.base import OPS
-from resspec.spec import Arg, BlocksEntry, BlockSpec, ModelSpec, ParamSpec, StageSpec
 from resspec.syntax import Map, Seq
 
 BLOCK_KEYS = ("block", "doc", "inputs", "params", "let", "defaults", "layers")

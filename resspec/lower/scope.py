@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from resspec.checker import show
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, suggest
-from resspec.expr import ExprError, as_int, parse_expr
-from resspec.grammar import Grammar
 from resspec.ir import Value
-from resspec.spec import Arg, Args, Item, ParamSpec, Ref, ValueRef
+from resspec.language.checker import show
+from resspec.language.expr import ExprError, as_int, parse_expr
+from resspec.language.grammar import Grammar
+from resspec.language.spec import Arg, Args, Item, ParamSpec, Ref, ValueRef
 from resspec.syntax import Map, Seq
 
 AMBIENT = {

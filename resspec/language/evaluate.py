@@ -1,4 +1,4 @@
-"""The values of expressions: a walk over a tree that `resspec.expr` has admitted.
+"""The values of expressions: a walk over a tree that `expr` has admitted.
 
 Numbers stay exact where they can: `/` gives an integer when it divides evenly. Every result is
 finite and bounded, so that no expression takes long.

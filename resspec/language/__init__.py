@@ -1,0 +1,1 @@
+"""What a spec may say: its form, its expressions and its variants."""
