@@ -64,9 +64,10 @@ def test_a_reader_that_stops_early_is_no_error() -> None:
 
 
 STUCK = """\
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from resspec import artifacts, cli
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` would have it ignored
 def wait(*_, **__):
     print("here", flush=True)
     time.sleep(60)
