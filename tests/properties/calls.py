@@ -6,7 +6,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
-MODULES = ("torch", "nn", "F", "keras", "tf", "math", "functools", "collections", "typing")
+MODULES = ("torch", "nn", "F", "keras", "tf", "math", "functools", "collections", "typing", "sys")
 ALLOWED = Path(__file__).parent / "allowed"
 
 

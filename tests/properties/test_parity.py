@@ -21,7 +21,8 @@ from tests.properties.generate import specs
 pytest.importorskip("torch")
 pytest.importorskip("tensorflow")
 CHUNKS = 2
-EXAMPLES = 25 * SCALE  # a chunk
+EXAMPLES = 40 * SCALE  # a chunk
+COMPARED = 25 * SCALE  # at least; the rest drop at random, or grow beyond HUGE
 TOLERANCE = 1e-10
 HUGE = 1e6  # beyond it `exp` and its like lose digits
 
@@ -91,4 +92,4 @@ def test_outputs_and_gradients_agree(chunk: int, tmp_path: Path) -> None:
         compared.append(compare(live.load(text, tmp_path).graph))
 
     each()
-    assert sum(compared) > EXAMPLES // 2
+    assert sum(compared) >= COMPARED
