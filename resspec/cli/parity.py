@@ -96,11 +96,10 @@ def parity(
     start = time.monotonic()
     with common.progress() as doing:
         for number, spec in enumerate(chosen):
-            if spec in done:
-                pass
-            elif budget is not None and time.monotonic() - start >= budget:
+            spent = budget is not None and time.monotonic() - start >= budget
+            if spent and spec not in done:
                 done[spec] = {"spec": spec, "ok": True, "error": "not run: the time was spent"}
-            else:
+            elif spec not in done:
 
                 def say(line: str, at: str = f"{spec} ({number + 1} of {len(chosen)})") -> None:
                     doing(f"{at}: {line}")

@@ -76,9 +76,10 @@ def _squares(a: Array, b: Array) -> tuple[float, float]:
     for start in range(0, right.size, BLOCK):
         wide = right[start : start + BLOCK].astype(np.float64)
         other = left[start : start + BLOCK].astype(np.float64)
-        size += float(wide @ wide)
-        other -= wide
-        apart += float(other @ other)
+        with np.errstate(over="ignore", invalid="ignore"):  # told by the result
+            size += float(wide @ wide)
+            other -= wide
+            apart += float(other @ other)
     return apart, size
 
 

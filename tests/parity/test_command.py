@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from resspec import backend
 from resspec.backend import Rule
 from resspec.ops.activation import Relu
+from resspec.parity import judge
 from resspec.parity.small import small
 from tests import specs
 from tests.cli.conftest import Result, run
@@ -153,6 +155,13 @@ def test_usage(run: Run, words: tuple[str, ...], part: str) -> None:
     done = run("parity", *words)
     assert done.code == 2
     assert part in " ".join(done.err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 1e200])
+def test_what_is_not_finite_is_infinitely_wrong(value: float) -> None:
+    odd = np.array([1.0, value])
+    assert judge.rel(odd, odd) == judge.rel(odd, np.ones(2)) == float("inf")
+    assert judge.together({"a": odd}, {"a": odd}) == float("inf")
 
 
 def test_a_wrong_spec_ends_with_1(run: Run) -> None:
