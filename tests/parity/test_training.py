@@ -33,7 +33,7 @@ def errors(found: Report) -> dict[str, float]:
 def test_ten_steps_of_sgd_with_momentum(smooth: Graph) -> None:
     assert {node.op.NAME for node in smooth.nodes} >= {"softplus", "max_pool"}
     assert "relu" not in {node.op.NAME for node in smooth.nodes}
-    run = trained(smooth, 10, lr=0.5)
+    run = trained(smooth, 10, lr=2.0)
     assert run.moved is not None
     assert run.moved > 0.05, "weights that stay where they are say nothing"
     found = errors(run)
@@ -44,7 +44,7 @@ def test_ten_steps_of_sgd_with_momentum(smooth: Graph) -> None:
 
 @pytest.mark.slow
 def test_fifty_steps_of_sgd_with_momentum(smooth: Graph) -> None:
-    run = trained(smooth, 50, lr=0.1)
+    run = trained(smooth, 50, lr=0.5)
     assert run.moved is not None
     assert run.moved > 0.05
     assert errors(run)["weights"] <= 1e-8

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from resspec.ops.base import Init, Param
-from resspec.weights import _first, cotangent, draw, example
+from resspec.weights import cotangent, draw, example
+from resspec.weights.start import _first
 from tests import specs
 
 
