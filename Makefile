@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 PACKAGING := pyproject.toml constraints.txt
 JOBS ?= 2
 # Networks with more parameters are left out of the table; they take minutes and gigabytes.
-PARITY_LIMIT ?= 130000000
+PARITY_LIMIT ?= 250000000
 PARITY_DTYPES ?= float64 float32
 PARITY_SECONDS ?= 36000
 FUZZ_SECONDS ?= 600

@@ -97,16 +97,14 @@ def parity(
     with common.progress() as doing:
         for number, spec in enumerate(chosen):
             spent = budget is not None and time.monotonic() - start >= budget
-            if spent and spec not in done:
-                done[spec] = {"spec": spec, "ok": True, "error": "not run: the time was spent"}
-            elif spec not in done:
+            if spec not in done:
 
                 def say(line: str, at: str = f"{spec} ({number + 1} of {len(chosen)})") -> None:
                     doing(f"{at}: {line}")
 
                 try:
                     data = _compare(
-                        spec, runners, options, (sets, search, input, small, limit), say
+                        spec, runners, options, (sets, search, input, small, limit), spent, say
                     )
                 except SpecError as problem:
                     if len(chosen) == 1:
@@ -114,7 +112,7 @@ def parity(
                     common.show(problem.diagnostics)
                     data = {"spec": spec, "ok": False, "error": problem.diagnostics[0].message}
                 done[spec] = data
-                if data["ok"] or "error" not in data:
+                if "error" not in data:
                     _keep(resume, key, spec, data)
                 gc.collect()
             found.append(done[spec])
@@ -202,9 +200,10 @@ def _compare(
     runners: list[Runner],
     options: Options,
     loading: tuple[list[str] | None, list[Path] | None, str | None, bool, int],
+    spent: bool,
     say: Any,
 ) -> dict[str, Any]:
-    """The report of one spec. Errors: SpecError."""
+    """The report of one spec, or why there is none. Errors: SpecError."""
     from dataclasses import replace
 
     from resspec.parity import compare
@@ -217,6 +216,8 @@ def _compare(
     params = sum(param.size for param in loaded.graph.parameters().values() if param.trainable)
     if limit and params > limit:
         return {"spec": spec, "ok": True, "error": f"left out: {params:,} params"}
+    if spent:
+        return {"spec": spec, "ok": True, "error": "not run: the time was spent"}
     if small:
         _, extra = smallest(
             lambda more: common.load_quietly(spec, [*(sets or []), *more], search, input).graph,
