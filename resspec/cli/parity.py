@@ -244,7 +244,7 @@ def _finished(path: Path | None, key: dict[str, Any]) -> dict[str, dict[str, Any
     for line in path.read_text("utf-8").splitlines():
         try:
             entry = json.loads(line)
-            if entry["key"] == key:
+            if entry["key"] == key and "error" not in entry["report"]:
                 found[entry["spec"]] = entry["report"]
         except (ValueError, KeyError, TypeError):
             continue

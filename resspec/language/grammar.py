@@ -212,7 +212,13 @@ class Grammar(LayerGrammar):
                 )
         else:
             if "depth" not in raw:
-                self.fail("missing-key", "the stage has no `depth`", span, "add `depth: 3`")
+                meant = suggest("depth", (key for key in raw if key not in STAGE_KEYS))
+                self.fail(
+                    "missing-key",
+                    "the stage has no `depth`",
+                    raw.key_at(meant) if meant else span,
+                    f"did you mean `depth` by `{meant}`?" if meant else "add `depth: 3`",
+                )
             if block is None and not has_block:
                 self.fail(
                     "missing-key",

@@ -57,6 +57,10 @@ def after(
     ]
 
 
+def is_activation(node: Node) -> bool:
+    return type(node.op).__module__ == activation.__name__
+
+
 def _one(node: Node, own: dict[str, Array], inputs: Sequence[Moments]) -> Moments:
     name, x = node.op.NAME, inputs[0]
     if name in ("add", "sub"):
@@ -84,7 +88,7 @@ def _one(node: Node, own: dict[str, Array], inputs: Sequence[Moments]) -> Moment
         return Moments(x.mean + 1.5 * np.sqrt(x.var), 0.8 * x.var)
     if name.endswith("avg_pool"):
         return Moments(x.mean, 0.3 * x.var)
-    if type(node.op).__module__ == activation.__name__ and name not in NEARLY_LINEAR:
+    if is_activation(node) and name not in NEARLY_LINEAR:
         if name in BOUNDED or name == "softmax":
             middle, spread = BOUNDED.get(name) or _shares(node)
             return Moments(np.full_like(x.mean, middle), np.full_like(x.var, spread))

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from resspec.ops import activation
 from resspec.weights import moments, sampling
 from resspec.weights.start import Weights, draw
 
@@ -39,6 +38,12 @@ def randomise(graph: Graph, seed: int = 0) -> Weights:
     layer of a residual branch a quarter as large.
     """
     weights = draw(graph, seed)
+    _set_parameters(weights, graph, seed)
+    _set_statistics(weights, graph, seed)
+    return weights
+
+
+def _set_parameters(weights: Weights, graph: Graph, seed: int) -> None:
     activated, last = _activated(graph), _last_of_branches(graph)
     for name, param in graph.parameters().items():
         if not param.trainable:
@@ -51,6 +56,10 @@ def randomise(graph: Graph, seed: int = 0) -> Weights:
             weights[name] *= np.float32(KINK)
         if path in last:
             weights[name] *= np.float32(BRANCH)
+
+
+def _set_statistics(weights: Weights, graph: Graph, seed: int) -> None:
+    """Layer after layer: what a norm reads depends on the ones before it."""
     levels = {graph.input.index: moments.of_input(graph.input.type.channels)}
     chosen: set[str] = set()
     for node in graph.nodes:
@@ -62,13 +71,12 @@ def randomise(graph: Graph, seed: int = 0) -> Weights:
         own = {local: weights[f"{node.path}.{local}"] for local in node.params}
         outputs = moments.after(node, own, inputs)
         levels.update((value.index, one) for value, one in zip(node.outputs, outputs, strict=True))
-    return weights
 
 
 def _activated(graph: Graph) -> set[str]:
     """Paths of layers with a shift whose output an activation reads."""
     producers = _producers(graph)
-    read = (node.inputs[0].index for node in graph.nodes if _is_activation(node))
+    read = (node.inputs[0].index for node in graph.nodes if moments.is_activation(node))
     layers = (producers[index] for index in read if index in producers)
     return {layer.path for layer in layers if "bias" in layer.params}
 
@@ -97,10 +105,6 @@ def _last_of_branches(graph: Graph) -> set[str]:
 def _producers(graph: Graph) -> dict[int, Node]:
     """The node that makes each value, by the value's index."""
     return {value.index: node for node in graph.nodes for value in node.outputs}
-
-
-def _is_activation(node: Node) -> bool:
-    return type(node.op).__module__ == activation.__name__
 
 
 def _statistics(
