@@ -76,7 +76,9 @@ def load_weights(model: nn.Module, source: Source, weights: Mapping[str, NDArray
 def read_weights(model: nn.Module, source: Source) -> dict[str, NDArray[Any]]:
     """Arrays by canonical name; bfloat16, which NumPy lacks, as float32."""
     state = model.state_dict(keep_vars=True)
-    return {name: _array(state[variable.name]) for name, variable in source.variables.items()}
+    return {
+        name: _array(state[variable.name]).copy() for name, variable in source.variables.items()
+    }
 
 
 def forward(
@@ -84,7 +86,7 @@ def forward(
 ) -> dict[str, list[NDArray[Any]]]:
     with torch.no_grad(), _mode(model, training):
         found = _run(model, x)
-    return {name: [_array(value) for value in values] for name, values in found.items()}
+    return {name: [_array(value).copy() for value in values] for name, values in found.items()}
 
 
 def gradients(
@@ -235,6 +237,7 @@ def _tensor(array: NDArray[Any]) -> Tensor:
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:
+    """The tensor's numbers; it shares its memory where NumPy has its dtype."""
     tensor = tensor.detach().cpu()
     array: NDArray[Any] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
-    return array.copy()
+    return array

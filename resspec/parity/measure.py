@@ -13,6 +13,7 @@ from resspec import optim, weights
 from resspec.backend import TrainingBackend
 from resspec.diagnostics import SpecError, error
 from resspec.parity import graphs
+from resspec.parity.kept import kept
 from resspec.weights import sampling
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def measure(
         say(f"{backend.name}, {job.dtype}: gradients")
         found["training outputs"] = live.forward(training=True)
         found["running statistics"] = live.read(trainable=False)
-        found["gradients"] = live.gradients()
+        found["gradients"] = kept(live.gradients())
     if "train" in job.modes and not job.watch:
         found |= _train(live, job, say)
     return Result(found, settings)
@@ -108,9 +109,9 @@ def _train(live: _Live, job: Job, say: Say) -> dict[str, dict[str, Array]]:
         say(f"{backend.name}, {job.dtype}: step {step + 1} of {job.steps}")
         losses += backend.train(live.model, optimizer, [live.batch(step)])
         if step == 0 and job.steps > 1:
-            found["weights after 1 step"] = live.read(trainable=True)
+            found["weights after 1 step"] = kept(live.read(trainable=True))
     found["losses"] = {f"step {step + 1}": np.array(loss) for step, loss in enumerate(losses)}
-    found["weights"] = live.read(trainable=True)
+    found["weights"] = kept(live.read(trainable=True))
     found["statistics"] = live.read(trainable=False)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import tempfile
@@ -47,7 +48,11 @@ class Here:
         self.backend = backend.get(name)
 
     def run(self, subject: Subject, jobs: Sequence[Job], say: Say) -> list[Result]:
-        return [measure(subject.graph, self.backend, subject.drawn, job, say) for job in jobs]
+        results = []
+        for job in jobs:
+            results.append(measure(subject.graph, self.backend, subject.drawn, job, say))
+            gc.collect()  # a model hangs in cycles, and the next one needs its memory
+        return results
 
 
 class Elsewhere:

@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from resspec import api, backend, weights
 from resspec.diagnostics import SpecError, error, render
 from resspec.parity import graphs
+from resspec.parity.kept import kept
 from resspec.parity.measure import Job, Result, measure
 
 SETTINGS = "settings"  # the array that holds live settings as JSON
@@ -35,13 +35,17 @@ def write(path: Path, result: Result) -> None:
 
 def read(path: Path) -> Result:
     """The result that `write` wrote."""
-    found: dict[str, dict[str, NDArray[np.float64]]] = {}
     with np.load(path, allow_pickle=False) as stored:
         settings = json.loads(str(stored[SETTINGS]))
+        names: dict[str, list[str]] = {}
         for key in stored.files:
             if key != SETTINGS:
                 quantity, _, name = key.partition("/")
-                found.setdefault(quantity, {})[name] = stored[key]
+                names.setdefault(quantity, []).append(name)
+        found = {
+            quantity: kept({name: stored[f"{quantity}/{name}"] for name in ones})
+            for quantity, ones in names.items()
+        }
     return Result(found, settings)
 
 
