@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PACKAGING := pyproject.toml constraints.txt
 JOBS ?= 2
-# Networks with more parameters are left out of the table: they take 70 bytes of memory for each.
+# Networks with more parameters are left out of the table, 0 leaves out none: each parameter takes
+# some 50 bytes of memory and 32 of disk.
 PARITY_LIMIT ?= 250000000
 PARITY_DTYPES ?= float64 float32
 PARITY_SECONDS ?= 36000

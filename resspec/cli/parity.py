@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,14 +85,9 @@ def parity(
         raise typer.BadParameter("Name some specs, or give --all.", param_hint="SPEC")
     options = _options(mode, dtype, steps, optimizer, lr, batch, seed, device)
     runners = _runners(backends, python or [])
+    comparison = _Comparison(runners, options, sets, search, input, small, limit)
     chosen = specs or list(_shipped())
-    key = {
-        "backends": [one.name for one in runners],
-        "options": {**_plain(options)},
-        "input": "small" if small else input,
-        "sets": sets or [],
-    }
-    done = _finished(resume, key)
+    done = _finished(resume, comparison.key)
     found: list[dict[str, Any]] = []
     start = time.monotonic()
     with common.progress() as doing:
@@ -103,9 +99,7 @@ def parity(
                     doing(f"{at}: {line}")
 
                 try:
-                    data = _compare(
-                        spec, runners, options, (sets, search, input, small, limit), spent, say
-                    )
+                    data = comparison.of(spec, spent, say)
                 except SpecError as problem:
                     if len(chosen) == 1:
                         raise
@@ -113,7 +107,7 @@ def parity(
                     data = {"spec": spec, "ok": False, "error": problem.diagnostics[0].message}
                 done[spec] = data
                 if "error" not in data:
-                    _keep(resume, key, spec, data)
+                    _keep(resume, comparison.key, spec, data)
                 gc.collect()
             found.append(done[spec])
             if format == "table":
@@ -195,45 +189,54 @@ def _shipped() -> Iterator[str]:
         yield entry.name
 
 
-def _compare(
-    spec: str,
-    runners: list[Runner],
-    options: Options,
-    loading: tuple[list[str] | None, list[Path] | None, str | None, bool, int],
-    spent: bool,
-    say: Any,
-) -> dict[str, Any]:
-    """The report of one spec, or why there is none. Errors: SpecError."""
-    from dataclasses import replace
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """What is done with each spec."""
 
-    from resspec.parity import compare
-    from resspec.parity.small import enough
-    from resspec.parity.small import small as smallest
+    runners: list[Runner]
+    options: Options
+    sets: list[str] | None
+    search: list[Path] | None
+    input: str | None
+    small: bool
+    limit: int
 
-    sets, search, input, small, limit = loading
-    say("loading")
-    loaded: LoadedSpec = common.load(spec, sets, search, input)
-    params = sum(param.size for param in loaded.graph.parameters().values() if param.trainable)
-    if limit and params > limit:
-        return {"spec": spec, "ok": True, "error": f"left out: {params:,} params"}
-    if spent:
-        return {"spec": spec, "ok": True, "error": "not run: the time was spent"}
-    if small:
-        _, extra = smallest(
-            lambda more: common.load_quietly(spec, [*(sets or []), *more], search, input).graph,
-            options.batch,
-        )
-        loaded = common.load_quietly(spec, [*(sets or []), *extra], search, input)
-        options = replace(options, batch=enough(loaded.graph, options.batch))
-    data = compare(loaded.graph, runners, options, loaded.data, say).to_json()
-    return {**data, "spec": spec}
+    @property
+    def key(self) -> dict[str, Any]:
+        """What a report depends on beside its spec, as JSON gives it back."""
+        parts = {
+            "backends": [one.name for one in self.runners],
+            "options": asdict(self.options),
+            "input": "small" if self.small else self.input,
+            "sets": self.sets or [],
+        }
+        key: dict[str, Any] = json.loads(json.dumps(parts))
+        return key
 
+    def of(self, spec: str, spent: bool, say: Callable[[str], None]) -> dict[str, Any]:
+        """The report of one spec, or why there is none. Errors: SpecError."""
+        from resspec.parity import compare
+        from resspec.parity.small import enough
+        from resspec.parity.small import small as smallest
 
-def _plain(options: Options) -> dict[str, Any]:
-    from dataclasses import asdict
+        say("loading")
+        loaded: LoadedSpec = common.load(spec, self.sets, self.search, self.input)
+        params = sum(param.size for param in loaded.graph.parameters().values() if param.trainable)
+        if self.limit and params > self.limit:
+            return {"spec": spec, "ok": True, "error": f"left out: {params:,} params"}
+        if spent:
+            return {"spec": spec, "ok": True, "error": "not run: the time was spent"}
+        options = self.options
+        if self.small:
+            _, extra = smallest(lambda more: self._quietly(spec, more).graph, options.batch)
+            loaded = self._quietly(spec, extra)
+            options = replace(options, batch=enough(loaded.graph, options.batch))
+        data = compare(loaded.graph, self.runners, options, loaded.data, say).to_json()
+        return {**data, "spec": spec}
 
-    plain: dict[str, Any] = json.loads(json.dumps(asdict(options)))
-    return plain
+    def _quietly(self, spec: str, more: Sequence[str]) -> LoadedSpec:
+        sets = [*(self.sets or []), *more]
+        return common.load_quietly(spec, sets, self.search, self.input)
 
 
 def _finished(path: Path | None, key: dict[str, Any]) -> dict[str, dict[str, Any]]:
