@@ -12,6 +12,7 @@ from resspec.diagnostics import error
 from resspec.ir import Graph
 from resspec.parity import graphs, judge, locate
 from resspec.parity.judge import Check, Fault, Trio
+from resspec.parity.kept import kept
 from resspec.parity.locate import Departure, Pair
 from resspec.parity.measure import MODES, Job, Result, Say
 from resspec.parity.runners import Runner, Subject
@@ -124,7 +125,7 @@ def compare(
     options = options or Options()
     if len(runners) < 2:
         raise error("bad-value", "a comparison needs two backends")
-    subject = Subject(graph, weights.randomise(graph, options.seed), data)
+    subject = Subject(graph, kept(weights.randomise(graph, options.seed)), data)
     first, *others = runners
     jobs = {dtype: options.job(dtype) for dtype in options.dtypes}
     own = dict(jobs)

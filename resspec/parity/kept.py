@@ -14,7 +14,7 @@ LARGE = 1 << 28  # bytes; what is smaller stays in memory
 
 
 def kept(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The same numbers, read-only, in a file without a name if they are many.
+    """The same numbers, in a file without a name if they are many.
 
     The system takes the file's pages out of memory when it needs room, and deletes the file when
     the last array is gone. Where the disk has no room, the arrays stay in memory.
@@ -27,8 +27,9 @@ def kept(arrays: Mapping[str, Array]) -> dict[str, Array]:
             for array in arrays.values():
                 file.write(np.ascontiguousarray(array).data)
             file.flush()
-            # one map for all: each holds a file descriptor
-            whole = np.memmap(file, np.uint8, mode="r")
+            # One map for all, since each holds a file descriptor; "c" never writes to the file, and
+            # torch warns of arrays that cannot be written.
+            whole = np.memmap(file, np.uint8, mode="c")
     except OSError:
         return dict(arrays)
     found, start = {}, 0

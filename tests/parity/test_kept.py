@@ -8,6 +8,8 @@ import tempfile
 import numpy as np
 import pytest
 
+from resspec import api
+from resspec.parity import Options, compare, runner
 from resspec.parity import kept as module
 from resspec.parity.kept import kept
 
@@ -52,3 +54,15 @@ def test_without_room_on_the_disk_they_stay_in_memory(monkeypatch: pytest.Monkey
 def test_small_results_stay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGE", 1 << 20)
     assert kept(ARRAYS)["conv.weight"] is ARRAYS["conv.weight"]
+
+
+def test_a_comparison_from_files_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("tensorflow")
+    graph = api.load("cifar_resnet20", overrides=["input=[3,8,8]"]).graph
+    runners = [runner(name) for name in ("torch", "tensorflow")]
+    options = Options(("eval", "grad", "train"), ("float64", "float32"))
+    from_files = compare(graph, runners, options)
+    monkeypatch.setattr(module, "LARGE", 1 << 62)
+    assert from_files.checks == compare(graph, runners, options).checks
+    assert from_files.ok
