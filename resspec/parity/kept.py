@@ -13,14 +13,17 @@ Array = NDArray[Any]
 LARGE = 1 << 28  # bytes; what is smaller stays in memory
 
 
+def is_large(arrays: Mapping[str, Array]) -> bool:
+    return sum(array.nbytes for array in arrays.values()) >= LARGE
+
+
 def kept(arrays: Mapping[str, Array]) -> dict[str, Array]:
     """The same numbers, in a file without a name if they are many.
 
     The system takes the file's pages out of memory when it needs room, and deletes the file when
     the last array is gone. Where the disk has no room, the arrays stay in memory.
     """
-    total = sum(array.nbytes for array in arrays.values())
-    if total < LARGE:
+    if not is_large(arrays):
         return dict(arrays)
     try:
         with tempfile.TemporaryFile(prefix="resspec-parity-") as file:

@@ -15,6 +15,7 @@ from resspec import backend, weights
 from resspec.diagnostics import Note, SpecError, error
 from resspec.ir import Graph
 from resspec.parity import graphs
+from resspec.parity.kept import is_large
 from resspec.parity.measure import Arrays, Job, Result, Say, measure
 from resspec.syntax import writer
 
@@ -51,7 +52,8 @@ class Here:
         results = []
         for job in jobs:
             results.append(measure(subject.graph, self.backend, subject.drawn, job, say))
-            gc.collect()  # a model hangs in cycles, and the next one needs its memory
+            if is_large(subject.drawn):
+                gc.collect()  # a model hangs in cycles, and the next one needs its memory
         return results
 
 
