@@ -21,7 +21,7 @@ def _class() -> Any:
     maths = optim.Maths(tf.minimum, tf.maximum, tf.floor, tf.cos)
 
     @keras.saving.register_keras_serializable(package="resspec", name="Optimizer")
-    class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
+    class Optimizer(keras.optimizers.Optimizer):  # type: ignore[name-defined]
         """Steps as `resspec.optim` defines them.
 
         `learning_rate` is the rate before the schedule's factor; callbacks may change it.

@@ -276,7 +276,8 @@ def settings(model: Any, source: Source) -> dict[str, dict[str, float]]:
     layers = dict(_layers(model))
     found: dict[str, dict[str, float]] = {}
     for name, variable in source.variables.items():
-        layer, shown = layers.get(variable.name.partition("/")[0]), {}
+        layer: Any = layers.get(variable.name.partition("/")[0])
+        shown = {}
         if isinstance(getattr(layer, "epsilon", None), float):
             shown["eps"] = layer.epsilon
         if isinstance(getattr(layer, "momentum", None), float):
