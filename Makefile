@@ -14,7 +14,7 @@ PARITY_DTYPES ?= float64 float32
 PARITY_SECONDS ?= 36000
 FUZZ_SECONDS ?= 600
 
-.PHONY: build test quick lint format docs conformance parity-table fuzz clean
+.PHONY: build test quick lint format docs site conformance parity-table fuzz clean
 
 build: $(VENV)/.installed
 	$(BIN)/resspec build specs/resnet34.yaml --backend torch
@@ -38,6 +38,11 @@ format: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/generate.py
+
+# The documentation as pages, build/site/index.html; a broken link or reference is an error.
+site: $(VENV)/.installed
+	$(PIP) -e '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going -q docs build/site
 
 # Every architecture against its original; FAMILY=timm/resnet for a part. Stopped, it goes on where
 # it was, unless build/conformance.jsonl is deleted.
@@ -81,7 +86,7 @@ $(VENV)/.installed: $(PACKAGING) | $(BIN)/python
 # torchvision and timm without their dependencies: they would exchange a CPU build of torch for
 # the one that they were compiled against, and only their Python code is needed.
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) -e '.[all,dev]'
+	$(PIP) -e '.[all,dev,docs]'
 	$(PIP) huggingface-hub onnx onnxruntime onnxscript pillow
 	$(PIP) --no-deps timm torchvision
 	touch $@
