@@ -114,6 +114,9 @@ def torn(events: Sequence[Any]) -> Iterator[tuple[int, int]]:
         index += 1
 
 
+TOO_DEEP = "exceeded maximum nesting depth"  # PyYAML 6.0.4 scans ahead of the levels counted here
+
+
 def explain(caught: yaml.YAMLError, text: str, file: str, last: Any) -> Diagnostic:
     """The scanner's error as a diagnostic; `last` is the event before it."""
     mark = getattr(caught, "problem_mark", None)
@@ -135,6 +138,8 @@ def explain(caught: yaml.YAMLError, text: str, file: str, last: Any) -> Diagnost
         column = len(lines[line])
     span = Span(file, line + 1, column + 1, line + 1, column + 2)
     problem = str(getattr(caught, "problem", ""))
+    if problem == TOO_DEEP:
+        return Diagnostic("too-deep", "too many levels of nesting", span)
     bad_start = problem == "found character that cannot start any token"
     known = _bad_start(text[index : index + 1]) if bad_start else _MEANING.get(problem)
     message, advice = known or (problem, None)
