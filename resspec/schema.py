@@ -51,7 +51,8 @@ DOCS = {
     "inputs": "names of the values that the block takes",
     "layers": "what the block does, one item a layer",
     "name": "names the stage's result",
-    "depth": "how many blocks",
+    "count": "how many such stages there are (1); `stage_index` tells them apart",
+    "depth": "how many blocks; 0 for none",
     "stage": "block that arranges the stage's blocks (`sequential` unless said)",
     "stride": "stride of the stage: an argument of its first block",
     "as": "names the result; parameters are named by it",
@@ -135,7 +136,8 @@ def _definitions() -> Schema:
     item = _object(calls | modifiers, additionalProperties={"type": ["object", "null"]})
     stage_values = {
         "name": {"type": "string", "pattern": IDENTIFIER},
-        "depth": _number({"type": "integer", "minimum": 1}),
+        "count": _number({"type": "integer", "minimum": 0}),
+        "depth": _number({"type": "integer", "minimum": 0}),
         "block": _ref("call"),
         "blocks": {"type": "array", "minItems": 1, "items": {"type": "object"}},
         "stage": _ref("call"),

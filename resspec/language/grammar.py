@@ -31,7 +31,7 @@ MODEL_KEYS = (
     "extends",
     "variants",
 )
-STAGE_KEYS = ("name", "depth", "block", "blocks", "stage", "stride")
+STAGE_KEYS = ("name", "count", "depth", "block", "blocks", "stage", "stride")
 PARAM_KEYS = ("type", "default", "min", "max", "choices", "doc")
 PARAM_TYPES = ("int", "float", "number", "bool", "size", "list", "choice", "block", "blocks")
 
@@ -97,6 +97,8 @@ class Grammar(LayerGrammar):
         if self.problems or name is None:
             return None
         optional = {key: self.arg(data, key) for key in ("num_classes", "shortcut") if key in data}
+        if data.get("shortcut") is None:  # `shortcut: null` unsets that of a base
+            optional.pop("shortcut", None)
         return ModelSpec(
             name=name,
             span=data.key_at("model"),
@@ -175,14 +177,13 @@ class Grammar(LayerGrammar):
         entries: list[BlocksEntry] = []
         block = self.ref_at(raw, "block")
         if "blocks" in raw:
-            for key in ("depth", "block"):
-                if key in raw:
-                    self.fail(
-                        "unknown-key",
-                        f"`{key}` beside `blocks`",
-                        raw.key_at(key),
-                        "say it in each entry of `blocks`",
-                    )
+            if "depth" in raw:
+                self.fail(
+                    "unknown-key",
+                    "`depth` beside `blocks`",
+                    raw.key_at("depth"),
+                    "say it in each entry of `blocks`",
+                )
             listed = raw["blocks"]
             if not isinstance(listed, Seq) or not listed:
                 self.fail(
@@ -197,10 +198,12 @@ class Grammar(LayerGrammar):
                         listed.at(i),
                     )
                     continue
-                own = self.ref_at(entry, "block")
+                own = self.ref_at(entry, "block") if "block" in entry else block
                 if own is None and not has_block:
                     self.fail(
-                        "missing-key", "no `block` here, and the model has none", listed.at(i)
+                        "missing-key",
+                        "no `block` here, and neither the stage nor the model has one",
+                        listed.at(i),
                     )
                 entries.append(
                     BlocksEntry(
@@ -234,6 +237,7 @@ class Grammar(LayerGrammar):
             span=span,
             name=name,
             stage=self.ref_at(raw, "stage"),
+            count=self.arg(raw, "count") if "count" in raw else None,
             stride=self.arg(raw, "stride") if "stride" in raw else None,
             args=self.rest(raw, STAGE_KEYS),
             blocks=tuple(entries),

@@ -162,10 +162,11 @@ class BlocksEntry(Part):
 
 
 class StageSpec(Part):
-    """A stage: its blocks, and the arguments that they and the stage block get."""
+    """A stage, or `count` of them: blocks, and the arguments that they and the stage block get."""
 
     span: Span
     name: str | None = None
+    count: Arg | None = None
     stage: Ref | None = None
     stride: Arg | None = None
     args: dict[str, Arg] = {}

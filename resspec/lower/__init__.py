@@ -7,37 +7,34 @@ node remembers the expression that its attributes came from.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
-from resspec.diagnostics import Diagnostic, Note, Span, SpecError
+from resspec.diagnostics import Diagnostic, Span, SpecError
 from resspec.ir import Graph, Value
 from resspec.language.layer_grammar import ROLES
-from resspec.language.spec import Arg, BlockSpec, Branch, ModelSpec, Ref, StageSpec
-from resspec.lower.builder import Builder, Limits, over
-from resspec.lower.layers import Layers, Library, Stop, poisoned, whole
+from resspec.language.spec import Branch, ModelSpec, Ref
+from resspec.lower.arguments import counted
+from resspec.lower.builder import Builder, Limits
+from resspec.lower.layers import Layers, Library, Stop, poisoned
 from resspec.lower.scope import (
     NO_VALUE,
-    POISON,
     Bound,
     Env,
-    Failed,
     Scope,
-    Thunk,
     Val,
     failure,
     flat,
     show_value,
 )
+from resspec.lower.stages import Stages
 from resspec.types import TensorType
 
 ROLE_DEFAULTS = dict(zip(ROLES, ("conv2d", "batch_norm", "relu"), strict=True))
 
 PYTHON_DEPTH = 4_000
 
-Plan = list[tuple[Ref, Mapping[str, Arg]]]  # the blocks of a stage, each with its own arguments
 Outputs = tuple[tuple[str, tuple[Value, ...]], ...]
 
 
@@ -81,7 +78,8 @@ class _Model:
         spec, builder, scope = self.spec, self.builder, self.scope
         kind = self.input_type()
         if spec.num_classes is not None:
-            classes = self.count(spec.num_classes, "num_classes", self.env)
+            value = scope.evaluate(spec.num_classes, self.env, NO_VALUE)
+            classes = counted(value, "num_classes", spec.num_classes.span, self.env)
             self.env = self.env.with_ambient(num_classes=classes)
         x = builder.value(kind, (Fraction(1), Fraction(1)))
         self.env = scope.env = self.env.with_ambient(input=x)
@@ -90,19 +88,28 @@ class _Model:
         current: Val = x
         if spec.stem is not None:
             current = self.part("stem", spec.stem, current)
-        current = self.stages(current)
+        current, self.env = Stages(spec, builder, self.layers, scope).run(current, self.env)
         if spec.head is not None:
             current = self.part("head", spec.head, current)
         outputs = self.outputs(current)
         if spec.shortcut is not None and not self.layers.offered and not self.layers.problems:
-            message = "no block of this model takes a `shortcut`"
-            self.layers.report(
-                Diagnostic("unknown-argument", message, spec.shortcut.span, help="remove it")
-            )
+            place = spec.shortcut.key or spec.shortcut.span
+            if not self.inherited(place):
+                message = "no block of this model takes a `shortcut`"
+                found = Diagnostic("unknown-argument", message, place, help="remove it")
+                self.layers.report(found)
         if self.layers.problems:
             raise Stop(*self.layers.problems)
         root = builder.close(tuple(value for _, values in outputs for value in values))
         return Graph(spec.name, spec.doc, x, outputs, replace(root, inputs=(x,)))
+
+    def inherited(self, key: Span) -> bool:
+        """Whether a key stands in a base, or outside of the variant that the model is: then its
+        author could not know the blocks. A variant's own keys stand further in than its name."""
+        here = self.spec.span
+        if key.file != here.file:
+            return not key.file.startswith("--set ")
+        return key.column < here.column
 
     # -- numbers of the model ------------------------------------------------------------
 
@@ -112,22 +119,9 @@ class _Model:
         if not isinstance(shape, tuple) or len(shape) != 3:
             message = f"`input` is [channels, height, width], found {show_value(shape)}"
             raise failure(self.env, "wrong-type", message, arg.span)
-        kind = TensorType(tuple(self.positive(n, "input", arg.span, self.env) for n in shape))
+        kind = TensorType(tuple(counted(n, "input", arg.span, self.env) for n in shape))
         self.builder.check_size(kind, self.env, arg.span)
         return kind
-
-    def count(self, arg: Arg, what: str, env: Env) -> int:
-        return self.positive(self.scope.evaluate(arg, env, NO_VALUE), what, arg.span, env)
-
-    def positive(self, value: Any, what: str, span: Span, env: Env) -> int:
-        exact = whole(value)
-        if exact is None:
-            message = f"`{what}` holds whole numbers, found {show_value(value)}"
-            raise failure(env, "not-an-integer", message, span)
-        if not 1 <= exact <= 2**20:
-            message = f"`{what}` holds {exact}, and must be between 1 and {2**20}"
-            raise failure(env, "bad-value", message, span)
-        return exact
 
     # -- parts ---------------------------------------------------------------------------
 
@@ -171,96 +165,6 @@ class _Model:
         self.builder.open(path, name, branch.span, branch.span)
         inner = self.scope.inner(path=path)
         return self.layers.shut(self.layers.run(branch.layers, current, inner, self.env))
-
-    # -- stages --------------------------------------------------------------------------
-
-    def plan(self, stage: StageSpec, number: int) -> Plan | None:
-        """Which blocks a stage has; None where its depth is wrong, which is reported."""
-        env = self.env.with_ambient(stage_index=number)
-        plan: Plan = []
-        for entry in stage.blocks:
-            ref = entry.block or self.spec.block
-            assert ref is not None  # the grammar saw to it
-            try:
-                count = 1 if entry.depth is None else self.count(entry.depth, "depth", env)
-            except SpecError as caught:
-                self.layers.report(*caught.diagnostics)
-                return None
-            except Failed:
-                return None
-            if len(plan) + count > self.builder.limits.turns:
-                what = f"a stage of {len(plan) + count:,} blocks"
-                span = entry.span if entry.depth is None else entry.depth.span
-                problem = over("node-limit", what, "turns", self.builder.limits.turns, env, span)
-                self.layers.report(*problem.diagnostics)
-                return None
-            plan += [(ref, entry.args)] * count
-        return plan
-
-    def stages(self, current: Val) -> Val:
-        plans = [self.plan(stage, number) for number, stage in enumerate(self.spec.stages)]
-        depths = tuple(len(plan) for plan in plans if plan is not None)
-        if len(depths) < len(plans):
-            return POISON
-        self.env = self.env.with_ambient(depths=depths, num_blocks=sum(depths))
-        results: list[Val] = []
-        for number, stage in enumerate(self.spec.stages):
-            plan = plans[number]
-            assert plan is not None
-
-            def work(
-                stage: StageSpec = stage, plan: Plan = plan, number: int = number, x: Val = current
-            ) -> Val:
-                return self.stage(stage, plan, number, sum(depths[:number]), x)
-
-            current = self.layers.guard(work)
-            results.append(current)
-            self.scope.values["stages"] = tuple(results)
-            if stage.name is not None:
-                self.scope.values[stage.name] = current
-                self.builder.label(current, stage.name)
-        return current
-
-    def stage(self, stage: StageSpec, plan: Plan, number: int, first: int, x: Val) -> Val:
-        """One stage: its keys go to the stage block where it declares them, else to its blocks."""
-        scope = self.scope
-        env = self.env.with_ambient(stage_index=number, depth=len(plan))
-        ref = stage.stage or Ref(name="sequential", span=stage.span)
-        target = self.layers.resolve(ref, scope, env)
-        if not isinstance(target.callee, BlockSpec):
-            message = f"`{ref.name}` is no block, and a stage is one"
-            raise failure(env, "wrong-type", message, ref.span)
-        declared = target.callee.params
-        if "blocks" not in declared or declared["blocks"].type != "blocks":
-            message = f"`{ref.name}` cannot be a stage: it has no param `blocks`"
-            help = "declare `params: {blocks: {type: blocks}}` in it"
-            raise failure(env, "bad-value", message, ref.span, help)
-        own = {key: Thunk(arg, scope) for key, arg in stage.args.items() if key in declared}
-        shared = {key: arg for key, arg in stage.args.items() if key not in declared}
-        first_only: dict[str, Arg] = {}
-        if stage.stride is not None and "stride" in declared:
-            own["stride"] = Thunk(stage.stride, scope)
-        elif stage.stride is not None:
-            first_only["stride"] = stage.stride
-        shortcut = self.spec.shortcut
-        offer = {} if shortcut is None else {"shortcut": Thunk(shortcut, scope)}
-        blocks = []
-        note = None if stage.stage else Note(f"stage {number + 1}", stage.span)
-        for index, (block, args) in enumerate(plan):
-            given = {**block.args, **shared, **args, **(first_only if index == 0 else {})}
-            place = {**env.ambient, "index": index, "block_index": first + index}
-            bound = block.model_copy(update={"args": given})
-            blocks.append(Bound(bound, scope, ambient=place, offer=offer, note=note))
-        return self.layers.block(
-            target.callee,
-            {**target.args, **own, "blocks": tuple(blocks)},
-            f"stages.{number}",
-            x,
-            env,
-            ref.span,
-            f"stage {number + 1}",
-            stage.span,
-        )
 
 
 __all__ = ["Limits", "lower"]

@@ -8,9 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from resspec.diagnostics import Diagnostic, Span, SpecError, suggest
+from resspec.language.expr import as_int
 from resspec.language.spec import BlockSpec, Ref
 from resspec.lower.scope import Env, Failed, Scope, Thunk, failure, parse_ref, show_value
-from resspec.ops.base import Op, words
+from resspec.ops.base import MAX_EXTENT, Op, words
 
 _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),
@@ -93,3 +94,20 @@ def invalid(
         return failure(env, "bad-value", message, at, hint)
     text = str(complaint["msg"]).replace("Input should be", "it should be")
     return failure(env, "wrong-type", f"{what}: {text}, found {found}", at)
+
+
+def counted(value: Any, what: str, span: Span, env: Env, least: int = 1) -> int:
+    """A whole number from `least` to 2**20. Raises SpecError."""
+    exact = whole(value)
+    if exact is None:
+        message = f"`{what}` holds whole numbers, found {show_value(value)}"
+        raise failure(env, "not-an-integer", message, span)
+    if not least <= exact <= MAX_EXTENT:
+        message = f"`{what}` holds {exact}, and must be between {least} and {MAX_EXTENT}"
+        raise failure(env, "bad-value", message, span)
+    return exact
+
+
+def whole(value: Any) -> int | None:
+    """The exact integer of a number; None for anything else."""
+    return None if isinstance(value, bool | str | tuple) else as_int(value)

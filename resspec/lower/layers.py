@@ -14,7 +14,6 @@ from pydantic import ValidationError
 
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, suggest
 from resspec.ir import Value
-from resspec.language.expr import as_int
 from resspec.language.layer_grammar import ROLES
 from resspec.language.spec import (
     Arg,
@@ -31,7 +30,7 @@ from resspec.language.spec import (
     ValueRef,
     When,
 )
-from resspec.lower.arguments import check_arguments, invalid
+from resspec.lower.arguments import check_arguments, invalid, whole
 from resspec.lower.builder import Builder, over
 from resspec.lower.scope import (
     NO_VALUE,
@@ -490,11 +489,6 @@ def splice(values: Iterable[Val]) -> Val:
     for value in values:
         result.extend(value if isinstance(value, tuple) else (value,))
     return tuple(result)
-
-
-def whole(value: Any) -> int | None:
-    """The exact integer of a number; None for anything else."""
-    return None if isinstance(value, bool | str | tuple) else as_int(value)
 
 
 def join(path: str, name: str) -> str:

@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from resspec import zoo
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
-
-HEAD = "model: m\ninput: [4, 16, 16]\nnum_classes: 3\n"
-
-
-@pytest.fixture
-def lower(tmp_path: Path):
-    def run(text: str, *settings: str, variant: str = "", **blocks: str) -> Graph:
-        for name, body in blocks.items():
-            (tmp_path / f"{name}.yaml").write_text(f"block: {name}\n{body}")
-        path = tmp_path / "m.yaml"
-        path.write_text(text if text.startswith("model") else HEAD + text)
-        return zoo.load(f"{path}{variant}", overrides=settings).graph
-
-    return run
+from tests.language.conftest import HEAD
 
 
 def weights(graph: Graph) -> dict[str, tuple[int, ...]]:
