@@ -32,14 +32,19 @@ class KerasOriginal:
     """A functional Keras model whose variables are read and written."""
 
     formats = (".weights.h5", ".h5", ".keras")
-    rounds = ""
+    rounds = taken = ""
 
     def __init__(self, model: Any, name: str) -> None:
         self.model, self.name = model, name
         self.trace = trace(model, name)
         self._names = names(model)
 
-    def read(self, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    def read(
+        self, path: Path, key: str | None = None
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+        if key is not None:
+            raise error("weights-format", f"`{path}` holds one set of weights, as Keras saves them",
+                        help="leave out --key")  # fmt: skip
         try:
             with path.open("rb") as stream:
                 start = stream.read(8)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import math
 import sys
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from resspec import artifacts
 from resspec.diagnostics import Note, error, suggest
 from resspec.ir import Graph
 from resspec.port import origins
 from resspec.port.dataflow import Trace
+from resspec.weights import files
 from resspec.weights.stored import differences
 from resspec_torch.trace import trace
 
@@ -55,15 +55,20 @@ class TorchOriginal:
     """A module whose state dict is read and written."""
 
     formats = (".pth", ".pt", ".safetensors")
-    rounds = ""
+    rounds = taken = ""
 
     def __init__(self, model: nn.Module, graph: Graph, name: str) -> None:
         self.model = model.eval()
         self.trace = trace(model, (1, *graph.input.type.shape), name)
 
-    def read(self, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-        found = read_state(path)
+    def read(
+        self, path: Path, key: str | None = None
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         own = {key: tuple(value.shape) for key, value in self.model.state_dict().items()}
+        budget = sum(4 * math.prod(shape) for shape in own.values())
+        checkpoint = files.read(path, key=key, budget=budget)
+        self.taken = checkpoint.described()
+        found, dtypes = plain_names(checkpoint)
         given = {key: tuple(value.shape) for key, value in found.items()}
         # counters of training steps are in some checkpoints and not in others
         expected = {key: own[key] for key in own if not key.endswith(STEPS) or key in given}
@@ -77,7 +82,7 @@ class TorchOriginal:
                 f"`{path}` is no checkpoint of {self.trace.name}: {len(lines)} tensors differ",
                 notes=notes,
             )
-        return numbers(found)
+        return found, dtypes
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {key: to_numpy(value) for key, value in self.model.state_dict().items()}
@@ -240,17 +245,23 @@ class BareOriginal:
     """A checkpoint whose code is not known: its tensors in their order, by shape and kind."""
 
     formats: tuple[str, ...] = ()
-    rounds = ""
+    rounds = taken = ""
 
-    def __init__(self) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.trace = Trace("the checkpoint")
+        self.budget = sum(4 * param.size for param in graph.parameters().values())
 
-    def read(self, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    def read(
+        self, path: Path, key: str | None = None
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         from resspec.port.bare import trace as bare
 
-        state = {key: one for key, one in read_state(path).items() if not key.endswith(STEPS)}
+        checkpoint = files.read(path, key=key, budget=self.budget)
+        self.taken = checkpoint.described()
+        found, dtypes = plain_names(checkpoint)
+        state = {key: one for key, one in found.items() if not key.endswith(STEPS)}
         self.trace = bare({key: tuple(one.shape) for key, one in state.items()}, str(path))
-        return numbers(state)
+        return state, dtypes
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {}
@@ -277,7 +288,7 @@ class Bare:
     def open(
         self, name: str, graph: Graph, *, dtype: str = "float32", empty: bool = False
     ) -> BareOriginal:
-        return BareOriginal()
+        return BareOriginal(graph)
 
     def described(self, path: Path) -> None:
         """A state dict says nothing of its network."""
@@ -291,67 +302,15 @@ def to_numpy(tensor: torch.Tensor) -> NDArray[Any]:
     return found
 
 
-def numbers(
-    state: Mapping[str, torch.Tensor],
-) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """Arrays, and what they are stored as, by name."""
-    arrays = {key: to_numpy(value) for key, value in state.items()}
-    return arrays, {key: str(value.dtype).removeprefix("torch.") for key, value in state.items()}
-
-
-def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint by name. A pickle is read without executing anything in it.
-
-    Errors: `io-error`, `weights-format`.
-    """
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(1)
-    except OSError as problem:
-        raise artifacts.io_error("read", path, problem) from problem
-    if not start:
-        raise error("weights-format", f"`{path}` is empty")
-    try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles by others, which are refused below
-            data = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as problem:
-        # torch and safetensors raise a dozen types for a damaged file; none is a bug here
-        unsafe = "weights_only" in str(problem) or "Unsupported" in str(problem)
-        reason = "it holds more than tensors, and a pickle is never executed" if unsafe else (
-            _line(problem)
-        )  # fmt: skip
-        raise error("weights-format", f"`{path}` is no checkpoint that can be read: {reason}",
-                    help="save the state dict alone: `torch.save(model.state_dict(), …)`"
-                    if unsafe else None) from problem  # fmt: skip
-    return _unwrapped(data, path)
-
-
-def _unwrapped(data: Any, path: Path) -> dict[str, torch.Tensor]:
-    """The state dict in what a training loop saved around it."""
-    if isinstance(data, Mapping) and not _is_state(data):
-        inner = {key: value for key, value in data.items() if _is_state(value)}
-        named = [key for key in ("state_dict", "model", "model_state_dict") if key in inner]
-        if len(inner) != 1 and not named:
-            held = f"it holds {', '.join(map(str, inner))}" if inner else "it holds none"
-            raise error("weights-format", f"`{path}`: no single state dict in it; {held}")
-        data = inner[named[0] if named else next(iter(inner))]
-    if not _is_state(data):
-        raise error("weights-format", f"`{path}` holds {type(data).__name__}, no state dict")
-    state = dict(data)
+def plain_names(found: files.Checkpoint) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Tensors, and what they are stored as, without what training loops put before every name."""
+    names = {key: key for key in found.tensors}
     for prefix in WRAPPERS:
-        if all(key.startswith(prefix) for key in state):
-            state = {key.removeprefix(prefix): value for key, value in state.items()}
-    return state
-
-
-def _is_state(data: Any) -> bool:
+        if all(name.startswith(prefix) for name in names.values()):
+            names = {key: name.removeprefix(prefix) for key, name in names.items()}
     return (
-        isinstance(data, Mapping)
-        and bool(data)
-        and all(isinstance(value, torch.Tensor) for value in data.values())
+        {name: found.tensors[key] for key, name in names.items()},
+        {name: found.dtypes[key] for key, name in names.items()},
     )
 
 

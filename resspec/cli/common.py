@@ -51,6 +51,15 @@ Outputs = Annotated[
         metavar="A,B", help="Give these instead: outputs by name, or parts, `stem,stages.2`."
     ),
 ]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="NAME",
+        help="Which set of weights, where the file holds several: `state_dict_ema`, "
+        "`model.state_dict`.",
+    ),
+]
 BackendName = Annotated[
     str, typer.Option("--backend", "-b", metavar="NAME", help="As `resspec list backends` shows.")
 ]

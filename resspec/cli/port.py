@@ -35,6 +35,7 @@ def port(
         str | None,
         typer.Option(metavar="NAME", help="Its name in that library, if not the spec's."),
     ] = None,
+    key: common.Key = None,
     dtype: Annotated[
         str | None, typer.Option(help="float32, …; without it each tensor stays what it is.")
     ] = None,
@@ -59,6 +60,8 @@ def port(
     """
     if (source is None) == (target is None):
         raise typer.BadParameter("give one of --from and --to.", param_hint="--from")
+    if key is not None and source is None:
+        raise typer.BadParameter("it says what to read with --from.", param_hint="--key")
     from resspec import artifacts
     from resspec.port import origins
     from resspec.port.transfer import must_be_free, outputs_apart, read, write
@@ -75,10 +78,10 @@ def port(
         graph = common.load(spec, sets, search).graph
         doing("matching")
         if source is not None:
-            found, report = read(checkpoint, source, graph, model)
+            found, report = read(checkpoint, source, graph, model, key)
             if check:
                 doing("comparing outputs")
-                apart = outputs_apart(checkpoint, source, graph, found, model)
+                apart = outputs_apart(checkpoint, source, graph, found, model, key)
             data = stored.encode(found.weights, graph.name, dtype or found.dtypes)
             artifacts.write_file(out, data, force=force)
         else:
@@ -102,6 +105,8 @@ def port(
 
 
 def _warn(report: Ported) -> None:
+    if report.taken:
+        common.say(f"note: {report.taken}")
     for line in report.differences[:SHOWN]:
         common.say(f"warning: {line}")
     if len(report.differences) > SHOWN:

@@ -30,10 +30,14 @@ class Original(Protocol):
     # after `forward` in float64, whether the code rounds to float32 on the way: "" where not,
     # "kept" where it did, "lifted" where it was kept from doing so
     rounds: str
+    taken: str  # after `read`, which of a file's sets of tensors it was, in words
 
-    def read(self, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    def read(
+        self, path: Path, key: str | None = None
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         """The tensors of a checkpoint that this network accepts strictly, half precision widened,
-        and the types that they are stored in. Nothing in the file is run.
+        and the types that they are stored in. Nothing in the file is run. `key`: which of several
+        sets in the file.
         Errors: `io-error`, `weights-format`, `weights-mismatch`."""
         ...
 

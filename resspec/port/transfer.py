@@ -48,19 +48,21 @@ class Ported:
     ambiguous: tuple[tuple[str, ...], ...]
     differences: tuple[str, ...]
     by_order: bool = False  # there was no code to say how the layers are wired
+    taken: str = ""  # which of a file's sets of tensors, in words
 
 
 def read(
-    checkpoint: Path, source: str, graph: Graph, model: str | None = None
+    checkpoint: Path, source: str, graph: Graph, model: str | None = None, key: str | None = None
 ) -> tuple[Stored, Ported]:
     """A checkpoint's tensors by canonical name, with the types that they are stored in.
 
     source: an origin (`torchvision`, `timm`, `keras`; `torch` for a state dict without code).
-    model: the original's name there; by default the spec's.
+    model: the original's name there; by default the spec's. key: which of several sets of tensors
+    in the file.
     Errors: SpecError (`io-error`, `weights-format`, `weights-mismatch`, `not-found`).
     """
     original = _original(origins.get(source), checkpoint, graph, model, empty=True)
-    arrays, dtypes = original.read(checkpoint)
+    arrays, dtypes = original.read(checkpoint, key)
     matching = match(original.trace, graph)
     weights = matching.canonical(arrays)
     _check_finite(weights, matching, checkpoint)
@@ -69,12 +71,13 @@ def read(
     }
     stored = Stored(weights, kept)
     report = _report(original.trace.name, matching, stored)
-    return stored, replace(report, by_order=original.trace.ordered_only)
+    return stored, replace(report, by_order=original.trace.ordered_only, taken=original.taken)
 
 
 def outputs_apart(
-    checkpoint: Path, source: str, graph: Graph, stored: Stored, model: str | None = None
-) -> float | None:
+    checkpoint: Path, source: str, graph: Graph, stored: Stored, model: str | None = None,
+    key: str | None = None,
+) -> float | None:  # fmt: skip
     """How far the outputs are from the original's, relL2 in float32, for one random example; both
     run in the original's framework. None where there is no code to run.
 
@@ -85,7 +88,7 @@ def outputs_apart(
     if not origin.backend:
         return None
     original = _original(origin, checkpoint, graph, model, empty=False)
-    original.load(original.read(checkpoint)[0])
+    original.load(original.read(checkpoint, key)[0])
     x = example((1, *graph.input.type.shape))
     expected = original.forward(x)
     backend = get(origin.backend)

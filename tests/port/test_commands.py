@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -131,6 +132,22 @@ def test_types_change_where_asked(run: Run, checkpoint: Path, tmp_path: Path) ->
     assert {one.dtype.name for one in safetensors.numpy.load_file(out).values()} == {"float16"}
 
 
+def test_what_stands_beside_the_tensors_is_passed_over_and_not_run(
+    run: Run, checkpoint: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "trained.pth.tar"
+    evil = Evil(tmp_path / "executed")
+    args = argparse.Namespace(lr=0.1, data=Path("/data"))
+    state = {"epoch": np.float64(3), "state_dict": torch.load(checkpoint), "optimizer": evil}
+    torch.save({**state, "args": args}, path)
+    known, out = tmp_path / "known.safetensors", tmp_path / "out.safetensors"
+    assert run(checkpoint, "--from", "timm", "--spec", NAME, "--out", known)[0] == 0
+    code, _, err = run(path, "--from", "timm", "--spec", NAME, "--out", out)
+    assert (code, err) == (0, "note: took `state_dict` (92 tensors)\n")
+    assert out.read_bytes() == known.read_bytes()
+    assert not (tmp_path / "executed").exists()
+
+
 class Evil:
     """A pickle that would leave a file behind if it were executed."""
 
@@ -155,8 +172,6 @@ def damaged(kind: str, checkpoint: Path, folder: Path) -> Path:
             path.write_bytes(checkpoint.read_bytes()[:50_000])
         case "pickle":
             path.write_bytes(pickle.dumps(Evil(folder / "executed")))
-        case "object":
-            torch.save({"state_dict": state, "optimizer": Evil(folder / "executed")}, path)
         case "nan":
             key = next(iter(state))
             state[key][0] = float("nan")
@@ -179,8 +194,7 @@ def damaged(kind: str, checkpoint: Path, folder: Path) -> Path:
         ("empty", "is empty"),
         ("text", "error[weights-format]"),
         ("truncated", "error[weights-format]"),
-        ("pickle", "a pickle is never executed"),
-        ("object", "a pickle is never executed"),
+        ("pickle", "it holds a `pathlib.Path.touch`, whose code is never run"),
         ("nan", "a tensor holds nan or infinity\nnote: conv1.0.weight, here stem.conv1.weight"),
         ("lacking", "note: fc.weight: the network has 1000×96, the file has none"),
         ("list", "no state dict"),

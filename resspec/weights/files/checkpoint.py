@@ -1,0 +1,188 @@
+"""A weight file of any kind → arrays by name: what kind it is, which set is meant, what it takes.
+
+Nothing in a file is executed, and what is read is bounded by what the caller has use for: the
+tensors are placed and measured before the first number is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from resspec import artifacts
+from resspec.diagnostics import SpecError, error
+from resspec.weights.files import npz, safe, torch_files
+from resspec.weights.files.sets import Found, chosen
+from resspec.weights.files.source import SAVE, Opened, Unreadable, shown
+from resspec.weights.files.tensors import Lazy, array_of, measured
+from resspec.weights.files.zips import Archive
+
+SPARE = 128 << 20  # bytes beside twice the spec's weights, for a head of more classes and the like
+TENSORS = 65_536
+HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSet:
+    """A set of weights in a file. `key`: where it is, dotted; "" where the file is the set."""
+
+    key: str
+    tensors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The tensors of one set in a file.
+
+    tensors: by name as the file has it, in its order; float16 and bfloat16 widened to float32.
+    Whole numbers and truth values (`num_batches_tracked`) are among them.
+    dtypes: what the file holds, by name. chosen: the key of the set. sets: all that there are.
+    layout: how a convolution's axes are ordered, OIHW (PyTorch) or HWIO (TensorFlow).
+    """
+
+    path: Path
+    format: str
+    tensors: dict[str, NDArray[Any]]
+    dtypes: Mapping[str, str]
+    chosen: str = ""
+    sets: tuple[WeightSet, ...] = ()
+    layout: str = "OIHW"
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def described(self) -> str:
+        """What was taken, for people: "" where there was nothing to choose."""
+        others = [one for one in self.sets if one.key != self.chosen]
+        if not self.chosen:
+            return ""
+        line = f"took `{shown(self.chosen)}` ({len(self.tensors)} tensors)"
+        if others:
+            words = ", ".join(f"`{shown(one.key)}` ({one.tensors})" for one in others[:5])
+            line += f"; also there, with --key: {words}{', …' * (len(others) > 5)}"
+        return line
+
+
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """What a file holds, its tensors not yet read."""
+
+    format: str
+    root: object
+    layout: str = "OIHW"
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def read(path: str | Path, *, key: str | None = None, budget: int) -> Checkpoint:
+    """The tensors of a file.
+
+    key: which set, where there are several (`state_dict_ema`, `model.state_dict`), or the start
+    of the names within one. budget: bytes that the weights of the spec take in float32; at most
+    twice that and 128 MiB are read.
+    Errors: SpecError (`io-error`, `weights-format`).
+    """
+    path = Path(path)
+    limit = 2 * budget + SPARE
+    try:
+        with Opened(path) as file:
+            contents = _contents(file)
+            taken, sets = chosen(contents.root, key)
+            _must_be_named(taken)
+            measured(taken.tensors.items(), limit, "this spec")
+            _must_be_few(taken)
+            root_format = contents.format
+            contents_layout, metadata = _layout(contents, taken), contents.metadata
+            del contents  # whatever else was in it
+            arrays = {name: array_of(name, tensor, limit) for name, tensor in taken.tensors.items()}
+    except Unreadable as problem:
+        raise error("weights-format", f"`{path}`: {problem.reason}", help=problem.help) from problem
+    except OSError as problem:
+        raise artifacts.io_error("read", path, problem) from problem
+    dtypes = {name: tensor.dtype for name, tensor in taken.tensors.items()}
+    shown_sets = tuple(WeightSet(one.key, len(one.tensors)) for one in sets)
+    return Checkpoint(
+        path, root_format, arrays, dtypes, taken.key, shown_sets, contents_layout, metadata
+    )
+
+
+def _contents(file: Opened) -> _Contents:
+    """By what the file begins with, whatever it is called."""
+    start = file.read(0, min(512, file.size))
+    if not start:
+        raise Unreadable("it is empty")
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return _zipped(Archive(file))
+    if start.startswith(npz.MAGIC):
+        raise Unreadable("it is one array without a name",
+                         "save arrays by name: `numpy.savez(FILE, **arrays)`")  # fmt: skip
+    if safe.looks_so(start, file.size):
+        tensors, metadata = safe.read(file)
+        return _Contents("safetensors", tensors, metadata=metadata)
+    _refuse_others(start)
+    root, ours = torch_files.read_pickles(file)
+    return _Contents("PyTorch, before 1.6" if ours else "pickle", root)
+
+
+def _zipped(archive: Archive) -> _Contents:
+    names = archive.members
+    folder = torch_files.is_zip(archive)
+    prefix = f"{folder}/" if folder else ""
+    if any(name.endswith("archive_format") or "/models/" in f"/{name}" for name in names):
+        raise Unreadable("it is an exported program (`.pt2`), which holds code",
+                         SAVE)  # fmt: skip
+    if folder is not None:
+        if any(name.startswith(f"{prefix}code/") for name in names):
+            raise Unreadable("it is a TorchScript archive, which holds code",
+                             "save `torch.jit.load(FILE).state_dict()` instead")  # fmt: skip
+        return _Contents("PyTorch", torch_files.read_zip(archive, folder))
+    if npz.is_npz(archive):
+        return _Contents("npz", npz.read_npz(archive))
+    held = ", ".join(f"`{shown(name)}`" for name in list(names)[:3]) or "nothing"
+    raise Unreadable(f"it is a zip archive, but no checkpoint: it holds {held}")
+
+
+OTHERS = {
+    b"\x1f\x8b": ("compressed by gzip", "unpack it first"),
+    b"BZh": ("compressed by bzip2", "unpack it first"),
+    b"\xfd7zXZ\x00": ("compressed by xz", "unpack it first"),
+    b"\x28\xb5\x2f\xfd": ("compressed by zstd", "unpack it first"),
+    b"7z\xbc\xaf": ("a 7z archive", "unpack it first"),
+    b"version https://git-lfs": ("the pointer of a file in Git LFS", "fetch it: `git lfs pull`"),
+    b"<!DOCTYPE": ("a web page", "the download went wrong"),
+    b"<html": ("a web page", "the download went wrong"),
+}
+
+
+def _refuse_others(start: bytes) -> None:
+    """What is known, and no checkpoint that can be read."""
+    for magic, (what, help) in OTHERS.items():
+        if start.lower().startswith(magic.lower()):
+            raise Unreadable(f"it is {what}", help)
+    if start[257:262] == b"ustar":
+        raise Unreadable("it is a tar archive", "unpack it first")
+
+
+def _must_be_named(taken: Found) -> None:
+    if taken.odd:
+        names = next(iter(taken.tensors))
+        raise Unreadable(
+            f"its tensors in `{shown(taken.key)}` have no names: a key is {taken.odd[0]}, "
+            f"`{shown(names)}`"
+        )
+
+
+def _must_be_few(taken: Found) -> None:
+    if len(taken.tensors) > TENSORS:
+        raise Unreadable(f"it holds {len(taken.tensors):,} tensors; at most {TENSORS:,} are read")
+
+
+def _layout(contents: _Contents, taken: Found) -> str:
+    """TensorFlow's arrays are called kernels wherever they are stored."""
+    wide = [name for name, tensor in taken.tensors.items() if len(tensor.shape) == 4]
+    kernels = bool(wide) and all("kernel" in name for name in wide)
+    return "HWIO" if kernels else contents.layout
+
+
+__all__ = ["Checkpoint", "Lazy", "SpecError", "WeightSet", "read"]

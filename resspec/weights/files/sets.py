@@ -1,0 +1,270 @@
+"""Sets of weights in what a file holds: where they are, which is meant, and what is beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from resspec.diagnostics import suggest
+from resspec.weights.files.inert import Made, OddKey
+from resspec.weights.files.source import SAVE, Unreadable, shown
+from resspec.weights.files.tensors import Lazy
+
+DEPTH = 32  # of nesting in which sets are looked for
+PLACES = 200_000  # that are looked at
+SHOWN = 10
+SMALL = 8  # a set of so many times fewer tensors than another is not asked about
+# What training keeps beside weights, as the loops of the field call it.
+BESIDE = re.compile(
+    r"(.*_)?(optim|optimizer|optimizers|optimizer_states?|optimizer_state_dict|optim_state_dict|"
+    r"opt|sched|scheduler|schedulers|lr_schedulers?|scaler|grad_scaler|amp|amp_scaler|"
+    r"loss_scaler|rng|rng_states?|rng_state|random_states?|cuda_rng_state|exp_avg|exp_avg_sq|"
+    r"momentum_buffer)(_.*)?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(slots=True)
+class Found:
+    """A set of tensors. `odd`: kinds of its keys that are no text. `beside`: it belongs to an
+    optimiser or the like. `parent`: keys of what holds it."""
+
+    key: str
+    tensors: dict[str, Lazy]
+    odd: list[str] = field(default_factory=list)
+    beside: bool = False
+    parents: tuple[str, ...] = ()
+    model: str = ""
+
+    @property
+    def is_weights(self) -> bool:
+        """Whether it looks like weights: floats that are more than one number each."""
+        return not self.beside and any(
+            tensor.is_float and tensor.shape != () for tensor in self.tensors.values()
+        )
+
+
+def chosen(root: object, key: str | None) -> tuple[Found, list[Found]]:
+    """The set that is meant, and all that look like weights. Errors: Unreadable."""
+    every = list(find(root))
+    weights = _outermost([one for one in every if one.is_weights and not one.odd])
+    if key is not None:
+        return _named(key, every, weights, root), weights
+    if not weights:
+        weights = [one for one in every if not one.beside and not one.odd]
+    if not weights:
+        raise _none(root, every)
+    largest = max(len(one.tensors) for one in weights)
+    likely = [one for one in weights if len(one.tensors) * SMALL > largest]
+    if len(likely) > 1:
+        raise Unreadable(
+            f"it holds {len(weights)} sets of weights: {listed(weights)}",
+            f"say which: `--key {shown(likely[0].key)}`",
+        )
+    return likely[0], weights
+
+
+def listed(sets: list[Found]) -> str:
+    """`state_dict` (18 tensors), …"""
+    words = [
+        f"`{shown(one.key)}` ({len(one.tensors)} tensor{'s' * (len(one.tensors) != 1)})"
+        for one in sets[:SHOWN]
+    ]
+    if len(sets) > SHOWN:
+        words.append(f"and {len(sets) - SHOWN} more")
+    return ", ".join(words)
+
+
+def find(root: object) -> Iterator[Found]:
+    """Every map that holds tensors, in the order of the file; each object once."""
+    todo: list[tuple[object, str, bool, tuple[str, ...]]] = [(root, "", False, ())]
+    seen: set[int] = set()
+    places = 0
+    while todo:
+        node, path, beside, parents = todo.pop()
+        places += 1
+        if places > PLACES:
+            raise Unreadable("it nests too much beside its tensors to find them", SAVE)
+        if id(node) in seen or len(parents) > DEPTH:
+            continue
+        if isinstance(node, Made) and _is_module(node):
+            seen.add(id(node))
+            yield Found(path, dict(_module(node)), [], beside, parents, str(node))
+            continue
+        if not isinstance(node, dict | list | tuple | Made):
+            continue
+        seen.add(id(node))
+        pairs = list(_entries(node))
+        keys = [key for key, _ in pairs]
+        if "param_groups" in keys:
+            beside = True
+        tensors, odd = {}, []
+        inner: list[tuple[object, str, bool, tuple[str, ...]]] = []
+        for key, value in pairs:
+            leaf = tensor_of(value)
+            if leaf is not None:
+                if not isinstance(key, str):
+                    odd.append(_kind(key))
+                tensors[key if isinstance(key, str) else f"{_text(key)}"] = leaf
+            else:
+                here = _text(key)
+                apart = beside or bool(BESIDE.fullmatch(here))
+                where = f"{path}.{here}" if path else here
+                inner.append((value, where, apart, (*parents, path)))
+        if tensors:
+            if isinstance(node, list | tuple):
+                odd = ["its place in a list"]
+            yield Found(path, tensors, odd, beside, parents)
+        todo += reversed(inner)
+
+
+def tensor_of(value: object) -> Lazy | None:
+    """A tensor, or what stands for an array."""
+    if isinstance(value, Lazy):
+        return value
+    if isinstance(value, Made):
+        if value.tensor is not None:
+            return value.tensor
+        if str(value).endswith("Tensor"):
+            return Lazy(str(value), (1,), trouble=f"is a {shown(value)}")
+    return None
+
+
+def _entries(node: dict[Any, Any] | list[Any] | tuple[Any, ...] | Made) -> Iterator[Any]:
+    if isinstance(node, dict):
+        yield from node.items()
+    elif isinstance(node, Made):
+        yield from node.items.items()
+        state = node.state
+        for part in state if isinstance(state, tuple) else (state,):  # with __slots__, a pair
+            if isinstance(part, dict):
+                yield from part.items()
+        yield from enumerate(node.elements)
+    else:
+        yield from enumerate(node)
+
+
+def _is_module(node: Made) -> bool:
+    return isinstance(node.state, dict) and all(
+        isinstance(node.state.get(one), dict) for one in ("_parameters", "_modules")
+    )
+
+
+def _module(root: Made) -> Iterator[tuple[str, Lazy]]:
+    """The state dict of a module that was pickled as a whole: what its code would give."""
+    todo: list[tuple[Made, str, int]] = [(root, "", 0)]
+    places = 0
+    while todo:
+        node, prefix, depth = todo.pop()
+        places += 1
+        if places > PLACES or depth > DEPTH:
+            raise Unreadable("its model nests without end", SAVE)
+        state: Any = node.state
+        left_out = state.get("_non_persistent_buffers_set")
+        left_out = left_out if isinstance(left_out, list) else []
+        for kind in ("_parameters", "_buffers"):
+            held = state.get(kind)
+            for key, value in held.items() if isinstance(held, dict) else ():
+                leaf = tensor_of(value)
+                if leaf is not None and not (kind == "_buffers" and key in left_out):
+                    yield f"{prefix}{_text(key)}", leaf
+        inner = [
+            (child, f"{prefix}{_text(key)}.", depth + 1)
+            for key, child in state["_modules"].items()
+            if isinstance(child, Made) and _is_module(child)
+        ]
+        todo += reversed(inner)
+
+
+def _outermost(sets: list[Found]) -> list[Found]:
+    """Of a set and others inside what holds it, the largest; of equal ones, the first."""
+    kept: list[Found] = []
+    sizes = {one.key: len(one.tensors) for one in sets}
+    for one in sets:
+        above = max((sizes[key] for key in one.parents if key in sizes), default=0)
+        below = max((sizes[two.key] for two in sets if one.key in two.parents), default=0)
+        if len(one.tensors) > above and len(one.tensors) >= below:
+            kept.append(one)
+    unique: dict[object, Found] = {}
+    for one in kept:
+        same = tuple((name, tensor.same()) for name, tensor in one.tensors.items())
+        unique.setdefault(same, one)
+    return list(unique.values())
+
+
+def _named(key: str, every: list[Found], weights: list[Found], root: object) -> Found:
+    """The set of that key, or the tensors of one whose names begin with the rest of it."""
+    for one in every:
+        if one.key == key:
+            return one
+    best: Found | None = None
+    for one in sorted(every, key=lambda one: len(one.key), reverse=True):
+        if one.key and not key.startswith(f"{one.key}."):
+            continue
+        rest = key[len(one.key) :].lstrip(".")
+        for separator in (".", "/"):
+            start = f"{rest}{separator}"
+            inner = {
+                name.removeprefix(start): tensor
+                for name, tensor in one.tensors.items()
+                if name.startswith(start)
+            }
+            if inner and best is None:
+                best = Found(key, inner, one.odd, one.beside, one.parents)
+    if best is not None:
+        return best
+    if not every:
+        raise _none(root, every)
+    near = suggest(key, [one.key for one in every])
+    only = "the file itself is the set" if [one.key for one in weights] == [""] else ""
+    raise Unreadable(
+        f"it has no set of weights `{shown(key)}`; "
+        + (only or f"there are {listed(weights or every)}"),
+        f"did you mean `--key {shown(near)}`?" if near else "leave out --key" if only else None,
+    )
+
+
+def _none(root: object, every: list[Found]) -> Unreadable:
+    """Why there is nothing to take."""
+    odd = next((one for one in every if one.odd and not one.beside), None)
+    if odd is not None:
+        where = f" in `{shown(odd.key)}`" if odd.key else ""
+        return Unreadable(
+            f"its {len(odd.tensors)} tensors{where} have no names: a key is {odd.odd[0]}, "
+            f"`{shown(next(iter(odd.tensors)))}`",
+            SAVE,
+        )
+    if tensor_of(root) is not None:
+        return Unreadable("it holds one tensor without a name",
+                          SAVE)  # fmt: skip
+    if every:
+        return Unreadable(f"it holds no weights, only {listed(every)}")
+    what = f"a `{shown(root)}`, whose code is never run" if isinstance(root, Made) else (
+        "no state dict: it is " + _kind(root) if not isinstance(root, Mapping) else
+        f"no tensors: {_held(root)}"
+    )  # fmt: skip
+    return Unreadable(f"it holds {what}",
+                      SAVE)  # fmt: skip
+
+
+def _held(root: Mapping[Any, Any]) -> str:
+    names = [f"`{shown(_text(key))}`" for key in list(root)[:5]]
+    return f"it has {', '.join(names)}{', …' * (len(root) > 5)}" if names else "it is empty"
+
+
+def _text(key: object) -> str:
+    if isinstance(key, str):
+        return key
+    if isinstance(key, bytes):
+        return key.decode("ascii", "backslashreplace")
+    return key.kind if isinstance(key, OddKey) else str(key)
+
+
+def _kind(value: object) -> str:
+    return {
+        "int": "a number", "float": "a number", "bool": "a truth value", "bytes": "bytes",
+        "NoneType": "None", "tuple": "a tuple", "list": "a list", "str": "a text",
+        "OddKey": "an object",
+    }.get(type(value).__name__, f"a {type(value).__name__}")  # fmt: skip
