@@ -52,9 +52,9 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One call of a block (or one turn of a repeat): what it read, did and gave.
+    """One call of a block, or one turn of a repeat: what it read, did and gave.
 
-    `block` is the YAML name of the block (a turn: its block's name + "_turn"; a model: its name).
+    `block` is the YAML name of the block (of a turn: the block that repeats; of a model: its own).
     `labels` gives YAML names (`as`) to values, by index; hints for readable source only.
     `definition` is where the block's text stands, `span` where it was called.
     """
@@ -68,6 +68,12 @@ class Region:
     definition: Span
     doc: str = ""
     labels: tuple[tuple[int, str], ...] = ()
+    turn: bool = False
+
+    @property
+    def title(self) -> str:
+        """What it is, for people."""
+        return f"turn of {self.block}" if self.turn else self.block
 
     def nodes(self) -> Iterator[Node]:
         """Every node in execution order."""

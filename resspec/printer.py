@@ -31,7 +31,7 @@ def _items(region: Region, indent: str, spans: bool) -> Iterator[str]:
             continue
         read = ", ".join(_name(value) for value in item.inputs)
         given = ", ".join(_name(value) for value in item.outputs)
-        yield f"{indent}{item.path}: {item.block}({read}) -> {given}{place}"
+        yield f"{indent}{item.path}: {item.title}({read}) -> {given}{place}"
         yield from _items(item, indent + INDENT, spans)
 
 

@@ -150,7 +150,7 @@ def _blocks(root: Region) -> Iterator[Item]:
 def _group(item: Item, rows: dict[int, Row]) -> Row:
     if isinstance(item, Node):
         return rows[id(item)]
-    return _sum(item.path, item.block, (rows[id(node)] for node in item.nodes()), item.outputs)
+    return _sum(item.path, item.title, (rows[id(node)] for node in item.nodes()), item.outputs)
 
 
 def _sum(path: str, op: str, rows: Iterable[Row], outputs: Sequence[Value]) -> Row:

@@ -21,6 +21,7 @@ class _Open:
     inputs: tuple[Value, ...]
     items: list[Item] = field(default_factory=list)
     labels: tuple[tuple[int, str], ...] = ()
+    turn: bool = False
 
 
 class GraphBuilder:
@@ -51,9 +52,11 @@ class GraphBuilder:
         return outputs
 
     @contextmanager
-    def region(self, name: str, block: str, *inputs: Value, path: str = "") -> Iterator[None]:
-        """A block call; say what it gives with `give` before it ends."""
-        self.stack.append(_Open(path or self._path(name), block, inputs))
+    def region(
+        self, name: str, block: str, *inputs: Value, path: str = "", turn: bool = False
+    ) -> Iterator[None]:
+        """A block call, or a `turn` of a repeat in one; say what it gives with `give` before it ends."""
+        self.stack.append(_Open(path or self._path(name), block, inputs, turn=turn))
         yield
         opened = self.stack.pop()
         region = self._close(opened, self.given)
@@ -86,6 +89,7 @@ class GraphBuilder:
             SPAN,
             SPAN,
             labels=opened.labels,
+            turn=opened.turn,
         )
 
     def _path(self, name: str) -> str:

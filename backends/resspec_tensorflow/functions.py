@@ -62,7 +62,8 @@ def _arguments(definition: Definition, taken: set[str]) -> dict[str, str]:
 
 def snake(definition: Definition) -> str:
     """The block's YAML name, and what the class name adds to it: `bottleneck_projected`."""
-    plain = definition.block.replace("_", "").lower()
+    base = definition.form.name
+    plain = base.replace("_", "").lower()
     flat = definition.name.replace("_", "").lower()
     if not flat.startswith(plain):
         return _snake(definition.name)
@@ -71,7 +72,7 @@ def snake(definition: Definition) -> str:
         letters -= definition.name[position] != "_"
         position += 1
     suffix = _snake(definition.name[position:]).strip("_")
-    return f"{definition.block}_{suffix}" if suffix else definition.block
+    return f"{base}_{suffix}" if suffix else base
 
 
 def _snake(name: str) -> str:

@@ -20,6 +20,7 @@ from resspec.emit.program import (
     Call,
     Chain,
     Definition,
+    Form,
     Item,
     Layer,
     Leaf,
@@ -139,7 +140,7 @@ class _Grouping:
             if site is not self.root and uses[site.path] == 1 and self.folding.is_chain(site):
                 self.chains.add(id(site))
                 continue
-            skeleton = (site.block, *self._body(site, lambda column: BLANK))
+            skeleton = (site.form, *self._body(site, lambda column: BLANK))
             if skeleton not in fresh:
                 fresh[skeleton] = Group(f"#{len(self.groups)}", [])
                 self.groups.append(fresh[skeleton])
@@ -178,7 +179,7 @@ class _Grouping:
         file = site.definition.file.replace("\\", "/").rpartition("/")[2]
         return Definition(
             name=group.target,
-            block=site.block,
+            form=site.form,
             doc=self.graph.doc if site is self.root else site.doc,
             file=file,
             line=site.definition.line,
@@ -189,7 +190,7 @@ class _Grouping:
             labels=labels,
         )
 
-    def _origins(self, site: Site) -> dict[str, str]:
+    def _origins(self, site: Site) -> dict[str, Form]:
         """Local name → block that the item was dissolved from."""
         pairs = zip(site.items, site.origins, strict=True)
         return {site.local(item): origin for item, origin in pairs if origin}

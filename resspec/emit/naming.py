@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from resspec.emit.names import camel, unique
-from resspec.emit.program import Call, Chain, Definition, Item, Layer, Run
+from resspec.emit.program import Call, Chain, Definition, Form, Item, Layer, Run
 
 ROLES = ("conv", "norm", "act")
 LONGEST = 40  # characters of a name; beyond that a number tells forms apart
@@ -15,7 +16,7 @@ LONGEST = 40  # characters of a name; beyond that a number tells forms apart
 
 def name_definitions(
     definitions: Sequence[Definition],
-    origins: Mapping[str, Mapping[str, str]],
+    origins: Mapping[str, Mapping[str, Form]],
     model: str,
     reserved: Collection[str],
 ) -> tuple[Definition, ...]:
@@ -51,20 +52,28 @@ def _targets(items: Sequence[Item]) -> Iterator[str]:
             yield from _targets(item.steps)
 
 
+class _Entry(NamedTuple):
+    """An item of a definition: its local name, what it is in CamelCase, and of which block."""
+
+    place: str
+    kind: str
+    form: Form | None
+
+
 class _Names:
     def __init__(
         self,
         by_target: Mapping[str, Definition],
-        origins: Mapping[str, Mapping[str, str]],
+        origins: Mapping[str, Mapping[str, Form]],
         taken: set[str],
     ) -> None:
         self.by_target, self.origins, self.taken = by_target, origins, taken
         self.names: dict[str, str] = {}
-        self.bases: dict[str, str] = {}
+        self.bases: dict[Form, str] = {}
         self.numbered: set[str] = set()  # names that only a number tells apart
         sizes = {target: self._size(target) for target in by_target}
         for target in sorted(by_target, key=lambda t: sizes[t]):
-            self.bases.setdefault(by_target[target].block, target)
+            self.bases.setdefault(by_target[target].form, target)
 
     def _size(self, target: str) -> int:
         """Items in the definition, those of its children included."""
@@ -75,9 +84,9 @@ class _Names:
         """The name of one definition. The plainest form of a block has the block's; each other
         one says after it what it has that the form with the name so far has not."""
         if target not in self.names:
-            block = self.by_target[target].block
-            base = self.bases[block]
-            name = camel(block)
+            form = self.by_target[target].form
+            base = self.bases[form]
+            name = camel(form.name)
             if base != target:
                 self.name(base)
                 sibling: str | None = base
@@ -86,30 +95,30 @@ class _Names:
                     if not suffix or len(name + suffix) > LONGEST:
                         break
                     name += suffix
-                    sibling = self._holder(name, block)
+                    sibling = self._holder(name, form)
             self.names[target] = unique([name], self.taken)
             self.taken.add(self.names[target])
             if self.names[target] != name:
                 self.numbered.add(self.names[target])
         return self.names[target]
 
-    def _holder(self, name: str, block: str) -> str | None:
-        """The form of the block that has this name."""
+    def _holder(self, name: str, form: Form) -> str | None:
+        """The definition of this form that has this name."""
         for target, given in self.names.items():
-            if given == name and self.by_target[target].block == block:
+            if given == name and self.by_target[target].form == form:
                 return target
         return None
 
     def _difference(self, target: str, other: str, name: str) -> str:
         """What this form has that the other has not, in CamelCase; "" if nothing shows."""
         there = self._entries(other)
-        kinds = {place: kind for place, kind, _ in there}
+        kinds = {entry.place: entry.kind for entry in there}
         entries = self._entries(target)
-        fresh = [entry for entry in entries if entry[0] not in kinds]
+        fresh = [entry for entry in entries if entry.place not in kinds]
         changed = [entry for entry in entries if entry not in there]
-        for place, kind, _ in (*(e for e in fresh if e[2]), *fresh, *changed):
+        for place, kind, form in (*(e for e in fresh if e.form), *fresh, *changed):
             suffix = _without(_without(kind, kinds.get(place, "")), name)
-            telling = kind not in self.numbered and not suffix.startswith("Turn")
+            telling = kind not in self.numbered and not (form and form.turn)
             if suffix and telling and not name.endswith(suffix):
                 return suffix
         words = dict(_words(self.by_target[other].items))
@@ -118,21 +127,22 @@ class _Names:
                 return camel(item_leaf[1]) if isinstance(word, bool) else camel(str(word))
         return ""
 
-    def _entries(self, target: str) -> list[tuple[str, str, bool]]:
-        """Local name and kind of each item, and whether it is a block; a dissolved one is one."""
+    def _entries(self, target: str) -> list[_Entry]:
+        """What the items are; a block that was dissolved is one of them."""
         origins = self.origins[target]
-        entries: dict[tuple[str, str, bool], None] = {}
+        entries: dict[_Entry, None] = {}
         for item in self.by_target[target].items:
             if item.name in origins:
-                entry = (item.name.partition(".")[0], camel(origins[item.name]), True)
-                entries.setdefault(entry)
+                form = origins[item.name]
+                entries.setdefault(_Entry(item.name.partition(".")[0], camel(form.name), form))
             elif isinstance(item, Layer):
                 stem = item.name.rpartition(".")[2].rstrip("0123456789")
                 kind = item.op.NAME if stem in ROLES or not stem else stem
-                entries.setdefault((item.name, camel(kind), False))
+                entries.setdefault(_Entry(item.name, camel(kind), None))
             else:
                 for inner in _targets([item]):
-                    entries.setdefault((item.name, self.name(inner), True))
+                    form = self.by_target[inner].form
+                    entries.setdefault(_Entry(item.name, self.name(inner), form))
         return list(entries)
 
     def renamed(self, definition: Definition) -> Definition:

@@ -119,15 +119,28 @@ Item = Layer | Call | Run | Chain
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """What a definition is made of: the YAML block of that name, or a turn of a repeat in it."""
+
+    block: str
+    turn: bool = False
+
+    @property
+    def name(self) -> str:
+        """The snake_case name that definitions of this form have, more or less."""
+        return f"{self.block}_turn" if self.turn else self.block
+
+
+@dataclass(frozen=True, slots=True)
 class Definition:
-    """A class or function. `name` is CamelCase; `block` the YAML name it comes from.
+    """A class or function. `name` is CamelCase; `form` says what YAML it comes from.
 
     `labels` are YAML names for local values, hints only. `file` (basename) and `line` say where
     the block's text stands. `visible` parameters are the ones to print.
     """
 
     name: str
-    block: str
+    form: Form
     doc: str
     file: str
     line: int

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 
 from resspec.diagnostics import Span
+from resspec.emit.program import Form
 from resspec.ir import Graph, Node, Region
 
 SMALL = 3  # nodes of a region without parameters that its parent takes in
@@ -16,15 +17,15 @@ SMALL = 3  # nodes of a region without parameters that its parent takes in
 class Site:
     """A region that holds nodes. Values are those of the graph, by index.
 
-    `origins` says for each item the block that it was dissolved from, else "".
+    `origins` gives for each item the block that it was dissolved from.
     """
 
     path: str
-    block: str
+    form: Form
     doc: str
     definition: Span
     items: list[Node | Site] = field(default_factory=list)
-    origins: list[str] = field(default_factory=list)
+    origins: list[Form | None] = field(default_factory=list)
     inputs: tuple[int, ...] = ()
     outputs: tuple[int, ...] = ()
     labels: dict[int, str] = field(default_factory=dict)
@@ -66,25 +67,25 @@ def build(graph: Graph, essence: Callable[[Node], Hashable]) -> tuple[Site, Coun
 
 
 def _site(region: Region, dissolved: set[int]) -> Site:
-    site = Site(region.path, region.block, region.doc, region.definition)
+    site = Site(region.path, Form(region.block, region.turn), region.doc, region.definition)
     site.inputs = tuple(value.index for value in region.inputs)
     site.outputs = tuple(value.index for value in region.outputs)
     site.labels = dict(region.labels)
     for item in region.items:
         if isinstance(item, Node):
             site.items.append(item)
-            site.origins.append("")
+            site.origins.append(None)
             continue
         if next(item.nodes(), None) is None:
             continue
         inner = _site(item, dissolved)
         if id(item) in dissolved:
             site.items += inner.items
-            site.origins += [origin or inner.block for origin in inner.origins]
+            site.origins += [origin or inner.form for origin in inner.origins]
             site.labels = inner.labels | site.labels
         else:
             site.items.append(inner)
-            site.origins.append("")
+            site.origins.append(None)
     return site
 
 
@@ -115,7 +116,7 @@ def _first(site: Site, read: set[int]) -> tuple[int, ...]:
     """Inputs to name first: for a turn in the order that it reads, which begins with what the
     turn before gave; otherwise the newest value, where the region begins with it."""
     known = [value for value in site.inputs if value in read]
-    if site.block.endswith("_turn"):
+    if site.form.turn:
         return tuple(known)
     return tuple(known[:1]) if known and known[0] == max(read) else ()
 

@@ -38,6 +38,7 @@ class Open:
     span: Span
     definition: Span
     doc: str = ""
+    turn: bool = False
     items: list[Item] = field(default_factory=list)
     labels: dict[int, str] = field(default_factory=dict)
 
@@ -59,9 +60,18 @@ class Builder:
         """Canonical path of the region on top."""
         return self.stack[-1].path
 
-    def open(self, path: str, block: str, span: Span, definition: Span, doc: str = "") -> None:
-        """Begin a region."""
-        self.stack.append(Open(path, block, span, definition, doc))
+    def open(
+        self,
+        path: str,
+        block: str,
+        span: Span,
+        definition: Span,
+        doc: str = "",
+        *,
+        turn: bool = False,
+    ) -> None:
+        """Begin a region: a call of a block, or a turn of a repeat in it."""
+        self.stack.append(Open(path, block, span, definition, doc, turn))
 
     def close(self, outputs: tuple[Value, ...]) -> Region:
         """End the region on top."""
@@ -79,12 +89,13 @@ class Builder:
             definition=opened.definition,
             doc=opened.doc,
             labels=labels,
+            turn=opened.turn,
         )
 
     def close_into(self, outputs: tuple[Value, ...]) -> None:
         """End the region on top and put it into the one below. A turn that is one call is it."""
         region = self.close(outputs)
-        if len(region.items) == 1 and region.block.endswith("_turn"):
+        if len(region.items) == 1 and region.turn:
             (only,) = region.items
             if isinstance(only, Region) and only.outputs == region.outputs:
                 region = only

@@ -273,7 +273,7 @@ class Layers:
         for turn in range(exact):
             path = join(outer, f"{item.name}.{turn}")
             inner = scope.inner(counters={**scope.counters, item.index: turn})
-            self.builder.open(path, f"{scope.block}_turn", item.span, item.span)
+            self.builder.open(path, scope.block, item.span, item.span, turn=True)
             current = self.shut(self.run(item.layers, current, inner, env))
             results.append(current)
             if item.label is not None:

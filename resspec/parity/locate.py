@@ -136,7 +136,7 @@ def _part(subject: Subject, pair: Pair, job: Job, say: Say) -> Departure | None:
         found = errors(b.arrays["activations"], a.arrays["activations"])
         after = max(found.values(), default=0.0)
         if _departs(before, after, job.dtype):
-            name = item.block if isinstance(item, Region) else item.op.NAME
+            name = item.title if isinstance(item, Region) else item.op.NAME
             return Departure(
                 "part",
                 pair.names,
@@ -204,7 +204,7 @@ def _by_name(
 
 def calls(graph: Graph, node: Node) -> tuple[str, ...]:
     """Where the blocks around a node are called, innermost first, without the model itself."""
-    return tuple(f"{region.block} at {region.span}" for region in reversed(_around(graph, node)))
+    return tuple(f"{region.title} at {region.span}" for region in reversed(_around(graph, node)))
 
 
 def _around(graph: Graph, node: Node) -> Sequence[Region]:

@@ -47,7 +47,7 @@ def threads() -> Graph:
         for name in ("conv1", "conv2")
     )
     for turn in range(3):
-        with build.region(f"repeat1.{turn}", "threads_turn", a, b, build.input):
+        with build.region(f"repeat1.{turn}", "threads", a, b, build.input, turn=True):
             c = build.op("conv1", Conv2d(out_channels=4, kernel_size=3), b)
             c = build.op("norm1", BatchNorm(), c)
             a, b = build.op("add1", Add(), c, a, build.input), c

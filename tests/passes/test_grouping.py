@@ -184,7 +184,7 @@ def test_repeat_of_several_values_is_a_run() -> None:
     build = GraphBuilder((4, 8, 8))
     a, b = build.input, build.op("conv1", Conv2d(out_channels=4, kernel_size=1), build.input)
     for turn in range(3):
-        with build.region(f"repeat1.{turn}", "net_turn", a, b):
+        with build.region(f"repeat1.{turn}", "net", a, b, turn=True):
             a, b = build.op("conv1", Conv2d(out_channels=4, kernel_size=3), b), a
             b = build.op("add1", Add(), a, b)
             build.give(a, b)
@@ -198,7 +198,7 @@ def test_turns_that_somebody_else_reads_stay_apart() -> None:
     build = GraphBuilder((4, 8, 8))
     x, found = build.input, []
     for turn in range(3):
-        with build.region(f"y.{turn}", "net_turn", x):
+        with build.region(f"y.{turn}", "net", x, turn=True):
             x = build.op("conv1", Conv2d(out_channels=4, kernel_size=3), x)
             build.give(x)
         found.append(x)
@@ -262,7 +262,7 @@ def test_reuse_across_a_region_dissolves_it() -> None:
     conv = Conv2d(out_channels=4, kernel_size=3)
     x = build.op("tower", conv, build.input)
     for turn in range(2):
-        with build.region(f"repeat1.{turn}", "net_turn", x):
+        with build.region(f"repeat1.{turn}", "net", x, turn=True):
             x = build.op("tower", conv, x, path="tower")
             x = build.op("norm1", BatchNorm(), x)
             build.give(x)
