@@ -266,7 +266,8 @@ def train(model: Any, optimizer: Any, batches: Sequence[Array]) -> list[float]:
             [variable.value for variable in variables],
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
-        optimizer.apply([tf.convert_to_tensor(gradient) for gradient in found], variables)
+        if variables:
+            optimizer.apply([tf.convert_to_tensor(gradient) for gradient in found], variables)
         losses.append(float(loss))
     return losses
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from resspec.emit import Arg, Chain, Definition, Item, Layer, Run, literal, placeholders
 from resspec.emit.folding import turn_of
 from resspec.emit.names import checked, is_name, unique
 
-# Attributes of nn.Module, which a layer's name must not hide.
+# Attributes of nn.Module that a layer's name must not hide. Those that begin with an underscore
+# are not listed: no attribute of ours does. `Ellipsis` is a word of TorchScript's.
 MODULE = frozenset(
-    """T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda
+    """Ellipsis
+    T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda
     double dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter
     get_submodule half ipu load_state_dict modules mtia named_buffers named_children
     named_modules named_parameters parameters register_backward_hook register_buffer
@@ -69,17 +71,14 @@ class Attributes:
                     member = ".".join(part for part in (stem, number, suffix) if part)
                     found[member] = f"{attribute}.{number}"
         for stem, inner in tables.items():
-            plain = all(is_name(name) and name not in MEMBER for name in inner)
+            plain = all(is_attribute(name, MEMBER) for name in inner)
             if plain and self._is_free(stem, stem, names, stems):
                 found |= {f"{stem}.{name}": f"{stem}.{name}" for name in inner}
         taken = {*MODULE, *(attribute.partition(".")[0] for attribute in found.values())}
         for name in names:
             if name not in found:
-                flat = re.sub(r"[^0-9A-Za-z_]", "_", name) or "blocks"
-                flat = f"layer{flat}" if flat[:1].isdigit() else flat
-                flat = flat if is_name(flat) else f"{flat}_"
                 busy = {other for other in names if other != name} | taken
-                found[name] = checked(flat if flat not in busy else unique([f"{flat}_"], busy))
+                found[name] = free_attribute(re.sub(r"[^0-9A-Za-z_]", "_", name), busy)
                 taken.add(found[name])
         return found
 
@@ -87,7 +86,7 @@ class Attributes:
     def _is_free(attribute: str, stem: str, names: list[str], stems: list[str]) -> bool:
         """Whether the attribute can hold the members of one stem, and nothing else wants it."""
         wanted = attribute in names or stems.count(stem) > 1
-        return is_name(attribute) and attribute not in MODULE and not wanted
+        return is_attribute(attribute) and not wanted
 
     def place(self, name: str) -> tuple[str, str]:
         """The attribute that holds an item's module, and its key there: that of a member of a
@@ -105,9 +104,7 @@ class Attributes:
             shown = placeholders(item.rule.call)
             for name, leaf in item.leaves:
                 if name in shown and isinstance(leaf, Arg) and leaf.name not in found:
-                    found[leaf.name] = (
-                        leaf.name if leaf.name not in taken else unique([f"{leaf.name}_"], taken)
-                    )
+                    found[leaf.name] = free_attribute(leaf.name, taken)
                     taken.add(found[leaf.name])
         return found
 
@@ -117,6 +114,21 @@ class Attributes:
         if not member:
             return f"self.{attribute}"
         return f"self.{attribute}[{member if member.isdigit() else literal(member)}]"
+
+
+def is_attribute(name: str, taken: Collection[str] = MODULE) -> bool:
+    """Whether a class may have an attribute of that name, of which some are `taken`."""
+    return is_name(name) and not name.startswith("_") and name not in taken
+
+
+def free_attribute(name: str, taken: Collection[str]) -> str:
+    """The name as that of a free attribute: itself, where that can be."""
+    plain = name.lstrip("_") or "blocks"
+    if name.startswith("_"):
+        plain = f"{plain}_"
+    plain = f"layer{plain}" if plain[:1].isdigit() else plain
+    plain = plain if is_name(plain) else f"{plain}_"
+    return checked(plain if plain not in taken else unique([f"{plain}_"], taken))
 
 
 def is_list(names: Sequence[str]) -> bool:

@@ -13,11 +13,12 @@ from resspec.emit.names import RESERVED, is_name
 from resspec.emit.text import READABLE
 from resspec.ops import activation
 from resspec.ops.base import Op
+from resspec_torch.snippets import SNIPPETS
 
 INDENT = " " * 8
 DEEPEST = 4  # nested calls in one expression
 OPERAND = 30  # characters of a call that may stand as an operand
-NOT_LOCAL = RESERVED | {"self", "torch", "nn", "F", "Tensor"}
+NOT_LOCAL = RESERVED | {"self", "torch", "nn", "F", "Tensor", *SNIPPETS}
 # A line reads best when it holds each kind of step once: convolution, norm, activation.
 KINDS = {
     "BatchNorm": "norm",

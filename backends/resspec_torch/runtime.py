@@ -105,8 +105,8 @@ def gradients(
         for name, variable in source.variables.items()
         if variable.name in parameters
     }
-    if not wanted:
-        return {}
+    if not loss.requires_grad:  # no parameter reaches an output
+        return {name: _array(torch.zeros_like(value)) for name, value in wanted.items()}
     found = torch.autograd.grad(loss, list(wanted.values()), materialize_grads=True)
     return {name: _array(value) for name, value in zip(wanted, found, strict=True)}
 
@@ -121,7 +121,8 @@ class Optimizer(torch.optim.Optimizer):
     def __init__(self, params: Any, rule: optim.Optimizer) -> None:
         self.rule = rule
         settings = {name: getattr(rule, name) for name in rule.numbers}
-        super().__init__(params, settings)
+        # torch refuses a list of no parameters, not a group of none
+        super().__init__(list(params) or [{"params": []}], settings)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "rule": self.rule}
@@ -167,7 +168,11 @@ def train(
             ]
             loss = torch.stack(terms).sum()
             optimizer.zero_grad()
-            loss.backward()
+            if loss.requires_grad:
+                loss.backward()
+            for parameter in model.parameters():
+                if parameter.requires_grad and parameter.grad is None:  # reaches no output
+                    parameter.grad = torch.zeros_like(parameter)
             optimizer.step()
             losses.append(loss.item())
     optimizer.zero_grad()

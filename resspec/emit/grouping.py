@@ -70,12 +70,13 @@ def group(graph: Graph, rules: RuleTable, reserved: Collection[str] = ()) -> Pro
 
     Raises SpecError(unsupported) for an op that the rules cannot express.
     """
-    return _Grouping(graph, rules).program(reserved)
+    return _Grouping(graph, rules, reserved).program()
 
 
 class _Grouping:
-    def __init__(self, graph: Graph, rules: RuleTable) -> None:
+    def __init__(self, graph: Graph, rules: RuleTable, reserved: Collection[str]) -> None:
         self.graph = graph
+        self.reserved = frozenset(reserved)
         self.facts: dict[int, Facts] = {}
         for node in graph.root.nodes():
             try:
@@ -108,7 +109,7 @@ class _Grouping:
         """The definition that a site inside calls; None where it is a chain."""
         return None if id(site) in self.chains else self.group_of[id(site)].target
 
-    def program(self, reserved: Collection[str]) -> Program:
+    def program(self) -> Program:
         for sites in self._by_height():
             self._group(sites)
         outputs = self.root.outputs
@@ -118,7 +119,7 @@ class _Grouping:
         )
         definitions = tuple(self._definition(group) for group in self.groups)
         origins = {group.target: self._origins(group.sites[0]) for group in self.groups}
-        ordered = name_definitions(definitions, origins, self.graph.name, reserved)
+        ordered = name_definitions(definitions, origins, self.graph.name, self.reserved)
         return Program(self.graph.name, ordered, named)
 
     def _by_height(self) -> list[list[Site]]:
@@ -160,7 +161,7 @@ class _Grouping:
             self._body(site, record)
             rows.append(columns)
             self.group_of[id(site)] = group
-        found = parameters(rows)
+        found = parameters(rows, self.reserved)
         group.parameters, group.given = found.parameters, found.given
         for site, values in zip(group.sites, found.arguments, strict=True):
             self.values[id(site)] = values

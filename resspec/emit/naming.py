@@ -26,13 +26,16 @@ def name_definitions(
     of an item, the block that the item was dissolved from.
     """
     by_target = {definition.name: definition for definition in definitions}
-    names = _Names(by_target, origins, {*reserved})
+    # a definition that hides in a parameter's shadow could not be called there
+    shadows = {parameter.name for one in definitions for parameter in one.parameters}
+    names = _Names(by_target, origins, {*reserved, *shadows})
     entry = definitions[-1]
     names.names[entry.name] = unique([camel(model)], names.taken)
     names.taken.add(names.names[entry.name])
     order: dict[str, None] = {}
     _visit(entry.name, by_target, order)
-    for target in order:
+    # a block that is called like the turn of another has the name that it was given
+    for target in sorted(order, key=lambda target: by_target[target].form.turn):
         names.name(target)
     return tuple(names.renamed(by_target[target]) for target in order)
 

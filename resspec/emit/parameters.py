@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from resspec.emit.names import is_name, unique
@@ -45,8 +45,9 @@ class Found:
     leaves: tuple[Leaf, ...]
 
 
-def parameters(rows: Sequence[Sequence[Column]]) -> Found:
-    """`rows[j][k]` is column k of instance j; every instance has the same columns."""
+def parameters(rows: Sequence[Sequence[Column]], reserved: Collection[str] = ()) -> Found:
+    """`rows[j][k]` is column k of instance j; every instance has the same columns. `reserved` are
+    names that no parameter may have."""
     columns = list(zip(*rows, strict=True))
     merged: dict[object, list[Sequence[Column]]] = {}
     keys: list[object] = []
@@ -65,7 +66,7 @@ def parameters(rows: Sequence[Sequence[Column]]) -> Found:
     found: list[Parameter] = []
     given: set[str] = set()
     args: dict[object, Arg] = {}
-    taken = set(TAKEN)
+    taken = {*TAKEN, *reserved}
     for group, members in merged.items():
         first = [member[0] for member in members]
         name = unique(_candidates(first), taken)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from resspec.diagnostics import Diagnostic, Span, SpecError
@@ -53,6 +53,7 @@ class Builder:
         self._scales: dict[int, Scale] = {}  # against the model's input
         self._bodies: list[dict[int, Scale]] = []  # against the entry of each open residual
         self._paths: dict[str, Node] = {}
+        self._regions: set[str] = set()
         self._values = self._nodes = self._params = 0
 
     @property
@@ -98,8 +99,12 @@ class Builder:
         if len(region.items) == 1 and region.turn:
             (only,) = region.items
             if isinstance(only, Region) and only.outputs == region.outputs:
-                region = only
+                self.stack[-1].items.append(only)
+                return
         if region.items:
+            if not self.reusing and (region.path in self._regions or region.path in self._paths):
+                raise SpecError(named_twice(region.path, region.span))
+            self._regions.add(region.path)
             self.stack[-1].items.append(region)
 
     def label(self, value: object, name: str) -> None:
@@ -157,12 +162,11 @@ class Builder:
     def _claim(self, node: Node, env: Env) -> None:
         """One path, one set of parameters."""
         before = self._paths.setdefault(node.path, node)
+        twice = before is not node or node.path in self._regions
+        if twice and not self.reusing:
+            raise SpecError(replace(named_twice(node.path, node.span), notes=env.frames[::-1]))
         if before is node:
             return
-        if not self.reusing:
-            message = f"two items are named `{node.path}`"
-            help = "give one of them another name with `as:`"
-            raise failure(env, "name-collision", message, node.span, help)
         if before.params != node.params or type(before.op) is not type(node.op):
             message = (
                 f"`{node.path}` is reused on {node.input_types[0]}, "
@@ -204,6 +208,12 @@ class Builder:
             yield stride
         finally:
             del self._bodies[depth - 1 :]
+
+
+def named_twice(path: str, span: Span) -> Diagnostic:
+    """The problem of two items whose parameters would have the same names."""
+    help = "give one of them another name with `as:`"
+    return Diagnostic("name-collision", f"two items are named `{path}`", span, help=help)
 
 
 def padded(op: Op, types: tuple[TensorType, ...]) -> Iterator[TensorType]:

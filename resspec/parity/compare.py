@@ -192,7 +192,7 @@ def _losses(
 
 def _moved(subject: Subject, result: Result) -> float | None:
     after = result.arrays.get("weights")
-    if after is None:
+    if not after:
         return None
     return judge.together(after, {name: subject.drawn[name] for name in after})
 

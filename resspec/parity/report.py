@@ -39,9 +39,11 @@ def text(report: Data) -> str:
     lines = [_title(report), table.text(head, rows) if rows else "nothing to compare"]
     for dtype, curves in report["losses"].items():
         name, curve = next(iter(curves.items()))
+        moved = report["moved"]
+        way = "there are no weights" if moved is None else f"weights moved by {number(moved)}"
         lines.append(
             f"loss of {name} in {dtype} {curve[0]:.4g} before the first step, {curve[-1]:.4g} "
-            f"before the last; weights moved by {number(report['moved'])}"
+            f"before the last; {way}"
         )
     counts = ", ".join(f"{count} in {name}" for name, count in report["settings_read"].items())
     lines.append(f"eps and momentum read from live layers: {counts}")

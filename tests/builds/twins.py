@@ -1,0 +1,47 @@
+"""A spec's text, run on both backends in this process: what validates builds, and is one network."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from resspec import api
+from resspec.ir import Graph
+from resspec.parity.compare import Options, Report, compare
+from resspec.parity.runners import Here
+
+CASES = Path(__file__).parents[1] / "cases"
+MODES = ("eval", "grad", "train")
+BACKENDS = ("torch", "tensorflow")
+
+
+@cache
+def runners() -> tuple[Here, ...]:
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    return tuple(Here(name) for name in BACKENDS)
+
+
+def graph(text: str, folder: Path) -> Graph:
+    """The text as a graph."""
+    path = folder / "net.yaml"
+    path.write_text(text, "utf-8")
+    return api.load(path).graph
+
+
+def report(
+    text: str, folder: Path, modes: Sequence[str] = MODES, batch: int = 4, steps: int = 1
+) -> Report:
+    """The comparison of the text's network on both backends, in float64."""
+    options = Options(modes=tuple(modes), batch=batch, steps=steps)
+    return compare(graph(text, folder), runners(), options)
+
+
+def agree(text: str, folder: Path, modes: Sequence[str] = MODES, batch: int = 4) -> Report:
+    """Require that both backends build the text and compute the same."""
+    found = report(text, folder, modes, batch)
+    assert found.checks
+    failed = [check for check in found.checks if not check.ok]
+    assert (failed, found.faults) == ([], ()), (text, found.departure)
+    return found
