@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from resspec.api import load as load
     from resspec.api import source as source
     from resspec.api import summarize as summarize
+    from resspec.compile import LoadedSpec as LoadedSpec
     from resspec.diagnostics import Diagnostic as Diagnostic
     from resspec.diagnostics import SpecError as SpecError
     from resspec.ir import Graph as Graph
     from resspec.optim import optimizer as optimizer
     from resspec.summary import Summary as Summary
-    from resspec.zoo import LoadedSpec as LoadedSpec
 
     __version__: str
 
 _HOMES = {
     "Diagnostic": "resspec.diagnostics",
     "Graph": "resspec.ir",
-    "LoadedSpec": "resspec.zoo",
+    "LoadedSpec": "resspec.compile",
     "SpecError": "resspec.diagnostics",
     "Summary": "resspec.summary",
     "build": "resspec.api",

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from resspec import zoo
+from resspec import compile as driver
+from resspec.compile import LoadedSpec
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
 from resspec.summary import Summary
-from resspec.zoo import LoadedSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +39,7 @@ def load(
     Errors: SpecError with every problem found.
     """
     folders = tuple(map(str, search))
-    return zoo.load(str(spec), overrides=tuple(overrides), search=folders, limits=limits)
+    return driver.load(str(spec), overrides=tuple(overrides), search=folders, limits=limits)
 
 
 def graph_of(spec: Spec, outputs: Sequence[str] | None = None) -> Graph:

@@ -48,6 +48,7 @@ DOCS = {
     "blocks": "in a model: its own blocks by name; in a stage: blocks of several kinds in a row",
     "extends": "model to start from, by name or path",
     "variants": "named settings of params or keys: one file, many models",
+    "abstract": "true for a base that is no network itself, only what extends it",
     "inputs": "names of the values that the block takes",
     "layers": "what the block does, one item a layer",
     "name": "names the stage's result",
@@ -162,6 +163,7 @@ def _definitions() -> Schema:
         "blocks": {"type": "object", "additionalProperties": {"type": "object"}},
         "extends": {"type": "string"},
         "variants": _names({"type": ["object", "null"]}),
+        "abstract": {"type": "boolean"},
         "inputs": {"type": "array", "items": named},
         "layers": _ref("layers"),
     }

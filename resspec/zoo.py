@@ -1,26 +1,22 @@
-"""Names → specs: finds files, applies variants, collects the blocks that a model needs."""
+"""A library of names: where models and blocks are, beside a file, on `--path` and shipped."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from resspec import passes
-from resspec.diagnostics import Diagnostic, Span, SpecError, error, suggest
-from resspec.ir import Graph
+from resspec.diagnostics import Span, SpecError, error, suggest
 from resspec.language.checker import show
 from resspec.language.grammar import Grammar
 from resspec.language.spec import BlockSpec
-from resspec.language.variants import choose, extend, inside, mentions, override, plain, without
-from resspec.lower import Limits, lower
-from resspec.lower.suspicions import suspicions
 from resspec.paths import specs_dir
-from resspec.syntax import Map, Seq, read
+from resspec.syntax import MAX_BYTES, Map, Seq, parse
+from resspec.syntax.files import content, head, kind, no_file
 
 _KIND = re.compile(r"^(model|block):[ \t]*['\"]?([A-Za-z_]\w*)", re.MULTILINE)
 _VARIANTS = re.compile(r"^variants:[^\n]*\n((?:[ \t]+[^\n]*\n?|#[^\n]*\n|\n)*)", re.MULTILINE)
@@ -28,9 +24,6 @@ _VARIANT = re.compile(r"^  ['\"]?([A-Za-z_]\w*)['\"]?:", re.MULTILINE)
 _DOC = re.compile(  # on one line, or folded (`>-`) over the indented lines below
     r"^doc:[ \t]*(?:[>|][+-]?[ \t]*\n((?:[ \t]+[^\n]*\n)+)|([^\n]+))", re.MULTILINE
 )
-
-
-PLACELESS = ("not-found", "io-error", "no-variant")  # told where the name stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +35,6 @@ class Entry:
     doc: str
     family: str  # its folder under specs/, "" at the top
     variant: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedSpec:
-    """A model ready for a backend: its graph, the resolved data and the texts it came from."""
-
-    name: str
-    graph: Graph
-    data: dict[str, Any]
-    sources: Mapping[str, str]
-    warnings: tuple[Diagnostic, ...] = ()
 
 
 @cache
@@ -104,7 +86,7 @@ class Library:
         self.sources: dict[str, str] = {}
         self.borrowed: dict[str, Map] = {}  # blocks from outside the shipped library
         for name, block in own.items():
-            self._check_clash(name, self._candidates(name), block)
+            self._check_clash(name, candidates(name, "block", folders), block)
 
     def __call__(self, name: str) -> BlockSpec | None:
         if name in self.broken:
@@ -117,23 +99,6 @@ class Library:
                 raise
         return self.found[name]
 
-    def _candidates(self, name: str) -> list[Path]:
-        """Files that define the block, each once, equal texts counted as one."""
-        paths = [
-            place
-            for folder in self.folders
-            for place in (folder / f"{name}.yaml", folder / "blocks" / f"{name}.yaml")
-            if place.is_file() and _is_block(place)
-        ]
-        paths += [entry.path for entry in _index()[1].get(name, ())]
-        distinct: dict[Path, Path] = {}
-        for path in paths:
-            distinct.setdefault(path.resolve(), path)
-        texts: dict[bytes, Path] = {}
-        for path in distinct.values():
-            texts.setdefault(_bytes(path), path)
-        return list(texts.values())
-
     def _check_clash(self, name: str, paths: Sequence[Path], own: BlockSpec | None = None) -> None:
         places = [*([f"{own.span.file} (its own `blocks:`)"] if own else []), *map(shown, paths)]
         if len(places) > 1:
@@ -145,19 +110,14 @@ class Library:
             )
 
     def _load(self, name: str) -> BlockSpec | None:
-        paths = self._candidates(name)
+        paths = candidates(name, "block", self.folders)
         if not paths:
             return None
         self._check_clash(name, paths)
-        text, data = read(Path(shown(paths[0])))
-        file = shown(paths[0])
+        path, file = paths[0], shown(paths[0])
+        shipped = path.resolve().is_relative_to(specs_dir().resolve())
+        text, data, block = (_shipped_block if shipped else _block)(path, file)
         self.sources[file] = text
-        if not isinstance(data, Map):
-            raise _no_mapping(f"`{file}` holds {show(data)}, and a block is a mapping", file, data)
-        grammar = Grammar()
-        block = grammar.block(data)
-        grammar.finish()
-        assert block is not None
         if block.name != name:
             raise error(
                 "not-found",
@@ -165,7 +125,7 @@ class Library:
                 block.span,
                 help=f"rename the file to `{block.name}.yaml`",
             )
-        if not paths[0].resolve().is_relative_to(specs_dir().resolve()):
+        if not shipped:
             self.borrowed[name] = data
         return block
 
@@ -179,44 +139,9 @@ class Library:
             path.stem
             for folder in self.folders
             for path in sorted(folder.glob("*.yaml"))[:200]
-            if _is_block(path)
+            if holds(path, "block")
         ]
         return [*self.own, *beside, *_index()[1]]
-
-
-def load(
-    name: str,
-    *,
-    overrides: Sequence[str] = (),
-    search: Sequence[str] = (),
-    limits: Limits | None = None,
-) -> LoadedSpec:
-    """Read a model by path, `path#variant` or name; apply variants and overrides; lower it.
-
-    Errors: SpecError with every problem found.
-    """
-    sources: dict[str, str] = {}
-    path, variant = locate(name)
-    family: set[str] = set()
-    data = _resolve(path, variant, sources, family)
-    for setting in overrides:
-        data = override(data, setting)
-    grammar = Grammar()
-    spec = grammar.model(data)
-    grammar.finish()
-    assert spec is not None
-    library = Library(spec.blocks, [path.parent, *map(Path, search)])
-    lowered = lower(spec, library, library.known(), limits)
-    graph = passes.run(lowered)
-    own = [*spec.blocks.values(), *library.own_blocks()]
-    warnings = tuple(suspicions(spec, own, lowered, graph, family))
-    resolved: Any = plain(data)
-    if library.borrowed:
-        borrowed = {
-            key: plain(without(block, "block")) for key, block in sorted(library.borrowed.items())
-        }
-        resolved["blocks"] = {**resolved.get("blocks", {}), **borrowed}
-    return LoadedSpec(spec.name, graph, resolved, {**sources, **library.sources}, warnings)
 
 
 def locate(name: str) -> tuple[Path, str | None]:
@@ -226,6 +151,9 @@ def locate(name: str) -> tuple[Path, str | None]:
     """
     file, _, variant = name.partition("#")
     if file.endswith((".yaml", ".yml")) or "/" in file or os.sep in file:
+        other = kind(file)
+        if other is not None:
+            raise no_file(file, other)
         if not Path(file).is_file():
             raise error("not-found", f"there is no file `{file}`")
         return Path(file), variant or None
@@ -249,103 +177,65 @@ def locate(name: str) -> tuple[Path, str | None]:
     return Path(shown(entry.path)), variant or (file if entry.variant else None)
 
 
-def _resolve(path: Path, variant: str | None, sources: dict[str, str], family: set[str]) -> Map:
-    """The data of one model. `family` gets the words of all that its files can make: what this
-    variant has no use for, another may need."""
-    data = _model(path, sources)
-    if variant or "extends" in data or "variants" in data:
-        family |= mentions(data)
-    folder = path.parent
-    chain = [path]
-
-    def fetch(base: str, by: Map) -> Map:
-        span = by.at("extends")
-        if base.endswith((".yaml", ".yml")) or "/" in base or "\\" in base:
-            if not inside(base):
-                raise error(
-                    "path-escape",
-                    f"`extends: {base}` leaves the folder of its file",
-                    span,
-                    help="extend a model by its name, or a file beside this one",
-                )
-            file, _, chosen = base.partition("#")
-            place, picked = folder / file, chosen or None
-            if not place.resolve().is_relative_to(folder.resolve()):
-                raise error("path-escape", f"`extends: {base}` leads out of its folder", span)
-        else:
-            try:
-                place, picked = locate(base)
-            except SpecError as caught:
-                (found,) = caught.diagnostics
-                raise error(found.code, found.message, span, help=found.help) from None
-        chain.append(place)
-        if len({one.resolve() for one in chain}) < len(chain) and picked is None:
-            raise error(
-                "extends-cycle",
-                f"`{path}` extends itself: {' → '.join(map(shown, chain))}",
-                span,
-                help="one of them must stand without `extends`",
-            )
-        try:
-            raw = _model(place, sources)
-            family.update(mentions(raw))
-            return choose(raw, picked)
-        except SpecError as caught:
-            here = [
-                replace(found, span=span) if found.code in PLACELESS else found
-                for found in caught.diagnostics
-            ]
-            raise SpecError(*here) from None
-
-    return choose(extend(data, fetch), variant)
+def candidates(name: str, what: str, folders: Sequence[Path]) -> list[Path]:
+    """Files that define a `model` or a `block`, each once, equal texts counted as one: in the
+    folders (a block also in their `blocks/`), then shipped."""
+    beside = [folder / f"{name}.yaml" for folder in folders]
+    if what == "block":
+        beside = [path for one in beside for path in (one, one.parent / "blocks" / one.name)]
+    paths = [path for path in beside if holds(path, what)]
+    paths += [entry.path for entry in _index()[what == "block"].get(name, ())]
+    distinct: dict[Path, Path] = {}
+    for path in paths:
+        distinct.setdefault(path.resolve(), path)
+    if len(distinct) < 2:
+        return list(distinct.values())
+    texts: dict[bytes, Path] = {}
+    for path in distinct.values():
+        texts.setdefault(content(path), path)
+    return list(texts.values())
 
 
-def _model(path: Path, sources: dict[str, str]) -> Map:
-    text, data = read(path)
-    sources[str(path)] = text
-    if data is None:
-        start = Span(str(path), 1, 1, 1, 1)
-        raise error("empty-spec", f"`{path}` is empty", start, help="see `resspec show resnet50`")
+def holds(path: Path, what: str) -> bool:
+    """Whether it is a file that defines a `model` or a `block`; nothing else is opened."""
+    try:
+        text = head(path, MAX_BYTES).decode("utf-8", "replace")
+    except SpecError:
+        return False
+    kinds = dict(_KIND.findall(text)[::-1])
+    return what in kinds and (what == "model" or "model" not in kinds)
+
+
+def _block(path: Path, file: str) -> tuple[str, Map, BlockSpec]:
+    """The block in a file, its text and its data; `file` is what messages call it."""
+    text = content(path)
+    data = parse(text, file)
     if not isinstance(data, Map):
-        message = f"`{path}` holds {show(data)}, and a model is a mapping"
-        raise _no_mapping(message, str(path), data)
-    if "model" not in data:
-        kind = "a block" if "block" in data else "no model"
-        raise error(
-            "missing-key",
-            f"`{path}` holds {kind}: there is no `model:`",
-            data.span,
-            help="name the block in a model: `block: …`"
-            if "block" in data
-            else "begin with `model: name`",
-        )
-    return data
+        raise no_mapping(f"`{file}` holds {show(data)}, and a block is a mapping", file, data)
+    grammar = Grammar()
+    block = grammar.block(data)
+    grammar.finish()
+    if block is None:
+        raise AssertionError("a block without problems is one")
+    return text.decode("utf-8"), data, block
 
 
-def _no_mapping(message: str, file: str, data: Any) -> SpecError:
+_shipped_block = cache(_block)  # they do not change, and a family asks for them variant by variant
+
+
+def no_mapping(message: str, file: str, data: Any) -> SpecError:
+    """That a file holds no mapping."""
     span = data.span if isinstance(data, Seq) else Span(file, 1, 1, 1, 2)
     return error("not-a-mapping", message, span, help="begin with `model: name`, no dash before it")
 
 
-@cache
-def _bytes(path: Path) -> bytes:
-    return path.read_bytes()
-
-
-def _is_block(path: Path) -> bool:
-    try:
-        with path.open("rb") as stream:
-            text = stream.read(1 << 20).decode("utf-8", "replace")
-    except OSError:
-        return False
-    kinds = dict(_KIND.findall(text)[::-1])
-    return "block" in kinds and "model" not in kinds
-
-
 def shown(path: Path) -> str:
     """A path as messages name it: relative to here where that is shorter."""
-    with_here = os.path.relpath(path)
+    try:
+        with_here = os.path.relpath(path)
+    except OSError:  # here is no more
+        return str(path)
     return with_here if not with_here.startswith("..") else str(path)
 
 
-__all__ = ["Entry", "LoadedSpec", "blocks", "load", "locate", "models"]
+__all__ = ["Entry", "Library", "blocks", "candidates", "locate", "models", "no_mapping", "shown"]

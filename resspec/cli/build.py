@@ -15,8 +15,8 @@ from resspec.cli import common
 
 if TYPE_CHECKING:
     from resspec.api import Compiled
+    from resspec.compile import LoadedSpec
     from resspec.weights.stored import Stored
-    from resspec.zoo import LoadedSpec
 
 FILES = ("model.py", "weights.safetensors", "spec.yaml", "summary.json")
 

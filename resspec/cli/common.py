@@ -18,8 +18,8 @@ import typer
 from resspec.diagnostics import Diagnostic, SpecError, escape, render, suggest
 
 if TYPE_CHECKING:
+    from resspec.compile import LoadedSpec
     from resspec.lower.builder import Limits
-    from resspec.zoo import LoadedSpec
 
 Set = Annotated[
     list[str] | None,

@@ -16,8 +16,8 @@ from resspec.cli import common
 from resspec.diagnostics import SpecError, escape
 
 if TYPE_CHECKING:
+    from resspec.compile import LoadedSpec
     from resspec.parity import Options, Runner
-    from resspec.zoo import LoadedSpec
 
 FORMATS = ("table", "json", "markdown")
 

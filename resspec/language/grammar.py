@@ -30,6 +30,7 @@ MODEL_KEYS = (
     "blocks",
     "extends",
     "variants",
+    "abstract",
 )
 STAGE_KEYS = ("name", "count", "depth", "block", "blocks", "stage", "stride")
 PARAM_KEYS = ("type", "default", "min", "max", "choices", "doc")

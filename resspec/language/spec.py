@@ -174,7 +174,7 @@ class StageSpec(Part):
 
 
 class ModelSpec(Part):
-    """An input, a stem, stages and a head."""
+    """An input, a stem, stages and a head. `inherited`: keys that a base wrote for other blocks."""
 
     name: str
     span: Span
@@ -191,6 +191,7 @@ class ModelSpec(Part):
     head: Ref | None = None
     outputs: dict[str, Branch] = {}
     blocks: dict[str, BlockSpec] = {}
+    inherited: frozenset[str] = frozenset()
 
 
 for _part in (Ref, Branch, Call, Merge, Residual, Repeat, When, Scoped):

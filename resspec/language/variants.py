@@ -1,42 +1,24 @@
-"""One file, many models: `extends`, `variants` and overrides from the command line.
+"""One file, many models: `extends`, `variants`, and bases that are no network themselves.
 
-All three change the data of a model before it is parsed; each value keeps the place that it was
+All of it changes the data of a model before it is parsed; each value keeps the place that it was
 written at.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 
-from resspec.diagnostics import SpecError, error, suggest
+from resspec.diagnostics import Diagnostic, Note, Span, SpecError, error, suggest
 from resspec.language.checker import pick, show
-from resspec.language.grammar import MODEL_KEYS
-from resspec.language.layer_grammar import ROLES
-from resspec.syntax import Data, Map, Seq, parse
+from resspec.language.overlay import change, overlay, plain, put, set_param, single, without
+from resspec.syntax import Data, Map, Seq
 
 MAX_EXTENDS = 16
+OWN = ("variants", "abstract")  # what a model says of its file, and hands down to none
+RESHAPES = ("block", "stages", "params", "let", "blocks", "defaults")  # what blocks come from
 _WORD = re.compile(r"[A-Za-z_]\w*")
-CALLS = ("stem", "block", "shortcut", "head", "stage", *ROLES)  # keys that hold a call
-
-
-def overlay(base: Map, patch: Map) -> Map:
-    """A copy of `base` with the patch's keys: mappings are merged, anything else is replaced.
-
-    A call is merged with a call of the same block only: its arguments belong to that block.
-    """
-    result = _copy(base)
-    for key, value in patch.items():
-        old = result.get(key)
-        if not isinstance(old, Map) or not isinstance(value, Map):
-            merged: Data = value
-        elif key in CALLS and old.keys() != value.keys():
-            merged = value
-        else:
-            merged = overlay(old, value)
-        _put(result, key, merged, patch, key)
-    return result
 
 
 def extend(data: Map, fetch: Callable[[str, Map], Map], depth: int = 0) -> Map:
@@ -57,190 +39,184 @@ def extend(data: Map, fetch: Callable[[str, Map], Map], depth: int = 0) -> Map:
             span,
             help="one of them extends itself, over the others",
         )
-    base = without(extend(fetch(name, data), fetch, depth + 1), "variants")
+    base = bare(extend(fetch(name, data), fetch, depth + 1))
     patch = without(data, "extends")
     params = patch.get("params")
     if isinstance(params, Map):  # a plain value is a new default, the declaration stays
         known = base.get("params")
         declared = []
         for key, value in params.items():
-            if isinstance(known, Map) and key in known and not isinstance(value, Map):
-                base = _set_param(base, key, pick(params, [key])) or base
+            if isinstance(known, Map) and key in known and not isinstance(value, Map | None):
+                base = set_param(base, key, pick(params, [key]))
             else:
                 declared.append(key)
-        _put(patch, "params", pick(params, declared), patch, "params")
-    return overlay(base, patch)
+        put(patch, "params", pick(params, declared), patch, "params")
+    return _settled(overlay(base, patch))
 
 
-def choose(data: Map, variant: str | None) -> Map:
-    """Apply one of `variants:`; its keys are params, else keys of the model.
+def _settled(data: Map) -> Map:
+    """The data without the keys that `null` unset although no base has them."""
+    return pick(data, (key for key, value in data.items() if value is not None))
 
-    Errors: `no-variant`; `unknown-key` for a key that is neither.
-    """
-    table = data.get("variants")
-    rest = without(data, "variants")
-    if table is not None and not isinstance(table, Map):
+
+def table(data: Map) -> Map:
+    """The `variants:` of a model, none where it has no such key."""
+    found = data.get("variants")
+    if found is not None and not isinstance(found, Map):
         raise error(
-            "wrong-type", f"`variants` is a mapping, found {show(table)}", data.at("variants")
+            "wrong-type", f"`variants` is a mapping, found {show(found)}", data.at("variants")
         )
-    if variant is None:
-        return rest
-    known = list(table or ())
-    if table is None or variant not in table:
-        near = suggest(variant, known)
-        raise error(
-            "no-variant",
-            f"`{data.get('model')}` has no variant `{variant}`",
-            data.span,
-            help=f"did you mean `{near}`?"
-            if near
-            else f"its variants: {', '.join(known)}"
-            if known
-            else "it has no variants",
-        )
-    patch = table[variant]
-    if patch is not None and not isinstance(patch, Map):
-        raise error(
-            "wrong-type",
-            f"a variant is a mapping of settings, found {show(patch)}",
-            table.at(variant),
-        )
-    named = Map({"model": variant}, span=table.key_at(variant))
-    named.key_spans = named.value_spans = {"model": table.key_at(variant)}
-    result = overlay(rest, named)
-    for key, value in (patch or {}).items():
-        assert patch is not None
-        single = Map({key: value}, span=patch.span)
-        single.key_spans = {key: patch.key_at(key)}
-        single.value_spans = {key: patch.at(key)}
-        result = _set_param(result, key, single) or _patch(result, key, single)
-    return result
+    return found if isinstance(found, Map) else Map(span=data.span)
 
 
-def _patch(data: Map, key: str, single: Map) -> Map:
-    if key not in MODEL_KEYS:
-        params = data.get("params")
-        known = [*(params if isinstance(params, Map) else ()), *MODEL_KEYS]
-        near = suggest(key, known)
-        raise error(
-            "unknown-key",
-            f"`{key}` is neither a param nor a key of the model",
-            single.key_at(key),
-            help=f"did you mean `{near}`?" if near else None,
-        )
-    return overlay(data, single)
+def members(data: Map) -> Iterator[str | None]:
+    """The networks of a file: None for the base unless it is abstract, then each variant's name."""
+    if not is_abstract(data):
+        yield None
+    for name, patch in table(data).items():
+        if not (isinstance(patch, Map) and is_abstract(patch)):
+            yield name
 
 
-def _set_param(data: Map, key: str, single: Map) -> Map | None:
-    """The model with another default of one of its params, or None where it has none such."""
-    params = data.get("params")
-    if not isinstance(params, Map) or key not in params:
-        return None
-    changed, declared = _copy(params), params[key]
-    if isinstance(declared, Map):
-        declared = _copy(declared)
-        _put(declared, "default", single[key], single, key)
-        _put(changed, key, declared, params, key)
-    else:
-        _put(changed, key, single[key], single, key)
-    result = _copy(data)
-    _put(result, "params", changed, data, "params")
-    return result
+def is_abstract(data: Map) -> bool:
+    """Whether a model or a variant is a base for others only. Errors: `wrong-type`."""
+    said = data.get("abstract", False)
+    if not isinstance(said, bool):
+        message = f"`abstract` is true or false, found {show(said)}"
+        raise error("wrong-type", message, data.at("abstract"))
+    return said
 
 
-def override(data: Map, setting: str) -> Map:
-    """Apply `stages.2.depth=23`, or `layers=56` for a param. The value is YAML.
-
-    Errors: SpecError that names the setting and the part of its path that leads nowhere.
-    """
-    path, equals, text = setting.partition("=")
-    file = f"--set {setting}"
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
-        raise error(
-            "bad-value", f"`{setting}` is no setting", help="write `--set stages.2.depth=23`"
-        )
-    value = parse(text, file) if text.strip() else None
-    place = Map({keys[-1]: value})
-    if isinstance(value, Map | Seq):
-        place.span = value.span
-    else:
-        place.span = parse("[" + text + "]", file).at(0) if text.strip() else place.span  # type: ignore[union-attr,arg-type]
-    place.key_spans = place.value_spans = {keys[-1]: place.span}
-    if len(keys) == 1:
-        done = _set_param(data, keys[0], place)
-        if done is not None:
-            return done
-        return _patch(data, keys[0], place)
-    return _descend(data, keys, place, setting)
-
-
-def _descend(data: Map, keys: list[str], place: Map, setting: str) -> Map:
-    result = _copy(data)
-    here: Data = result
-    for position, key in enumerate(keys):
-        last = position == len(keys) - 1
-        at = ".".join(keys[:position]) or "the model"
-        if isinstance(here, Seq):
-            if not key.isdecimal() or int(key) >= len(here):
-                raise error(
-                    "not-found",
-                    f"`--set {setting}`: {at} has {len(here)} items, none of them is `{key}`",
-                )
-            number = int(key)
-            child = place[key] if last else _copy_any(here[number])
-            here[number] = child
-            if last:
-                here.item_spans[number] = place.at(key)
-        elif isinstance(here, Map):
-            if not last and key not in here:
-                near = suggest(key, here)
-                raise error(
-                    "not-found",
-                    f"`--set {setting}`: {at} has no `{key}`",
-                    help=f"did you mean `{near}`?"
-                    if near
-                    else f"it has {', '.join(here) or 'nothing'}",
-                )
-            if last:
-                _put(here, key, place[key], place, key)
-                child = here[key]
-            else:
-                child = _copy_any(here[key])
-                here[key] = child
-        else:
-            raise error("not-found", f"`--set {setting}`: {at} is {show(here)}, it has no parts")
-        here = child
-    return result
-
-
-def without(data: Map, key: str) -> Map:
-    """A copy of a mapping that lacks one key."""
-    result = _copy(data)
-    result.pop(key, None)
-    return result
-
-
-def _copy(data: Map) -> Map:
-    result = Map(data, span=data.span)
-    result.key_spans, result.value_spans = dict(data.key_spans), dict(data.value_spans)
-    return result
-
-
-def _copy_any(data: Data) -> Data:
-    if isinstance(data, Map):
-        return _copy(data)
-    if isinstance(data, Seq):
-        result = Seq(data, span=data.span)
-        result.item_spans = list(data.item_spans)
-        return result
+def bare(data: Map) -> Map:
+    """The model without what it says of its file."""
+    for key in OWN:
+        data = without(data, key)
     return data
 
 
-def _put(data: Map, key: str, value: Data, places: Map, at: str) -> None:
-    data[key] = value
-    data.key_spans[key] = places.key_at(at)
-    data.value_spans[key] = places.at(at)
+def choose(data: Map, variant: str | None, *, as_base: bool = False) -> Map:
+    """Apply one of `variants:`; its keys are params, else keys of the model.
+
+    A variant may extend another of the table, and the base may be called by its own name.
+    as_base: an abstract one will do.
+    Errors: `no-variant`, also for an abstract one; `extends-cycle`; `unknown-key`.
+    """
+    known = table(data)
+    rest = bare(data)
+    if variant is None or (variant not in known and variant == data.get("model")):
+        if is_abstract(data) and not as_base:
+            raise _abstract(str(data.get("model")), data, known)
+        return rest
+    if variant not in known:
+        raise _unknown(variant, data, known, data.span)
+    patches = [_patch(known, name) for name in _lineage(data, known, variant)]
+    if is_abstract(patches[0]) and not as_base:
+        raise _abstract(variant, patches[0], known)
+    result = overlay(rest, single("model", variant, _named(known, variant)))
+    problems: list[Diagnostic] = []
+    for patch in reversed(patches):
+        for key, value in patch.items():
+            if key in ("extends", "abstract"):
+                continue
+            try:
+                if key == "variants":
+                    message = "a variant has no variants of its own"
+                    raise error("unknown-key", message, patch.key_at(key),
+                                help="write it beside this one, with `extends:`")  # fmt: skip
+                result = change(result, key, single(key, value, patch), rest)
+            except SpecError as caught:
+                problems += caught.diagnostics
+    if problems:
+        raise SpecError(*problems)
+    return result
+
+
+def _named(known: Map, variant: str) -> Map:
+    """Places for `model: variant`: where the variant is named."""
+    span = known.key_at(variant)
+    places = Map(span=span)
+    places.key_spans = places.value_spans = {"model": span}
+    return places
+
+
+def _patch(known: Map, name: str) -> Map:
+    patch = known[name]
+    if patch is not None and not isinstance(patch, Map):
+        message = f"a variant is a mapping of settings, found {show(patch)}"
+        raise error("wrong-type", message, known.at(name))
+    return patch if isinstance(patch, Map) else Map(span=known.at(name))
+
+
+def _lineage(data: Map, known: Map, variant: str) -> list[str]:
+    """The variant, what it extends, what that extends…"""
+    chain: list[str] = [variant]
+    spans: list[Span] = []
+    while "extends" in (patch := _patch(known, chain[-1])):
+        base, span = patch["extends"], patch.at("extends")
+        if not isinstance(base, str):
+            message = f"`extends` in a variant names another one, found {show(base)}"
+            raise error("wrong-type", message, span)
+        if base not in known and base == data.get("model"):
+            break
+        if base not in known:
+            raise _unknown(base, data, known, span)
+        spans.append(span)
+        if base in chain:
+            ring = chain[chain.index(base) :]
+            places = spans[-len(ring) : -1]
+            raise error(
+                "extends-cycle",
+                f"variant `{base}` extends itself: {' → '.join([*ring, base])}",
+                span,
+                notes=[Note(f"`{one}` extends `{two}`", at)
+                       for one, two, at in zip(ring, ring[1:], places, strict=False)],
+                help="one of them must stand without `extends`",
+            )  # fmt: skip
+        chain.append(base)
+        if len(chain) > MAX_EXTENDS:
+            message = f"more than {MAX_EXTENDS} variants extend each other"
+            raise error("extends-cycle", message, span, help="say more in one of them")
+    return chain
+
+
+def _unknown(variant: str, data: Map, known: Map, span: Span) -> SpecError:
+    near = suggest(variant, known)
+    shown = ", ".join([*known][:8]) + (", …" if len(known) > 8 else "")
+    return error(
+        "no-variant",
+        f"`{data.get('model')}` has no variant `{variant}`",
+        span,
+        help=f"did you mean `{near}`?"
+        if near
+        else f"its variants: {shown}"
+        if known
+        else "it has no variants",
+    )
+
+
+def _abstract(name: str, data: Map, known: Map) -> SpecError:
+    shown = ", ".join(f"`#{one}`" for one in [*known][:8] if one != name)
+    return error(
+        "no-variant",
+        f"`{name}` is abstract: it is a base for others, and no network itself",
+        data.key_at("abstract"),
+        help=f"name a variant: {shown}" if shown else "extend it, or remove `abstract`",
+    )
+
+
+def inherited(layers: Sequence[Map]) -> frozenset[str]:
+    """Keys of the last of `layers`, each laid over the one before, that were written for other
+    blocks than it has: what none of its blocks takes is no slip of its author."""
+    last = layers[-1]
+    return frozenset(
+        key
+        for key in ("shortcut", "stages")
+        for layer in layers[:-1]
+        if key in last
+        and key in layer
+        and layer.at(key) == last.at(key)
+        and any(plain(layer.get(one)) != plain(last.get(one)) for one in RESHAPES)
+    )
 
 
 def mentions(data: Data, declares: bool = False) -> set[str]:
@@ -263,19 +239,10 @@ def mentions(data: Data, declares: bool = False) -> set[str]:
     return found.union(*map(mentions, parts))
 
 
-def plain(data: Data) -> Data:
-    """The same data without positions."""
-    if isinstance(data, Map):
-        return {key: plain(value) for key, value in data.items()}  # type: ignore[return-value]
-    if isinstance(data, Seq):
-        return [plain(value) for value in data]  # type: ignore[return-value]
-    return data
-
-
 def inside(name: str) -> bool:
     """True where a relative path stays in its folder."""
     path = PurePosixPath(name.replace("\\", "/"))
     return not path.is_absolute() and ".." not in path.parts and ":" not in name
 
 
-__all__ = ["SpecError", "choose", "extend", "inside", "mentions", "overlay", "override", "plain"]
+__all__ = ["bare", "choose", "extend", "inherited", "inside", "members", "mentions", "table"]

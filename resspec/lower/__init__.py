@@ -92,24 +92,16 @@ class _Model:
         if spec.head is not None:
             current = self.part("head", spec.head, current)
         outputs = self.outputs(current)
-        if spec.shortcut is not None and not self.layers.offered and not self.layers.problems:
+        told = self.layers.problems or "shortcut" in spec.inherited
+        if spec.shortcut is not None and not self.layers.offered and not told:
             place = spec.shortcut.key or spec.shortcut.span
-            if not self.inherited(place):
-                message = "no block of this model takes a `shortcut`"
-                found = Diagnostic("unknown-argument", message, place, help="remove it")
-                self.layers.report(found)
+            message = "no block of this model takes a `shortcut`"
+            found = Diagnostic("unknown-argument", message, place, help="remove it")
+            self.layers.report(found)
         if self.layers.problems:
             raise Stop(*self.layers.problems)
         root = builder.close(tuple(value for _, values in outputs for value in values))
         return Graph(spec.name, spec.doc, x, outputs, replace(root, inputs=(x,)))
-
-    def inherited(self, key: Span) -> bool:
-        """Whether a key stands in a base, or outside of the variant that the model is: then its
-        author could not know the blocks. A variant's own keys stand further in than its name."""
-        here = self.spec.span
-        if key.file != here.file:
-            return not key.file.startswith("--set ")
-        return key.column < here.column
 
     # -- numbers of the model ------------------------------------------------------------
 

@@ -13,12 +13,12 @@ import yaml
 
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, error
 from resspec.syntax import yamlhelp
+from resspec.syntax.files import MAX_BYTES, content
 from resspec.syntax.scalars import ScalarError, resolve
 from resspec.syntax.writer import dump
 
-__all__ = ["Data", "Map", "Seq", "dump", "parse", "read"]
+__all__ = ["MAX_BYTES", "Data", "Map", "Seq", "dump", "parse", "read"]
 
-MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
 MAX_VALUES = 50_000  # aliases expanded; a long text counts once per 64 characters
 NOWHERE = Span("<data>", 1, 1, 1, 1)
@@ -70,15 +70,7 @@ def read(path: Path) -> tuple[str, Data]:
 
     Errors: SpecError `not-found`, `io-error`, `file-too-large`, and those of `parse`.
     """
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise error("not-found", f"there is no file `{path}`") from None
-    except (OSError, ValueError) as caught:
-        reason = getattr(caught, "strerror", None) or str(caught)
-        raise error("io-error", f"`{path}` cannot be read: {reason}") from None
-    text = _decode(content, str(path))
+    text = _decode(content(path), str(path))
     return text, parse(text, str(path))
 
 
@@ -112,20 +104,20 @@ def _position(problem: Diagnostic) -> tuple[int, int]:
     return (problem.span.line, problem.span.column) if problem.span else (0, 0)
 
 
-def _decode(content: bytes, file: str) -> str:
+def _decode(data: bytes, file: str) -> str:
     start = Span(file, 1, 1, 1, 1)
-    if len(content) > MAX_BYTES:
+    if len(data) > MAX_BYTES:
         raise error("file-too-large", "the file is larger than 1 MiB", start)
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise error("encoding", "the file is UTF-16", start, help="save it as UTF-8")
-    if b"\0" in content:
+    if b"\0" in data:
         raise error("encoding", "the file is binary, not text", start)
     try:
-        return content.decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError as caught:
-        before = content[: caught.start].decode("utf-8")
+        before = data[: caught.start].decode("utf-8")
         span = yamlhelp.place(before, len(before), file)
-        message = f"byte 0x{content[caught.start]:02x} is not UTF-8"
+        message = f"byte 0x{data[caught.start]:02x} is not UTF-8"
         raise error("encoding", message, span, help="save the file as UTF-8") from None
 
 

@@ -70,7 +70,7 @@ def of_row(row: Row, spec: str) -> Case:
 
 @cache
 def _cost(spec: str) -> Summary:
-    return summarize(zoo.load(spec).graph)
+    return summarize(api.load(spec).graph)
 
 
 @dataclass(slots=True)
@@ -124,7 +124,7 @@ def check(
 ) -> Result:
     """Everything about one row. `size`: height and width at which outputs are compared."""
     result = Result(case.key, case.family, case.spec)
-    graph = zoo.load(case.spec).graph
+    graph = api.load(case.spec).graph
     result.ops = sorted({node.op.NAME for node in graph.nodes})
     origin = _origin(case.source)
     if case.row:
@@ -160,9 +160,9 @@ def _resized(spec: str, channels: int, size: tuple[int, int]) -> Graph:
     """The spec for a small input; for one whose sizes divide evenly where it needs that (a shortcut
     that rounds up beside a body that rounds down, as in the original)."""
     try:
-        return zoo.load(spec, overrides=[f"input={[channels, *size]}"]).graph
+        return api.load(spec, overrides=[f"input={[channels, *size]}"]).graph
     except SpecError:
-        return zoo.load(spec, overrides=[f"input={[channels, *EVEN]}"]).graph
+        return api.load(spec, overrides=[f"input={[channels, *EVEN]}"]).graph
 
 
 def _counts(row: Row, graph: Graph, result: Result) -> None:

@@ -138,10 +138,10 @@ def test_the_distance() -> None:
 
 @pytest.mark.slow
 def test_the_sample_has_every_op_of_the_originals() -> None:
-    from resspec import zoo
+    from resspec import api
 
     def ops(keys: Iterable[str]) -> set[str]:
-        return {node.op.NAME for key in keys for node in zoo.load(CASES[key].spec).graph.nodes}
+        return {node.op.NAME for key in keys for node in api.load(CASES[key].spec).graph.nodes}
 
     moderate = [x for x, one in CASES.items() if one.source != "paper" and one.params < MODERATE]
     assert ops(KEYS) == ops(moderate)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from resspec.language.variants import plain
+from resspec.language.overlay import plain
 from resspec.syntax import parse
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from resspec import api, cli, zoo
+from resspec import api, cli
 from resspec.codes import CODES
 from resspec.diagnostics import Diagnostic, SpecError
 
@@ -18,7 +18,7 @@ def diagnostics(text: str, folder: Path) -> list[Diagnostic]:
     path = folder / "spec.yaml"
     path.write_text(text, "utf-8")
     try:
-        loaded = zoo.load(str(path))
+        loaded = api.load(str(path))
         if "--backend tensorflow" in text:
             api.source(loaded, "tensorflow")
     except SpecError as caught:

@@ -7,7 +7,7 @@ import pytest
 
 from resspec.codes import CODES
 from resspec.diagnostics import SpecError
-from resspec.language.variants import plain
+from resspec.language.overlay import plain
 from resspec.schema import schema
 from resspec.syntax import parse
 from tests.properties.generate import Seeded, make

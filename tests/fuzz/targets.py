@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from resspec import zoo
+from resspec import api
 from resspec.diagnostics import SpecError, render
 from resspec.language.expr import ExprError, parse_expr
 from resspec.lower.builder import Limits
@@ -21,7 +21,7 @@ def loader(data: bytes, path: Path) -> None:
     """A file: read, checked and lowered, or refused with a place."""
     path.write_bytes(data)
     try:
-        zoo.load(str(path), limits=LIMITS)
+        api.load(str(path), limits=LIMITS)
     except SpecError as caught:
         for found in caught.diagnostics:
             render(found)

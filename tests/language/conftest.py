@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from resspec import zoo
+from resspec import api
 from resspec.ir import Graph
 
 HEAD = "model: m\ninput: [4, 16, 16]\nnum_classes: 3\n"
@@ -19,6 +19,6 @@ def lower(tmp_path: Path):
             (tmp_path / f"{name}.yaml").write_text(f"block: {name}\n{body}")
         path = tmp_path / "m.yaml"
         path.write_text(text if text.startswith("model") else HEAD + text)
-        return zoo.load(f"{path}{variant}", overrides=settings).graph
+        return api.load(f"{path}{variant}", overrides=settings).graph
 
     return run

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from resspec import zoo
-from resspec.language.variants import plain
+from resspec.language.overlay import plain
 from resspec.schema import schema
 from resspec.syntax import parse, read
 

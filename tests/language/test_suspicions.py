@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from resspec import zoo
+from resspec import api, zoo
 
 HEAD = "model: m\ninput: [4, 16, 16]\n"
 
@@ -33,7 +33,7 @@ HEAD = "model: m\ninput: [4, 16, 16]\n"
 def test_each_suspicion_has_its_line(tmp_path: Path, text: str, expected: str, line: int) -> None:
     path = tmp_path / "m.yaml"
     path.write_text(HEAD + text)
-    (found,) = zoo.load(str(path)).warnings
+    (found,) = api.load(str(path)).warnings
     assert (found.code, found.severity) == (expected, "warning")
     assert found.span is not None
     assert found.span.line == line
@@ -43,7 +43,7 @@ def test_a_param_of_a_block_counts_as_used_in_branches_not_taken(tmp_path: Path)
     block = "block: b\nparams: {k: 3}\nlayers: [{when: in_channels > 99, conv: {out_channels: 4, kernel_size: k}}, relu]\n"
     (tmp_path / "b.yaml").write_text(block)
     (tmp_path / "m.yaml").write_text(HEAD + "stem: b\n")
-    assert zoo.load(str(tmp_path / "m.yaml")).warnings == ()
+    assert api.load(str(tmp_path / "m.yaml")).warnings == ()
 
 
 def test_what_one_variant_has_no_use_for_another_may_need(tmp_path: Path) -> None:
@@ -54,10 +54,10 @@ def test_what_one_variant_has_no_use_for_another_may_need(tmp_path: Path) -> Non
         + "variants: {plain: {stem: relu}, other: {k: 5}}\n"
     )
     for variant in ("", "#plain", "#other"):
-        (found,) = zoo.load(f"{path}{variant}").warnings
+        (found,) = api.load(f"{path}{variant}").warnings
         assert "`spare`" in found.message
     (tmp_path / "n.yaml").write_text("model: n\nextends: m.yaml\nstem: relu\n")
-    (found,) = zoo.load(str(tmp_path / "n.yaml")).warnings
+    (found,) = api.load(str(tmp_path / "n.yaml")).warnings
     assert "`spare`" in found.message
 
 
@@ -65,4 +65,4 @@ def test_what_one_variant_has_no_use_for_another_may_need(tmp_path: Path) -> Non
     "path", sorted({str(e.path) for e in zoo.models()}), ids=lambda path: Path(path).stem
 )
 def test_what_ships_is_not_suspicious(path: str) -> None:
-    assert zoo.load(path).warnings == ()
+    assert api.load(path).warnings == ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from resspec import zoo
+from resspec import api
 
 
 def test_a_block_with_one_live_output_of_two(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_a_block_with_one_live_output_of_two(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text(
         "model: m\ninput: [3, 8, 8]\nstem: two\nhead: [{from: 'stem[1]'}]\n"
     )
-    graph = zoo.load(str(tmp_path / "m.yaml")).graph
+    graph = api.load(str(tmp_path / "m.yaml")).graph
     assert list(graph.parameters()) == ["stem.a.weight", "stem.c.weight"]
     assert [region.outputs for region in graph.root.regions() if region.path == "stem"] == [
         graph.outputs[0][1]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from resspec import api, zoo
+from resspec import api
 from resspec.backend import get
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
@@ -23,11 +23,11 @@ class Wrong(AssertionError):
     """A spec that validates and does not do as it says."""
 
 
-def load(text: str, folder: Path) -> zoo.LoadedSpec:
+def load(text: str, folder: Path) -> api.LoadedSpec:
     """The spec of a text. Errors: SpecError, each diagnostic at a place."""
     path = folder / "spec.yaml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    return zoo.load(str(path))
+    return api.load(str(path))
 
 
 def check(graph: Graph, backend: str, *, run: bool = True) -> bool:

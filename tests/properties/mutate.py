@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from resspec.language.variants import plain
+from resspec.language.overlay import plain
 from resspec.paths import specs_dir
 from resspec.syntax import parse
 from tests.properties.generate import Seeded, make

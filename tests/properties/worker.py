@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from resspec import api, zoo
+from resspec import api
 from resspec.diagnostics import SpecError, render
 from tests.properties.mutate import mutant, shipped
 
@@ -57,7 +57,7 @@ def judge(text: str, path: Path) -> tuple[str, str]:
 
 def verdict(path: Path) -> tuple[str, str]:
     try:
-        graph = zoo.load(str(path)).graph
+        graph = api.load(str(path)).graph
         return ("small" if small(graph) else "accepted"), ""
     except SpecError as caught:
         for found in caught.diagnostics:

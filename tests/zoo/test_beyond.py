@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from resspec import api, zoo
+from resspec import api
 
 PARAMS = {
     "resnet50_fpn": 26_852_416,
@@ -81,20 +81,20 @@ def test_params(name: str) -> None:
     assert api.summarize(name).params == PARAMS[name]
 
 
-def shapes(spec: zoo.LoadedSpec) -> dict[str, list[str]]:
+def shapes(spec: api.LoadedSpec) -> dict[str, list[str]]:
     return {name: [str(v.type) for v in values] for name, values in spec.graph.outputs}
 
 
 def test_a_pyramid_halves_from_level_to_level() -> None:
     """Odd sizes too: each level is enlarged to the size of the next, not by two."""
-    spec = zoo.load("resnet50_fpn", overrides=["input=[3, 75, 75]"])
+    spec = api.load("resnet50_fpn", overrides=["input=[3, 75, 75]"])
     sizes = [19, 10, 5, 3, 2]
     assert shapes(spec) == {f"p{i + 2}": [f"256×{n}×{n}"] for i, n in enumerate(sizes)}
 
 
 @pytest.mark.parametrize("name", ["deeplabv3_resnet50", "fcn_resnet50", "pspnet_resnet50"])
 def test_a_score_for_each_pixel(name: str) -> None:
-    spec = zoo.load(name, overrides=["input=[3, 65, 97]", "num_classes=5"])
+    spec = api.load(name, overrides=["input=[3, 65, 97]", "num_classes=5"])
     assert shapes(spec) == {"out": ["5×65×97"], "aux": ["5×65×97"]}
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from resspec import zoo
+from resspec import api, zoo
 from resspec.ir import Graph
 from resspec.summary import summarize
 
@@ -43,7 +43,7 @@ WITHOUT_ROW = sorted(SHIPPED - {spec for spec, _ in CASES})
 
 @cache
 def graph(spec: str) -> Graph:
-    return zoo.load(spec).graph
+    return api.load(spec).graph
 
 
 @pytest.mark.parametrize(("spec", "row"), CASES, ids=[f"{r['source']}-{s}" for s, r in CASES])

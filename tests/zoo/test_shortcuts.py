@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from resspec import zoo
+from resspec import api
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
 from resspec.summary import summarize
@@ -20,7 +20,7 @@ CHANGING = [block for block in BLOCKS if block[0] != block[1]]
 
 
 def with_shortcut(style: str) -> Graph:
-    return zoo.load("cifar_resnet20", overrides=[f"shortcut={style}"]).graph
+    return api.load("cifar_resnet20", overrides=[f"shortcut={style}"]).graph
 
 
 def weights(blocks: list[tuple[int, int, int]]) -> int:
@@ -58,7 +58,7 @@ def test_shortcut(style: str) -> None:
 
 def test_zero_leaves_a_plain_net() -> None:
     """A zero in a sum is dropped, and with it the add and what made the zero."""
-    ops = {node.op.NAME for node in zoo.load("plain18").graph.nodes}
+    ops = {node.op.NAME for node in api.load("plain18").graph.nodes}
     assert ops == {
         "conv2d", "batch_norm", "relu", "max_pool", "global_avg_pool", "flatten", "linear",
     }  # fmt: skip
@@ -82,7 +82,7 @@ def test_option_a_pads_both_sides() -> None:
 
 def test_preactivation_reads_the_right_tensor() -> None:
     """A projection reads what the norm and activation gave, an identity what they read."""
-    graph = zoo.load("wrn_16_8").graph
+    graph = api.load("wrn_16_8").graph
     makers = {node.outputs[0].index: node.op.NAME for node in graph.nodes}
     by_path = {node.path: node for node in graph.nodes}
     for stage in range(3):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from resspec import zoo
+from resspec import api
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
 from resspec.summary import summarize
@@ -20,7 +20,7 @@ def conv(inputs: int, outputs: int, kernel: int, bias: bool = True) -> int:
 
 
 def graph(name: str) -> Graph:
-    return zoo.load(name).graph
+    return api.load(name).graph
 
 
 def names(graph: Graph) -> list[str]:
@@ -83,7 +83,7 @@ def test_norm_free() -> None:
 
 def test_norm_free_as_it_stood_is_refused() -> None:
     with pytest.raises(SpecError) as caught:
-        zoo.load(str(BROKEN))
+        api.load(str(BROKEN))
     (found,) = caught.value.diagnostics
     assert found.code == "shape-mismatch"
     assert "body gives 128×28×28, shortcut gives 64×112×112" in found.message
