@@ -130,26 +130,36 @@ def load_quietly(
     """Load a spec as the options say."""
     from resspec import api
 
-    overrides = list(sets or [])
-    for one in overrides:
+    return api.load(
+        spec, overrides=overrides(sets, input), search=folders(search), limits=bounds(limits)
+    )
+
+
+def overrides(sets: list[str] | None, input: str | None) -> list[str]:
+    """`--set` and `--input` as settings, or a usage error."""
+    settings = list(sets or [])
+    for one in settings:
         if "=" not in one:
             raise typer.BadParameter(f"'{escape(one)}' is not KEY=VALUE.", param_hint="--set")
-    if input is not None:
-        overrides.append(f"input={_shape(input)}")
+    return settings if input is None else [*settings, f"input={_shape(input)}"]
+
+
+def folders(search: list[Path] | None) -> list[str]:
+    """`--path` as folders that there are, or a usage error."""
     for folder in search or []:
         if not folder.is_dir():
-            raise typer.BadParameter(f"'{folder}' is no folder.", param_hint="--path")
-    return api.load(spec, overrides=overrides, search=search or (), limits=_limits(limits or []))
+            raise typer.BadParameter(f"'{escape(str(folder))}' is no folder.", param_hint="--path")
+    return [str(folder) for folder in search or []]
 
 
-def _limits(settings: list[str]) -> Limits:
+def bounds(settings: list[str] | None) -> Limits:
     """`nodes=100000` … as limits, or a usage error."""
     from dataclasses import fields, replace
 
     from resspec.lower.builder import Limits
 
     limits, known = Limits(), [field.name for field in fields(Limits) if field.name != "problems"]
-    for setting in settings:
+    for setting in settings or []:
         name, _, number = setting.partition("=")
         choice(name.strip(), known, "--limit")
         digits = number.strip().replace("_", "").replace(",", "")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from resspec.cli import common
-from resspec.diagnostics import Diagnostic, SpecError
+from resspec.diagnostics import escape
 
 if TYPE_CHECKING:
     from resspec.summary import Level, Summary
@@ -112,48 +112,45 @@ def validate(
 ) -> None:
     """Check specs, every problem at once.
 
-    Each problem is shown with its file, line and column.
+    Each problem is shown with its file, line and column. A file is checked with all its variants;
+    a block's file is tried with its defaults.
 
     \b
     Examples:
       resspec validate mine.yaml
+      resspec validate family.yaml#deep my_block.yaml
       resspec validate specs/*.yaml --format json
     """
     from resspec import backend as backends
+    from resspec.validate import validate as check
 
     common.choice(format, ("text", "json"), "--format")
-    target = backends.get(common.backend_name(backend)) if backend else None
-    results: list[tuple[str, tuple[Diagnostic, ...]]] = []
-    for spec in specs:
-        try:
-            loaded = common.load_quietly(spec, sets, search, input, limits)
-            found = loaded.warnings + (target.check(loaded.graph) if target else ())
-        except SpecError as problem:
-            found = problem.diagnostics
-        results.append((spec, found))
-    fatal = ("error", "warning") if strict else ("error",)
-    wrong = [spec for spec, found in results if any(one.severity in fatal for one in found)]
-    if format == "json":
-        common.print_json(
-            [
-                {
-                    "spec": spec,
-                    "ok": spec not in wrong,
-                    "diagnostics": [one.to_json() for one in found],
-                }
-                for spec, found in results
-            ]
+    targets = [backends.get(common.backend_name(backend))] if backend else []
+    overrides, bounds = common.overrides(sets, input), common.bounds(limits)
+    verdicts = [
+        check(
+            spec,
+            overrides=overrides,
+            search=common.folders(search),
+            limits=bounds,
+            judge=lambda graph: (found for one in targets for found in one.check(graph)),
         )
+        for spec in specs
+    ]
+    fatal = ("error", "warning") if strict else ("error",)
+    wrong = [one for one in verdicts if any(it.severity in fatal for it in one.diagnostics)]
+    if format == "json":
+        common.print_json([one.to_json() | {"ok": one not in wrong} for one in verdicts])
     else:
-        for spec, found in results:
-            if found:
-                common.show(found)
-            if spec not in wrong:
-                print(f"{spec}: ok")
+        for one in verdicts:
+            if one.diagnostics:
+                common.show(one.diagnostics)
+            if one not in wrong:
+                print(f"{escape(one.spec)}: ok" + (f" ({one.remark})" if one.remark else ""))
         if wrong:
-            count = sum(one.severity in fatal for _, found in results for one in found)
+            count = sum(it.severity in fatal for one in verdicts for it in one.diagnostics)
             problems = "1 problem" if count == 1 else f"{count} problems"
-            common.say(f"\n{problems} in {', '.join(wrong)}")
+            common.say(f"\n{problems} in {escape(', '.join(one.spec for one in wrong))}")
     if wrong:
         raise SystemExit(1)
 

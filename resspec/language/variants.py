@@ -159,7 +159,9 @@ def _lineage(data: Map, known: Map, variant: str) -> list[str]:
         if base not in known and base == data.get("model"):
             break
         if base not in known:
-            raise _unknown(base, data, known, span)
+            near = suggest(base, [one for one in known if one != chain[-1]])
+            help = f"did you mean `{near}`?" if near else "name another one of the same table"
+            raise error("no-variant", f"no variant is called `{base}`", span, help=help)
         spans.append(span)
         if base in chain:
             ring = chain[chain.index(base) :]

@@ -13,7 +13,6 @@ from fractions import Fraction
 
 from resspec.diagnostics import Diagnostic, Span, SpecError
 from resspec.ir import Graph, Value
-from resspec.language.layer_grammar import ROLES
 from resspec.language.spec import Branch, ModelSpec, Ref
 from resspec.lower.arguments import counted
 from resspec.lower.builder import Builder, Limits
@@ -29,9 +28,8 @@ from resspec.lower.scope import (
     show_value,
 )
 from resspec.lower.stages import Stages
+from resspec.lower.uncalled import ROLE_DEFAULTS
 from resspec.types import TensorType
-
-ROLE_DEFAULTS = dict(zip(ROLES, ("conv2d", "batch_norm", "relu"), strict=True))
 
 PYTHON_DEPTH = 4_000
 

@@ -1,0 +1,167 @@
+"""A block that stands alone, tried in small models: what it is in them, it is anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from resspec import passes
+from resspec.diagnostics import Diagnostic, SpecError
+from resspec.language.grammar import Grammar
+from resspec.language.spec import BlockSpec, ParamSpec
+from resspec.lower import Limits, lower
+from resspec.lower.suspicions import suspicions
+from resspec.lower.uncalled import check_uncalled
+from resspec.syntax import Map, dump, parse
+from resspec.zoo import Library
+
+TRIAL = "<trial>"
+NUMBERS = (16, 64, 4, 1)  # what a param without a default is tried with
+CERTAIN = (  # whatever the arguments are
+    "expression-limit expression-syntax missing-argument name-clash name-collision not-found "
+    "unknown-argument unknown-name unknown-variable value-before-name"
+).split()
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """A small model that calls the block, and how that is told."""
+
+    model: dict[str, Any]
+    told: str
+
+
+def try_block(
+    path: Path, data: Map, search: Sequence[str] = (), limits: Limits | None = None
+) -> tuple[list[Diagnostic], str]:
+    """Problems of a block's file, and how far they could be told.
+
+    It is called with its defaults, and 16 or so where a number is needed, as a stage's block, as a
+    shortcut and as what arranges a stage; what is wrong in all of these is wrong.
+    """
+    grammar = Grammar()
+    block = grammar.block(data)
+    grammar.finish()
+    if block is None:
+        raise AssertionError("a block without problems is one")
+    if path.stem != block.name:
+        message = f"`{path}` defines `{block.name}`, a file is named by its block"
+        help = f"rename the file to `{block.name}.yaml`"
+        return [Diagnostic("not-found", message, block.span, help=help)], ""
+    above = [path.parent.parent] if path.parent.name == "blocks" else []
+    library = Library({}, [path.parent, *above, *map(Path, search)])
+    try:
+        library(block.name)
+    except SpecError as caught:  # a clash
+        return list(caught.diagnostics), ""
+    found = _once(check_uncalled(block, library, library.known()))
+    failures: list[tuple[Diagnostic, ...]] = []
+    for one in tries(block):
+        try:
+            lowered = _lower(one.model, library, limits)
+        except SpecError as caught:
+            failures.append(caught.diagnostics)
+            continue
+        if found:
+            return found, ""
+        spec = _model(one.model)
+        warnings = suspicions(spec, [block], lowered, passes.run(lowered))
+        return [w for w in warnings if w.span and w.span.file == block.span.file], one.told
+    everywhere = [
+        problem
+        for problem in failures[0]
+        if problem.code in CERTAIN
+        and problem.span is not None
+        and problem.span.file != TRIAL
+        and all(any(_same(problem, other) for other in others) for others in failures[1:])
+    ]
+    found = _once([*found, *map(_own_notes, everywhere)])
+    why = min((len(problems), problems[0].message) for problems in failures)[1]
+    remark = f"a block: its form, names and calls; alone it could not be tried: {why}"
+    return found, "" if found else remark
+
+
+def tries(block: BlockSpec) -> Iterator[Try]:
+    """Small models that call the block, the likeliest first."""
+    head = {"model": "trial", "input": [16, 32, 32], "num_classes": 10}
+    arranges = any(param.type == "blocks" for param in block.params.values())
+    needs = any(param.default is None for param in block.params.values())
+    for number in NUMBERS if needs else NUMBERS[:1]:
+        given = {
+            name: _value(param, number)
+            for name, param in block.params.items()
+            if param.default is None and param.type != "blocks"
+        }
+        call = {block.name: given} if given else block.name
+        told = ", ".join(f"{name}={value}" for name, value in given.items())
+        told = f"a block: tried with {told or 'its defaults'} on 16×32×32"
+        if arranges:
+            stage = {"depth": 2, "block": {"basic": {"width": 16}}, "stage": call}
+            yield Try({**head, "stages": [stage]}, told)
+            continue
+        for what, layers in _contexts(call, len(block.inputs)):
+            stages = [{"depth": 1, "block": one} for one in (layers, "identity")]
+            yield Try({**head, "stages": stages}, f"{told}{what}")
+
+
+def _contexts(call: Any, inputs: int) -> Iterator[tuple[str, list[Any]]]:
+    """Layers that call it: on the current value or several, as a shortcut, on a vector."""
+    made: list[Any] = [{"as": "v0"}]
+    made += [{"act": None, "as": f"v{number}"} for number in range(1, inputs)]
+    read = [{"from": [f"v{number}" for number in range(inputs)]}] if inputs > 1 else []
+    yield "", [*made, *read, call]
+    for width, stride in ((32, 2), (16, 1)):
+        body = [{"conv": {"out_channels": width, "kernel_size": 3, "stride": stride}}]
+        bridged = {"residual": {"body": body, "shortcut": [*read, call]}}
+        yield ", as a shortcut", [*made, {"from": "v0"}, bridged]
+    pool = {"max_pool": {"kernel_size": 2, "stride": 2}}
+    maps = [{"as": "v0"}, {**pool, "as": "v1"}, {**pool, "as": "v2"}]
+    yield " and smaller", [*maps, {"from": ["v0", "v1", "v2"]}, call]
+    yield ", as a vector", ["global_avg_pool", "flatten", call]
+
+
+def _value(param: ParamSpec, number: int) -> Any:
+    low, high = param.min, param.max
+    number = int(max(low if low is not None else number, min(number, high or number)))
+    match param.type:
+        case "bool":
+            return False
+        case "choice":
+            return param.choices[0]
+        case "block":
+            return "identity"
+        case "list":
+            return [number] * 8
+    return number
+
+
+def _model(data: dict[str, Any]) -> Any:
+    grammar = Grammar()
+    located = parse(dump(data), TRIAL)
+    spec = grammar.model(located) if isinstance(located, Map) else None
+    grammar.finish()
+    return spec
+
+
+def _lower(data: dict[str, Any], library: Library, limits: Limits | None) -> Any:
+    return lower(_model(data), library, library.known(), limits)
+
+
+def _same(one: Diagnostic, other: Diagnostic) -> bool:
+    return (one.code, one.span) == (other.code, other.span)
+
+
+def _once(found: Any) -> list[Diagnostic]:
+    """The first of each code and place."""
+    return list({(one.code, one.span): one for one in reversed(list(found))}.values())[::-1]
+
+
+def _own_notes(one: Diagnostic) -> Diagnostic:
+    """Without the places in the model that it was tried in."""
+    notes = (note for note in one.notes if note.span is None or note.span.file != TRIAL)
+    return replace(one, notes=tuple(notes))
+
+
+__all__ = ["try_block"]

@@ -1,0 +1,129 @@
+"""Every problem of a file at once: its base, all its variants, or a block that stands alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from resspec import zoo
+from resspec.compile import File
+from resspec.diagnostics import Diagnostic, Note, SpecError
+from resspec.ir import Graph
+from resspec.language.variants import members
+from resspec.lower import Limits
+from resspec.syntax import Map, parse
+from resspec.syntax.files import content
+from resspec.trial import try_block
+
+SHOWN = 6  # names of variants in a note
+_NUMBERS = re.compile(r"\d[\d,.×]*")
+Judge = Callable[[Graph], Iterable[Diagnostic]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What there is to say of a spec. checked: the names of its models. remark: what `ok` means,
+    where that is not plain."""
+
+    spec: str
+    diagnostics: tuple[Diagnostic, ...]
+    checked: tuple[str, ...] = ()
+    remark: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for `--format json`."""
+        return {
+            "spec": self.spec,
+            "checked": list(self.checked),
+            "remark": self.remark,
+            "diagnostics": [one.to_json() for one in self.diagnostics],
+        }
+
+
+def validate(
+    spec: str,
+    *,
+    overrides: Sequence[str] = (),
+    search: Sequence[str] = (),
+    limits: Limits | None = None,
+    judge: Judge = lambda graph: (),
+) -> Verdict:
+    """Check a file with all its variants, one model (`path#variant`, a name), or a block's file.
+
+    judge: what else there is to say of each model, a backend's view for one.
+    """
+    try:
+        path, variant = zoo.locate(spec)
+        alone = _block(path) if variant is None else None
+        if alone is not None:
+            found, remark = try_block(path, alone, search, limits)
+            return Verdict(spec, tuple(found), (), remark)
+        file = File(path, search)
+        base = str(file.data.get("model"))
+        whole = variant is None and "#" not in spec and spec.endswith((".yaml", ".yml"))
+        names = list(members(file.data)) if whole else [variant]
+    except SpecError as caught:
+        return Verdict(spec, caught.diagnostics)
+    by_name: dict[str, Sequence[Diagnostic]] = {}
+    for name in names:
+        try:
+            loaded = file.compile(name, overrides, limits)
+            by_name[name or base] = (*loaded.warnings, *judge(loaded.graph))
+        except SpecError as caught:
+            by_name[name or base] = caught.diagnostics
+    count = len(names) - (None in names)
+    remark = f"{count} variant{'s' if count > 1 else ''}" if whole and count else ""
+    remark = f"with {remark}" if None in names and remark else remark
+    if not names:
+        remark = "abstract, and without variants: nothing was built"
+    return Verdict(spec, told_once(by_name, base), tuple(by_name), remark)
+
+
+def _block(path: Path) -> Map | None:
+    """The data of a file that holds a block and no model."""
+    data = parse(content(path), str(path))
+    if not isinstance(data, Map) or "block" not in data or "model" in data:
+        return None
+    return data if {"layers", "inputs"} & data.keys() or len(data) == 1 else None
+
+
+def told_once(found: Mapping[str, Sequence[Diagnostic]], base: str) -> tuple[Diagnostic, ...]:
+    """The problems of several models of a file, each once, with the models that have it.
+
+    A warning is the same where its place is; an error where its message is, too, but for numbers
+    and the model's name.
+    """
+    first: dict[Any, Diagnostic] = {}
+    having: dict[Any, list[str]] = {}
+    for name, diagnostics in found.items():
+        for one in diagnostics:
+            key = _sameness(one, name)
+            first.setdefault(key, one)
+            if name not in having.setdefault(key, []):
+                having[key].append(name)
+    return tuple(
+        one if len(having[key]) == len(found) else _naming(one, having[key], base)
+        for key, one in first.items()
+    )
+
+
+def _sameness(one: Diagnostic, name: str) -> Any:
+    place = (one.severity, one.code, one.span)
+    if one.severity == "warning" and one.span is not None:
+        return place
+    message = _NUMBERS.sub("#", one.message.replace(f"`{name}`", "`·`"))
+    return (*place, message, tuple(note.span for note in one.notes))
+
+
+def _naming(one: Diagnostic, names: Sequence[str], base: str) -> Diagnostic:
+    shown = ", ".join(f"`{name}`" for name in names[:SHOWN])
+    more = len(names) - SHOWN
+    what = "" if base in names else "variant " if len(names) == 1 else "variants "
+    note = Note(f"in {what}{shown} and {more} more" if more > 0 else f"in {what}{shown}")
+    return replace(one, notes=(*one.notes, note))
+
+
+__all__ = ["Verdict", "told_once", "validate"]
