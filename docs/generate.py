@@ -68,6 +68,7 @@ HOUSE = (
     "resspec/passes",
     "resspec/emit",
     "resspec/weights",
+    "resspec/weights/files",
     "resspec/port",
     "resspec/parity",
     "resspec/cli",

@@ -19,6 +19,7 @@ from resspec import artifacts
 from resspec.diagnostics import Note, SpecError, error, suggest
 from resspec.ir import Graph
 from resspec.port import origins
+from resspec.weights import files
 
 from .runtime import frameworks
 from .trace import trace
@@ -50,6 +51,8 @@ class KerasOriginal:
                 start = stream.read(8)
             if not start.startswith((b"\x89HDF", b"PK\x03\x04")):
                 raise error("weights-format", f"`{path}` is neither HDF5 nor a `.keras` archive")
+            # what it claims and what it links to, before Keras opens it
+            files.check(path, budget=4 * self.model.count_params())
             unset = np.nan  # so that a tensor that the file lacks shows
             for variable in ordered(self.model):
                 variable.assign(np.full(variable.shape, unset, variable.dtype))

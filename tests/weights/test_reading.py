@@ -95,7 +95,7 @@ def test_case_expanded(tmp_path: Path) -> None:
 
 def test_case_keys(tmp_path: Path, state: dict[str, Any]) -> None:
     path = saved(tmp_path, dict(enumerate(state.values())))
-    assert "its 8 tensors have no names: a key is a number, `0`" in refused(path)
+    assert "the 8 tensors in it have no names: a key is a number, `0`" in refused(path)
 
 
 @pytest.mark.parametrize("dtype", ["float8_e4m3fn", "complex64", "int64", "bool"])

@@ -2,4 +2,5 @@
 
 from resspec.weights.files.checkpoint import Checkpoint as Checkpoint
 from resspec.weights.files.checkpoint import WeightSet as WeightSet
+from resspec.weights.files.checkpoint import check as check
 from resspec.weights.files.checkpoint import read as read

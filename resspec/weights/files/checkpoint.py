@@ -6,24 +6,24 @@ tensors are placed and measured before the first number is read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from resspec import artifacts
-from resspec.diagnostics import SpecError, error
-from resspec.weights.files import npz, safe, torch_files
+from resspec.diagnostics import error
+from resspec.weights.files import folder, hdf5, npz, safe, torch_files
 from resspec.weights.files.sets import Found, chosen
 from resspec.weights.files.source import SAVE, Opened, Unreadable, shown
-from resspec.weights.files.tensors import Lazy, array_of, measured
+from resspec.weights.files.tensors import array_of, measured
 from resspec.weights.files.zips import Archive
 
 SPARE = 128 << 20  # bytes beside twice the spec's weights, for a head of more classes and the like
 TENSORS = 65_536
-HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +85,53 @@ def read(path: str | Path, *, key: str | None = None, budget: int) -> Checkpoint
     """
     path = Path(path)
     limit = 2 * budget + SPARE
+    with _told(path), ExitStack() as stack:
+        contents, taken, sets = _taken(path, key, stack)
+        measured(taken.tensors.items(), limit)
+        arrays = {name: array_of(name, tensor, limit) for name, tensor in taken.tensors.items()}
+    dtypes = {name: tensor.dtype for name, tensor in taken.tensors.items()}
+    every = tuple(WeightSet(one.key, len(one.tensors)) for one in sets)
+    return Checkpoint(
+        path, contents.format, arrays, dtypes, taken.key, every, contents.layout, contents.metadata
+    )
+
+
+def check(path: str | Path, *, budget: int) -> None:
+    """Refuse what `read` would refuse before it reads numbers. Errors: as there."""
+    with _told(Path(path)), ExitStack() as stack:
+        _, taken, _ = _taken(Path(path), None, stack)
+        measured(taken.tensors.items(), 2 * budget + SPARE)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What is wrong with a file, as a diagnostic."""
     try:
-        with Opened(path) as file:
-            contents = _contents(file)
-            taken, sets = chosen(contents.root, key)
-            _must_be_named(taken)
-            measured(taken.tensors.items(), limit, "this spec")
-            _must_be_few(taken)
-            root_format = contents.format
-            contents_layout, metadata = _layout(contents, taken), contents.metadata
-            del contents  # whatever else was in it
-            arrays = {name: array_of(name, tensor, limit) for name, tensor in taken.tensors.items()}
+        yield
     except Unreadable as problem:
         raise error("weights-format", f"`{path}`: {problem.reason}", help=problem.help) from problem
     except OSError as problem:
         raise artifacts.io_error("read", path, problem) from problem
-    dtypes = {name: tensor.dtype for name, tensor in taken.tensors.items()}
-    shown_sets = tuple(WeightSet(one.key, len(one.tensors)) for one in sets)
-    return Checkpoint(
-        path, root_format, arrays, dtypes, taken.key, shown_sets, contents_layout, metadata
-    )
+
+
+def _taken(path: Path, key: str | None, stack: ExitStack) -> tuple[_Contents, Found, list[Found]]:
+    """The set that is meant, its tensors placed and none read; the files stay open in `stack`."""
+    paths = folder.files(path) if path.is_dir() else [path]
+    contents, taken, sets = _one(stack.enter_context(Opened(paths[0])), key)
+    for shard in paths[1:]:
+        _, more, _ = _one(stack.enter_context(Opened(shard)), key)
+        if twice := taken.tensors.keys() & more.tensors.keys():
+            raise Unreadable(f"two of its files hold `{shown(min(twice))}`")
+        taken.tensors.update(more.tensors)
+    if len(taken.tensors) > TENSORS:
+        raise Unreadable(f"it holds {len(taken.tensors):,} tensors; at most {TENSORS:,} are read")
+    return contents, taken, sets
+
+
+def _one(file: Opened, key: str | None) -> tuple[_Contents, Found, list[Found]]:
+    contents = _contents(file)
+    taken, sets = chosen(contents.root, key)
+    return replace(contents, root=None, layout=_layout(contents, taken)), taken, sets
 
 
 def _contents(file: Opened) -> _Contents:
@@ -120,6 +147,8 @@ def _contents(file: Opened) -> _Contents:
     if safe.looks_so(start, file.size):
         tensors, metadata = safe.read(file)
         return _Contents("safetensors", tensors, metadata=metadata)
+    if start.startswith(hdf5.MAGIC):
+        return _Contents("HDF5", hdf5.read(file, 0, file.size), "HWIO")
     _refuse_others(start)
     root, ours = torch_files.read_pickles(file)
     return _Contents("PyTorch, before 1.6" if ours else "pickle", root)
@@ -137,6 +166,8 @@ def _zipped(archive: Archive) -> _Contents:
             raise Unreadable("it is a TorchScript archive, which holds code",
                              "save `torch.jit.load(FILE).state_dict()` instead")  # fmt: skip
         return _Contents("PyTorch", torch_files.read_zip(archive, folder))
+    if hdf5.is_keras(archive):
+        return _Contents("Keras", hdf5.read_keras(archive), "HWIO")
     if npz.is_npz(archive):
         return _Contents("npz", npz.read_npz(archive))
     held = ", ".join(f"`{shown(name)}`" for name in list(names)[:3]) or "nothing"
@@ -164,25 +195,8 @@ def _refuse_others(start: bytes) -> None:
         raise Unreadable("it is a tar archive", "unpack it first")
 
 
-def _must_be_named(taken: Found) -> None:
-    if taken.odd:
-        names = next(iter(taken.tensors))
-        raise Unreadable(
-            f"its tensors in `{shown(taken.key)}` have no names: a key is {taken.odd[0]}, "
-            f"`{shown(names)}`"
-        )
-
-
-def _must_be_few(taken: Found) -> None:
-    if len(taken.tensors) > TENSORS:
-        raise Unreadable(f"it holds {len(taken.tensors):,} tensors; at most {TENSORS:,} are read")
-
-
 def _layout(contents: _Contents, taken: Found) -> str:
     """TensorFlow's arrays are called kernels wherever they are stored."""
     wide = [name for name, tensor in taken.tensors.items() if len(tensor.shape) == 4]
     kernels = bool(wide) and all("kernel" in name for name in wide)
     return "HWIO" if kernels else contents.layout
-
-
-__all__ = ["Checkpoint", "Lazy", "SpecError", "WeightSet", "read"]

@@ -51,7 +51,7 @@ def chosen(root: object, key: str | None) -> tuple[Found, list[Found]]:
     every = list(find(root))
     weights = _outermost([one for one in every if one.is_weights and not one.odd])
     if key is not None:
-        return _named(key, every, weights, root), weights
+        return _must_have_names(_named(key, every, weights, root)), weights
     if not weights:
         weights = [one for one in every if not one.beside and not one.odd]
     if not weights:
@@ -64,6 +64,20 @@ def chosen(root: object, key: str | None) -> tuple[Found, list[Found]]:
             f"say which: `--key {shown(likely[0].key)}`",
         )
     return likely[0], weights
+
+
+def _must_have_names(found: Found) -> Found:
+    if found.odd:
+        raise Unreadable(_nameless(found), SAVE)
+    return found
+
+
+def _nameless(found: Found) -> str:
+    where = f"`{shown(found.key)}`" if found.key else "it"
+    return (
+        f"the {len(found.tensors)} tensors in {where} have no names: a key is {found.odd[0]}, "
+        f"`{shown(next(iter(found.tensors)))}`"
+    )
 
 
 def listed(sets: list[Found]) -> str:
@@ -230,12 +244,7 @@ def _none(root: object, every: list[Found]) -> Unreadable:
     """Why there is nothing to take."""
     odd = next((one for one in every if one.odd and not one.beside), None)
     if odd is not None:
-        where = f" in `{shown(odd.key)}`" if odd.key else ""
-        return Unreadable(
-            f"its {len(odd.tensors)} tensors{where} have no names: a key is {odd.odd[0]}, "
-            f"`{shown(next(iter(odd.tensors)))}`",
-            SAVE,
-        )
+        return Unreadable(_nameless(odd), SAVE)
     if tensor_of(root) is not None:
         return Unreadable("it holds one tensor without a name",
                           SAVE)  # fmt: skip

@@ -73,7 +73,7 @@ def extents(found: object, what: str = "shape") -> tuple[int, ...]:
     return tuple(found)
 
 
-def measured(tensors: Iterable[tuple[str, Lazy]], limit: int, whose: str) -> None:
+def measured(tensors: Iterable[tuple[str, Lazy]], limit: int) -> None:
     """Refuse, before any number is read, what is no plain tensor or takes more memory than that."""
     total, largest, name_of_largest = 0, -1, ""
     for name, tensor in tensors:
@@ -93,7 +93,7 @@ def measured(tensors: Iterable[tuple[str, Lazy]], limit: int, whose: str) -> Non
     if total > limit:
         raise Unreadable(
             f"its tensors claim {_bytes(total)}, `{shown(name_of_largest)}` alone "
-            f"{_bytes(largest)}; for {whose} at most {_bytes(limit)} are read",
+            f"{_bytes(largest)}; for this spec at most {_bytes(limit)} are read",
         )
 
 

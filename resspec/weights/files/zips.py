@@ -50,8 +50,11 @@ class Archive:
                 raise Unreadable(f"in its zip archive `{shown(member.name)}` overlaps another file")
             end = member.begin + 30 + member.packed
 
-    def open(self, name: str) -> Data:
-        """A member's bytes, not yet read. Errors: Unreadable."""
+    def place(self, name: str) -> tuple[int, int]:
+        """Where a member's bytes begin in the file, and how many they are as stored there.
+
+        Errors: Unreadable.
+        """
         member = self.members[name]
         if member.encrypted:
             raise Unreadable("its zip archive is encrypted")
@@ -60,7 +63,12 @@ class Archive:
         if not header.startswith(b"PK\x03\x04"):
             raise Unreadable(DAMAGED)
         name_size, extra_size = struct.unpack_from("<HH", header, 26)
-        packed = Part(self.file, begin + 30 + name_size + extra_size, member.packed)
+        return begin + 30 + name_size + extra_size, member.packed
+
+    def open(self, name: str) -> Data:
+        """A member's bytes, not yet read. Errors: Unreadable."""
+        member = self.members[name]
+        packed = Part(self.file, *self.place(name))
         if member.method == STORED:
             if member.packed != member.size:
                 raise Unreadable(DAMAGED)

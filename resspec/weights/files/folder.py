@@ -1,0 +1,81 @@
+"""A folder that a trainer left: which file in it holds the weights, or which, with an index.
+
+Hugging Face's Trainer and Accelerate write `model.safetensors` or `pytorch_model.bin`; large
+models are cut into shards, listed by `model.safetensors.index.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import islice
+from pathlib import Path
+
+from resspec.weights.files.source import Opened, Unreadable, shown
+
+INDEX = 4 << 20  # bytes
+SHARDS = 1024
+ENTRIES = 10_000
+INDEXES = (".safetensors.index.json", ".bin.index.json")
+PREFERRED = ("weights.safetensors", "model.safetensors", "pytorch_model.safetensors",
+             "pytorch_model.bin", "open_clip_model.safetensors", "model.keras")  # fmt: skip
+ENDINGS = (".safetensors", ".bin", ".pth", ".pt", ".ckpt", ".tar", ".npz", ".h5", ".keras")
+BESIDE = re.compile(r"(optimizer|scheduler|scaler|sampler|rng_state|random_state|training_args).*")
+OTHERS = {
+    "saved_model.pb": ("a SavedModel, which holds code",
+                       "save the weights: `model.save_weights('trained.weights.h5')`"),
+    "checkpoint": ("a checkpoint of TensorFlow's own format",
+                   "save the weights: `model.save_weights('trained.weights.h5')`"),
+    ".metadata": ("a distributed checkpoint of PyTorch",
+                  "gather it: `torch.distributed.checkpoint.format_utils.dcp_to_torch_save`"),
+}  # fmt: skip
+
+
+def files(folder: Path) -> list[Path]:
+    """The files in it that hold the weights together. Errors: Unreadable; OSError."""
+    names = sorted(path.name for path in islice(folder.iterdir(), ENTRIES))
+    for index in (name for ending in INDEXES for name in names if name.endswith(ending)):
+        return _shards(folder, index)
+    held = [name for name in names if name.endswith(ENDINGS) and not BESIDE.fullmatch(name)]
+    several = [name for name in held if re.fullmatch(r"(pytorch_)?model_\d+\..*", name)]
+    for name in PREFERRED:
+        if name in held and not several:
+            return [folder / name]
+    if len(held) == 1:
+        return [folder / held[0]]
+    for name, (what, help) in OTHERS.items():
+        if name in names and not held:
+            raise Unreadable(f"it is {what}", help)
+    if held:
+        some = ", ".join(f"`{shown(name)}`" for name in held[:5])
+        raise Unreadable(f"it is a folder of {len(held)} weight files: {some}", "name one of them")
+    raise Unreadable("it is a folder without a file of weights")
+
+
+def _shards(folder: Path, index: str) -> list[Path]:
+    """The files that an index lists: they lie in the folder, whatever they are called."""
+    with Opened(folder / index) as file:
+        if file.size > INDEX:
+            raise Unreadable(f"its index `{shown(index)}` is too large")
+        try:
+            listed = json.loads(file.read(0, file.size))
+        except (ValueError, RecursionError) as problem:
+            raise Unreadable(f"its index `{shown(index)}` is no JSON") from problem
+    places = listed.get("weight_map") if isinstance(listed, dict) else None
+    if not isinstance(places, dict) or not places:
+        raise Unreadable(f"its index `{shown(index)}` lists no tensors")
+    names = list(dict.fromkeys(str(name) for name in places.values()))
+    if len(names) > SHARDS:
+        raise Unreadable(f"its index `{shown(index)}` lists {len(names):,} files")
+    return [_inside(folder, name) for name in names]
+
+
+def _inside(folder: Path, name: str) -> Path:
+    path = folder / name
+    home = folder.resolve()
+    if home.parent.name == "snapshots":  # Hugging Face's cache: links into the blobs beside
+        home = home.parent.parent
+    plain = bool(name) and not set(name) & set("/\\\0") and name not in (".", "..")
+    if not plain or not path.resolve().is_relative_to(home):
+        raise Unreadable(f"its index names `{shown(name)}`, which is not in the folder")
+    return path
