@@ -18,10 +18,13 @@ __all__ = [
     "MAX_SHOWN",
     "ExprError",
     "Lookup",
+    "Quotient",
+    "Size",
     "Value",
     "as_int",
     "evaluate",
     "limited",
+    "number_of",
     "show",
     "span",
 ]
@@ -74,6 +77,23 @@ _ONE_NUMBER: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
+class Size(tuple[int, ...]):
+    """A vertical and a horizontal extent; where they are equal it is that one number too."""
+
+    __slots__ = ()
+
+
+class Quotient(float):
+    """What dividing whole numbers gave where it does not come out even: for messages."""
+
+    parts: tuple[int, int]
+
+
+def number_of(value: Any) -> Any:
+    """`value`, but the one number of a size whose extents are equal."""
+    return value[0] if isinstance(value, Size) and value[0] == value[1] else value
+
+
 class ExprError(Exception):
     """An expression is wrong. `start` and `end` are offsets into its text, in characters."""
 
@@ -115,11 +135,11 @@ def evaluate(node: ast.expr, lookup: Lookup) -> Value:
         case ast.List(elts=items):
             return tuple(evaluate(item, lookup) for item in items)
         case ast.IfExp():
-            return evaluate(node.body if evaluate(node.test, lookup) else node.orelse, lookup)
+            return evaluate(node.body if _holds(node.test, lookup) else node.orelse, lookup)
         case ast.BoolOp(op=op, values=operands):
             return _choose(op, operands, lookup)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            return not evaluate(operand, lookup)
+            return not _holds(operand, lookup)
         case ast.UnaryOp(op=sign, operand=operand):
             return _signed(node, sign, evaluate(operand, lookup))
         case ast.BinOp(left=left, op=op, right=right):
@@ -136,16 +156,16 @@ def evaluate(node: ast.expr, lookup: Lookup) -> Value:
 
 def show(value: object) -> str:
     """A value as it would be written in a spec, shortened."""
-    match value:
+    match number_of(value):
         case None | bool():
-            text = {None: "null", True: "true", False: "false"}[value]
-        case tuple():
-            shown = ["[…]" if isinstance(item, tuple) else show(item) for item in value[:MAX_SHOWN]]
+            text = {None: "null", True: "true", False: "false"}[value]  # type: ignore[index]
+        case tuple(items):
+            shown = ["[…]" if isinstance(item, tuple) else show(item) for item in items[:MAX_SHOWN]]
             text = f"[{', '.join(shown)}]"
-        case int() if abs(value) > MAX_INT:
-            text = f"an integer of {value.bit_length()} bits"
-        case _:
-            text = repr(value)
+        case int(whole) if abs(whole) > MAX_INT:
+            text = f"an integer of {whole.bit_length()} bits"
+        case other:
+            text = repr(other)
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
@@ -182,8 +202,13 @@ def _is_number(value: object) -> bool:
 
 
 def _divide(a: Number, b: Number) -> Number:
-    exact = isinstance(a, int) and isinstance(b, int) and a % b == 0
-    return a // b if exact else a / b
+    if not (isinstance(a, int) and isinstance(b, int)):
+        return a / b
+    if a % b == 0:
+        return a // b
+    inexact = Quotient(a / b)
+    inexact.parts = (a, b)
+    return inexact
 
 
 def _power(a: Number, b: Number) -> Any:
@@ -192,17 +217,22 @@ def _power(a: Number, b: Number) -> Any:
     return a**b
 
 
+def _holds(node: ast.expr, lookup: Lookup) -> bool:
+    return bool(number_of(evaluate(node, lookup)))
+
+
 def _choose(op: ast.boolop, operands: list[ast.expr], lookup: Lookup) -> Value:
     """`and`, `or`: the operand that decides, none after it being evaluated."""
     value: Value = None
     for operand in operands:
         value = evaluate(operand, lookup)
-        if bool(value) is isinstance(op, ast.Or):
+        if bool(number_of(value)) is isinstance(op, ast.Or):
             break
     return value
 
 
 def _signed(node: ast.AST, sign: ast.unaryop, value: Any) -> Number:
+    value = number_of(value)
     if not _is_number(value):
         raise _wrong(node, f"a sign needs a number, not {show(value)}")
     return limited(node, -value if isinstance(sign, ast.USub) else value)
@@ -210,6 +240,7 @@ def _signed(node: ast.AST, sign: ast.unaryop, value: Any) -> Number:
 
 def _arithmetic(node: ast.BinOp, op: ast.operator, a: Any, b: Any) -> Number:
     sign, apply = _ARITHMETIC[type(op)]
+    a, b = number_of(a), number_of(b)
     if not (_is_number(a) and _is_number(b)):
         raise _wrong(node, f"`{sign}` needs two numbers, not {show(a)} and {show(b)}")
     try:
@@ -225,6 +256,8 @@ def _arithmetic(node: ast.BinOp, op: ast.operator, a: Any, b: Any) -> Number:
 
 
 def _same(a: object, b: object) -> bool:
+    if isinstance(a, tuple) is not isinstance(b, tuple):
+        a, b = number_of(a), number_of(b)
     return a == b and isinstance(a, bool) is isinstance(b, bool)
 
 
@@ -250,10 +283,11 @@ def _compare(node: ast.Compare, lookup: Lookup) -> bool:
                 holds = any(_same(left, item) for item in right) is isinstance(op, ast.In)
             case _:
                 sign, apply = _COMPARE[type(op)]
-                if not (_is_number(left) and _is_number(right)):
+                a, b = number_of(left), number_of(right)
+                if not (_is_number(a) and _is_number(b)):
                     message = f"`{sign}` needs two numbers, not {show(left)} and {show(right)}"
                     raise _wrong(node, message)
-                holds = apply(left, right)
+                holds = apply(a, b)
         if not holds:
             return False
         left = right
@@ -263,7 +297,7 @@ def _compare(node: ast.Compare, lookup: Lookup) -> bool:
 def _index(node: ast.Subscript, target: Value, index: Value) -> Value:
     if not isinstance(target, tuple):
         raise _wrong(node, f"only a list can be indexed, not {show(target)}")
-    position = as_int(index)
+    position = as_int(number_of(index))
     if position is None:
         raise _wrong(node.slice, f"an index is a whole number, not {show(index)}")
     if not -len(target) <= position < len(target):
@@ -273,6 +307,8 @@ def _index(node: ast.Subscript, target: Value, index: Value) -> Value:
 
 
 def _call(node: ast.Call, name: str, args: list[Any], named: dict[str, Any]) -> Value:
+    if name != "len" and (len(args) > 1 or name not in ("min", "max", "sum")):
+        args = [number_of(value) for value in args]
     if name == "make_divisible":
         return _make_divisible(node, *args, **named)
     if name == "len":

@@ -17,14 +17,28 @@ from resspec.language.evaluate import (
     MAX_SHOWN,
     ExprError,
     Lookup,
+    Quotient,
+    Size,
     Value,
     as_int,
     evaluate,
     limited,
+    number_of,
     span,
 )
 
-__all__ = ["FUNCTIONS", "Expr", "ExprError", "Lookup", "Value", "as_int", "parse_expr"]
+__all__ = [
+    "FUNCTIONS",
+    "Expr",
+    "ExprError",
+    "Lookup",
+    "Quotient",
+    "Size",
+    "Value",
+    "as_int",
+    "number_of",
+    "parse_expr",
+]
 
 MAX_TEXT = 1_000  # characters
 MAX_DEPTH = 32  # nested operations

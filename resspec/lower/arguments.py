@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from resspec.diagnostics import Diagnostic, Span, SpecError, suggest
 from resspec.language.expr import as_int
 from resspec.language.spec import BlockSpec, Ref
-from resspec.lower.scope import Env, Failed, Scope, Thunk, failure, parse_ref, show_value
+from resspec.lower.scope import Env, Failed, Scope, Thunk, failure, not_whole, parse_ref, show_value
 from resspec.ops.base import MAX_EXTENT, Op, words
 
 _BOUNDS = {
@@ -79,9 +79,9 @@ def invalid(
         help = f"write `{{{cls.NAME}: {{{name}: …}}}}`"
         return failure(env, "missing-argument", f"op `{cls.NAME}` needs `{name}`", span, help)
     if kind == "int_type" and isinstance(value, float | tuple):
-        message = f"{what} is a whole number, found {found}"
-        help = "use `//` to divide whole numbers"
-        return failure(env, "not-an-integer", message, at, help)
+        rounding = "`round`, `floor` and `ceil` give whole numbers"
+        hint = None if isinstance(value, tuple) else rounding
+        return not_whole(env, name, f"{what} is a whole number", value, at, hint)
     if kind in _BOUNDS:
         phrase, key = _BOUNDS[kind]
         bound = complaint.get("ctx", {})[key]
@@ -100,8 +100,7 @@ def counted(value: Any, what: str, span: Span, env: Env, least: int = 1) -> int:
     """A whole number from `least` to 2**20. Raises SpecError."""
     exact = whole(value)
     if exact is None:
-        message = f"`{what}` holds whole numbers, found {show_value(value)}"
-        raise failure(env, "not-an-integer", message, span)
+        raise not_whole(env, what, f"`{what}` holds whole numbers", value, span)
     if not least <= exact <= MAX_EXTENT:
         message = f"`{what}` holds {exact}, and must be between {least} and {MAX_EXTENT}"
         raise failure(env, "bad-value", message, span)

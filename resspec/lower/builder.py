@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from resspec.diagnostics import Diagnostic, Span, SpecError
 from resspec.ir import Item, Node, Region, Value
+from resspec.language.expr import Size
 from resspec.lower.scope import Env, Thunk, failure, show_value
 from resspec.ops.base import Op, OpError, attributes
 from resspec.passes.dead import read_by
@@ -191,7 +192,7 @@ class Builder:
             raise over("size-limit", what, "elements", most, env, span)
 
     @contextmanager
-    def body(self, entry: Value) -> Iterator[Callable[[Value], int | tuple[int, int] | None]]:
+    def body(self, entry: Value) -> Iterator[Callable[[Value], Size | None]]:
         """While the body of a residual is made; gives what tells its stride, if it is whole.
 
         The stride is the product of those declared on the way from `entry`, whatever came before.
@@ -200,7 +201,7 @@ class Builder:
         self._bodies.append(scales)
         depth = len(self._bodies)
 
-        def stride(end: Value) -> int | tuple[int, int] | None:
+        def stride(end: Value) -> Size | None:
             own = scales.get(end.index)
             return whole_pair(own or ratio(self._scales[entry.index], self._scales[end.index]))
 
@@ -245,12 +246,11 @@ def ratio(before: Scale, after: Scale) -> Scale:
     return (after[0] / before[0], after[1] / before[1])
 
 
-def whole_pair(scale: Scale) -> int | tuple[int, int] | None:
-    """A stride as the language has it: one number, or two; None unless whole."""
+def whole_pair(scale: Scale) -> Size | None:
+    """A stride as the language has it; None unless whole."""
     if scale is None or any(part.denominator != 1 for part in scale):
         return None
-    vertical, horizontal = int(scale[0]), int(scale[1])
-    return vertical if vertical == horizontal else (vertical, horizontal)
+    return Size((int(scale[0]), int(scale[1])))
 
 
 def over(code: str, what: str, flag: str, most: int, env: Env, span: Span) -> SpecError:

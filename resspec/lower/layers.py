@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, suggest
 from resspec.ir import Value
+from resspec.language.expr import Quotient
 from resspec.language.layer_grammar import ROLES
 from resspec.language.spec import (
     Arg,
@@ -43,6 +44,7 @@ from resspec.lower.scope import (
     Val,
     failure,
     flat,
+    not_whole,
     parse_value_ref,
     show_value,
 )
@@ -261,8 +263,8 @@ class Layers:
         count = scope.evaluate(item.count, env, current)
         exact = whole(count)
         if exact is None or exact < 0:
-            message = f"`repeat` takes a whole number of turns, found {show_value(count)}"
-            raise failure(env, "not-an-integer", message, item.count.span)
+            message = "`repeat` takes a whole number of turns"
+            raise not_whole(env, "repeat", message, count, item.count.span)
         if exact > self.builder.limits.turns:
             what, most = f"a repeat of {exact:,} turns", self.builder.limits.turns
             raise over("node-limit", what, "turns", most, env, item.count.span)
@@ -439,7 +441,7 @@ class Layers:
                 raise failure(env, "unknown-argument", message, thunk.key, help)
             given[key] = thunk.scope.evaluate(thunk.arg, env, current, accepted.get(key, ()))
         try:
-            made = cls(**given)
+            made = cls(**{k: float(v) if isinstance(v, Quotient) else v for k, v in given.items()})
         except ValidationError as caught:
             raise invalid(cls, given, args, caught, env, span) from None
         inputs = flat(current)

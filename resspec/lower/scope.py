@@ -9,7 +9,7 @@ from typing import Any
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, suggest
 from resspec.ir import Value
 from resspec.language.checker import show
-from resspec.language.expr import ExprError, as_int, parse_expr
+from resspec.language.expr import ExprError, Quotient, Size, as_int, number_of, parse_expr
 from resspec.language.grammar import Grammar
 from resspec.language.spec import Arg, Args, Item, ParamSpec, Ref, ValueRef
 from resspec.syntax import Map, Seq
@@ -27,6 +27,7 @@ AMBIENT = {
     "depths": "the depths of all stages, a list",
     "num_classes": "the model's `num_classes`",
 }
+EQUAL_PARTS = ("groups", "chunks", "block_size")  # names of numbers that split channels evenly
 
 
 class Failed(Exception):
@@ -139,15 +140,16 @@ class Scope:
 
         Raises SpecError at the argument, Failed where it depends on what already failed.
         """
-        return self._evaluate(arg.value, arg.span, env, current, words)
+        return number_of(self._evaluate(arg.value, arg.span, env, current, words))
 
     def _evaluate(
         self, raw: Any, span: Span, env: Env, current: Val, words: tuple[str, ...]
     ) -> Any:
         if isinstance(raw, Seq):
-            return tuple(
+            parts = (
                 self._evaluate(item, raw.at(i), env, current, ()) for i, item in enumerate(raw)
             )
+            return tuple(map(number_of, parts))
         if isinstance(raw, Map) or raw is None:
             raise failure(
                 env, "wrong-type", f"expected a number or an expression, found {show(raw)}", span
@@ -197,9 +199,11 @@ class Scope:
         if name in self.params:
             return self.param(name, env)
         if name in self.lets:
-            plain = replace(self, counters={}, bridge={})
+            plain, let = replace(self, counters={}, bridge={}), self.lets[name]
             return self._memo(
-                name, env, lambda: plain.evaluate(self.lets[name], self.env, NO_VALUE)
+                name,
+                env,
+                lambda: plain._evaluate(let.value, let.span, self.env, NO_VALUE, ()),
             )
         if name == "channels" or (name == "in_channels" and self.is_model):
             return self._channels(current, name, env, span)
@@ -339,18 +343,22 @@ class Scope:
         return self._checked(name, spec, value, spec.default.span)
 
     def _checked(self, name: str, spec: ParamSpec, value: Any, span: Span) -> Any:
-        def wrong(expected: str) -> SpecError:
-            code = "not-an-integer" if spec.type in ("int", "size") else "wrong-type"
-            return failure(
-                self.env, code, f"`{name}` is {expected}, found {show_value(value)}", span
-            )
+        def wrong(expected: str, help: str | None = None) -> SpecError:
+            message = f"`{name}` is {expected}"
+            if spec.type in ("int", "size"):
+                return not_whole(self.env, name, message, value, span, help)
+            message = f"{message}, found {show_value(value)}"
+            return failure(self.env, "wrong-type", message, span, help)
 
         number = isinstance(value, int | float) and not isinstance(value, bool)
+        numbers: tuple[Any, ...] = (value,) if number else ()
         match spec.type:
             case "int":
                 exact = as_int(value) if number else None
                 if exact is None:
-                    raise wrong("a whole number")
+                    pair = isinstance(value, tuple) and len(value) == 2
+                    help = f"a pair needs `{name}: {{type: size}}` in block `{self.block}`"
+                    raise wrong("a whole number", help if pair and not self.is_model else None)
                 value = exact
             case "float" if not number:
                 raise wrong("a number")
@@ -362,8 +370,10 @@ class Scope:
                 raise wrong("a list")
             case "size":
                 parts = value if isinstance(value, tuple) else (value, value)
-                if len(parts) != 2 or any(isinstance(p, bool) or as_int(p) is None for p in parts):
+                whole = [part for p in parts if (part := as_int(p)) is not None]
+                if not len(parts) == len(whole) == 2:
                     raise wrong("a whole number or a pair of them")
+                value = numbers = Size(whole)
             case "choice" if value not in spec.choices:
                 near = suggest(str(value), spec.choices)
                 raise failure(
@@ -376,7 +386,7 @@ class Scope:
             case _:
                 pass
         for bound, low in ((spec.min, True), (spec.max, False)):
-            if bound is not None and number and (value < bound if low else value > bound):
+            if bound is not None and any(n < bound if low else n > bound for n in numbers):
                 raise failure(
                     self.env,
                     "bad-value",
@@ -405,6 +415,20 @@ class Scope:
 def failure(env: Env, code: str, message: str, span: Span, help: str | None = None) -> SpecError:
     """An error with a note for each block that leads here."""
     return SpecError(Diagnostic(code, message, span, notes=env.frames[::-1], help=help))
+
+
+def not_whole(
+    env: Env, name: str, message: str, value: Any, span: Span, help: str | None = None
+) -> SpecError:
+    """The error of a field of that name that must be a whole number."""
+    if not isinstance(value, Quotient):
+        message = f"{message}, found {show_value(value)}"
+        return failure(env, "not-an-integer", message, span, help)
+    dividend, divisor = value.parts
+    code = "not-divisible" if name in EQUAL_PARTS else "not-an-integer"
+    message = f"{message}, and {divisor} does not divide {dividend}"
+    help = "`//` drops the remainder, if that is meant"
+    return failure(env, code, message, span, None if code == "not-divisible" else help)
 
 
 class _Unknown(Exception):
@@ -457,6 +481,7 @@ def show_text(text: str) -> str:
 
 def show_value(value: Any) -> str:
     """A value of the language as messages write it."""
+    value = number_of(value)
     if isinstance(value, tuple):
         return f"[{', '.join(show_value(item).strip('`') for item in value)}]"
     if isinstance(value, bool):
