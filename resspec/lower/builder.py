@@ -116,6 +116,17 @@ class Builder:
             for number, part in enumerate(value):
                 self.label(part, f"{name}{number}")
 
+    @contextmanager
+    def again(self, path: str) -> Iterator[None]:
+        """While an item is applied again: its names are under the path of its first place."""
+        top = self.stack[-1]
+        here, was = top.path, self.reusing
+        top.path, self.reusing = path, True
+        try:
+            yield
+        finally:
+            top.path, self.reusing = here, was
+
     def value(self, kind: TensorType, scale: Scale) -> Value:
         """A new value."""
         self._values += 1

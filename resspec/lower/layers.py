@@ -38,6 +38,7 @@ from resspec.lower.scope import (
     POISON,
     Env,
     Failed,
+    Named,
     Poison,
     Scope,
     Thunk,
@@ -117,7 +118,8 @@ class Layers:
 
             current = self.guard(work)
             if item.label is not None:
-                scope.items[item.label] = (item, self.builder.path)
+                if not isinstance(item, When):
+                    self.remember(item.label, item, scope)
                 if not isinstance(item, Repeat) or poisoned(current):
                     scope.values[item.label] = current
                 self.builder.label(current, item.label)
@@ -206,26 +208,38 @@ class Layers:
         if not isinstance(truth, bool | int | float):
             message = f"a condition is true or false, found {show_value(truth)}"
             raise failure(env, "wrong-type", message, item.condition.span)
-        return self.run(item.then if truth else item.otherwise, current, scope, env)
+        taken = item.then if truth else item.otherwise
+        result = self.run(taken, current, scope, env)
+        if item.label is not None:
+            self.remember(item.label, taken[0] if len(taken) == 1 else item, scope)
+        return result
+
+    def remember(self, label: str, item: Item, scope: Scope) -> None:
+        """What `reuse` of this label applies from here on; a reused item is what it reuses."""
+        named = Named(item, self.builder.path, scope.counters, scope.items)
+        if isinstance(item, Reuse):
+            named = scope.items.get(item.target, named)
+        scope.items = {**scope.items, label: named}
 
     def reuse(self, item: Reuse, current: Val, scope: Scope, env: Env) -> Val:
-        """A named item again: the same text at the same path, hence the same parameters."""
-        target = scope.items.get(item.target)
-        if target is None:
+        """A named item again: the same text, decided as it was, with the same parameters.
+
+        Its values are those of this place, and its names those of the place it was first applied.
+        """
+        named = scope.items.get(item.target)
+        if named is None:
             near = suggest(item.target, scope.items)
             message = f"no item before this one is named `{item.target}`"
-            help = f"did you mean `{near}`?" if near else f"name it with `as: {item.target}`"
+            help = (
+                f"did you mean `{near}`?"
+                if near
+                else f"name one before it with `as: {item.target}`"
+            )
             raise failure(env, "value-before-name", message, item.span, help)
-        named, path = target
-        if path != self.builder.path:
-            message = f"`{item.target}` is named in another list, whose parameters are its own"
-            help = "reuse an item beside it: not across a `repeat`, nor from an argument's layers"
-            raise failure(env, "value-before-name", message, item.span, help)
-        was, self.builder.reusing = self.builder.reusing, True
-        try:
-            return self.item(named.model_copy(update={"source": None}), current, scope, env)
-        finally:
-            self.builder.reusing = was
+        again = named.item.model_copy(update={"source": None})
+        there = replace(scope, counters=named.counters, items=named.items)
+        with self.builder.again(named.path):
+            return self.item(again, current, there, env)
 
     def residual(self, item: Residual, current: Val, scope: Scope, env: Env) -> Val:
         """body + shortcut. The shortcut is told what it must bridge."""
@@ -272,14 +286,22 @@ class Layers:
         outer = self.builder.path
         if item.label is not None:
             scope.values[item.label] = ()
+        items = scope.items
         for turn in range(exact):
             path = join(outer, f"{item.name}.{turn}")
-            inner = scope.inner(counters={**scope.counters, item.index: turn})
+            within = scope.inner(counters={**scope.counters, item.index: turn}, items=items)
             self.builder.open(path, scope.block, item.span, item.span, turn=True)
-            current = self.shut(self.run(item.layers, current, inner, env))
+            current = self.shut(self.run(item.layers, current, within, env))
             results.append(current)
+            items = within.items
             if item.label is not None:
                 scope.values[item.label] = tuple(results)
+        inner = {
+            label: replace(named, inner=True)
+            for label, named in items.items()
+            if label not in scope.items or scope.items[label].inner
+        }
+        scope.items = {**scope.items, **inner}
         return current
 
     def shut(self, result: Val) -> Val:

@@ -96,6 +96,22 @@ class Env:
         return replace(self, frames=(*self.frames, note))
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An item with a label, for `reuse`: where it was applied, and what its text could see there.
+
+    `path` is that of the list it stands in, `counters` those of the repeats around it, `items`
+    what had a label before it. `inner` where it stands in a repeat that has ended: a name of the
+    list itself goes before.
+    """
+
+    item: Item
+    path: str
+    counters: Mapping[str, int]
+    items: Mapping[str, Named]
+    inner: bool = False
+
+
 @dataclass(slots=True)
 class Scope:
     """The names of one instance of a block (or of the model)."""
@@ -107,17 +123,16 @@ class Scope:
     args: Mapping[str, Thunk | Blocks]
     lets: Args
     values: dict[str, Val] = field(default_factory=dict)
-    counters: dict[str, int] = field(default_factory=dict)
+    counters: Mapping[str, int] = field(default_factory=dict)
     bridge: Mapping[str, Any] = field(default_factory=dict)  # inside a shortcut
-    items: dict[str, tuple[Item, str]] = field(default_factory=dict)  # for `reuse`, with its path
+    items: Mapping[str, Named] = field(default_factory=dict)
     input: Val = POISON
     memo: dict[str, Any] = field(default_factory=dict)
     is_model: bool = False
 
     def inner(self, **changes: Any) -> Scope:
         """The same names with some changed; values named inside stay inside."""
-        values, items = dict(self.values), dict(self.items)
-        return replace(self, values=values, items=items, memo=self.memo, **changes)
+        return replace(self, values=dict(self.values), memo=self.memo, **changes)
 
     def names(self) -> list[str]:
         """Every name that an expression here may use."""
