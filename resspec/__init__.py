@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from resspec.api import build as build
     from resspec.api import load as load
+    from resspec.api import read_weights as read_weights
+    from resspec.api import save_weights as save_weights
     from resspec.api import source as source
     from resspec.api import summarize as summarize
     from resspec.compile import LoadedSpec as LoadedSpec
@@ -33,6 +35,8 @@ _HOMES = {
     "build": "resspec.api",
     "load": "resspec.api",
     "optimizer": "resspec.optim",
+    "read_weights": "resspec.api",
+    "save_weights": "resspec.api",
     "source": "resspec.api",
     "summarize": "resspec.api",
 }

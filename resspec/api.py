@@ -1,9 +1,10 @@
-"""What Python code calls: load, source, summarize, build; only `build` touches a framework."""
+"""What Python code calls: load, source, summarize, build, and the weights of live models."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
     from resspec.backend import Backend, Source
     from resspec.lower.builder import Limits
-    from resspec.weights.stored import Stored
+    from resspec.weights.fitting import Stored
 
 Spec = str | Path | LoadedSpec | Graph
+Weights = Any  # a file's path, a mapping of tensors or arrays by name, or a live model
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 
@@ -70,27 +72,36 @@ class Compiled:
 
     def instantiate(self, device: str = "cpu", dtype: str = "float32") -> Any:
         """A live model, its weights not yet set. Errors: `no-backend`, `no-device`."""
-        return self.backend.instantiate(self.graph, self.source, device, dtype)
+        from resspec.weights import models
+
+        model = self.backend.instantiate(self.graph, self.source, device, dtype)
+        models.remember(model, self.graph, self.backend, self.source)
+        return model
 
     def weights(
         self,
         seed: int = 0,
-        stored: str | Path | Mapping[str, NDArray[Any]] | None = None,
+        stored: Weights | None = None,
         *,
         partial: bool = False,
+        key: str | None = None,
+        adapt_input: str | None = None,
     ) -> Stored:
         """The stored weights, or those drawn for the seed, which a partial load starts from.
 
-        Errors: `weights-format`, `weights-mismatch`, `io-error`.
+        Errors: `weights-format`, `weights-mismatch`, `bad-value`, `io-error`.
         """
         from resspec import weights
 
         if stored is None:
             return weights.Stored(weights.draw(self.graph, seed))
         start = weights.draw(self.graph, seed) if partial else None
-        if isinstance(stored, str | Path):
-            return weights.read(stored, self.graph, start)
-        return weights.fit(stored, self.graph, start)
+        if isinstance(stored, str | PathLike):
+            path = Path(stored)
+            return weights.read(path, self.graph, start, key=key, adapt=adapt_input)
+        if isinstance(stored, Mapping):
+            return weights.fit(stored, self.graph, start, adapt_input, key)
+        return weights.take(weights.model_of(stored), self.graph, start, adapt_input)
 
 
 def compile_for(spec: Spec, backend: str, outputs: Sequence[str] | None = None) -> Compiled:
@@ -116,21 +127,26 @@ def build(
     device: str = "cpu",
     dtype: str = "float32",
     seed: int = 0,
-    weights: str | Path | Mapping[str, NDArray[Any]] | None = None,
+    weights: Weights | None = None,
     outputs: Sequence[str] | None = None,
     *,
     partial: bool = False,
+    key: str | None = None,
+    adapt_input: str | None = None,
 ) -> Any:
     """A live model: an `nn.Module` that reads NCHW, or a `keras.Model` that reads NHWC.
 
     dtype: float32, float64, float16 or bfloat16.
-    weights: a safetensors file or arrays by canonical name; otherwise drawn from `seed`, the same
-    for every backend. With `partial`, tensors that are missing there or have another shape keep
-    what was drawn, and a warning lists them. outputs: what to give instead: names of its outputs,
-    or parts (`stages.2`). Errors: SpecError.
+    weights: a file, in canonical names or saved from a model of either framework that resspec
+    built; a state dict, or arrays by canonical name; or such a live model itself, trained or not,
+    in whatever wraps it. Otherwise they are drawn from `seed`, the same for every backend.
+    key: which set of tensors, where there are several. With `partial`, tensors that are missing or
+    have another shape keep what was drawn, and a warning lists them. adapt_input: `sum` or
+    `repeat` fits a first convolution to this input's channels.
+    outputs: what to give instead: names of its outputs, or parts (`stages.2`). Errors: SpecError.
     """
     compiled = compile_for(spec, backend, outputs)
-    stored = compiled.weights(seed, weights, partial=partial)
+    stored = compiled.weights(seed, weights, partial=partial, key=key, adapt_input=adapt_input)
     model = compiled.instantiate(device, dtype)
     compiled.backend.load_weights(model, compiled.source, stored.weights)
     if stored.left_out:
@@ -139,3 +155,41 @@ def build(
         lines = "".join(f"\n  {one}" for one in stored.left_out)
         warnings.warn(f"weights left out: {len(stored.left_out)}{lines}", stacklevel=2)
     return model
+
+
+def read_weights(model: Any, spec: Spec | None = None) -> dict[str, NDArray[Any]]:
+    """The weights of a live model by canonical name and in canonical layout, half precision as
+    float32: of a model that resspec built in this process, trained or not, in whatever wraps it.
+
+    spec: what another model is: one that was loaded from a file that `build` wrote, say.
+    Errors: `bad-value` for a model of other origin; with a spec, `weights-mismatch`.
+    """
+    return _weights_of(model, spec)[0]
+
+
+def save_weights(
+    model: Any,
+    path: str | Path,
+    spec: Spec | None = None,
+    *,
+    dtype: str | None = None,
+    force: bool = False,
+) -> None:
+    """Write the weights of a live model as safetensors in canonical names, which every backend
+    loads; `spec` as for `read_weights`. dtype: float32, or float64 where the model computes in it,
+    unless told. Errors: also `exists`, unless `force`, and `io-error`."""
+    from resspec import weights
+
+    arrays, name = _weights_of(model, spec)
+    dtypes = {one: dtype or array.dtype.name for one, array in arrays.items()}
+    weights.save(path, arrays, name, dtype=dtypes, force=force)
+
+
+def _weights_of(model: Any, spec: Spec | None) -> tuple[dict[str, NDArray[Any]], str]:
+    from resspec import weights
+    from resspec.weights import models
+
+    if spec is None:
+        return models.read(model)
+    graph = graph_of(spec)
+    return weights.take(weights.model_of(model), graph).weights, graph.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -148,6 +148,29 @@ class ExportingBackend(Protocol):
         dtypes: by canonical name, what a file of plain weights shall hold; others are as in the
         model. Raises SpecError (no-exporter, export-failed).
         """
+        ...
+
+
+@runtime_checkable
+class LiveBackend(Protocol):
+    """What a backend offers beside `Backend` so that weights are taken out of live models, of
+    wrappers around them, and of models that it did not make itself: optional."""
+
+    def owns(self, model: object) -> bool:
+        """Whether this is a live model of the framework; imports nothing to find out."""
+        ...
+
+    def parts(self, model: Any) -> Iterator[Any]:
+        """The model and every model inside it, the outermost first."""
+        ...
+
+    def state(self, model: Any) -> dict[str, np.ndarray[Any, Any]]:
+        """Its tensors by the framework's names, those of `Source.variables` where it emitted the
+        model."""
+        ...
+
+    def shapes(self, model: Any) -> dict[str, tuple[int, ...]]:
+        """Their shapes by the same names."""
         ...
 
 

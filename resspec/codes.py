@@ -452,6 +452,16 @@ CODES: dict[str, Code] = {
         "resspec build resnet50 --weights model.pkl\n",
         "resspec build resnet50 --weights model.safetensors\n",
     ),
+    "weights-ambiguous": Code(
+        "only the order of its tensors says which is which",
+        "A list of tensors whose names are not known here has many of one shape, and the order of "
+        "a file may be that of text, of registration or of execution. A wrong order gives a "
+        "network that runs and computes something else, so something must confirm it: an input "
+        "and what the trained network gives for it (`--verify`), or the original's code.",
+        "resspec port mine.pth --from torch --spec mine.yaml --out mine.safetensors\n",
+        "resspec port mine.pth --from torch --spec mine.yaml --verify io.npz --out "
+        "mine.safetensors\n",
+    ),
     "weights-mismatch": Code(
         "the weights belong to another network",
         "Names and shapes must match one to one; loading part of them would be a silent error. "

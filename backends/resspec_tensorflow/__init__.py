@@ -13,7 +13,7 @@ from .helpers import HELPERS
 from .table import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from resspec.backend import Format, RuleTable
@@ -99,6 +99,22 @@ class TensorFlowBackend:
 
     def owns(self, model: object) -> bool:
         return any(base.__module__.startswith("keras.") for base in type(model).__mro__)
+
+    def parts(self, model: Any) -> Iterator[Any]:
+        yield model
+        for layer in getattr(model, "layers", ()):
+            if hasattr(layer, "layers"):
+                yield from self.parts(layer)
+
+    def state(self, model: Any) -> dict[str, Any]:
+        from . import runtime
+
+        return runtime.state(model)
+
+    def shapes(self, model: Any) -> dict[str, tuple[int, ...]]:
+        from . import runtime
+
+        return runtime.shapes(model)
 
     def optimizer(self, model: Any, rule: Optimizer) -> Any:
         from . import optimizers

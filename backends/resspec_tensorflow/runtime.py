@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from resspec.diagnostics import error
 from resspec.live import load
-from resspec.weights import cotangent
+from resspec.weights import cotangent, layout
 
 if TYPE_CHECKING:
-    from resspec.backend import Source, Variable
+    from resspec.backend import Source
     from resspec.ir import Graph
 
 Array = NDArray[Any]
@@ -143,46 +143,38 @@ def _variables(model: Any) -> dict[str, Any]:
     return found
 
 
-def _to_keras(array: Array, variable: Variable, shape: tuple[int, ...]) -> Array:
-    if variable.layout:
-        here, there = variable.layout.split("->")
-        array = _permuted(array, here, there)
-    return array.reshape(shape)  # a depthwise kernel keeps its multiplier apart
-
-
-def _to_canonical(array: Array, variable: Variable) -> Array:
-    if not variable.layout:
-        return array
-    there, here = variable.layout.split("->")
-    if variable.layout == "OIHW->HWOI":
-        array = array.reshape(*array.shape[:2], -1, 1)
-    return np.ascontiguousarray(_permuted(array, here, there))
-
-
-def _permuted(array: Array, here: str, there: str) -> Array:
-    """The axes named in `here` in the order of `there`; a 1 is an axis of one, on either side."""
-    lengths = dict(zip(here, array.shape, strict=True))
-    array = array.reshape([lengths[axis] for axis in here if axis != "1"])
-    names = here.replace("1", "")
-    array = array.transpose([names.index(axis) for axis in there if axis != "1"])
-    return array.reshape([1 if axis == "1" else lengths[axis] for axis in there])
-
-
 def load_weights(model: Any, source: Source, weights: Mapping[str, Array]) -> None:
     """Set every variable from canonical arrays."""
     live = _variables(model)
     for name, variable in source.variables.items():
         target = live[variable.name]
-        target.assign(_to_keras(np.asarray(weights[name]), variable, tuple(target.shape)))
+        array = np.asarray(weights[name])
+        target.assign(layout.stored(array, variable.layout, tuple(target.shape)))
 
 
 def read_weights(model: Any, source: Source) -> dict[str, Array]:
     """Canonical arrays, in the dtype of the model's variables."""
     live = _variables(model)
     return {
-        name: _to_canonical(live[variable.name].numpy(), variable)
+        name: layout.canonical(live[variable.name].numpy(), variable.layout)
         for name, variable in source.variables.items()
     }
+
+
+def state(model: Any) -> dict[str, Array]:
+    """Every variable that holds weights, by `layer/variable`."""
+    return {name: one.numpy() for name, one in _variables(model).items() if _is_weight(one)}
+
+
+def shapes(model: Any) -> dict[str, tuple[int, ...]]:
+    """Their shapes."""
+    found = _variables(model).items()
+    return {name: tuple(one.shape) for name, one in found if _is_weight(one)}
+
+
+def _is_weight(variable: Any) -> bool:
+    """States of random generators are no weights."""
+    return "seed_generator" not in variable.path
 
 
 @contextmanager
@@ -235,7 +227,7 @@ def gradients(model: Any, source: Source, x: Array, training: bool) -> dict[str,
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
     return {
-        name: _to_canonical(tf.convert_to_tensor(gradient).numpy(), variable)
+        name: layout.canonical(tf.convert_to_tensor(gradient).numpy(), variable.layout)
         for (name, variable), gradient in zip(wanted.items(), found, strict=True)
     }
 

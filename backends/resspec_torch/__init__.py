@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,16 @@ class TorchBackend:
 
     def owns(self, model: object) -> bool:
         return any(base.__module__ == "torch.nn.modules.module" for base in type(model).__mro__)
+
+    def parts(self, model: Any) -> Iterator[Any]:
+        yield from model.modules()
+
+    def state(self, model: Any) -> dict[str, NDArray[Any]]:
+        found: dict[str, NDArray[Any]] = _runtime().state(model)
+        return found
+
+    def shapes(self, model: Any) -> dict[str, tuple[int, ...]]:
+        return {name: tuple(value.shape) for name, value in model.state_dict().items()}
 
     def optimizer(self, model: Any, rule: Optimizer) -> Any:
         return _runtime().optimizer(model, rule)

@@ -1,4 +1,4 @@
-"""Networks of torchvision and timm, and checkpoints without code, for `resspec port`."""
+"""Networks of torchvision and timm, for `resspec port`."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ from torch.utils._pytree import tree_leaves
 from resspec.diagnostics import Note, error, suggest
 from resspec.ir import Graph
 from resspec.port import origins
-from resspec.port.dataflow import Trace
 from resspec.weights import files
-from resspec.weights.stored import differences
+from resspec.weights.fitting import differences
 from resspec_torch.trace import trace
 
 STEPS = "num_batches_tracked"
@@ -241,59 +240,6 @@ def _torchvision_names() -> list[str]:
     return list(_torchvision().models.list_models())
 
 
-class BareOriginal:
-    """A checkpoint whose code is not known: its tensors in their order, by shape and kind."""
-
-    formats: tuple[str, ...] = ()
-    rounds = taken = ""
-
-    def __init__(self, graph: Graph) -> None:
-        self.trace = Trace("the checkpoint")
-        self.budget = sum(4 * param.size for param in graph.parameters().values())
-
-    def read(
-        self, path: Path, key: str | None = None
-    ) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-        from resspec.port.bare import trace as bare
-
-        checkpoint = files.read(path, key=key, budget=self.budget)
-        self.taken = checkpoint.described()
-        found, dtypes = plain_names(checkpoint)
-        state = {key: one for key, one in found.items() if not key.endswith(STEPS)}
-        self.trace = bare({key: tuple(one.shape) for key, one in state.items()}, str(path))
-        return state, dtypes
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        return {}
-
-    def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        raise error("bad-value", "a checkpoint without code cannot be run")
-
-    def encode(
-        self, arrays: Mapping[str, NDArray[Any]], dtypes: Mapping[str, str], ending: str
-    ) -> bytes:
-        raise error("bad-value", "without the original's code its names are not known",
-                    help="use --to torchvision, timm or keras")  # fmt: skip
-
-    def forward(self, x: NDArray[Any]) -> list[NDArray[Any]]:
-        raise error("bad-value", "a checkpoint without code cannot be run")
-
-
-class Bare:
-    """Checkpoints without code."""
-
-    name = "torch"
-    backend = ""
-
-    def open(
-        self, name: str, graph: Graph, *, dtype: str = "float32", empty: bool = False
-    ) -> BareOriginal:
-        return BareOriginal(graph)
-
-    def described(self, path: Path) -> None:
-        """A state dict says nothing of its network."""
-
-
 def to_numpy(tensor: torch.Tensor) -> NDArray[Any]:
     """A tensor's numbers; half precision as float32, which holds them exactly."""
     if tensor.dtype in (torch.bfloat16, torch.float16):
@@ -316,4 +262,3 @@ def plain_names(found: files.Checkpoint) -> tuple[dict[str, NDArray[Any]], dict[
 
 TORCHVISION = Library("torchvision", _make_torchvision, _torchvision_names)
 TIMM = Library("timm", _make_timm, _timm_names)
-BARE = Bare()

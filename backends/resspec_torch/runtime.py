@@ -81,6 +81,11 @@ def read_weights(model: nn.Module, source: Source) -> dict[str, NDArray[Any]]:
     }
 
 
+def state(model: nn.Module) -> dict[str, NDArray[Any]]:
+    """Every tensor of the state dict; bfloat16, which NumPy lacks, as float32."""
+    return {name: _array(value).copy() for name, value in model.state_dict().items()}
+
+
 def forward(
     model: nn.Module, x: NDArray[Any], training: bool = False
 ) -> dict[str, list[NDArray[Any]]]:

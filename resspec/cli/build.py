@@ -16,7 +16,7 @@ from resspec.cli import common
 if TYPE_CHECKING:
     from resspec.api import Compiled
     from resspec.compile import LoadedSpec
-    from resspec.weights.stored import Stored
+    from resspec.weights.fitting import Stored
 
 FILES = ("model.py", "weights.safetensors", "spec.yaml", "summary.json")
 
@@ -51,8 +51,14 @@ def build(
     input: common.Input = None,
     sets: common.Set = None,
     weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Safetensors to load instead of the seed.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Weights instead of the seed's: in canonical names, or as saved from a model that "
+            "resspec built, on either framework (.pth, .ckpt, .safetensors, .keras, .h5 …).",
+        ),
     ] = None,
+    key: common.Key = None,
     partial: Annotated[
         bool,
         typer.Option(
@@ -61,6 +67,14 @@ def build(
             "the rest.",
         ),
     ] = False,
+    adapt_input: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="Fit a first convolution of --weights to this input's channels: sum (to 1) or "
+            "repeat (to N), as timm does.",
+        ),
+    ] = None,
     outputs: common.Outputs = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
     search: common.Search = None,
@@ -79,6 +93,7 @@ def build(
       resspec build resnet50 --set stages.2.depth=23 --input 3x64x64 --format json
       resspec build resnet50 --weights w.safetensors --out built --export pt2,onnx
       resspec build resnet50 --set num_classes=10 --weights w.safetensors --partial
+      resspec build resnet50 --backend tensorflow --weights trained.pth --out served --export all
     """
     from resspec import api, artifacts
     from resspec import export as exports
@@ -86,8 +101,11 @@ def build(
     backend = common.backend_name(backend)
     if dtype is not None:
         common.choice(dtype, api.DTYPES, "--dtype")
-    if partial and weights is None:
-        raise typer.BadParameter("it says how to load --weights.", param_hint="--partial")
+    told = {"--partial": partial, "--key": key is not None, "--adapt-input": adapt_input}
+    for option in [option for option, given in told.items() if given and weights is None]:
+        raise typer.BadParameter("it says how to load --weights.", param_hint=option)
+    if adapt_input is not None:
+        common.choice(adapt_input, ("sum", "repeat"), "--adapt-input")
     chosen = _chosen(backend, export, out)
     common.choice(format, ("text", "json"), "--format")
     clock, written = Clock(), list[str]()
@@ -100,7 +118,9 @@ def build(
             compiled = api.compile_for(loaded, backend, common.names(outputs))
         doing(f"instantiating on {backend}")
         with clock.measure("instantiate"):
-            stored = compiled.weights(seed, weights, partial=partial)
+            stored = compiled.weights(
+                seed, weights, partial=partial, key=key, adapt_input=adapt_input
+            )
             model = compiled.instantiate(device, dtype or "float32")
             compiled.backend.load_weights(model, compiled.source, stored.weights)
         doing("running")
@@ -134,7 +154,7 @@ def build(
         "files": written,
         "left_out": [one.to_json() for one in stored.left_out],
     }
-    if stored.left_out:
+    if stored.left_out or stored.adapted:
         _tell(weights, stored)
     if format == "json":
         common.print_json(report)
@@ -158,10 +178,14 @@ def _chosen(backend: str, words: str | None, out: Path | None) -> tuple[str, ...
 
 
 def _tell(weights: Path | None, stored: Stored) -> None:
-    """What a partial load did not take."""
+    """What a load did not take, or not as it is."""
     from resspec.diagnostics import escape
 
     total, missing = len(stored.weights), sum(one.network is not None for one in stored.left_out)
+    for name in stored.adapted:
+        common.say(f"{weights}: {name} was fitted to the input's channels")
+    if not stored.left_out:
+        return
     common.say(f"{weights}: {total - missing} of {total} tensors loaded; left out:")
     for one in stored.left_out:
         common.say(f"  {escape(str(one))}")

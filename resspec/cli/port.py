@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from resspec.cli import common
+from resspec.diagnostics import escape
 
 if TYPE_CHECKING:
+    from resspec.ir import Graph
     from resspec.port.transfer import Ported
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 SHOWN = 5
+NAMES = {"torch": "torch's", "tensorflow": "Keras'"}
 
 
 def port(
@@ -42,6 +45,25 @@ def port(
     check: Annotated[
         bool, typer.Option(help="With --from: run both networks and compare their outputs.")
     ] = True,
+    verify: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A .npz of `x`, an input, and `y`, what the trained network gives for it (several "
+            "outputs by name): the network here must give the same.",
+        ),
+    ] = None,
+    trust_order: Annotated[
+        bool,
+        typer.Option(
+            "--trust-order",
+            help="Without code or --verify: take tensors that only their order tells apart.",
+        ),
+    ] = False,
+    partial: Annotated[
+        bool,
+        typer.Option("--partial", help="Without code: leave out a head of other classes, or none."),
+    ] = False,
     sets: common.Set = None,
     search: common.Search = None,
     force: common.Force = False,
@@ -51,34 +73,54 @@ def port(
 
     --from reads a checkpoint and writes safetensors in canonical names, which every backend loads.
     --to reads such a file and writes a checkpoint that the library's own loader accepts strictly.
-    The layers are matched by what they compute, in the order in which they run, not by name.
+    Layers are matched by what they compute, in the order in which they run. Without code (--from
+    torch), names that resspec gave are taken by name; others by their order, which --verify or
+    --trust-order must confirm.
 
     \b
     Examples:
       resspec port resnet50.pth --from torchvision --spec resnet50 --out resnet50.safetensors
+      resspec port mine.pth --from torch --spec mine.yaml --verify io.npz --out mine.safetensors
       resspec port ported.safetensors --to timm --spec resnet50d --out resnet50d.pth
     """
     if (source is None) == (target is None):
         raise typer.BadParameter("give one of --from and --to.", param_hint="--from")
     if key is not None and source is None:
         raise typer.BadParameter("it says what to read with --from.", param_hint="--key")
+    if verify is not None and source is None:
+        raise typer.BadParameter("it confirms what --from reads.", param_hint="--verify")
+    for option, given in (("--trust-order", trust_order), ("--partial", partial)):
+        if given and source != "torch":
+            raise typer.BadParameter("it is for --from torch.", param_hint=option)
     from resspec import artifacts
-    from resspec.port import origins
-    from resspec.port.transfer import must_be_free, outputs_apart, read, write
-    from resspec.weights import stored
+    from resspec.port import confirm, origins
+    from resspec.port import verify as examples
+    from resspec.port.transfer import candidates, must_be_free, outputs_apart, write
+    from resspec.weights import Stored, stored
 
     common.choice(format, ("text", "json"), "--format")
     if dtype is not None:
         common.choice(dtype, DTYPES, "--dtype")
     common.choice(source or target or "", origins.names(), "--from" if source else "--to")
     must_be_free(out, force=force)
-    apart = None
+    apart = verdict = None
     with common.progress() as doing:
         doing("compiling")
         graph = common.load(spec, sets, search).graph
         doing("matching")
         if source is not None:
-            found, report = read(checkpoint, source, graph, model, key)
+            example = None if verify is None else examples.read(verify, graph)
+            possible = candidates(checkpoint, source, graph, model, key, partial=partial)
+            if example is None:
+                found, report = next(possible)
+                if not trust_order:
+                    confirm.must_be_certain(report, checkpoint)
+            else:
+                doing("running it on the example")
+                seen = examples.resized(
+                    example, graph, lambda shape: _at(spec, sets, search, shape)
+                )
+                found, report, verdict = confirm.by_example(possible, seen, example)
             if check:
                 doing("comparing outputs")
                 apart = outputs_apart(checkpoint, source, graph, found, model, key)
@@ -88,30 +130,47 @@ def port(
             assert target is not None
             found = stored.read(checkpoint, graph)
             if dtype is not None:
-                found = stored.Stored(found.weights, dict.fromkeys(found.weights, dtype))
+                found = Stored(found.weights, dict.fromkeys(found.weights, dtype))
             report = write(found, target, graph, out, model, force=force)
-    _warn(report)
+    _warn(report, confirmed=verdict is not None)
     if format == "json":
         common.print_json({
-            "spec": graph.name, "out": str(out), **asdict(report), "outputs_apart": apart
+            "spec": graph.name, "out": str(out), **asdict(report), "outputs_apart": apart,
+            "verified": verdict and {"apart": verdict.apart, "limit": verdict.limit},
         })  # fmt: skip
     else:
         side = "from" if source else "to"
         print(f"{graph.name}: {report.tensors} tensors, {report.numbers:,} numbers "
-              f"({', '.join(report.dtypes)}) {side} {report.original}")  # fmt: skip
+              f"({', '.join(report.dtypes)}) {side} {report.original}{_by(report)}")  # fmt: skip
         if apart is not None:
             print(f"outputs are {apart:.1e} from those of {report.original}, relative, in float32")
+        if verdict is not None:
+            print(f"outputs are {verdict.apart:.1e} from those of {verify}, relative; rounding "
+                  f"explains {verdict.limit:.1e}")  # fmt: skip
         print(f"wrote {out}")
 
 
-def _warn(report: Ported) -> None:
+def _at(
+    spec: str, sets: list[str] | None, search: list[Path] | None, shape: tuple[int, ...]
+) -> Graph:
+    """The spec for inputs of another size."""
+    return common.load_quietly(spec, sets, search, "x".join(map(str, shape))).graph
+
+
+def _by(report: Ported) -> str:
+    return f", by {NAMES.get(report.names, report.names)} names" if report.names else ""
+
+
+def _warn(report: Ported, *, confirmed: bool) -> None:
     if report.taken:
         common.say(f"note: {report.taken}")
     for line in report.differences[:SHOWN]:
         common.say(f"warning: {line}")
     if len(report.differences) > SHOWN:
         common.say(f"warning: and {len(report.differences) - SHOWN} more differences")
-    if report.ambiguous:
+    for line in report.left_out[:SHOWN]:
+        common.say(f"warning: left out: {escape(line)}")
+    if report.ambiguous and not confirmed:
         first = ", ".join(report.ambiguous[0][:3])
         more = " …" if len(report.ambiguous[0]) > 3 else ""
         common.say(
@@ -119,7 +178,8 @@ def _warn(report: Ported) -> None:
             f"alone, the first {first}{more}"
         )
         if report.by_order:
-            common.say("help: --from torchvision, timm or keras knows the original's code")
+            common.say("help: --verify confirms it; --from torchvision, timm or keras knows the "
+                       "original's code")  # fmt: skip
     if report.unread:
         names = ", ".join(report.unread[:SHOWN])
         common.say(f"warning: the original never uses {len(report.unread)} tensors: {names}")

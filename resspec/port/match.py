@@ -8,7 +8,7 @@ is left is symmetric, and any assignment is as good as another, or is reported a
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +16,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from resspec.ir import Graph
+from resspec.port.bare import module
 from resspec.port.dataflow import INPUT, Atom, Flow, Tensor, Trace, trace
+from resspec.port.heads import trimmed
 from resspec.port.mismatch import mismatch
 
 STEPS = {"stride": (1, 1), "dilation": (1, 1), "groups": 1}
+DEEPEST = 6  # steps up from a tensor to the modules around it, in a list without code
 Colours = list[int]
 Pairs = list[tuple[Atom, Atom]]
 # Evidence beside roles, shapes and dataflow, the finest first; used only where both sides agree.
@@ -74,12 +77,22 @@ class Matching:
         return {link.tensor.name: link.tensor.stored(weights[link.name]) for link in self.links}
 
 
-def match(original: Trace, graph: Graph) -> Matching:
-    """Pair the original's parameters with the graph's. Errors: `weights-mismatch`, both sides
-    shown line by line."""
+def match(
+    original: Trace, graph: Graph, *, structured: bool = True, partial: bool = False
+) -> Matching:
+    """Pair the original's parameters with the graph's.
+
+    Of a list without code, structured: names tell which tensors stand in one module. partial: the
+    layers before the outputs are left out where they are all that differs.
+    Errors: `weights-mismatch`, both sides shown line by line.
+    """
     ours = trace(graph)
-    pairs, ambiguous = _pair(original, ours)
     parameters = graph.parameters()
+    if original.ordered_only:
+        original, ours = trimmed(original, ours, graph, partial=partial)
+        kept = {atom.part.tensor.name for atom in ours.atoms}
+        parameters = {name: one for name, one in parameters.items() if name in kept}
+    pairs, ambiguous = _pair(original, ours, structured=structured)
     links: dict[str, Link] = {}
     taken: dict[str, str] = {}
     for theirs, own in pairs:
@@ -91,7 +104,9 @@ def match(original: Trace, graph: Graph) -> Matching:
     return Matching(in_order, tuple(pairs), tuple(ambiguous), tuple(original.unread))
 
 
-def _pair(original: Trace, ours: Trace) -> tuple[Pairs, list[tuple[str, ...]]]:
+def _pair(
+    original: Trace, ours: Trace, *, structured: bool = True
+) -> tuple[Pairs, list[tuple[str, ...]]]:
     palette = Palette()
     sides = (original, ours)
     first, second = (
@@ -100,7 +115,7 @@ def _pair(original: Trace, ours: Trace) -> tuple[Pairs, list[tuple[str, ...]]]:
     if Counter(first) != Counter(second):
         raise mismatch(original, ours)
     if original.ordered_only:
-        return _in_order(original, ours, (first, second))
+        return _in_order(original, ours, (first, second), structured=structured)
     views = View(original), View(ours)
     colours = _refined(palette, views, (first, second))
     if colours is None:
@@ -223,36 +238,34 @@ def _refined(
 
 
 def _in_order(
-    original: Trace, ours: Trace, starts: tuple[Colours, Colours]
+    original: Trace, ours: Trace, starts: tuple[Colours, Colours], *, structured: bool
 ) -> tuple[Pairs, list[tuple[str, ...]]]:
     """The n-th of each role, shape and surroundings on one side is the n-th on the other.
 
     A list of tensors tells its modules by their names' prefixes. What else stands in a module tells
-    a shortcut from the body beside it, wherever in the list it comes.
+    a shortcut from the body beside it, wherever in the list it comes. That is a guess, if a good
+    one: what role and shape alone do not tell apart is ambiguous all the same.
     """
     palette = Palette()
     left, right = starts
-    finer = _by_module(palette, original, left), _by_module(palette, ours, right)
-    if Counter(finer[0]) == Counter(finer[1]):
-        left, right = finer
-    waiting: dict[int, list[Atom]] = defaultdict(list)
+    for up in range(1, DEEPEST if structured else 1):
+        finer = _by_module(palette, original, left, up), _by_module(palette, ours, right, up)
+        if Counter(finer[0]) == Counter(finer[1]):
+            left, right = finer
+    waiting: dict[int, deque[Atom]] = defaultdict(deque)
     for atom, colour in zip(original.atoms, left, strict=True):
         waiting[colour].append(atom)
-    pairs = [(waiting[colour].pop(0), atom) for atom, colour in zip(ours.atoms, right, strict=True)]
-    return pairs, _ties(ours, right)
+    pairs = [
+        (waiting[colour].popleft(), atom) for atom, colour in zip(ours.atoms, right, strict=True)
+    ]
+    return pairs, _ties(ours, starts[1])
 
 
-def _by_module(palette: Palette, side: Trace, start: Colours) -> Colours:
-    """Colours that know what stands beside an atom in its layer, and beside that in its block."""
-    colours = start
-    for depth in (1, 2):
-        groups: dict[str, list[int]] = defaultdict(list)
-        prefixes = [atom.part.tensor.name.rsplit(".", depth)[0] for atom in side.atoms]
-        for prefix, colour in zip(prefixes, colours, strict=True):
-            groups[prefix].append(colour)
-        keys = {prefix: tuple(sorted(group)) for prefix, group in groups.items()}
-        colours = [
-            palette((colour, keys[prefix]))
-            for prefix, colour in zip(prefixes, colours, strict=True)
-        ]
-    return colours
+def _by_module(palette: Palette, side: Trace, start: Colours, up: int) -> Colours:
+    """Colours that know what else stands in the module that many steps up."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    modules = [module(atom.part.tensor.name, up) for atom in side.atoms]
+    for path, colour in zip(modules, start, strict=True):
+        groups[path].append(colour)
+    keys = {path: palette(tuple(sorted(group))) for path, group in groups.items()}
+    return [palette((colour, keys[path])) for path, colour in zip(modules, start, strict=True)]

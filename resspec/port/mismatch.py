@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import groupby, zip_longest
 from math import isclose
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from resspec.port.match import Matching
 
 SHOWN = 20  # lines of a report
+ALIGNED = 1000  # layers on either side that are aligned
 NORMS = ("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm")
 Layer = tuple[Atom, ...]
 
@@ -36,16 +37,13 @@ def _shape(extents: Sequence[int]) -> str:
     return "×".join(map(str, extents))
 
 
-def mismatch(original: Trace, ours: Trace, why: str = "") -> SpecError:
+def mismatch(original: Trace, ours: Trace, why: str = "", help: str | None = None) -> SpecError:
     """`weights-mismatch`, with the lines on which the two sides differ."""
     left, right = layers(original), layers(ours)
-    a_keys, b_keys = ([_key(layer) for layer in side] for side in (left, right))
-    lines: list[str] = []
-    for tag, a, b, c, d in SequenceMatcher(None, a_keys, b_keys, autojunk=False).get_opcodes():
-        if tag != "equal":
-            for theirs, own in zip_longest(left[a:b], right[c:d]):
-                lines.append(f"{original.name} has {described(theirs)} | "
-                             f"{ours.name} has {described(own)}")  # fmt: skip
+    lines = [
+        f"{original.name} has {described(theirs)} | {ours.name} has {described(own)}"
+        for theirs, own in _apart(left, right)
+    ]
     if not lines and not original.ordered_only:
         lines = _wiring(left, right, original, ours)
     notes = [Note(line) for line in lines[:SHOWN]]
@@ -56,7 +54,30 @@ def mismatch(original: Trace, ours: Trace, why: str = "") -> SpecError:
         "weights-mismatch",
         f"{original.name} is not {ours.name}: {why or f'{count}, {len(lines)} differ'}",
         notes=notes,
+        help=help,
     )
+
+
+def _apart(left: list[Layer], right: list[Layer]) -> Iterator[tuple[Layer | None, Layer | None]]:
+    """Layers on which the sides differ, what is alike at both ends set aside. Long lists are only
+    held side by side: to align them takes time that grows with their product."""
+    a_keys, b_keys = ([_key(layer) for layer in side] for side in (left, right))
+    start = _alike(a_keys, b_keys)
+    stop = _alike(a_keys[start:][::-1], b_keys[start:][::-1])
+    a_keys, b_keys = (keys[start : len(keys) - stop] for keys in (a_keys, b_keys))
+    if len(a_keys) * len(b_keys) > ALIGNED**2:
+        pairs = zip_longest(left[start : len(left) - stop], right[start : len(right) - stop])
+        yield from ((a, b) for a, b in pairs if a is None or b is None or _key(a) != _key(b))
+        return
+    for tag, a, b, c, d in SequenceMatcher(None, a_keys, b_keys, autojunk=False).get_opcodes():
+        if tag != "equal":
+            yield from zip_longest(left[start + a : start + b], right[start + c : start + d])
+
+
+def _alike(left: Sequence[Any], right: Sequence[Any]) -> int:
+    """How many items both begin with."""
+    pairs = zip(left, right, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))
 
 
 def _key(layer: Layer) -> tuple[Any, ...]:

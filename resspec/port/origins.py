@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from resspec.port.dataflow import Trace
 
 GROUP = "resspec.origins"
+BARE = "torch"  # tensors without code, whatever wrote them
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -63,7 +64,7 @@ class Origin(Protocol):
     """A library of networks."""
 
     name: str
-    backend: str  # of the same framework; "" where there is no code to run
+    backend: str  # of the same framework
 
     def open(
         self, name: str, graph: Graph, *, dtype: str = "float32", empty: bool = False
@@ -82,13 +83,13 @@ class Origin(Protocol):
 
 def names() -> tuple[str, ...]:
     """Origins that are installed with this Python."""
-    return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
+    return tuple(sorted({BARE, *(point.name for point in entry_points(group=GROUP))}))
 
 
 def get(name: str) -> Origin:
     """The origin of that name. Errors: `not-found`; `no-backend` without its framework."""
     for point in entry_points(group=GROUP):
-        if point.name == name:
+        if point.name == name != BARE:
             try:
                 origin: Origin = point.load()
             except ModuleNotFoundError as missing:

@@ -3,12 +3,14 @@
 Canonical layout: convolutions (O, I/groups, kh, kw), linear (O, I), one number a channel (C,).
 """
 
+from resspec.weights.fitting import Stored as Stored
+from resspec.weights.fitting import take as take
+from resspec.weights.given import model_of as model_of
 from resspec.weights.randomised import randomise as randomise
 from resspec.weights.start import Weights as Weights
 from resspec.weights.start import cotangent as cotangent
 from resspec.weights.start import draw as draw
 from resspec.weights.start import example as example
-from resspec.weights.stored import Stored as Stored
 from resspec.weights.stored import check as check
 from resspec.weights.stored import encode as encode
 from resspec.weights.stored import fit as fit

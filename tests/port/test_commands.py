@@ -115,12 +115,25 @@ def test_through_the_other_framework(
         assert torch.equal(found[key], value), key
 
 
-def test_without_the_originals_code(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+def test_without_the_originals_code(
+    run: Run, original: Any, checkpoint: Path, tmp_path: Path
+) -> None:
     known, bare = tmp_path / "known.safetensors", tmp_path / "bare.safetensors"
     assert run(checkpoint, "--from", "timm", "--spec", NAME, "--out", known)[0] == 0
-    code, _, err = run(checkpoint, "--from", "torch", "--spec", NAME, "--out", bare)
+    words = (checkpoint, "--from", "torch", "--spec", NAME, "--out", bare)
+    code, _, err = run(*words)
+    assert (code, bare.exists()) == (1, False)
+    assert "error[weights-ambiguous]" in err
+    code, _, err = run(*words, "--trust-order")
     assert code == 0
     assert "told apart by their order alone" in err
+    assert bare.read_bytes() == known.read_bytes()
+    bare.unlink()
+    x = example((2, *api.load(NAME).graph.input.type.shape))
+    np.savez(tmp_path / "io.npz", x=x, y=original.forward(x)[0])
+    code, text, err = run(*words, "--verify", tmp_path / "io.npz")
+    assert (code, err) == (0, "")
+    assert "; rounding explains " in text
     assert bare.read_bytes() == known.read_bytes()
 
 

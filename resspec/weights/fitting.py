@@ -1,0 +1,250 @@
+"""Given tensors → weights of a graph: taken by name, exactly; what does not fit is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resspec.backend import Variable
+from resspec.diagnostics import Note, error, escape
+from resspec.weights import layout
+from resspec.weights.adapting import adapted, readers
+from resspec.weights.given import Arrays, Given
+from resspec.weights.naming import CANONICAL, Naming, recognised
+
+if TYPE_CHECKING:
+    from resspec.ir import Graph
+
+Shapes = Mapping[str, tuple[int, ...]]
+SHOWN = 20  # differences that are listed one by one
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A tensor that a network and a file do not both have, or not in one shape."""
+
+    name: str
+    network: tuple[int, ...] | None
+    file: tuple[int, ...] | None
+
+    def __str__(self) -> str:
+        return f"{self.name}: the network has {shown(self.network)}, the file has " + shown(
+            self.file
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "network": self.network, "file": self.file}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Weights for every parameter of a graph, in its order, and where they come from.
+
+    dtypes: what the file holds, by name; a tensor that was not taken from one is float32.
+    left_out: what a partial load did not take, and what lay beside the network's own tensors.
+    adapted: first convolutions that were fitted to other channels.
+    """
+
+    weights: Arrays
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[Difference, ...] = ()
+    adapted: tuple[str, ...] = ()
+
+
+def take(
+    given: Given, graph: Graph, start: Arrays | None = None, adapt: str | None = None
+) -> Stored:
+    """The weights of this graph among the given tensors, which have canonical names or those of a
+    backend, in its layout.
+
+    start: where they may fit in part only, the values of what is missing or has another shape.
+    adapt: how to fit a first convolution to the input's channels (`adapting`).
+    Errors: `weights-format` for numbers that are none; `weights-mismatch` with a note for each name
+    or shape that differs.
+    """
+    shapes = {name: param.shape for name, param in graph.parameters().items()}
+    naming = _naming(given, graph)
+    found, dtypes = named(given, naming)
+    changed: tuple[str, ...] = ()
+    if adapt is not None:
+        found, changed = adapted(found, graph, adapt)
+    others = {name: given.arrays[name].shape for name in naming.unknown}
+    given_shapes = {name: array.shape for name, array in found.items()} | others
+    lines = differences(given_shapes, shapes)
+    _must_fit(given, lines, given_shapes, graph, partial=start is not None)
+    kept = {name: found[name] for name in shapes if given_shapes.get(name) == shapes[name]}
+    _must_be_numbers(given.what, kept, dtypes)
+    beside = tuple(Difference(name, None, given.arrays[name].shape) for name in naming.beside)
+    taken = {name: dtypes[name] for name in kept if name in dtypes}
+    weights = {name: kept[name] if name in kept else (start or {})[name] for name in shapes}
+    return Stored(weights, taken, lines + beside, changed)
+
+
+def named(given: Given, naming: Naming) -> tuple[Arrays, dict[str, str]]:
+    """The given arrays by canonical name and in canonical layout, and what they are stored as.
+    A tensor with other axes than its layout says stays as it is: its shape tells."""
+    arrays: Arrays = {}
+    dtypes: dict[str, str] = {}
+    for name, variable in naming.variables.items():
+        array = given.arrays[variable.name]
+        try:
+            arrays[name] = layout.canonical(array, variable.layout)
+        except ValueError:
+            arrays[name] = array
+        if variable.name in given.dtypes:
+            dtypes[name] = given.dtypes[variable.name]
+    return arrays, dtypes
+
+
+def _naming(given: Given, graph: Graph) -> Naming:
+    found = None if given.canonical else recognised(given.arrays, graph)
+    if found is not None:
+        return found
+    known = graph.parameters()
+    return Naming(
+        CANONICAL,
+        "",
+        {name: Variable(name, "") for name in known if name in given.arrays},
+        tuple(name for name in known if name not in given.arrays),
+        tuple(name for name in given.arrays if name not in known),
+    )
+
+
+def differences(found: Shapes, expected: Shapes) -> tuple[Difference, ...]:
+    """What differs between two sets of tensors: those of the network, then others of the file."""
+    names = [*expected, *(name for name in found if name not in expected)]
+    return tuple(
+        Difference(name, expected.get(name), found.get(name))
+        for name in names
+        if expected.get(name) != found.get(name)
+    )
+
+
+def _must_fit(
+    given: Given,
+    lines: tuple[Difference, ...],
+    found: Shapes,
+    graph: Graph,
+    *,
+    partial: bool,
+) -> None:
+    """Errors: `weights-mismatch`, unless all fits, or part of it is enough and fits."""
+    expected = {name: param.shape for name, param in graph.parameters().items()}
+    fits = sum(found.get(one) == shape for one, shape in expected.items())
+    if not lines or (partial and fits):
+        return
+    notes = [Note(escape(str(line))) for line in lines[:SHOWN]]
+    if len(lines) > SHOWN:
+        notes.append(Note(f"and {len(lines) - SHOWN} more"))
+    total = len(set(found) | set(expected))
+    raise error(
+        "weights-mismatch",
+        f"{given.what} does not fit {graph.name}: {len(lines)} of {total} tensors differ",
+        notes=notes,
+        help=_help(given, lines, fits, graph),
+    )
+
+
+def _help(given: Given, lines: tuple[Difference, ...], fits: int, graph: Graph) -> str | None:
+    """The way out that the differences suggest."""
+    if not fits:
+        known = any(line.network and line.file for line in lines)
+        if known or given.path is None:
+            return None
+        return ("none of its names is resspec's; `resspec port` takes other libraries' files: "
+                f"--from torchvision, timm, keras or torch --spec {graph.name}")  # fmt: skip
+    rest = f"the {fits} that fit and leave the rest"
+    if (classes := other_classes(lines, graph)) is not None:
+        return (f"it has {classes} classes: --set num_classes={classes}; or, to load {rest}, "
+                "add --partial (partial=True)")  # fmt: skip
+    if other_channels(lines, graph):
+        return (f"to fit the first convolution add --adapt-input {_way(graph)}; or, to load "
+                f"{rest}, add --partial (partial=True)")  # fmt: skip
+    if without_head(lines, graph):
+        return f"it is a network without its head: to load the {fits} that fit and draw the " \
+               "head, add --partial (partial=True)"  # fmt: skip
+    return f"to load {rest}, add --partial (partial=True)"
+
+
+def _way(graph: Graph) -> str:
+    return "sum" if graph.input.type.channels == 1 else "repeat"
+
+
+def heads(graph: Graph) -> dict[str, tuple[int, ...]]:
+    """Parameters of the last layers before the outputs, whose rows are classes, by name."""
+    makers = {value.index: node for node in graph.nodes for value in node.outputs}
+    waiting = [value.index for _, values in graph.outputs for value in values]
+    found: dict[str, tuple[int, ...]] = {}
+    seen = set(waiting)
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is None:
+            continue
+        if any(len(param.shape) > 1 for param in node.params.values()):
+            found |= {f"{node.path}.{local}": one.shape for local, one in node.params.items()}
+            continue
+        fresh = [value.index for value in node.inputs if value.index not in seen]
+        seen.update(fresh)
+        waiting += fresh
+    return found
+
+
+def other_classes(lines: tuple[Difference, ...], graph: Graph) -> int | None:
+    """The file's number of classes, where nothing else differs."""
+    last, counts = heads(graph), set()
+    for line in lines:
+        if line.name not in last or not line.network or not line.file:
+            return None
+        if line.network[1:] != line.file[1:]:
+            return None
+        counts.add(line.file[0])
+    return counts.pop() if len(counts) == 1 else None
+
+
+def other_channels(lines: tuple[Difference, ...], graph: Graph) -> bool:
+    """Whether a first convolution's channels are all that differs."""
+    first = readers(graph)
+    return all(
+        line.name in first
+        and line.network is not None
+        and line.file is not None
+        and line.network[:1] + line.network[2:] == line.file[:1] + line.file[2:]
+        for line in lines
+    )
+
+
+def without_head(lines: tuple[Difference, ...], graph: Graph) -> bool:
+    """Whether the layers before the outputs are all that the file lacks."""
+    last = heads(graph)
+    return all(line.name in last and line.file is None for line in lines)
+
+
+def _must_be_numbers(what: str, weights: Arrays, dtypes: Mapping[str, str]) -> None:
+    for name, array in weights.items():
+        if array.dtype.kind != "f":
+            kind = dtypes.get(name, array.dtype.name)
+            raise error(
+                "weights-format",
+                f"{what}: `{name}` is stored as {kind}; weights are read as {', '.join(FLOATS)}",
+                help="convert it before saving: `.float()`",
+            )
+    broken = [name for name, array in weights.items() if not _finite(array)]
+    if broken:
+        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+        raise error("weights-format", f"{what}: {broken[0]}{more} holds nan or infinity")
+
+
+def _finite(array: NDArray[Any]) -> bool:
+    return bool(np.isfinite(array).all())
+
+
+def shown(shape: tuple[int, ...] | None) -> str:
+    """`64×3×7×7`."""
+    if shape is None:
+        return "none"
+    return "×".join(map(str, shape)) or "one number"

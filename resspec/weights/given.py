@@ -1,0 +1,120 @@
+"""What a caller gives as weights: a file, a mapping of tensors, a live model. All become arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resspec.diagnostics import SpecError, error, escape
+from resspec.weights import models
+from resspec.weights.models import widened
+from resspec.weights.naming import is_step
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Arrays by the names that they came with, half precision widened, and what each was stored as.
+
+    what: as messages name it. canonical: the names are known to be. path: of a file.
+    taken: which of a file's sets it is, in words.
+    """
+
+    what: str
+    arrays: Arrays
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+    canonical: bool = False
+    path: Path | None = None
+    taken: str = ""
+
+
+def arrays_of(tensors: Mapping[Any, Any], key: str | None = None) -> Given:
+    """A mapping of tensors of any framework, or of arrays. key: which of several such mappings in
+    it, or the names' prefix. Errors: `weights-format`."""
+    if key is not None:
+        tensors = _chosen(tensors, key)
+    arrays: Arrays = {}
+    dtypes: dict[str, str] = {}
+    for name, value in tensors.items():
+        if not isinstance(name, str):
+            raise error("weights-format", f"the given weights are named by {_kind(name)}, not text")
+        if is_step(name):
+            continue
+        if isinstance(value, Mapping):
+            raise error(
+                "weights-format",
+                f"`{escape(name)}` of the given weights is a {_kind(value)}, no tensor",
+                help=f"give what it holds: weights=checkpoint[{name!r}]",
+            )
+        arrays[name], dtypes[name] = _array(name, value)
+    return Given("the given weights", arrays, dtypes)
+
+
+def _chosen(tensors: Mapping[Any, Any], key: str) -> Mapping[Any, Any]:
+    inner = tensors.get(key)
+    if isinstance(inner, Mapping):
+        return inner
+    return with_prefix(tensors, key)
+
+
+def with_prefix(tensors: Mapping[Any, Any], key: str) -> dict[str, Any]:
+    """The tensors whose names start so, without it. Errors: `weights-format` where none does."""
+    prefix = key if key.endswith((".", "/")) else f"{key}."
+    found = {
+        name[len(prefix) :]: value
+        for name, value in tensors.items()
+        if isinstance(name, str) and name.startswith(prefix)
+    }
+    if not found:
+        heads = dict.fromkeys(str(name).partition(".")[0] for name in tensors)
+        held = ", ".join(list(heads)[:8])
+        raise error("weights-format", f"nothing is called `{escape(key)}` there; there are "
+                    f"{escape(held)}{' …' if len(heads) > 8 else ''}")  # fmt: skip
+    return found
+
+
+def model_of(model: object) -> Given:
+    """What a live model holds: by canonical name where resspec built it in this process, otherwise
+    by its framework's names. Errors: `bad-value` for what is no model."""
+    what = "the given model"
+    if models.built(model) is not None:
+        arrays, _ = models.read(model)
+        return Given(what, arrays, canonical=True)
+    found = models.state(model)
+    return Given(what, {name: array for name, array in found.items() if not is_step(name)})
+
+
+def _array(name: str, value: Any) -> tuple[NDArray[Any], str]:
+    """A tensor's numbers, and its type, whichever framework it is of."""
+    try:
+        kind = str(getattr(value, "dtype", "")).rpartition(".")[2]
+        if hasattr(value, "detach"):  # torch's, wherever it is
+            value = value.detach().cpu()
+            value = value.float() if kind == "bfloat16" else value
+        array = value.numpy() if hasattr(value, "numpy") else np.asarray(value)
+    except SpecError:
+        raise
+    except Exception as problem:
+        # sparse, quantised, without storage: each framework raises types of its own
+        raise _no_tensor(name, value) from problem
+    numeric = array.dtype.kind in "fiub" or array.dtype.name == "bfloat16"
+    if not isinstance(array, np.ndarray | np.generic) or not numeric:
+        raise _no_tensor(name, value)
+    return widened(np.asarray(array)), kind or array.dtype.name
+
+
+def _no_tensor(name: str, value: object) -> SpecError:
+    return error(
+        "weights-format",
+        f"`{escape(name)}` of the given weights is a {_kind(value)} that holds no plain numbers",
+    )
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__

@@ -1,0 +1,138 @@
+"""Live models: which network each was built from, and its weights by canonical name.
+
+What is kept of a built model is kept weakly: by instance, by the class that its source made, and,
+for copies that have neither, by the names and shapes of its tensors, the latest few.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resspec import backend as backends
+from resspec.backend import Backend, LiveBackend, Source
+from resspec.diagnostics import SpecError, error
+from resspec.live import PREFIX
+
+if TYPE_CHECKING:
+    from resspec.ir import Graph
+
+WRAPPED = 4  # models one inside the other, of which a copy is looked for
+KEPT = 64  # kinds of models that are remembered beyond their instances
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a model was built from."""
+
+    spec: str
+    backend: Backend
+    source: Source
+
+
+_INSTANCES: WeakKeyDictionary[Any, Origin] = WeakKeyDictionary()
+_CLASSES: WeakKeyDictionary[type, Origin] = WeakKeyDictionary()
+_KINDS: OrderedDict[tuple[Any, ...], Origin] = OrderedDict()
+
+
+def remember(model: Any, graph: Graph, backend: Backend, source: Source) -> None:
+    """Keep what a model was built from for as long as it lives."""
+    origin = Origin(graph.name, backend, source)
+    with contextlib.suppress(TypeError):  # of somebody's backend, whose models cannot be watched
+        _INSTANCES[model] = origin
+    if type(model).__module__.startswith(PREFIX):
+        _CLASSES[type(model)] = origin
+    if isinstance(backend, LiveBackend):
+        kind = _kind(backend, model)
+        _KINDS[kind] = origin
+        _KINDS.move_to_end(kind)
+        while len(_KINDS) > KEPT:
+            _KINDS.popitem(last=False)
+
+
+def backend_of(model: object) -> LiveBackend | None:
+    """The backend of whose framework this is a live model; None for anything else."""
+    for name in backends.names():
+        found = backends.get(name)
+        if isinstance(found, LiveBackend) and found.owns(model):
+            return found
+    return None
+
+
+def built(model: object) -> tuple[Any, Origin] | None:
+    """The model that resspec built: this one, or the one inside it (of a wrapper, of a trainer's
+    module); None where there is none. Errors: `bad-value` where there are several."""
+    owner = backend_of(model)
+    if owner is None:
+        return None
+    found: list[tuple[Any, Origin]] = []
+    for part in owner.parts(model):
+        origin = _INSTANCES.get(part) or _CLASSES.get(type(part))
+        if origin is not None and all(part is not one for one, _ in found):
+            found.append((part, origin))
+    if len(found) > 1:
+        names = ", ".join(origin.spec for _, origin in found)
+        raise error("bad-value", f"this model holds {len(found)} that resspec built: {names}",
+                    help="give the one that is meant")  # fmt: skip
+    if found:
+        return found[0]
+    for part in islice(owner.parts(model), WRAPPED):
+        if (origin := _KINDS.get(_kind(owner, part))) is not None:
+            return part, origin
+    return None
+
+
+def read(model: object) -> tuple[dict[str, NDArray[Any]], str]:
+    """Canonical arrays of a model that resspec built, half precision widened, and its spec's name.
+
+    Errors: `bad-value` for a model of other origin, and for what is no model.
+    """
+    found = built(model)
+    if found is None:
+        raise foreign(model)
+    inner, origin = found
+    arrays = origin.backend.read_weights(inner, origin.source)
+    return {name: widened(array) for name, array in arrays.items()}, origin.spec
+
+
+def state(model: object) -> dict[str, NDArray[Any]]:
+    """The tensors of any live model by its framework's names. Errors: `bad-value`."""
+    owner = backend_of(model)
+    if owner is None:
+        raise foreign(model)
+    return {name: widened(array) for name, array in owner.state(model).items()}
+
+
+def widened(array: NDArray[Any]) -> NDArray[Any]:
+    """Half precision as float32, which holds it exactly; NumPy itself has no bfloat16."""
+    half = array.dtype == np.float16 or array.dtype.name == "bfloat16"
+    return array.astype(np.float32) if half else array
+
+
+def foreign(model: object) -> SpecError:
+    kind = f"{type(model).__module__}.{type(model).__qualname__}".removeprefix("builtins.")
+    if backend_of(model) is None:
+        return error(
+            "bad-value",
+            f"a {kind} is no live model",
+            help="give what `resspec.build` returned, in whatever wraps it",
+        )
+    return error(
+        "bad-value",
+        f"this {kind} was not built by resspec in this process, so its spec is not known",
+        help="name the spec: read_weights(model, spec=…)",
+    )
+
+
+def _kind(backend: LiveBackend, model: object) -> tuple[Any, ...]:
+    return (cast(Any, backend).name, *backend.shapes(model).items())
+
+
+__all__ = ["Origin", "backend_of", "built", "read", "remember", "state", "widened"]
