@@ -7,7 +7,7 @@ from resspec.ops import conv, norm
 from resspec.ops.base import Op
 from resspec.types import TensorType
 
-from .rules import NONE, sides_of, sliced, zero_pad
+from .rules import NONE, sliced, zero_pad
 
 AFFINE = (("weight", "kernel", ""), ("bias", "bias", ""))
 GAMMA = (("weight", "gamma", ""), ("bias", "beta", ""))
@@ -41,7 +41,7 @@ def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     if op.bias:
         variables += (("bias", "bias/kernel", "O->1O"),)
     return Rule(
-        call=zero_pad(sides_of(op)) + "{self}({x})" + (sliced(stride) if whole else ""),
+        call=zero_pad(op.sides(*types)) + "{self}({x})" + (sliced(stride) if whole else ""),
         init=f"std_conv2d({arguments}, eps={{eps|1e-06}}, name={{name}})",
         variables=variables,
         helpers=("std_conv2d",),
@@ -55,7 +55,7 @@ def conv_transpose2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     if op.dilation != (1, 1):
         raise Unsupported("TensorFlow has no dilated transposed convolution on a CPU")
     (x,), (y,) = types, op.infer(*types)
-    top, _, left, _ = sides_of(op)
+    top, _, left, _ = op.sides(*types)
     # without padding Keras gives (H - 1) s + max(window, s) rows, of which `top` are cut off
     full = [
         (extent - 1) * s + max(k, s)

@@ -29,13 +29,6 @@ def layer(constructor: str, arguments: str = "", call: str = "{self}({x})") -> R
     return Rule(call=call, init=f"keras.layers.{constructor}({arguments}name={{name}})")
 
 
-def sides_of(op: Op) -> Sides:
-    """The four padding numbers of a resolved op."""
-    sides = getattr(op, "padding", NONE)
-    assert isinstance(sides, tuple), "the op was not resolved"
-    return sides
-
-
 def zero_pad(sides: Sides) -> str:
     """The step that pads with zeros; empty where there is nothing to pad."""
     if sides == NONE:
@@ -81,7 +74,7 @@ def conv2d(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     stride, dilated = op.stride, op.dilation != (1, 1)
     # Keras refuses stride with dilation, TensorFlow unequal strides of a depthwise convolution
     whole = stride != (1, 1) and (dilated or (depthwise and stride[0] != stride[1]))
-    sides = sides_of(op)
+    sides = op.sides(*inputs)
     same = is_same(sides, op.kernel_size, stride, op.dilation)
     arguments = "{kernel_size}"
     if not whole:
@@ -140,7 +133,7 @@ def linear(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
 
 def partial_sides(op: MaxPool, x: TensorType, y: TensorType) -> Sides:
     """What `ceil_mode` adds below and to the right, to make the last windows whole."""
-    top, bottom, left, right = sides_of(op)
+    top, bottom, left, right = op.sides(x)
     missing = (
         (y.height - 1) * op.stride[0] + op.kernel_size[0] - (x.height + top + bottom),
         (y.width - 1) * op.stride[1] + op.kernel_size[1] - (x.width + left + right),
@@ -151,7 +144,7 @@ def partial_sides(op: MaxPool, x: TensorType, y: TensorType) -> Sides:
 def max_pool(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, MaxPool)
     (y,) = op.infer(*inputs)
-    sides, partial = sides_of(op), partial_sides(op, inputs[0], y)
+    sides, partial = op.sides(*inputs), partial_sides(op, inputs[0], y)
     padding, pads = "", ""
     if op.pad_value == "zero":
         pads = zero_pad(sides) + lowest_pad(partial)

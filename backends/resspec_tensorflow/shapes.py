@@ -7,12 +7,12 @@ from resspec.ops import pool, shape
 from resspec.ops.base import Op, Sides, resolve_padding
 from resspec.types import TensorType
 
-from .rules import NONE, layer, lowest_pad, sides_of, zero_pad
+from .rules import NONE, layer, lowest_pad, zero_pad
 
 
 def beyond(op: pool.AvgPool, x: TensorType, y: TensorType) -> Sides:
     """What `ceil_mode` reads below and to the right of the padded input."""
-    top, bottom, left, right = sides_of(op)
+    top, bottom, left, right = op.sides(x)
     below, beside = (
         max((out - 1) * s + k - extent, 0)
         for out, s, k, extent in zip(
@@ -36,7 +36,7 @@ def is_same(op: pool.AvgPool, x: TensorType, y: TensorType, sides: Sides) -> boo
 def avg_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, pool.AvgPool)
     (x,), (y,) = types, op.infer(*types)
-    sides, partial = sides_of(op), beyond(op, x, y)
+    sides, partial = op.sides(*types), beyond(op, x, y)
     # what counts is padded first; the rest must not be counted
     pads = ""
     if op.count_include_pad:
@@ -44,7 +44,7 @@ def avg_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     outside: Sides = (sides[0], sides[1] + partial[1], sides[2], sides[3] + partial[3])
     arguments = "{kernel_size}, strides={stride}, "
     cut = ""
-    top, bottom, left, right = sides_of(op)
+    top, bottom, left, right = op.sides(*types)
     covered = [
         (out - 1) * s + k for out, s, k in zip(y.spatial, op.stride, op.kernel_size, strict=True)
     ]
@@ -84,7 +84,7 @@ def reflect_pad(sides: Sides) -> str:
 
 def blur_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, pool.BlurPool)
-    sides = sides_of(op)
+    sides = op.sides(*types)
     pads = ""
     if sides != NONE:
         pads = reflect_pad(sides) if op.pad_mode == "reflect" else zero_pad(sides)

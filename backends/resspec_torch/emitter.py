@@ -7,6 +7,7 @@ level i of a pyramid `name` is `name.i`: flat, so that TorchScript and export ta
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 
 from resspec.backend import RuleTable, Source, Variable
@@ -35,6 +36,9 @@ def emit(graph: Graph, rules: RuleTable) -> Source:
         if isinstance(item, Layer)
         for name in item.rule.helpers
     }
+    for name, text in reversed(HELPERS.items()):
+        if name in wanted:
+            wanted |= HELPERS.keys() & set(re.findall(r"\w+", text))
     parts = [text.strip("\n") for name, text in HELPERS.items() if name in wanted]
     parts += [made.text() for made in classes.values()]
     body = "\n\n\n".join(parts)

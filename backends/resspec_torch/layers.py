@@ -19,8 +19,9 @@ def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     if isinstance(op, conv.ScaledStdConv2d):
         variables = (*variables, ("gain", "gain", ""))
         more = "gamma={gamma|1.0}, " + more
-    assert isinstance(op.padding, tuple)
-    even = conv.symmetric(op.padding)
+    even = op.padding != "same" and conv.symmetric(op.sides(*types))
+    if op.padding == "same":
+        name += "Same"
     init = (
         f"{name}({{in_channels}}, {{out_channels}}, {{kernel_size}}, stride={{stride|1}}, "
         + ("padding={pad|0}, " if even else "")
@@ -28,14 +29,15 @@ def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
         + more
         + ")"
     )
-    call = "{self}({x})" if even else "{self}(F.pad({x}, {pad_ltrb}))"
+    plain = even or op.padding == "same"
+    call = "{self}({x})" if plain else "{self}(F.pad({x}, {pad_ltrb}))"
     return Rule(call, init, variables, (name,))
 
 
 def conv_transpose2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, conv.ConvTranspose2d)
-    assert isinstance(op.padding, tuple)
-    even = conv.symmetric(op.padding)
+    sides = op.sides(*types)
+    even = conv.symmetric(sides)
     init = (
         "nn.ConvTranspose2d({in_channels}, {out_channels}, {kernel_size}, stride={stride|1}, "
         + ("padding={pad|0}, " if even else "")
@@ -44,7 +46,7 @@ def conv_transpose2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     )
     call = "{self}({x})"
     if not even:
-        top, bottom, left, right = op.padding
+        top, bottom, left, right = sides
         call = f"F.pad({{self}}({{x}}), ({-left}, {-right}, {-top}, {-bottom}))"
     return Rule(call, init, AFFINE if op.bias else WEIGHT)
 

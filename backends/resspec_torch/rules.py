@@ -6,12 +6,12 @@ string, and grouping keeps nodes with different strings in different classes.
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleChoice, Unsupported
+from resspec.backend import Rule, RuleChoice
 from resspec.ops.activation import Relu
-from resspec.ops.base import Op, window_output
-from resspec.ops.conv import Conv2d
+from resspec.ops.base import Op
+from resspec.ops.conv import Conv2d, symmetric
 from resspec.ops.linear import Linear
-from resspec.ops.merge import Add, Concat, Mul
+from resspec.ops.merge import Add, CheckedAdd, CheckedMaximum, CheckedSub, Concat, Mul
 from resspec.ops.norm import BatchNorm
 from resspec.ops.pool import GlobalAvgPool, MaxPool
 from resspec.ops.shape import Flatten, Split
@@ -21,6 +21,7 @@ from .elementwise import ELEMENTWISE
 from .layers import LAYERS
 from .shapes import SHAPES
 from .snippets import SNIPPETS
+from .windows import is_native
 
 # Snippets that a rule names in `helpers`: name → source that the emitted file then contains.
 HELPERS: dict[str, str] = SNIPPETS
@@ -31,58 +32,53 @@ AFFINE = (WEIGHT, BIAS)
 RUNNING = (("running_mean", "running_mean", ""), ("running_var", "running_var", ""))
 
 
-def symmetric(padding: object) -> bool:
-    """Whether (top, bottom, left, right) is the same on opposite sides."""
-    return isinstance(padding, tuple) and padding[0] == padding[1] and padding[2] == padding[3]
-
-
 def conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, Conv2d)
     variables = AFFINE if op.bias else (WEIGHT,)
     init = (
-        "nn.Conv2d({in_channels}, {out_channels}, {kernel_size}, stride={stride|1}, %s"
+        "%s({in_channels}, {out_channels}, {kernel_size}, stride={stride|1}, %s"
         "dilation={dilation|1}, groups={groups|1}, bias={bias|True})"
     )
-    if symmetric(op.padding):
-        return Rule("{self}({x})", init % "padding={pad|0}, ", variables)
-    return Rule("{self}(F.pad({x}, {pad_ltrb}))", init % "", variables)
+    if op.padding == "same":
+        init %= ("Conv2dSame", "")
+        return Rule("{self}({x})", init, variables, ("Conv2dSame",))
+    if symmetric(op.sides(*types)):
+        return Rule("{self}({x})", init % ("nn.Conv2d", "padding={pad|0}, "), variables)
+    return Rule("{self}(F.pad({x}, {pad_ltrb}))", init % ("nn.Conv2d", ""), variables)
 
 
 def max_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, MaxPool)
-    assert isinstance(op.padding, tuple)
-    pool = "F.max_pool2d(%s, {kernel_size}, {stride}%s%s)"
-    ceil = ", ceil_mode=True" if op.ceil_mode else ""
-    top, bottom, left, right = op.padding
-    kernel, stride = op.kernel_size, op.stride
-    (y,) = op.infer(*types)
-    if op.pad_value == "zero" and any(op.padding):
-        padded_type = types[0].with_spatial(
-            types[0].height + top + bottom, types[0].width + left + right
-        )
-        plain = window_output(
-            "max_pool", padded_type, kernel, stride, (0, 0, 0, 0), ceil_mode=op.ceil_mode
-        )
-        if plain != y.spatial:
-            raise Unsupported("a zero-padded max pool whose last window holds padding only")
-        return Rule(pool % ("F.pad({x}, {pad_ltrb})", "", ceil))
-    if symmetric(op.padding) and top <= kernel[0] // 2 and left <= kernel[1] // 2:
-        return Rule(pool % ("{x}", ", padding={pad|0}", ceil))
+    sides, zero = op.sides(*types), op.pad_value == "zero"
+    value = "" if zero else ', value=float("-inf")'
+    pool = "F.max_pool2d(%s, {kernel_size}, {stride}%s)"
+    if op.padding == "same":
+        padded = f"same_pad({{x}}, {{kernel_size_pair}}, {{stride_pair}}{value})"
+        return Rule(pool % (padded, ""), helpers=("same_pad",))
+    if is_native(sides, op.kernel_size) and not (zero and any(sides)):
+        ceil = ", ceil_mode=True" if op.ceil_mode else ""
+        return Rule(pool % ("{x}", ", padding={pad|0}" + ceil))
     if not op.ceil_mode:
-        return Rule(pool % ('F.pad({x}, {pad_ltrb}, value=float("-inf"))', "", ""))
-    # torch's ceil_mode looks at its own padding only, so the last window is padded for here.
-    bottom, right = (
-        (out - 1) * s + k - extent - before
-        for out, s, k, extent, before in zip(
-            y.spatial, stride, kernel, types[0].spatial, (top, left), strict=True
-        )
-    )
-    padded = f'F.pad({{x}}, ({left}, {right}, {top}, {bottom}), value=float("-inf"))'
-    return Rule(pool % (padded, "", ""))
+        return Rule(pool % (f"F.pad({{x}}, {{pad_ltrb}}{value})", ""))
+    zeros = ", value=0.0" if zero else ""
+    call = f"max_pool_ceil({{x}}, {{kernel_size_pair}}, {{stride_pair}}, {{pad_ltrb}}{zeros})"
+    return Rule(call, helpers=("max_pool_ceil",))
 
 
 def add(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(" + ".join(f"{{x{i}}}" for i in range(len(types))))
+
+
+def checked(name: str) -> RuleChoice:
+    """Two at a time, each pair checked to agree in size."""
+
+    def rule(op: Op, types: tuple[TensorType, ...]) -> Rule:
+        text = "{x0}"
+        for i in range(1, len(types)):
+            text = f"{name}({text}, {{x{i}}})"
+        return Rule(text, helpers=(name,))
+
+    return rule
 
 
 def mul(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -112,6 +108,9 @@ RULES: dict[type[Op], RuleChoice] = {
     MaxPool: max_pool,
     GlobalAvgPool: Rule("F.adaptive_avg_pool2d({x}, 1)"),
     Add: add,
+    CheckedAdd: checked("checked_add"),
+    CheckedSub: checked("checked_sub"),
+    CheckedMaximum: checked("checked_maximum"),
     Mul: mul,
     Concat: Rule("torch.cat([{xs}], dim=1)"),
     Flatten: Rule("torch.flatten({x}, 1)"),

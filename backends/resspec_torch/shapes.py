@@ -2,56 +2,44 @@
 
 from __future__ import annotations
 
-import struct
-
 from resspec.backend import Rule, RuleChoice
 from resspec.ops import pool, shape
-from resspec.ops.base import Op, Sides, window_output
-from resspec.ops.conv import symmetric
+from resspec.ops.base import Op
 from resspec.types import TensorType
 
-
-def ltrb(sides: Sides) -> str:
-    """Padding in the order of F.pad."""
-    top, bottom, left, right = sides
-    return f"({left}, {right}, {top}, {bottom})"
+from .windows import is_native
 
 
 def avg_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, pool.AvgPool)
-    assert isinstance(op.padding, tuple)
-    (x,), (y,) = types, op.infer(*types)
-    top, bottom, left, right = op.padding
-    kernel, stride = op.kernel_size, op.stride
+    sides, inside = op.sides(*types), not op.count_include_pad
+    window = "{kernel_size_pair}, {stride_pair}"
     call = "F.avg_pool2d(%s, {kernel_size}, {stride}%s)"
-    ceil = ", ceil_mode=True" if op.ceil_mode else ""
-    if symmetric(op.padding) and top <= kernel[0] // 2 and left <= kernel[1] // 2:
-        count = "" if op.count_include_pad or not any(op.padding) else ", count_include_pad=False"
+    if op.padding == "same":
+        if inside:
+            return Rule(f"avg_pool_same({{x}}, {window})", helpers=("avg_pool_same",))
+        return Rule(call % (f"same_pad({{x}}, {window})", ""), helpers=("same_pad",))
+    if is_native(sides, op.kernel_size):
+        ceil = ", ceil_mode=True" if op.ceil_mode else ""
+        count = ", count_include_pad=False" if inside and any(sides) else ""
         return Rule(call % ("{x}", ", padding={pad|0}" + ceil + count))
-    padded = x.with_spatial(x.height + top + bottom, x.width + left + right)
-    plain = window_output("avg_pool", padded, kernel, stride, (0, 0, 0, 0), ceil_mode=op.ceil_mode)
-    # torch looks at its own padding only: a last window of nothing but padding is cut off here
-    cut = "" if plain == y.spatial else f"[:, :, :{y.height}, :{y.width}]"
-    if op.count_include_pad:
-        return Rule(call % ("F.pad({x}, {pad_ltrb})", ceil) + cut)
-    below, beside = (
-        max((out - 1) * s + k - extent, 0)
-        for out, s, k, extent in zip(y.spatial, stride, kernel, padded.spatial, strict=True)
-    )
-    pad = ltrb((top, bottom + below, left, right + beside))
-    text = f"avg_pool_inside({{x}}, {kernel}, {stride}, {pad}){cut}"
-    return Rule(text, helpers=("avg_pool_inside",))
+    if not (inside or op.ceil_mode):
+        return Rule(call % ("F.pad({x}, {pad_ltrb})", ""))
+    name = "avg_pool" + "_inside" * inside + "_ceil" * op.ceil_mode
+    return Rule(f"{name}({{x}}, {window}, {{pad_ltrb}})", helpers=(name,))
 
 
 def blur_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, pool.BlurPool)
-    assert isinstance(op.padding, tuple)
     taps = ", ".join(map(repr, op.coefficients))
-    x = "{x}"
-    if any(op.padding):
-        mode = ', mode="reflect"' if op.pad_mode == "reflect" else ""
+    mode = ', mode="reflect"' if op.pad_mode == "reflect" else ""
+    x, helpers = "{x}", ("blur_pool",)
+    if op.padding == "same":
+        x = f"same_pad({{x}}, {op.window[0]}, {{stride_pair}}{mode})"
+        return Rule(f"blur_pool({x}, [{taps}], {{stride_pair}})", helpers=("same_pad", *helpers))
+    if any(op.sides(*types)):
         x = f"F.pad({{x}}, {{pad_ltrb}}{mode})"
-    return Rule(f"blur_pool({x}, [{taps}], {op.stride})", helpers=("blur_pool",))
+    return Rule(f"blur_pool({x}, [{taps}], {{stride_pair}})", helpers=helpers)
 
 
 def slice_(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -87,43 +75,33 @@ def channel_shuffle(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(f"{{x}}.unflatten(1, {groups}).transpose(1, 2).flatten(1, 3)")
 
 
-def single(value: float) -> float:
-    """The nearest float32."""
-    rounded: float = struct.unpack("f", struct.pack("f", value))[0]
-    return rounded
-
-
-def picks_exactly(old: int, new: int, ratio: float, shift: float) -> bool:
-    """Whether torch reads row ⌊(i + shift) · old / new⌋: its index arithmetic is float32, or
-    float64 for float64."""
-    return all(
-        min(int(rounded((i + shift) * rounded(ratio))), old - 1)
-        == int(2 * (i + shift)) * old // (2 * new)
-        for i in range(new)
-        for rounded in (single, float)
-    )
-
-
 def resize(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, shape.Resize)
+    factor = op.factor if op.scale_factor is not None else None
+    more = f"align_corners={op.align_corners}"
     if op.mode != "bilinear":
-        shift = 0.5 if op.mode == "nearest_exact" else 0.0
-        sizes = list(zip(types[0].spatial, op.target(*types), strict=True))
-        factor = op.scale_factor
-        if not all(picks_exactly(a, b, 1 / factor if factor else a / b, shift) for a, b in sizes):
-            exact = f"exact={op.mode == 'nearest_exact'}"
-            x = "{x}" if len(types) == 1 else "{x0}"
-            text = f"resize_nearest({x}, ({{height}}, {{width}}), {exact})"
-            return Rule(text, helpers=("resize_nearest",))
-    mode = op.mode.replace("_", "-")
-    more = f', mode="{mode}"'
-    if op.mode == "bilinear":
-        more += ", align_corners=" + ("True" if op.align_corners else "False")
+        more = f"exact={op.mode == 'nearest_exact'}"
+        # F.interpolate multiplies by a rounded ratio; those of powers of two are exact
+        if factor is None or factor.denominator > 1 or factor.numerator.bit_count() > 1:
+            name = "resize_nearest" if factor is None else "scale_nearest"
+            return Rule(f"{name}({target(op, types)}, {more})", helpers=(name,))
+        more = f'mode="{op.mode.replace("_", "-")}"'
+    elif factor is not None and factor.denominator > 1:
+        return Rule(f"scale_bilinear({target(op, types)}, {more})", helpers=("scale_bilinear",))
+    else:
+        more = f'mode="bilinear", {more}'
+    if factor is not None:
+        return Rule(f"F.interpolate({{x}}, scale_factor={{scale_factor}}, {more})")
+    return Rule(f"F.interpolate({target(op, types, 'size=')}, {more})")
+
+
+def target(op: shape.Resize, types: tuple[TensorType, ...], keyword: str = "") -> str:
+    """What is resized, and to what: the size, or the fraction of its own."""
     if len(types) > 1:
-        return Rule(f"F.interpolate({{x0}}, size={{x1}}.shape[2:]{more})")
+        return f"{{x0}}, {keyword}{{x1}}.shape[2:]"
     if op.size is not None:
-        return Rule(f"F.interpolate({{x}}, size=({{height}}, {{width}}){more})")
-    return Rule(f"F.interpolate({{x}}, scale_factor={{scale_factor}}{more})")
+        return f"{{x}}, {keyword}({{height}}, {{width}})"
+    return "{x}, {times}, {over}"
 
 
 SHAPES: dict[type[Op], RuleChoice] = {

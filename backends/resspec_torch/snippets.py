@@ -27,10 +27,12 @@ class StdConv2d(nn.Conv2d):
         )
         self.eps = eps
 
-    def forward(self, x: Tensor) -> Tensor:
+    def standardised(self) -> Tensor:
         var, mean = torch.var_mean(self.weight, dim=(1, 2, 3), correction=0, keepdim=True)
-        weight = (self.weight - mean) * torch.rsqrt(var + self.eps)
-        return F.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        return (self.weight - mean) * torch.rsqrt(var + self.eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._conv_forward(x, self.standardised(), self.bias)
 '''
 
 SCALED_STD_CONV2D = '''\
@@ -57,18 +59,48 @@ class ScaledStdConv2d(nn.Conv2d):
         self.scale = gamma * self.weight[0].numel() ** -0.5
         self.eps = eps
 
-    def forward(self, x: Tensor) -> Tensor:
+    def standardised(self) -> Tensor:
         var, mean = torch.var_mean(self.weight, dim=(1, 2, 3), correction=0, keepdim=True)
-        gain = self.gain * self.scale * torch.rsqrt(var + self.eps)
-        return F.conv2d(
-            x,
-            (self.weight - mean) * gain,
-            self.bias,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.groups,
-        )
+        return (self.weight - mean) * (self.gain * self.scale * torch.rsqrt(var + self.eps))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._conv_forward(x, self.standardised(), self.bias)
+'''
+
+SAME_PAD = '''\
+def same_pad(
+    x: Tensor,
+    kernel_size: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int] = (1, 1),
+    value: float = 0.0,
+    mode: str = "constant",
+) -> Tensor:
+    """Pad for ⌈size / stride⌉ windows, the odd row or column at the end, as TensorFlow does."""
+    pad: list[int] = []
+    for axis in (1, 0):
+        total = (kernel_size[axis] - 1) * dilation[axis] - (x.shape[2 + axis] - 1) % stride[axis]
+        total = (total + abs(total)) // 2  # without a branch, which an export would settle
+        pad += [total // 2, total - total // 2]
+    return F.pad(x, pad, mode=mode, value=value)
+'''
+
+CONV2D_SAME = '''\
+class Conv2dSame(nn.Conv2d):
+    """Convolution that pads by the size of what it is given."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = same_pad(x, self.kernel_size, self.stride, self.dilation)
+        return self._conv_forward(x, self.weight, self.bias)
+'''
+
+STANDARDISED_SAME = '''\
+class {name}Same({name}):
+    """As {name}, padding by the size of what it is given."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = same_pad(x, self.kernel_size, self.stride, self.dilation)
+        return self._conv_forward(x, self.standardised(), self.bias)
 '''
 
 LAYER_NORM2D = '''\
@@ -280,6 +312,32 @@ def blur_pool(x: Tensor, taps: list[float], stride: tuple[int, int]) -> Tensor:
     return F.conv2d(x, weight, stride=stride, groups=x.shape[1])
 '''
 
+MAX_POOL_CEIL = '''\
+def max_pool_ceil(
+    x: Tensor,
+    kernel_size: tuple[int, int],
+    stride: tuple[int, int],
+    pad: list[int],
+    value: float = float("-inf"),
+) -> Tensor:
+    """Max pool that keeps a last, partial window unless it starts in the far padding."""
+    rows = -(-(x.shape[2] + pad[2]) // stride[0])
+    columns = -(-(x.shape[3] + pad[0]) // stride[1])
+    x = F.max_pool2d(F.pad(x, pad, value=value), kernel_size, stride, ceil_mode=True)
+    return x[:, :, :rows, :columns]
+'''
+
+AVG_POOL_CEIL = '''\
+def avg_pool_ceil(
+    x: Tensor, kernel_size: tuple[int, int], stride: tuple[int, int], pad: list[int]
+) -> Tensor:
+    """Average pool that keeps a last, partial window unless it starts in the far padding."""
+    rows = -(-(x.shape[2] + pad[2]) // stride[0])
+    columns = -(-(x.shape[3] + pad[0]) // stride[1])
+    x = F.avg_pool2d(F.pad(x, pad), kernel_size, stride, ceil_mode=True)
+    return x[:, :, :rows, :columns]
+'''
+
 AVG_POOL_INSIDE = '''\
 def avg_pool_inside(
     x: Tensor, kernel_size: tuple[int, int], stride: tuple[int, int], pad: list[int]
@@ -290,15 +348,82 @@ def avg_pool_inside(
     return total / F.avg_pool2d(inside, kernel_size, stride)
 '''
 
+AVG_POOL_INSIDE_CEIL = '''\
+def avg_pool_inside_ceil(
+    x: Tensor, kernel_size: tuple[int, int], stride: tuple[int, int], pad: list[int]
+) -> Tensor:
+    """As avg_pool_ceil, divided by the elements inside the input."""
+    inside = avg_pool_ceil(torch.ones_like(x[:1, :1]), kernel_size, stride, pad)
+    return avg_pool_ceil(x, kernel_size, stride, pad) / inside
+'''
+
+AVG_POOL_SAME = '''\
+def avg_pool_same(x: Tensor, kernel_size: tuple[int, int], stride: tuple[int, int]) -> Tensor:
+    """Average pool with same_pad that divides by the elements inside the input."""
+    inside = same_pad(torch.ones_like(x[:1, :1]), kernel_size, stride)
+    total = F.avg_pool2d(same_pad(x, kernel_size, stride), kernel_size, stride)
+    return total / F.avg_pool2d(inside, kernel_size, stride)
+'''
+
 RESIZE_NEAREST = '''\
-def resize_nearest(x: Tensor, size: tuple[int, int], exact: bool) -> Tensor:
-    """Nearest neighbour in whole numbers, for sizes where F.interpolate rounds wrongly."""
+def resize_nearest(x: Tensor, size: list[int], exact: bool) -> Tensor:
+    """Nearest neighbour in whole numbers; F.interpolate rounds wrongly at some sizes."""
     shift = 1 if exact else 0
     rows = torch.arange(size[0], device=x.device)
     rows = (2 * rows + shift) * x.shape[2] // (2 * size[0])
     columns = torch.arange(size[1], device=x.device)
     columns = (2 * columns + shift) * x.shape[3] // (2 * size[1])
     return x[:, :, rows][:, :, :, columns]
+'''
+
+SCALED_SIZE = '''\
+def scaled_size(x: Tensor, times: int, over: int) -> list[int]:
+    """Height and width of x times a fraction, which must be whole."""
+    height, width = x.shape[2] * times, x.shape[3] * times
+    if height % over != 0 or width % over != 0:
+        raise ValueError(f"{times}/{over} of {x.shape[2]}x{x.shape[3]} is no whole size")
+    return [height // over, width // over]
+'''
+
+SCALE_NEAREST = '''\
+def scale_nearest(x: Tensor, times: int, over: int, exact: bool) -> Tensor:
+    """Nearest neighbour to times/over of the size."""
+    return resize_nearest(x, scaled_size(x, times, over), exact)
+'''
+
+SCALE_BILINEAR = '''\
+def scale_bilinear(x: Tensor, times: int, over: int, align_corners: bool) -> Tensor:
+    """Bilinear interpolation to times/over of the size."""
+    size = scaled_size(x, times, over)
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=align_corners)
+'''
+
+CHECKED_ADD = '''\
+def checked_add(x: Tensor, y: Tensor) -> Tensor:
+    """x + y where their sizes may differ, and must not: nothing broadcasts."""
+    same_size(x, y)
+    return x + y
+'''
+
+CHECKED_SUB = '''\
+def checked_sub(x: Tensor, y: Tensor) -> Tensor:
+    """x − y where their sizes may differ, and must not: nothing broadcasts."""
+    same_size(x, y)
+    return x - y
+'''
+
+CHECKED_MAXIMUM = '''\
+def checked_maximum(x: Tensor, y: Tensor) -> Tensor:
+    """The larger of x and y where their sizes may differ, and must not: nothing broadcasts."""
+    same_size(x, y)
+    return torch.maximum(x, y)
+'''
+
+SAME_SIZE = '''\
+def same_size(x: Tensor, y: Tensor) -> None:
+    """Refuse an input size at which two branches come out at different sizes."""
+    if x.shape != y.shape:
+        raise ValueError(f"branches differ in size: {list(x.shape[1:])} and {list(y.shape[1:])}")
 '''
 
 SPACE_TO_DEPTH = '''\
@@ -315,9 +440,14 @@ def depth_to_space(x: Tensor, block: int) -> Tensor:
     return x.flatten(4, 5).flatten(2, 3)
 '''
 
+# In an order in which each mentions only those before it.
 SNIPPETS: dict[str, str] = {
+    "same_pad": SAME_PAD,
+    "Conv2dSame": CONV2D_SAME,
     "StdConv2d": STD_CONV2D,
+    "StdConv2dSame": STANDARDISED_SAME.format(name="StdConv2d"),
     "ScaledStdConv2d": SCALED_STD_CONV2D,
+    "ScaledStdConv2dSame": STANDARDISED_SAME.format(name="ScaledStdConv2d"),
     "LayerNorm2d": LAYER_NORM2D,
     "RMSNorm": RMS_NORM,
     "SimpleNorm": SIMPLE_NORM,
@@ -335,8 +465,19 @@ SNIPPETS: dict[str, str] = {
     "scale_channels": SCALE_CHANNELS,
     "shift_channels": SHIFT_CHANNELS,
     "blur_pool": BLUR_POOL,
+    "max_pool_ceil": MAX_POOL_CEIL,
+    "avg_pool_ceil": AVG_POOL_CEIL,
     "avg_pool_inside": AVG_POOL_INSIDE,
+    "avg_pool_inside_ceil": AVG_POOL_INSIDE_CEIL,
+    "avg_pool_same": AVG_POOL_SAME,
+    "scaled_size": SCALED_SIZE,
     "resize_nearest": RESIZE_NEAREST,
+    "scale_nearest": SCALE_NEAREST,
+    "scale_bilinear": SCALE_BILINEAR,
+    "same_size": SAME_SIZE,
+    "checked_add": CHECKED_ADD,
+    "checked_sub": CHECKED_SUB,
+    "checked_maximum": CHECKED_MAXIMUM,
     "space_to_depth": SPACE_TO_DEPTH,
     "depth_to_space": DEPTH_TO_SPACE,
 }

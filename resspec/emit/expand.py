@@ -11,6 +11,7 @@ from resspec.emit.program import Arg, Call, Chain, Definition, Item, Layer, Leaf
 from resspec.emit.template import leaves
 from resspec.ir import Graph
 from resspec.ops.base import Op, attributes
+from resspec.passes.guard import guard
 
 Env = Mapping[str, Leaf]
 Arguments = tuple[tuple[str, Leaf], ...]
@@ -47,7 +48,7 @@ def verify(program: Program, graph: Graph, rules: RuleTable) -> None:
     Raises AssertionError, naming the first op that differs: a fault of grouping, not of a spec.
     """
     applied, outputs = expand(program)
-    nodes = graph.nodes
+    nodes = guard(graph).nodes
     _require(len(applied) == len(nodes), f"{len(applied)} ops for {len(nodes)} nodes")
     values = {0: graph.input.index}
     for found, node in zip(applied, nodes, strict=True):

@@ -32,6 +32,7 @@ from resspec.emit.sites import Site, build
 from resspec.emit.template import is_numeric, leaves, placeholders
 from resspec.ir import Graph, Node
 from resspec.ops.base import attributes
+from resspec.passes.guard import guard
 
 Take = Callable[[Column], Leaf]
 BLANK = Arg("")
@@ -39,7 +40,8 @@ BLANK = Arg("")
 
 def choose(rules: RuleTable, node: Node) -> Rule:
     """The rule by which the backend writes this node. Raises Unsupported."""
-    choice = rules.get(type(node.op))
+    kinds = (kind for kind in type(node.op).__mro__ if kind in rules)
+    choice = rules.get(next(kinds, type(node.op)))
     if choice is None:
         raise Unsupported(f"`{node.op.NAME}` has no rule")
     return choice if isinstance(choice, Rule) else choice(node.op, node.input_types)
@@ -75,7 +77,7 @@ def group(graph: Graph, rules: RuleTable, reserved: Collection[str] = ()) -> Pro
 
 class _Grouping:
     def __init__(self, graph: Graph, rules: RuleTable, reserved: Collection[str]) -> None:
-        self.graph = graph
+        self.graph = graph = guard(graph)
         self.reserved = frozenset(reserved)
         self.facts: dict[int, Facts] = {}
         for node in graph.root.nodes():

@@ -29,19 +29,21 @@ def placeholders(*templates: str | None) -> tuple[str, ...]:
 def leaves(op: Op, types: tuple[TensorType, ...]) -> dict[str, Leaf]:
     """What a rule may mention: attributes, derived numbers and three forms of `padding`.
 
-    A pair of equal numbers is one number. From `padding` (top, bottom, left, right) come `pad`,
-    where it is symmetric: one number or (vertical, horizontal); `pad_ltrb`: (left, right, top,
-    bottom); and `pad_nested`: ((top, bottom), (left, right)).
+    A pair of equal numbers is one number; `stride_pair` and its like are pairs always. From
+    `padding` (top, bottom, left, right) come `pad`, where it is symmetric: one number or (vertical,
+    horizontal); `pad_ltrb`: (left, right, top, bottom); and `pad_nested`: ((top, bottom), (left,
+    right)). Where `same` pads otherwise at another size, they hold for these types alone.
     """
     pairs = _pairs(type(op))
     found: dict[str, Leaf] = {}
     for name in attributes(op):
         value = getattr(op, name)
         found[name] = shortest(value) if name in pairs else value
+        if name in pairs:
+            found[f"{name}_pair"] = value
     found |= op.derived(*types)
-    padding = found.get("padding")
-    if isinstance(padding, tuple) and len(padding) == 4:
-        top, bottom, left, right = padding
+    if "padding" in attributes(op):
+        top, bottom, left, right = op.sides(*types)
         if top == bottom and left == right:
             found["pad"] = shortest((top, left))
         found["pad_ltrb"] = (left, right, top, bottom)

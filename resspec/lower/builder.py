@@ -231,8 +231,8 @@ def named_twice(path: str, span: Span) -> Diagnostic:
 def padded(op: Op, types: tuple[TensorType, ...]) -> Iterator[TensorType]:
     """What an op reads where a framework pads its input first: to its sides, and with dilation to
     a multiple of it."""
-    sides = getattr(op, "padding", None)
-    if isinstance(sides, tuple) and types[0].is_map:
+    if hasattr(op, "padding") and types[0].is_map:
+        sides = op.sides(*types)
         down, across = getattr(op, "dilation", (1, 1))
         rows = types[0].height + sides[0] + sides[1]
         columns = types[0].width + sides[2] + sides[3]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import (
+    TYPE_CHECKING,
     Annotated,
     Any,
     ClassVar,
@@ -25,6 +26,7 @@ from typing import (
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
+from resspec.ops.extent import Extent
 from resspec.types import TensorType
 
 
@@ -103,10 +105,22 @@ class Op:
     ARITY: ClassVar[int | None] = 1  # number of inputs, None = two or more (merges)
     VALUE_ARGS: ClassVar[tuple[str, ...]] = ()  # arguments that name a value, an input more each
     GIVES_TUPLE: ClassVar[bool] = False  # the result is a tuple even where it has one part
+    ONE_SIZE: ClassVar[bool] = False  # works at the height and width alone that it was made for
+    SAME_SIZE: ClassVar[bool] = False  # its inputs must agree in height and width
+    BROADCASTS: ClassVar[bool] = False  # its inputs must agree where they are not 1
 
     def resolve(self, *inputs: TensorType) -> Self:
-        """The same op with words made numbers (padding) for these inputs; idempotent."""
+        """The same op with words made numbers where no size decides them; idempotent."""
         return self
+
+    def sides(self, *inputs: TensorType) -> Sides:
+        """Padding as numbers (top, bottom, left, right) for these inputs; zeros where the op has
+        none."""
+        return (0, 0, 0, 0)
+
+    def extent(self, axis: int, *inputs: Extent) -> Extent:
+        """Height (axis 0) or width (1) of the outputs, those of the inputs being such."""
+        return inputs[0]
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """Output types. Raises OpError where the inputs do not fit."""
@@ -210,6 +224,51 @@ def need_reflectable(name: str, x: TensorType, sides: Sides) -> None:
             )
 
 
+Pairs = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+
+
+class Windowed(Op):
+    """What the ops share that slide a padded window over height and width."""
+
+    if TYPE_CHECKING:
+        padding: PaddingWord | Sides
+
+    @property
+    def window(self) -> Pairs:
+        """Kernel size, stride and dilation, each (vertical, horizontal)."""
+        kernel, stride = getattr(self, "kernel_size"), getattr(self, "stride")  # noqa: B009
+        return kernel, stride, getattr(self, "dilation", (1, 1))
+
+    def resolve(self, *inputs: TensorType) -> Self:
+        need_map(self.NAME, inputs[0])
+        sides = self.padding
+        if isinstance(sides, str) and not (sides == "same" and self.sees_size):
+            sides = resolve_padding(sides, inputs[0].spatial, *self.window)
+        return self if sides == self.padding else replace(self, padding=sides)  # type: ignore[call-arg]
+
+    @property
+    def sees_size(self) -> bool:
+        """Whether `same` pads otherwise at another size: where a window of several taps strides."""
+        kernel, stride, _ = self.window
+        return any(k > 1 and s > 1 for k, s in zip(kernel, stride, strict=True))
+
+    def sides(self, *inputs: TensorType) -> Sides:
+        return resolve_padding(self.padding, inputs[0].spatial, *self.window)
+
+    def extent(self, axis: int, *inputs: Extent) -> Extent:
+        (x,) = inputs
+        kernel, stride, dilation = (pair[axis] for pair in self.window)
+        if self.padding == "same":
+            return x.shifted(stride - 1).divided(stride)
+        sides = resolve_padding(self.padding, (1, 1), *self.window)
+        before, after = sides[2 * axis : 2 * axis + 2]
+        reach = dilation * (kernel - 1) + 1
+        if getattr(self, "ceil_mode", False):
+            # rounded up, and no window starts in the far padding
+            return x.shifted(before + min(after - reach + stride, 0) + stride - 1).divided(stride)
+        return x.window(reach, stride, before + after)
+
+
 def resolve_padding(
     padding: PaddingWord | Sides,
     size: tuple[int, int],
@@ -220,7 +279,7 @@ def resolve_padding(
     """Padding as numbers (top, bottom, left, right).
 
     symmetric: (k−1)//2·d on each side. same: TensorFlow's, so that H' = ⌈H/s⌉, the odd one at
-    the end. valid: none.
+    the end. valid: none. Only `same` looks at the size, and that only where it strides.
     """
     if isinstance(padding, tuple):
         return padding

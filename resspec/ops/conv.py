@@ -18,6 +18,7 @@ from resspec.ops.base import (
     Param,
     PositiveInt,
     Sides,
+    Windowed,
     attribute_base,
     need_map,
     op,
@@ -25,11 +26,12 @@ from resspec.ops.base import (
     resolve_padding,
     window_output,
 )
+from resspec.ops.extent import Extent
 from resspec.types import TensorType
 
 
 @attribute_base
-class Convolution(Op):
+class Convolution(Windowed):
     """What every 2-D convolution shares: window arithmetic, parameters, cost."""
 
     out_channels: PositiveInt = Field(description="channels of the output")
@@ -41,22 +43,12 @@ class Convolution(Op):
     bias: bool = Field(False, description="add one number a channel")
     init: Literal["default", "zero"] = Field("default", description="how the weight starts")
 
-    def resolve(self, *inputs: TensorType) -> Self:
-        (x,) = inputs
-        need_map(self.NAME, x)
-        sides = resolve_padding(
-            self.padding, x.spatial, self.kernel_size, self.stride, self.dilation
-        )
-        return self if sides == self.padding else replace(self, padding=sides)
-
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs
         need_map(self.NAME, x)
         self.check_groups(x)
-        sides = self.resolve(x).padding
-        assert isinstance(sides, tuple)
         height, width = window_output(
-            self.NAME, x, self.kernel_size, self.stride, sides, self.dilation
+            self.NAME, x, self.kernel_size, self.stride, self.sides(x), self.dilation
         )
         return (TensorType((self.out_channels, height, width)),)
 
@@ -162,13 +154,9 @@ class ConvTranspose2d(Convolution):
     )
 
     def resolve(self, *inputs: TensorType) -> Self:
-        need_map(self.NAME, inputs[0])
         if self.padding != "same":
-            # the two other words do not look at the input's size
-            sides = resolve_padding(
-                self.padding, inputs[0].spatial, self.kernel_size, self.stride, self.dilation
-            )
-            return self if sides == self.padding else replace(self, padding=sides)
+            return super().resolve(*inputs)
+        need_map(self.NAME, inputs[0])
         pads: list[int] = []
         more: list[int] = []
         for k, s, d in zip(self.kernel_size, self.stride, self.dilation, strict=True):
@@ -183,8 +171,7 @@ class ConvTranspose2d(Convolution):
         need_map(self.NAME, x)
         self.check_groups(x)
         op = self.resolve(x)
-        sides = op.padding
-        assert isinstance(sides, tuple)
+        sides = op.sides(x)
         size: list[int] = []
         for axis, (extent, k, s, d, more) in enumerate(
             zip(
@@ -215,6 +202,14 @@ class ConvTranspose2d(Convolution):
             size.append(out)
         return (TensorType((self.out_channels, size[0], size[1])),)
 
+    def extent(self, axis: int, *inputs: Extent) -> Extent:
+        if self.padding == "same":
+            return inputs[0].scaled(self.stride[axis])
+        before, after = resolve_padding(self.padding, (1, 1), *self.window)[2 * axis :][:2]
+        reach = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
+        more = reach + self.output_padding[axis] - before - after - self.stride[axis]
+        return inputs[0].scaled(self.stride[axis]).shifted(more)
+
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         params = super().params(*inputs)
         (x,) = inputs
@@ -239,6 +234,8 @@ class ChannelConv(Op):
     Errors: an input with height or width; an even kernel.
     Source: efficient channel attention, arXiv:1910.03151.
     """
+
+    ONE_SIZE = True
 
     kernel_size: PositiveInt = Field(description="channels in the window, odd")
     bias: bool = Field(False, description="add one number")

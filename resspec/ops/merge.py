@@ -17,6 +17,8 @@ def same_shape(name: str, inputs: tuple[TensorType, ...]) -> None:
 class Add(Op):
     """Elementwise sum of tensors of one shape; never broadcasts."""
 
+    SAME_SIZE = True
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         same_shape("add", inputs)
         return inputs[:1]
@@ -25,6 +27,8 @@ class Add(Op):
 @op("sub", arity=None)
 class Sub(Op):
     """Elementwise difference, first − second, of two tensors of one shape; never broadcasts."""
+
+    SAME_SIZE = True
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         if len(inputs) != 2:
@@ -37,6 +41,8 @@ class Sub(Op):
 class Maximum(Op):
     """Elementwise largest of tensors of one shape; never broadcasts."""
 
+    SAME_SIZE = True
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         same_shape("maximum", inputs)
         return inputs[:1]
@@ -45,6 +51,8 @@ class Maximum(Op):
 @op("mul", arity=None)
 class Mul(Op):
     """Elementwise product; dimensions of size 1 are broadcast."""
+
+    BROADCASTS = True
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         rank = len(inputs[0].shape)
@@ -64,8 +72,33 @@ class Mul(Op):
 class Concat(Op):
     """Join along the channels; height and width must agree."""
 
+    SAME_SIZE = True
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         if len({x.shape[1:] for x in inputs}) > 1:
             shapes = ", ".join(map(str, inputs))
             raise OpError("shape-mismatch", f"concat: sizes differ: {shapes}")
         return (inputs[0].with_channels(sum(x.channels for x in inputs)),)
+
+
+# What stands for an op whose inputs agree in size at the size that was tried, and may not at
+# another: what would broadcast is refused there. A backend without a rule for it uses the op's own.
+
+
+class CheckedAdd(Add):
+    """As `add`."""
+
+
+class CheckedSub(Sub):
+    """As `sub`."""
+
+
+class CheckedMaximum(Maximum):
+    """As `maximum`."""
+
+
+CHECKED: dict[type[Op], type[Op]] = {
+    Add: CheckedAdd,
+    Sub: CheckedSub,
+    Maximum: CheckedMaximum,
+}

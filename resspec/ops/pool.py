@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import comb
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -12,20 +12,21 @@ from resspec.ops.base import (
     OpError,
     Padding,
     Pair,
+    Pairs,
     PositiveInt,
+    Windowed,
     attribute_base,
     need_map,
     need_reflectable,
     op,
-    replace,
-    resolve_padding,
     window_output,
 )
+from resspec.ops.extent import ONE, Extent, constant
 from resspec.types import TensorType
 
 
 @attribute_base
-class WindowPool(Op):
+class WindowPool(Windowed):
     """What the pools with a sliding window share."""
 
     kernel_size: Pair = Field(description="window, one number or [height, width]")
@@ -33,17 +34,10 @@ class WindowPool(Op):
     padding: Padding = Field("symmetric", description="symmetric, same, valid or numbers")
     ceil_mode: bool = Field(False, description="keep the last, partial window")
 
-    def resolve(self, *inputs: TensorType) -> Self:
-        (x,) = inputs
-        need_map(self.NAME, x)
-        sides = resolve_padding(self.padding, x.spatial, self.kernel_size, self.stride)
-        return self if sides == self.padding else replace(self, padding=sides)
-
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs
         need_map(self.NAME, x)
-        sides = self.resolve(x).padding
-        assert isinstance(sides, tuple)
+        sides = self.sides(x)
         for axis, window in enumerate(self.kernel_size):
             pad = max(sides[2 * axis : 2 * axis + 2])
             if pad >= window:
@@ -90,6 +84,9 @@ class GlobalPool(Op):
         need_map(self.NAME, inputs[0])
         return (inputs[0].with_spatial(1, 1),)
 
+    def extent(self, axis: int, *inputs: Extent) -> Extent:
+        return ONE
+
     def scale(self) -> tuple[int, int] | None:
         return None
 
@@ -120,6 +117,9 @@ class AdaptivePool(Op):
         need_map(self.NAME, x)
         return (x.with_spatial(*self.output_size),)
 
+    def extent(self, axis: int, *inputs: Extent) -> Extent:
+        return constant(self.output_size[axis])
+
     def scale(self) -> tuple[int, int] | None:
         return None
 
@@ -145,7 +145,7 @@ class AdaptiveMaxPool(AdaptivePool):
 
 
 @op("blur_pool")
-class BlurPool(Op):
+class BlurPool(Windowed):
     """Blur with a fixed binomial filter, then subsample: anti-aliased downsampling.
 
     x: (C, H, W) → (C, H', W'),  H' = ⌊(H + pads − k) / s⌋ + 1; the filter is the outer product of
@@ -159,22 +159,18 @@ class BlurPool(Op):
     padding: Padding = Field("symmetric", description="symmetric, same, valid or numbers")
     pad_mode: Literal["reflect", "zero"] = Field("reflect", description="what the padding holds")
 
-    def resolve(self, *inputs: TensorType) -> Self:
-        (x,) = inputs
-        need_map("blur_pool", x)
-        kernel = (self.kernel_size, self.kernel_size)
-        sides = resolve_padding(self.padding, x.spatial, kernel, self.stride)
-        return self if sides == self.padding else replace(self, padding=sides)
+    @property
+    def window(self) -> Pairs:
+        return (self.kernel_size, self.kernel_size), self.stride, (1, 1)
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs
         need_map("blur_pool", x)
-        sides = self.resolve(x).padding
-        assert isinstance(sides, tuple)
+        sides = self.sides(x)
         if self.pad_mode == "reflect":
             need_reflectable("blur_pool", x, sides)
-        kernel = (self.kernel_size, self.kernel_size)
-        height, width = window_output("blur_pool", x, kernel, self.stride, sides)
+        kernel, stride, _ = self.window
+        height, width = window_output("blur_pool", x, kernel, stride, sides)
         return (x.with_spatial(height, width),)
 
     @property

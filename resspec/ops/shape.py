@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
@@ -13,18 +14,22 @@ from resspec.ops.base import (
     OpError,
     Pair,
     PositiveInt,
+    Sides,
     SidesValue,
     need_map,
     need_reflectable,
     op,
     replace,
 )
+from resspec.ops.extent import Extent, constant
 from resspec.types import TensorType
 
 
 @op("flatten")
 class Flatten(Op):
     """A feature map as a vector, channels slowest. x: (C, H, W) → (C·H·W,)."""
+
+    ONE_SIZE = True
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         need_map("flatten", inputs[0])
@@ -111,6 +116,10 @@ class Subsample(Op):
         need_map("subsample", x)
         return (x.with_spatial(-(-x.height // self.stride[0]), -(-x.width // self.stride[1])),)
 
+    def extent(self, axis: int, *inputs: Extent) -> Extent:
+        stride = self.stride[axis]
+        return inputs[0].shifted(stride - 1).divided(stride)
+
     @property
     def is_noop(self) -> bool:
         return self.stride == (1, 1)
@@ -134,6 +143,12 @@ class Pad(Op):
             need_reflectable("pad", x, self.padding)
         top, bottom, left, right = self.padding
         return (x.with_spatial(x.height + top + bottom, x.width + left + right),)
+
+    def sides(self, *inputs: TensorType) -> Sides:
+        return self.padding
+
+    def extent(self, axis: int, *inputs: Extent) -> Extent:
+        return inputs[0].shifted(sum(self.padding[2 * axis : 2 * axis + 2]))
 
     @property
     def is_noop(self) -> bool:
@@ -234,11 +249,10 @@ class Resize(Op):
             return self.size
         if len(inputs) > 1:
             return inputs[1].spatial
-        assert self.scale_factor is not None
         result: list[int] = []
         for extent in inputs[0].spatial:
-            scaled = extent * self.scale_factor
-            if scaled != int(scaled) or scaled < 1:
+            scaled = extent * self.factor
+            if scaled.denominator > 1 or scaled < 1:
                 raise OpError(
                     "not-divisible",
                     f"resize: {extent} times {self.scale_factor} is no whole size",
@@ -248,9 +262,25 @@ class Resize(Op):
             result.append(int(scaled))
         return (result[0], result[1])
 
+    @property
+    def factor(self) -> Fraction:
+        """`scale_factor` as the fraction that its float stands for: 1/3, not 0.333…"""
+        assert self.scale_factor is not None
+        return Fraction(self.scale_factor).limit_denominator(MAX_EXTENT)
+
+    def extent(self, axis: int, *inputs: Extent) -> Extent:
+        if self.size is not None:
+            return constant(self.size[axis])
+        if len(inputs) > 1:
+            return inputs[1]
+        return inputs[0].scaled(self.factor.numerator).divided(self.factor.denominator)
+
     def derived(self, *inputs: TensorType) -> dict[str, Any]:
         height, width = self.target(*inputs)
-        return {"height": height, "width": width}
+        found = {"height": height, "width": width}
+        if self.scale_factor is not None:
+            found |= {"times": self.factor.numerator, "over": self.factor.denominator}
+        return found
 
     def scale(self) -> tuple[int, int] | None:
         return None
@@ -279,6 +309,9 @@ class SpaceToDepth(Op):
             )
         return (TensorType((x.channels * b * b, x.height // b, x.width // b)),)
 
+    def extent(self, axis: int, *inputs: Extent) -> Extent:
+        return inputs[0].divided(self.block_size)
+
     def scale(self) -> tuple[int, int] | None:
         return (self.block_size, self.block_size)
 
@@ -304,6 +337,9 @@ class DepthToSpace(Op):
                 attr="block_size",
             )
         return (TensorType((x.channels // (b * b), x.height * b, x.width * b)),)
+
+    def extent(self, axis: int, *inputs: Extent) -> Extent:
+        return inputs[0].scaled(self.block_size)
 
     def scale(self) -> tuple[int, int] | None:
         return (1, 1) if self.block_size == 1 else None

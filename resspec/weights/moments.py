@@ -122,7 +122,7 @@ def _windows(node: Node) -> tuple[Array, Array]:
     op, image, result = node.op, node.inputs[0].type, node.outputs[0].type
     inside: NDArray[Any] = np.ones((1, 1))
     share: NDArray[Any] = np.ones(1)
-    padding = getattr(op, "padding", (0, 0, 0, 0))
+    padding = op.sides(*node.input_types)
     for axis, extent in enumerate(image.spatial):
         kernel, stride, dilation = (
             getattr(op, name, (1, 1))[axis] for name in ("kernel_size", "stride", "dilation")

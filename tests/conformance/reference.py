@@ -38,7 +38,7 @@ def chain(shape: tuple[int, ...], *ops: Op) -> Graph:
 
 def _conv2d(node: Node, weights: Weights, x: torch.Tensor, training: bool) -> torch.Tensor:
     op: Any = node.op
-    top, bottom, left, right = op.padding
+    top, bottom, left, right = op.sides(*node.input_types)
     weight, bias = weights[f"{node.path}.weight"], weights.get(f"{node.path}.bias")
     padded = F.pad(x, (left, right, top, bottom))
     return F.conv2d(padded, weight, bias, op.stride, 0, op.dilation, op.groups)
@@ -54,7 +54,7 @@ def _batch_norm(node: Node, weights: Weights, x: torch.Tensor, training: bool) -
 
 def _max_pool(node: Node, weights: Weights, x: torch.Tensor, training: bool) -> torch.Tensor:
     op: Any = node.op
-    top, bottom, left, right = op.padding
+    top, bottom, left, right = op.sides(*node.input_types)
     value = 0.0 if op.pad_value == "zero" else float("-inf")
     padded = F.pad(x, (left, right, top, bottom), value=value)
     height, width = node.outputs[0].type.spatial

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from resspec.types import TensorType
+
 Params = Mapping[str, Tensor]
 
 
@@ -27,13 +29,17 @@ def affine(p: Params, y: Tensor) -> Tensor:
     return y + shaped(p["bias"], y) if "bias" in p else y
 
 
-def ltrb(op: Any) -> tuple[int, int, int, int]:
-    top, bottom, left, right = op.padding
+def kind(x: Tensor) -> TensorType:
+    return TensorType(tuple(x.shape[1:]))
+
+
+def ltrb(op: Any, x: Tensor) -> tuple[int, int, int, int]:
+    top, bottom, left, right = op.sides(kind(x))
     return (left, right, top, bottom)
 
 
 def conv(op: Any, weight: Tensor, bias: Tensor | None, x: Tensor) -> Tensor:
-    return F.conv2d(F.pad(x, ltrb(op)), weight, bias, op.stride, 0, op.dilation, op.groups)
+    return F.conv2d(F.pad(x, ltrb(op, x)), weight, bias, op.stride, 0, op.dilation, op.groups)
 
 
 def standardised(op: Any, weight: Tensor) -> Tensor:
@@ -53,7 +59,7 @@ def conv_transpose(op: Any, p: Params, x: Tensor) -> Tensor:
     y = F.conv_transpose2d(
         x, p["weight"], None, op.stride, 0, op.output_padding, op.groups, op.dilation
     )
-    top, bottom, left, right = op.padding
+    top, bottom, left, right = op.sides(kind(x))
     y = y[:, :, top : y.shape[2] - bottom, left : y.shape[3] - right]
     return y + shaped(p["bias"], y) if "bias" in p else y
 
@@ -96,7 +102,7 @@ def softmax(op: Any, p: Params, x: Tensor) -> Tensor:
 
 def windows(op: Any, x: Tensor, y_size: tuple[int, int]) -> list[list[tuple[slice, slice]]]:
     """What each output of a pool reads of the input, without the padding."""
-    top, _, left, _ = op.padding
+    top, _, left, _ = op.sides(kind(x))
     return [
         [
             (
@@ -110,23 +116,21 @@ def windows(op: Any, x: Tensor, y_size: tuple[int, int]) -> list[list[tuple[slic
 
 
 def size_of(op: Any, x: Tensor) -> tuple[int, int]:
-    from resspec.types import TensorType
-
-    spatial: tuple[int, int] = op.infer(TensorType(tuple(x.shape[1:])))[0].spatial
+    spatial: tuple[int, int] = op.infer(kind(x))[0].spatial
     return spatial
 
 
 def max_pool(op: Any, p: Params, x: Tensor) -> Tensor:
     low = 0.0 if op.pad_value == "zero" else -math.inf
     height, width = size_of(op, x)
-    padded = F.pad(x, ltrb(op), value=low)
+    padded = F.pad(x, ltrb(op, x), value=low)
     room = (height * op.stride[0] + op.kernel_size[0], width * op.stride[1] + op.kernel_size[1])
     padded = F.pad(padded, (0, room[1], 0, room[0]), value=-math.inf)
     return F.max_pool2d(padded, op.kernel_size, op.stride)[:, :, :height, :width]
 
 
 def avg_pool(op: Any, p: Params, x: Tensor) -> Tensor:
-    top, bottom, left, right = op.padding
+    top, bottom, left, right = op.sides(kind(x))
     limits = (x.shape[2] + bottom, x.shape[3] + right)
     rows = []
     for i, line in enumerate(windows(op, x, size_of(op, x))):
@@ -147,7 +151,7 @@ def avg_pool(op: Any, p: Params, x: Tensor) -> Tensor:
 
 def blur_pool(op: Any, p: Params, x: Tensor) -> Tensor:
     mode = {"reflect": "reflect", "zero": "constant"}[op.pad_mode]
-    x = F.pad(x, ltrb(op), mode=mode) if any(op.padding) else x
+    x = F.pad(x, ltrb(op, x), mode=mode) if any(ltrb(op, x)) else x
     line = torch.tensor(
         [math.comb(op.kernel_size - 1, k) for k in range(op.kernel_size)], dtype=x.dtype
     )
@@ -263,7 +267,7 @@ REFERENCES: dict[str, Callable[..., Any]] = {
     "split": lambda op, p, x: x.split(op.sizes, 1),
     "slice": lambda op, p, x: x[:, op.start : op.stop],
     "subsample": lambda op, p, x: x[:, :, :: op.stride[0], :: op.stride[1]],
-    "pad": lambda op, p, x: F.pad(x, ltrb(op), mode={"zero": "constant"}.get(op.mode, op.mode)),
+    "pad": lambda op, p, x: F.pad(x, ltrb(op, x), mode={"zero": "constant"}.get(op.mode, op.mode)),
     "pad_channels": lambda op, p, x: torch.cat(
         [
             x.new_zeros(x.shape[0], op.before, *x.shape[2:]),

@@ -52,7 +52,7 @@ def run(node: Node, weights: dict[str, Any], inputs: list[Any]) -> Any:
 
     match op.NAME:
         case "conv2d":
-            top, bottom, left, right = op.padding  # type: ignore[attr-defined]
+            top, bottom, left, right = op.sides(*node.input_types)
             (down, across) = op.stride  # type: ignore[attr-defined]
             x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
             windows = sliding_window_view(x, op.kernel_size, (2, 3))  # type: ignore[attr-defined]

@@ -38,9 +38,10 @@ def test_always_projected() -> None:
     blocks = sum(conv(i, o, 3) + conv(o, o, 3) + 4 * o + conv(i, o, 1) for i, o in pairs)
     assert summarize(made).params == conv(3, 64, 7) + 128 + blocks + conv(512, 1000, 1)
     assert keras_defaults(made)
-    strided = {node.path: node.op for node in made.nodes if node.path.endswith(".0.conv1")}
-    assert strided["stages.0.0.conv1"].padding == (1, 1, 1, 1)
-    assert strided["stages.1.0.conv1"].padding == (0, 1, 0, 1)  # TensorFlow's `same`, 56 → 28
+    strided = {node.path: node for node in made.nodes if node.path.endswith(".0.conv1")}
+    sides = {path: node.op.sides(*node.input_types) for path, node in strided.items()}
+    assert sides["stages.0.0.conv1"] == (1, 1, 1, 1)
+    assert sides["stages.1.0.conv1"] == (0, 1, 0, 1)  # TensorFlow's `same`, 56 → 28
 
 
 def test_three_stages() -> None:

@@ -57,7 +57,8 @@ def test_stands_alone(case: str) -> None:
         *("annotations", "torch", "torch.nn.functional", "Tensor", "nn", "math")
     }
     assert "resspec" not in source.text
-    assert all(isinstance(node, ast.ClassDef) for node in tree.body[len(imports) :])
+    made = ast.ClassDef | ast.FunctionDef
+    assert all(isinstance(node, made) for node in tree.body[len(imports) :])
     last = tree.body[-1]
     assert isinstance(last, ast.ClassDef)
     assert last.name == source.entry

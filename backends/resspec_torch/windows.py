@@ -1,0 +1,11 @@
+"""What torch's own sliding windows take."""
+
+from __future__ import annotations
+
+from resspec.ops.base import Sides
+from resspec.ops.conv import symmetric
+
+
+def is_native(sides: Sides, kernel: tuple[int, int]) -> bool:
+    """Whether torch's pools take such padding: even, and at most half of the window."""
+    return symmetric(sides) and sides[0] <= kernel[0] // 2 and sides[2] <= kernel[1] // 2

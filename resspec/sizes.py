@@ -1,0 +1,109 @@
+"""At which input sizes a network works: at any that its windows fit, or at the one it was made for.
+
+A network is free in height and width unless an op pins them: a `flatten` of positions, or a sum of
+what depends on the input's size with what does not. The text that a backend emits holds at every
+size that a free network accepts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from resspec.ir import Graph, Item, Node, Region, Value
+from resspec.ops.base import Op
+from resspec.ops.extent import INPUT, ONE, Extent, unknown
+from resspec.types import TensorType
+
+Extents = tuple[Extent, Extent]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a network asks of its input's height and width.
+
+    fixed_by: the first node that only works at the size that was tried; None in a free network.
+    extents: height and width of each value by index, as functions of the input's.
+    unproven: paths of nodes of a free network whose inputs may differ in size at another size.
+    """
+
+    fixed_by: Node | None
+    extents: Mapping[int, Extents]
+    unproven: frozenset[str]
+
+    @property
+    def free(self) -> bool:
+        """Whether height and width are the caller's choice."""
+        return self.fixed_by is None
+
+
+def of(graph: Graph) -> Sizes:
+    """The sizes at which a graph works; nothing is built."""
+    extents: dict[int, Extents] = {graph.input.index: (INPUT, INPUT)}
+    fixed_by: Node | None = None
+    unproven: set[str] = set()
+    for node in graph.nodes:
+        inputs = [extents[value.index] for value in node.inputs]
+        axes = [_axis(node.op, axis, [pair[axis] for pair in inputs]) for axis in (0, 1)]
+        if any(one.pins for one in axes) and fixed_by is None:
+            fixed_by = node
+        if not all(one.proven for one in axes):
+            unproven.add(node.path)
+        made = (axes[0].extent, axes[1].extent)
+        for value in node.outputs:
+            extents[value.index] = made if value.type.is_map else (ONE, ONE)
+    return Sizes(fixed_by, extents, frozenset(unproven) if fixed_by is None else frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """What one op makes of the extents of its inputs."""
+
+    extent: Extent
+    pins: bool = False
+    proven: bool = True
+
+
+def _axis(op: Op, axis: int, inputs: Sequence[Extent]) -> _Axis:
+    if op.ONE_SIZE:
+        return _Axis(ONE, pins=not inputs[0].is_constant)
+    if not (op.SAME_SIZE or op.BROADCASTS):
+        return _Axis(op.extent(axis, *inputs))
+    distinct = dict.fromkeys(one for one in inputs if not (op.BROADCASTS and one == ONE))
+    first = next(iter(distinct), ONE)
+    if len(distinct) < 2:
+        return _Axis(first)
+    extent = unknown() if op.BROADCASTS else first
+    return _Axis(extent, pins=any(one.is_constant for one in distinct), proven=False)
+
+
+def resized(graph: Graph, height: int, width: int) -> Graph:
+    """The graph of a free network for another input size; parameters and names stay.
+
+    Raises OpError where an op does not take what it gets there.
+    """
+    kind = graph.input.type.with_spatial(height, width)
+    values = {graph.input.index: Value(graph.input.index, kind)}
+    root = _resized(graph.root, values)
+    outputs = tuple((name, _renewed(found, values)) for name, found in graph.outputs)
+    return replace(graph, input=values[graph.input.index], outputs=outputs, root=root)
+
+
+def _resized(region: Region, values: dict[int, Value]) -> Region:
+    read = _renewed(region.inputs, values)
+    items: list[Item] = []
+    for item in region.items:
+        if isinstance(item, Region):
+            items.append(_resized(item, values))
+            continue
+        inputs = _renewed(item.inputs, values)
+        kinds: tuple[TensorType, ...] = item.op.infer(*(value.type for value in inputs))
+        made = tuple(Value(v.index, kind) for v, kind in zip(item.outputs, kinds, strict=True))
+        values.update((value.index, value) for value in made)
+        items.append(replace(item, inputs=inputs, outputs=made))
+    outputs = _renewed(region.outputs, values)
+    return replace(region, inputs=read, items=tuple(items), outputs=outputs)
+
+
+def _renewed(found: Sequence[Value], values: Mapping[int, Value]) -> tuple[Value, ...]:
+    return tuple(values[value.index] for value in found)
