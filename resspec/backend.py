@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -201,15 +203,23 @@ class TrainingBackend(Protocol):
 
 def names() -> tuple[str, ...]:
     """Backends that are installed with this Python, sorted."""
-    return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
+    return tuple(sorted({point.name for point in _points(tuple(sys.path))}))
+
+
+@cache
+def _points(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """The backends' entry points on this path: every package there is read, so only once."""
+    return tuple(entry_points(group=GROUP))
 
 
 def get(name: str) -> Backend:
     """The backend of that name. Raises SpecError(no-backend)."""
-    for point in entry_points(group=GROUP):
-        if point.name == name:
-            backend: Backend = point.load()
-            return backend
+    for _ in range(2):
+        for point in _points(tuple(sys.path)):
+            if point.name == name:
+                backend: Backend = point.load()
+                return backend
+        _points.cache_clear()  # it may be installed while this process runs
     near = suggest(name, names())
     raise error(
         "no-backend",

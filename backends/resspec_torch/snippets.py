@@ -275,7 +275,8 @@ class DropPath(nn.Module):
             return x
         keep = 1.0 - self.rate
         shape = [x.shape[0]] + [1] * (x.dim() - 1)
-        return x * torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(keep) / keep
+        mask = torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(keep)
+        return x * mask / max(keep, 1e-30)
 '''
 
 QUICK_GELU = '''\

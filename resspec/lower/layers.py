@@ -7,7 +7,7 @@ it is still checked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -36,6 +36,7 @@ from resspec.lower.builder import Builder, over
 from resspec.lower.scope import (
     NO_VALUE,
     POISON,
+    Bound,
     Env,
     Failed,
     Named,
@@ -71,6 +72,7 @@ class Target:
     ambient: Mapping[str, Any]
     offer: Mapping[str, Thunk]
     note: Note | None = None
+    roles: Mapping[str, tuple[Bound, Env]] = field(default_factory=dict)  # what they mean inside
 
 
 class Layers:
@@ -339,7 +341,8 @@ class Layers:
         if ref.name in env.roles:
             role, outer = env.roles[ref.name]
             target = self.resolve(role.ref, role.scope, replace(env, roles=outer.roles))
-            return replace(target, args={**target.args, **args})
+            meant = {ref.name: outer.roles[ref.name]} if ref.name in outer.roles else {}
+            return replace(target, args={**target.args, **args}, roles={**meant, **target.roles})
         block = self.find(ref, env)
         if block is not None:
             return Target(block, args, scope, {}, {})
@@ -379,7 +382,7 @@ class Layers:
         if ref.index is not None:  # a stage's block is named by its number
             count = len(scope.args.get(ref.name, ()))  # type: ignore[arg-type]
             path = join(scope.path, str(self.index(ref.index, count, ref.span, scope, env)))
-        env = env.with_ambient(**target.ambient)
+        env = replace(env.with_ambient(**target.ambient), roles={**env.roles, **target.roles})
         if target.note is not None and target.note.span is not None:
             env = replace(env, frames=env.frames[:-1])
             where, span = target.note.message, target.note.span

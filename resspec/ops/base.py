@@ -93,7 +93,7 @@ PaddingWord = Literal["symmetric", "same", "valid"]
 Padding = Annotated[PaddingWord | Sides, BeforeValidator(_sides)]
 SidesValue = Annotated[Sides, BeforeValidator(_sides)]
 Epsilon = Annotated[float, Field(gt=0, lt=1)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
+Rate = Annotated[float, Field(ge=0, le=1)]
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e30, le=1e30)]
 
 

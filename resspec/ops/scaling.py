@@ -114,7 +114,7 @@ class Dropout(Op):
     Source: JMLR 15 (2014), 1929–1958.
     """
 
-    rate: Rate = Field(0.5, description="probability of zero")
+    rate: Rate = Field(0.5, description="probability of zero, 1 included")
 
     @property
     def is_noop(self) -> bool:
@@ -129,7 +129,7 @@ class DropPath(Op):
     Source: arXiv:1603.09382.
     """
 
-    rate: Rate = Field(0.0, description="probability of zero")
+    rate: Rate = Field(0.0, description="probability of zero, 1 included")
 
     @property
     def is_noop(self) -> bool:

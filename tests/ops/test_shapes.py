@@ -205,7 +205,7 @@ def test_refused(
         ("conv2d", {"out_channels": 4, "kernel_size": 3, "padding": "full"}),
         ("conv2d", {"out_channels": 4, "kernal_size": 3}),
         ("batch_norm", {"eps": 0.0}),
-        ("dropout", {"rate": 1.0}),
+        ("dropout", {"rate": 1.5}),
         ("celu", {"alpha": 0.0}),
         ("scale", {"value": float("nan")}),
         ("gelu", {"approximate": "erf"}),

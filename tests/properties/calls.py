@@ -21,21 +21,22 @@ def called(text: str) -> set[str]:
 
     `torch.cat` is of a module, `.chunk` a method of a value, `Tensor` an imported or built-in name.
     """
-    tree = ast.parse(text)
-    made = {
-        node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)
-    }
-    made |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
-            made.add(node.id if isinstance(node, ast.Name) else f"self.{node.attr}")
+    made: set[str] = {"self", "item"}
     found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            made.add(node.name)
+        elif isinstance(node, ast.arg):
+            made.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            made.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            made.add(f"self.{node.attr}")
+        elif isinstance(node, ast.Import | ast.ImportFrom):
             found |= {f"import:{getattr(node, 'module', None) or one.name}" for one in node.names}
         elif isinstance(node, ast.Call):
-            found |= {name for name in (callee(node.func),) if name not in made | {"self", "item"}}
-    return found
+            found.add(callee(node.func))
+    return found - made
 
 
 def callee(function: ast.expr) -> str:

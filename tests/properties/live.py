@@ -1,37 +1,43 @@
-"""A spec that validates, held against its live models: shapes, parameters, MACs, source."""
+"""A spec that validates, held against its live models: source, parameters, weights, MACs, shapes,
+gradients."""
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from resspec import api
-from resspec.backend import get
+from resspec.api import Compiled
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
 from tests.properties.calls import allowed, called
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 FIXED_FILTERS = ("blur_pool",)  # convolutions for a framework, but none of the network's
+BATCH = 2
 
 
 class Wrong(AssertionError):
     """A spec that validates and does not do as it says."""
 
 
-def load(text: str, folder: Path) -> api.LoadedSpec:
+def load(text: str, folder: Path, variant: str | None = None) -> api.LoadedSpec:
     """The spec of a text. Errors: SpecError, each diagnostic at a place."""
     path = folder / "spec.yaml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    return api.load(str(path))
+    return api.load(f"{path}#{variant}" if variant else str(path))
 
 
-def check(graph: Graph, backend: str, *, run: bool = True) -> bool:
-    """Build, count and run. False where the backend cannot express the spec and says so.
+def check(graph: Graph, backend: str, *, gradients: bool = True) -> bool:
+    """Build, load weights, count, run, and differentiate. False where the backend cannot express
+    the spec and says so.
 
     Errors: Wrong where the live model differs from the graph.
     """
@@ -44,39 +50,100 @@ def check(graph: Graph, backend: str, *, run: bool = True) -> bool:
     strange = called(compiled.source.text) - allowed(backend)
     if strange:
         raise Wrong(f"{backend}: the source calls {sorted(strange)}")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), tidy():
         warnings.simplefilter("ignore")
-        model = compiled.instantiate()
+        live = compiled.instantiate()
         summary = api.summarize(graph)
-        expect(f"{backend}: counts", get(backend).counts(model), (summary.params, summary.buffers))
+        counted = compiled.backend.counts(live)
+        expect(f"{backend}: counts", counted, (summary.params, summary.buffers))
         if backend == "tensorflow":
-            outputs = model.output if isinstance(model.output, dict) else {"out": model.output}
-            found = {name: shapes(value) for name, value in outputs.items()}
-            channels = {k: [s[-1:] + s[:-1] for s in v] for k, v in found.items()}
-            names = [name for name, _ in graph.outputs]
-            expected = dict(
-                zip(outputs if len(names) == 1 else names, types(graph).values(), strict=True)
-            )
-            expect("tensorflow: symbolic shapes", channels, expected)
-        if run:
-            forward(graph, backend, model, summary.macs)
+            symbolic(graph, live)
+        stored(compiled, live)
+        x = np.random.default_rng(0).standard_normal((BATCH, *graph.input.type.shape), np.float32)
+        forward(compiled, live, x, summary.macs)
+        if not gradients:
+            return True
+        slopes = compiled.backend.gradients(live, compiled.source, x, True)
+        trained = {
+            name: param.shape for name, param in graph.parameters().items() if param.trainable
+        }
+        expect(f"{backend}: gradients", {n: s.shape for n, s in slopes.items()}, trained)
     return True
 
 
-def forward(graph: Graph, backend: str, model: Any, macs: int) -> None:
+def stored(compiled: Compiled, live: Any) -> None:
+    """Each canonical weight goes where it comes back from."""
+    given = weights(compiled.graph)
+    compiled.backend.load_weights(live, compiled.source, given)
+    back = compiled.backend.read_weights(live, compiled.source)
+    expect(f"{compiled.backend.name}: weights", back.keys(), given.keys())
+    for name, array in given.items():
+        same = np.array_equal(back[name], array.astype(back[name].dtype))
+        expect(f"{compiled.backend.name}: {name} comes back", same, True)
+
+
+def weights(graph: Graph) -> dict[str, Any]:
+    """Random weights, none of them zero; variances positive."""
+    rng = np.random.default_rng(1)
+    return {
+        name: np.abs(rng.standard_normal(param.shape)) + 0.5
+        if name.endswith("running_var")
+        else rng.standard_normal(param.shape)
+        for name, param in graph.parameters().items()
+    }
+
+
+def symbolic(graph: Graph, live: Any) -> None:
+    """Keras' own shapes, where it knows them."""
+    outputs = live.output if isinstance(live.output, dict) else {"out": live.output}
+    found = {name: shapes(value) for name, value in outputs.items()}
+    channels = {k: [s[-1:] + s[:-1] for s in v] for k, v in found.items()}
+    expected = types(graph)
+    if len(expected) == 1:
+        expected = dict(zip(outputs, expected.values(), strict=True))
+    for name, wanted in expected.items():
+        for ours, theirs in zip(wanted, channels[name], strict=True):
+            fits = len(ours) == len(theirs) and all(
+                b in (a, None) for a, b in zip(ours, theirs, strict=True)
+            )
+            expect(f"tensorflow: symbolic shape {theirs} of {name}, {ours}", fits, True)
+
+
+def forward(compiled: Compiled, live: Any, x: Any, macs: int) -> None:
     """One pass; in torch, MACs are counted on the way."""
-    x = np.random.default_rng(0).standard_normal((2, *graph.input.type.shape), np.float32)
-    if backend == "torch":
+    graph, backend = compiled.graph, compiled.backend
+    if backend.name == "torch":
         from torch.utils.flop_counter import FlopCounterMode
 
         with FlopCounterMode(display=False) as counter:
-            outputs = get(backend).forward(model, x)
+            outputs = backend.forward(live, x)
         if not any(node.op.NAME in FIXED_FILTERS for node in graph.nodes):
             expect("torch: MACs", counter.get_total_flops(), 2 * len(x) * macs)
     else:
-        outputs = get(backend).forward(model, x)
+        outputs = backend.forward(live, x)
     found = {name: [value.shape[1:] for value in values] for name, values in outputs.items()}
-    expect(f"{backend}: shapes", found, types(graph))
+    expect(f"{backend.name}: shapes", found, types(graph))
+
+
+@contextmanager
+def tidy() -> Iterator[None]:
+    """Collect no garbage while a model is built, which takes a tenth of the time, but now and
+    then after one: live models are circles."""
+    global _since
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        _since += 1
+        if _since >= 25:
+            _since = 0
+            gc.collect()
+        if was:
+            gc.enable()
+
+
+_since = 0
 
 
 def types(graph: Graph) -> dict[str, list[tuple[int, ...]]]:

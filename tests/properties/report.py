@@ -1,8 +1,10 @@
-"""The README's table of what the validator was tried with.
+"""The README's table of what the validator was tried with, and its pieces.
 
 `python -m tests.properties.report [--valid 2000] [--keras 2000] [--mutants 20000] [--built 600]`
-prints it: random valid specs, built and run on each backend; mutants, validated in processes
+prints the table: random valid specs, built and run on each backend; mutants, validated in processes
 bounded in memory and time, a sample of those accepted built and run on each backend.
+`… --only torch|tensorflow|parity|mutants --from 0 --to 5000` runs that range of seeds alone and
+prints every fault with its YAML, and one line at the end: pieces can be run one after the other.
 Exit status 1 unless every figure is zero.
 """
 
@@ -11,109 +13,118 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Iterable
+import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-from resspec.diagnostics import SpecError
+from tests.properties import pieces
+from tests.properties.pieces import FAULTS, Tried
 
-JOBS = 2
-FAULTS = ("traceback", "hang", "wrongly accepted", "wrongly rejected")
-
-
-def valid(numbers: tuple[int, int], backend: str) -> Counter[str]:
-    """Specs that are valid by construction."""
-    from tests.properties.generate import Seeded, make
-
-    texts = ((f"spec {number}", make(Seeded(number))) for number in range(*numbers))
-    return built(texts, backend, "wrongly rejected")
+PIECE = 250  # specs in one process: Keras and emitted modules leave memory behind
+Range = tuple[int, int]
 
 
-def built(texts: Iterable[tuple[str, str]], backend: str, refused: str) -> Counter[str]:
-    """Load, build, count and run each; `refused` is the fault where one does not load."""
-    from tests.properties import live
-
-    tally: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as folder:
-        for name, text in texts:
-            tally["tried"] += 1
-            try:
-                tally["unsupported"] += not live.check(live.load(text, Path(folder)).graph, backend)
-            except SpecError as caught:
-                tally[refused] += 1
-                say(f"{name}, {backend}: {caught}")
-            except Exception as caught:
-                tally["wrongly accepted"] += 1
-                say(f"{name}, {backend}: {type(caught).__name__}: {caught}")
-    return tally
+def ranges(first: int, last: int, step: int = PIECE) -> list[Range]:
+    return [(start, min(start + step, last)) for start in range(first, last, step)]
 
 
-def accepted(names: list[str], backend: str) -> Counter[str]:
-    """Mutants that were accepted."""
-    texts = ((Path(name).stem, Path(name).read_text("utf-8")) for name in names)
-    return built(texts, backend, "wrongly accepted")
+def valid(first: int, last: int, backend: str, jobs: int) -> Tried:
+    """Random valid specs, in processes of their own."""
+    total = Tried()
+    with pool(jobs) as workers:
+        done = [workers.submit(pieces.valid, *piece, backend) for piece in ranges(first, last)]
+        for one in done:
+            total += told(one.result())
+    return total
 
 
-def say(line: str) -> None:
-    print(line[:500], file=sys.stderr)
+def accepted(paths: list[str], backend: str, jobs: int) -> Tried:
+    total = Tried()
+    with pool(jobs) as workers:
+        parts = [paths[a:b] for a, b in ranges(0, len(paths))]
+        for one in [workers.submit(pieces.accepted, part, backend) for part in parts]:
+            total += told(one.result())
+    return total
 
 
-def pieces(count: int) -> list[tuple[int, int]]:
-    step = max(1, -(-count // (4 * JOBS)))
-    return [(first, min(first + step, count)) for first in range(0, count, step)]
+def pool(jobs: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1)
+
+
+def mutants(first: int, last: int, folder: Path, jobs: int) -> tuple[Tried, int, float]:
+    """Mutants, with the peak of memory and the slowest case of all."""
+    total, peak, slowest = Tried(), 0, 0.0
+    with ThreadPoolExecutor(jobs) as threads:
+        done = threads.map(lambda piece: pieces.mutants(*piece, folder), ranges(first, last, 2500))
+        for tried, most, longest in done:
+            total, peak, slowest = total + told(tried), max(peak, most), max(slowest, longest)
+    return total, peak, slowest
+
+
+def told(tried: Tried) -> Tried:
+    """Each fault as soon as it is known."""
+    for fault in tried.faults:
+        print(fault, flush=True)
+    return tried
+
+
+def only(what: str, first: int, last: int, jobs: int) -> int:
+    """One range of one kind, and a line about it."""
+    started = time.monotonic()
+    if what == "mutants":
+        with tempfile.TemporaryDirectory() as folder:
+            tried, peak, slowest = mutants(first, last, Path(folder), jobs)
+        more = f"slowest {slowest:.1f} s, {peak >> 20} MiB"
+    else:
+        tried = valid(first, last, what, jobs)
+        rest = tried.tally.keys() - {"tried", *FAULTS}
+        more = ", ".join(f"{tried.tally[key]} {key}" for key in sorted(rest))
+    figures = ", ".join(f"{tried.tally[fault]} {fault}" for fault in FAULTS)
+    seconds = time.monotonic() - started
+    print(
+        f"{what} {first}-{last}: {tried.tally['tried']:,} tried, {figures}; {more}; {seconds:.0f} s"
+    )
+    return int(bool(tried.faults))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
     for name, count in (("valid", 2000), ("keras", 2000), ("mutants", 20000), ("built", 600)):
         parser.add_argument(f"--{name}", type=int, default=count)
+    parser.add_argument("--only", choices=["torch", "tensorflow", "parity", "mutants"])
+    parser.add_argument("--from", type=int, default=0, dest="first")
+    parser.add_argument("--to", type=int, default=2000, dest="last")
+    parser.add_argument("--jobs", type=int, default=2)
     wanted = parser.parse_args()
-    rows: list[tuple[str, Counter[str]]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        mutants, peak, slowest = broken(wanted.mutants, Path(folder))
-        rows.append((f"mutants, validated (slowest {slowest:.1f} s, {peak >> 20} MiB)", mutants))
-        names = sorted(map(str, Path(folder).glob("*.yaml")))[: wanted.built]
-        with ProcessPoolExecutor(JOBS, max_tasks_per_child=4) as pool:
-            for backend, count in (("torch", wanted.valid), ("tensorflow", wanted.keras)):
-                done = [pool.submit(valid, piece, backend) for piece in pieces(count)]
-                found = sum((one.result() for one in done), Counter[str]())
-                rows.append((f"random valid specs, built and run: {backend}", found))
-                done = [pool.submit(accepted, names[a:b], backend) for a, b in pieces(len(names))]
-                found = sum((one.result() for one in done), Counter[str]())
-                rows.append((f"accepted mutants, built and run: {backend}", found))
+    if wanted.only:
+        return only(wanted.only, wanted.first, wanted.last, wanted.jobs)
+    rows = list(everything(wanted))
     print(table(rows))
-    return int(any(found[fault] for _, found in rows for fault in FAULTS))
+    return int(any(tried.faults for _, tried in rows))
 
 
-def broken(count: int, folder: Path) -> tuple[Counter[str], int, float]:
-    """Mutants validated; those accepted and small lie in the folder then."""
-    from tests.properties.test_mutants import validate
-
-    with ThreadPoolExecutor(JOBS) as pool:
-        reports: list[dict[str, Any]] = list(
-            pool.map(lambda piece: validate(*piece, folder), pieces(count))
-        )
-    tally: Counter[str] = Counter({"tried": count})
-    for report in reports:
-        for one in report["bad"]:
-            kind = "wrongly rejected" if one["verdict"] == "unplaced" else one["verdict"]
-            tally[kind] += 1
-            say(f"mutant {one['seed']}: {one['said']}")
-    return tally, max(r["peak"] for r in reports), max(r["slowest"] for r in reports)
+def everything(wanted: argparse.Namespace) -> Iterator[tuple[str, Tried]]:
+    """The rows of the table."""
+    jobs = wanted.jobs
+    with tempfile.TemporaryDirectory() as folder:
+        tried, peak, slowest = mutants(0, wanted.mutants, Path(folder), jobs)
+        yield f"mutants, validated (slowest {slowest:.1f} s, {peak >> 20} MiB)", tried
+        names = sorted(map(str, Path(folder).glob("*.yaml")))[: wanted.built]
+        for backend, count in (("torch", wanted.valid), ("tensorflow", wanted.keras)):
+            yield f"random valid specs, built and run: {backend}", valid(0, count, backend, jobs)
+            yield f"accepted mutants, built and run: {backend}", accepted(names, backend, jobs)
 
 
-def table(rows: list[tuple[str, Counter[str]]]) -> str:
-    head = [
-        "",
-        "tried",
-        *(f"{fault}s" if fault in ("traceback", "hang") else fault for fault in FAULTS),
-    ]
-    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
-    lines += [[name, f"{n['tried']:,}", *(str(n[fault]) for fault in FAULTS)] for name, n in rows]
+def table(rows: list[tuple[str, Tried]]) -> str:
+    shown = [f"{fault}s" if fault in ("traceback", "hang") else fault for fault in FAULTS]
+    lines = [["", "tried", *shown], ["---", *["---:"] * (1 + len(FAULTS))]]
+    for name, tried in rows:
+        counts = [str(tried.tally[fault]) for fault in FAULTS]
+        lines.append([name, f"{tried.tally['tried']:,}", *counts])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""Specs that random search has found to go wrong, by what they show; each builds and runs now."""
+
+from __future__ import annotations
+
+FOUND = {
+    "a block of several branches used twice": """\
+model: net
+input: [1, 8, 8]
+num_classes: 2
+head:
+  - {as: twice, block1: {}}
+  - {reuse: twice}
+blocks:
+  block1:
+    layers:
+      - concat: [[], [norm, act, {conv: {out_channels: 1, kernel_size: 3}}]]
+      - conv: {out_channels: 1, kernel_size: 1}
+""",
+    "a role bound to layers that call it": """\
+model: net
+input: [2, 8, 8]
+defaults: {act: [act, tanh], norm: own_norm}
+stem:
+  - {conv: {out_channels: 3, kernel_size: 3}}
+  - norm
+  - {defaults: {act: [act, act, gain]}, layers: [act]}
+blocks:
+  own_norm: {layers: [norm, act]}
+""",
+    "a shortcut of zeros where the channels get fewer": """\
+model: net
+input: [8, 9, 9]
+block: basic
+shortcut: zero
+stages: [{depth: 2, width: 4, stride: 2}]
+""",
+    "everything dropped": """\
+model: net
+input: [2, 8, 8]
+head:
+  - {residual: {body: [{conv: {out_channels: 2, kernel_size: 3}}, {drop_path: {rate: 1}}]}}
+  - {dropout: {rate: 1}}
+  - classifier
+num_classes: 3
+""",
+}
