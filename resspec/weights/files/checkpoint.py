@@ -144,7 +144,7 @@ def _contents(file: Opened) -> _Contents:
     if start.startswith(npz.MAGIC):
         raise Unreadable("it is one array without a name",
                          "save arrays by name: `numpy.savez(FILE, **arrays)`")  # fmt: skip
-    if safe.looks_so(start, file.size):
+    if safe.looks_so(start):
         tensors, metadata = safe.read(file)
         return _Contents("safetensors", tensors, metadata=metadata)
     if start.startswith(hdf5.MAGIC):

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from resspec.weights.files.inert import Blob, Made, Named, called, filled, key_of
-from resspec.weights.files.source import SAVE, Data, Part, Unreadable, whole
+from resspec.weights.files.source import SAVE, Data, Held, Part, Unreadable, whole
 
-STEPS = 4_000_000  # opcodes
+STEPS = 2_000_000  # opcodes
 MEMORY = 64 << 20  # bytes that everything made may take, beside what stays in the file
 TEXT = 1 << 20  # bytes of one text or number
 LEFT = 4096  # bytes of this length and above stay in the file
@@ -23,18 +23,31 @@ MARK: Any = object()
 LARGE = "it holds too much beside its tensors"
 DAMAGED = "its pickle is damaged or cut off"
 Persistent = Callable[[Any], object]
+Nested = Callable[[Data, "Meter"], object]
+LOAD = Named("torch.storage", "_load_from_bytes")
+
+
+class Meter:
+    """What may still be done for a file."""
+
+    def __init__(self) -> None:
+        self.steps, self.memory = STEPS, MEMORY
 
 
 class Machine:
     """Pickles that follow each other in `data`, read one at a time.
 
-    persistent: what stands for an object that is stored outside of the pickle.
+    persistent: what stands for an object that is stored outside of the pickle. nested: for bytes
+    that hold a file of PyTorch's, as `pickle.dump(model.state_dict())` leaves them.
     """
 
-    def __init__(self, data: Data, persistent: Persistent, at: int = 0) -> None:
-        self.data, self.at, self.persistent = data, at, persistent
+    def __init__(
+        self, data: Data, persistent: Persistent, nested: Nested | None = None,
+        meter: Meter | None = None,
+    ) -> None:  # fmt: skip
+        self.data, self.at, self.persistent, self.nested = data, 0, persistent, nested
         self._window, self._begin = b"", 0
-        self._steps, self.memory = STEPS, MEMORY
+        self.meter = meter or Meter()
         self._stack: list[Any] = []
         self.memo: dict[int, Any] = {}
 
@@ -43,8 +56,8 @@ class Machine:
         self._stack, self.memo = [], {}
         try:
             while True:
-                self._steps -= 1
-                if self._steps < 0:
+                self.meter.steps -= 1
+                if self.meter.steps < 0:
                     raise Unreadable(LARGE, SAVE)
                 code = self.take(1)[0]
                 if code == 0x2E:  # STOP
@@ -59,15 +72,15 @@ class Machine:
             self._stack, self.memo = [], {}
 
     def spend(self, count: int) -> None:
-        self.memory -= count
-        if self.memory < 0:
+        self.meter.memory -= count
+        if self.meter.memory < 0:
             raise Unreadable(LARGE, SAVE)
 
     def take(self, count: int) -> bytes:
         """The next bytes."""
         first = self.at - self._begin
-        if not 0 <= first <= first + count <= len(self._window):
-            if count > self.data.size - self.at:
+        if count < 0 or not 0 <= first <= first + count <= len(self._window):
+            if not 0 <= count <= self.data.size - self.at:
                 raise Unreadable(DAMAGED)
             stop = min(self.data.size, self.at + max(count, 1 << 16))
             self._window, self._begin, first = whole(self.data, self.at, stop), self.at, 0
@@ -79,12 +92,16 @@ class Machine:
         return int(found)
 
     def read_line(self) -> bytes:
-        found = bytearray()
-        while (byte := self.take(1)) != b"\n":
-            found += byte
-            if len(found) > TEXT:
-                raise Unreadable(LARGE, SAVE)
-        return bytes(found)
+        """The next bytes up to a newline, without it."""
+        found = b""
+        while len(found) <= TEXT:
+            piece = self.take(max(1, min(256 + len(found), self.data.size - self.at)))
+            end = piece.find(b"\n")
+            if end >= 0:
+                self.at -= len(piece) - end - 1
+                return found + piece[:end]
+            found += piece
+        raise Unreadable(LARGE, SAVE)
 
     def push(self, found: object, size: int = EACH) -> None:
         self.spend(size)
@@ -162,6 +179,11 @@ class Machine:
             raise Unreadable(DAMAGED)
         size = sum(len(one) for one in arguments if isinstance(one, SIZED))
         self.spend(4 * EACH + 16 * len(arguments) + EACH * size)
+        if by == LOAD and self.nested and len(arguments) == 1:
+            given = arguments[0]
+            if isinstance(given, bytes | Blob):
+                data = given.data if isinstance(given, Blob) else Held(given)
+                return self.nested(data, self.meter)
         return called(by, arguments)
 
     def new(self, *, keywords: bool = False) -> None:

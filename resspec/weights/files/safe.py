@@ -22,12 +22,10 @@ TAGS = {
 WHOLE = "it is no whole safetensors file: "
 
 
-def looks_so(start: bytes, size: int) -> bool:
-    """Whether a file that begins like that may be one."""
-    if len(start) < 9:
-        return False
-    (length,) = struct.unpack_from("<Q", start)
-    return start[8:9] == b"{" and (length <= size or start[7] == 0)
+def looks_so(start: bytes) -> bool:
+    """Whether a file that begins like that may be one: a length, and the header's brace."""
+    a_pickle = start[:1] == b"\x80" and any(start[2:8])
+    return start[8:9] == b"{" and not a_pickle
 
 
 def read(file: Opened) -> tuple[dict[str, Lazy], dict[str, str]]:

@@ -75,7 +75,7 @@ def _must_have_names(found: Found) -> Found:
 def _nameless(found: Found) -> str:
     where = f"`{shown(found.key)}`" if found.key else "it"
     return (
-        f"the {len(found.tensors)} tensors in {where} have no names: a key is {found.odd[0]}, "
+        f"the tensors in {where} have no names: a key is {found.odd[0]}, "
         f"`{shown(next(iter(found.tensors)))}`"
     )
 
@@ -105,7 +105,8 @@ def find(root: object) -> Iterator[Found]:
             continue
         if isinstance(node, Made) and _is_module(node):
             seen.add(id(node))
-            yield Found(path, dict(_module(node)), [], beside, parents, str(node))
+            if held := dict(_module(node)):
+                yield Found(path, held, [], beside, parents, str(node))
             continue
         if not isinstance(node, dict | list | tuple | Made):
             continue
@@ -271,9 +272,13 @@ def _text(key: object) -> str:
     return key.kind if isinstance(key, OddKey) else str(key)
 
 
+KINDS = {
+    "int": "a number", "float": "a number", "bool": "a truth value", "bytes": "bytes",
+    "NoneType": "None", "tuple": "a tuple", "list": "a list", "str": "a text",
+    "Made": "an object", "Named": "a class",
+}  # fmt: skip
+
+
 def _kind(value: object) -> str:
-    return {
-        "int": "a number", "float": "a number", "bool": "a truth value", "bytes": "bytes",
-        "NoneType": "None", "tuple": "a tuple", "list": "a list", "str": "a text",
-        "OddKey": "an object",
-    }.get(type(value).__name__, f"a {type(value).__name__}")  # fmt: skip
+    kind = value.kind if isinstance(value, OddKey) else type(value).__name__
+    return KINDS.get(kind, f"a {kind}")

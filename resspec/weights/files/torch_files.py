@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from resspec.weights.files.inert import STORAGES, WIDTHS, Named, Storage, storage_of
-from resspec.weights.files.pickles import LARGE, Machine
+from resspec.weights.files.pickles import LARGE, Machine, Meter, Nested
 from resspec.weights.files.source import SAVE, Data, Held, Part, Unreadable, shown, whole
 from resspec.weights.files.zips import Archive
 
@@ -59,7 +59,11 @@ def read_zip(archive: Archive, folder: str) -> object:
 
 def read_pickles(file: Data) -> tuple[object, bool]:
     """What a pickle holds, and whether PyTorch wrote it. Errors: Unreadable."""
-    machine = Machine(file, _nothing)
+    return _pickles(file, Meter(), lambda data, meter: _pickles(data, meter, None)[0])
+
+
+def _pickles(file: Data, meter: Meter, nested: Nested | None) -> tuple[object, bool]:
+    machine = Machine(file, _nothing, nested, meter)
     first = machine.load()
     if first != MAGIC:
         return first, False
@@ -84,6 +88,8 @@ class _Waiting:
         self.data: dict[str, _Later] = {}
 
     def outside(self, identity: Any) -> object:
+        if isinstance(identity, tuple) and len(identity) > 1 and identity[0] == "module":
+            return identity[1]  # a class, with its source, which is of no use here
         kind, key, location, count = _identity(identity)
         if location == "meta":
             return Storage(None, STORAGES.get(kind.name, ""), meta=True)
