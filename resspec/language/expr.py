@@ -26,6 +26,7 @@ from resspec.language.evaluate import (
     number_of,
     span,
 )
+from resspec.syntax.lookalikes import named
 
 __all__ = [
     "FUNCTIONS",
@@ -102,7 +103,8 @@ def parse_expr(text: str) -> Expr:
     if not source.strip():
         raise ExprError("expression-syntax", "an expression is missing", 0, end)
     if bad := re.search(r"[^ -~]|[\\#;`$@]", source):
-        message = f"unexpected character `{bad.group()}`"
+        char = bad.group()
+        message = f"unexpected character {f'`{char}`' if char.isascii() else named(char)}"
         raise ExprError("expression-syntax", message, bad.start(), bad.end())
     tree = _parse(source)
     checker = _Checker()

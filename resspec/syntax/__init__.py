@@ -14,6 +14,8 @@ import yaml
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, error
 from resspec.syntax import yamlhelp
 from resspec.syntax.files import MAX_BYTES, content
+from resspec.syntax.lookalikes import blame, diagnose, find, named
+from resspec.syntax.place import place, split_lines
 from resspec.syntax.scalars import ScalarError, resolve
 from resspec.syntax.writer import dump
 
@@ -88,16 +90,22 @@ def parse(text: str | bytes, file: str) -> Data:
     except SpecError as caught:
         raise _all(builder.problems, *caught.diagnostics) from None
     except yaml.YAMLError as caught:
-        found = yamlhelp.explain(caught, text, file, builder.last)
-        raise _all(builder.problems, found) from None
+        found = blame(text, *yamlhelp.stretch(caught, text, builder.last), file)
+        found = found or [yamlhelp.explain(caught, text, file, builder.last)]
+        raise _all(builder.problems, *found) from None
     if builder.problems:
         raise _all(builder.problems)
     return data
 
 
 def _all(problems: list[Diagnostic], *more: Diagnostic) -> SpecError:
-    """One error, its diagnostics in the order of the text."""
-    return SpecError(*sorted([*problems, *more], key=_position))
+    """One error, its diagnostics in the order of the text; where a character is not what it seems,
+    what else its line does wrong may well follow from it."""
+    found = sorted([*problems, *more], key=_position)
+    strange = {_position(one)[0] for one in found if one.code == "encoding"}
+    return SpecError(
+        *(one for one in found if one.code == "encoding" or _position(one)[0] not in strange)
+    )
 
 
 def _position(problem: Diagnostic) -> tuple[int, int]:
@@ -116,7 +124,7 @@ def _decode(data: bytes, file: str) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as caught:
         before = data[: caught.start].decode("utf-8")
-        span = yamlhelp.place(before, len(before), file)
+        span = place(before, len(before), file)
         message = f"byte 0x{data[caught.start]:02x} is not UTF-8"
         raise error("encoding", message, span, help="save the file as UTF-8") from None
 
@@ -133,12 +141,11 @@ def _check_text(text: str, file: str) -> None:
             help="save it as UTF-8 without BOM",
         )
     if found := yamlhelp.FORBIDDEN.search(text):
-        code = f"U+{ord(found.group()):04X}"
         count = sum(1 for _ in yamlhelp.FORBIDDEN.finditer(text))
-        message = f"the text holds the control character {code}"
+        message = f"the text holds the control character {named(found.group())}"
         if count > 1:
             message += f", and {count - 1} more such characters"
-        span = yamlhelp.place(text, found.start(), file)
+        span = place(text, found.start(), file)
         raise error("encoding", message, span, help="remove it, or write an escape in quotes")
 
 
@@ -161,7 +168,7 @@ class _Builder:
     def __init__(self, text: str, file: str) -> None:
         self.text = text
         self.file = file
-        self.lines = yamlhelp.split_lines(text)
+        self.lines = split_lines(text)
         self.problems: list[Diagnostic] = []
         self.anchors: dict[str, _Node | None] = {}
         self.values = 0
@@ -242,6 +249,7 @@ class _Builder:
         items: list[_Node] = []
         while not isinstance(inner := self.next(), yaml.SequenceEndEvent):
             items.append(self.node(inner, depth + 1))
+            self.find_strange(inner)
         value = Seq((item.value for item in items), span=self.close(event, inner, items))
         value.item_spans = [item.span for item in items]
         if event.flow_style:
@@ -255,6 +263,11 @@ class _Builder:
         value = Map(span=self.close(event, inner, parts))
         torn = self.find_torn(parts) if event.flow_style else set()
         for index in range(0, len(parts), 2):
+            key, item = parts[index].event, parts[index + 1].event
+            if self.find_strange(key):
+                continue
+            if getattr(key, "value", None) != "doc":
+                self.find_strange(item)
             if index not in torn:
                 self.entry(value, parts[index], parts[index + 1], flow=bool(event.flow_style))
         return self.collection(value, value.span, parts, event)
@@ -294,6 +307,16 @@ class _Builder:
         else:
             self.report("wrong-type", "a key is missing", key.span)
         return None
+
+    def find_strange(self, event: Any) -> bool:
+        """Reports characters of a name or an expression that are not what they seem."""
+        if not isinstance(event, yaml.ScalarEvent) or event.style:
+            return False
+        begin: Any = event.start_mark
+        end: Any = event.end_mark
+        found = [*find(self.text, begin.index, end.index)]
+        self.problems += [diagnose(self.text, index, self.file) for index in found]
+        return bool(found)
 
     def find_torn(self, parts: list[_Node]) -> set[int]:
         """Reports expressions that a comma tore apart; the indices of the pieces."""

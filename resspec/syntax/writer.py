@@ -58,7 +58,7 @@ def _scalar(value: Any) -> str:
         case int():
             return str(int(value))
         case float() if math.isfinite(value):
-            return repr(float(value))
+            return _float(value)
         case str():
             return _text(value)
         case Mapping():
@@ -66,6 +66,12 @@ def _scalar(value: Any) -> str:
         case list() | tuple():
             return "[]"
     raise ValueError(f"{value!r} cannot be written as plain YAML")
+
+
+def _float(value: float) -> str:
+    """As every reader of YAML takes it for a number: with a point, `1.0e-05`."""
+    digits, e, exponent = repr(float(value)).partition("e")
+    return f"{digits}{'' if '.' in digits else '.0'}{e}{exponent}"
 
 
 def _text(text: str) -> str:

@@ -11,15 +11,16 @@ from typing import Any
 import yaml
 
 from resspec.diagnostics import Diagnostic, Note, Span
+from resspec.syntax.place import place, split_lines
 
-__all__ = ["FORBIDDEN", "explain", "glued", "place", "quoted", "split_lines", "torn"]
+__all__ = ["FORBIDDEN", "explain", "glued", "quoted", "stretch", "torn"]
 
 FORBIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff"
+    "\u202a-\u202e\u2066-\u2069]"  # those that turn the direction of what is shown
 )
 MAX_EXPRESSION = 200  # characters that are looked at, to find the end of an expression
 
-_BREAK = re.compile(r"\r\n|\r|\n")
 _OPERATOR = re.compile(r"[ \t]*(==|!=|<=|>=|[-+*/%<>\[]|(and|or|in|not|if)\b)")
 _INDEXED = re.compile(r"[:,\[{][ \t]*([A-Za-z_][\w.]*)\[")
 _OPENERS = {"while parsing a flow mapping": "{", "while parsing a flow sequence": "["}
@@ -71,18 +72,6 @@ _MEANING: dict[str, tuple[str, str | None]] = {
 }
 
 
-def split_lines(text: str) -> list[str]:
-    """The lines of `text` as YAML counts them, without their breaks."""
-    return _BREAK.split(text)
-
-
-def place(text: str, index: int, file: str) -> Span:
-    """The span of the character at `index`."""
-    before = split_lines(text[:index])
-    line, column = len(before), len(before[-1]) + 1
-    return Span(file, line, column, line, column + 1)
-
-
 def quoted(text: str) -> str:
     """`text` in YAML quotes."""
     if '"' in text and "'" not in text:
@@ -115,6 +104,14 @@ def torn(events: Sequence[Any]) -> Iterator[tuple[int, int]]:
 
 
 TOO_DEEP = "exceeded maximum nesting depth"  # PyYAML 6.0.4 scans ahead of the levels counted here
+
+
+def stretch(caught: yaml.YAMLError, text: str, last: Any) -> tuple[int, int]:
+    """Begin and end of what the reader had not understood when it gave up."""
+    mark = getattr(caught, "problem_mark", None)
+    end = len(text) if mark is None else min(mark.index, len(text))
+    begin = last.start_mark.index if last else 0
+    return min(begin, end), len(text) if (stop := text.find("\n", end)) < 0 else stop
 
 
 def explain(caught: yaml.YAMLError, text: str, file: str, last: Any) -> Diagnostic:

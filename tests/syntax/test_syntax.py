@@ -271,7 +271,7 @@ def test_read_trouble(tmp_path: Path, name: str, code: str) -> None:
 def test_dump_is_canonical() -> None:
     data = {"model": "r", "input": [3, 224], "eps": 1e-5, "a": {}, "l": [{"conv": {"k": "w * 2"}}]}
     assert dump(data | {"t": "no", "n": None, "doc": 'a: "b"\n', "e": "max(a, b)"}) == (
-        "model: r\ninput:\n  - 3\n  - 224\neps: 1e-05\na: {}\nl:\n  - conv:\n      k: w * 2\n"
+        "model: r\ninput:\n  - 3\n  - 224\neps: 1.0e-05\na: {}\nl:\n  - conv:\n      k: w * 2\n"
         't: "no"\nn: null\ndoc: "a: \\"b\\"\\n"\ne: max(a, b)\n'
     )
 
@@ -336,3 +336,70 @@ def test_any_input_gives_data_or_a_spec_error(text: str | bytes) -> None:
                 diag.span.end_line,
                 diag.span.end_column,
             )
+
+
+@pytest.mark.parametrize("number", [1e-5, 1e-05 * 3, 5e-324, 1e16, -1e300, 1e22, 0.1, 3.0, 1e-4])
+def test_numbers_are_written_so_that_every_reader_takes_them_for_numbers(number: float) -> None:
+    import yaml
+
+    text = dump({"eps": number, "many": [number]})
+    assert yaml.safe_load(text) == {"eps": number, "many": [number]}  # YAML 1.1
+    assert parse(text, "t") == {"eps": number, "many": [number]}
+
+
+HEAD = "model: m\ninput: [3, 8, 8]\n"
+STRANGE = [
+    ("block：basic\n", (3, 6), "U+FF1A FULLWIDTH COLON", "write `:`"),
+    ("stages: [{depth:\xa01, width: 8}]\n", (3, 17), "U+00A0 NO-BREAK SPACE", "write a space"),
+    ("stages:\u2003[]\n", (3, 8), "U+2003 EM SPACE", "write a space"),
+    ("stages:\n\u3000- relu\n", (4, 1), "U+3000 IDEOGRAPHIC SPACE", "write a space"),
+    ("st\u200bages: []\n", (3, 3), "U+200B ZERO WIDTH SPACE", "remove it"),
+    ("st\xadem: relu\n", (3, 3), "U+00AD SOFT HYPHEN", "remove it"),
+    ("stem: re\u200dlu\n", (3, 9), "U+200D ZERO WIDTH JOINER", "remove it"),
+    ("let: {k: 3 – 1}\n", (3, 12), "U+2013 EN DASH", "write `-`"),
+    ("let: {k: 3 − 1}\n", (3, 12), "U+2212 MINUS SIGN", "write `-`"),
+    ("let: {k: “max(1, 2)”}\n", (3, 10), "U+201C LEFT DOUBLE QUOTATION MARK", 'write `"`'),
+    ("stem: [relu， relu]\n", (3, 12), "U+FF0C FULLWIDTH COMMA", "write `,`"),
+    ("stem： ［relu]\n", (3, 5), "U+FF1A FULLWIDTH COLON", "write `:`"),
+    ("st\u0435m: relu\n", (3, 3), "U+0435 CYRILLIC SMALL LETTER IE", "write the word anew"),
+    ("let: {k: ３}\n", (3, 10), "U+FF13 FULLWIDTH DIGIT THREE", "write"),
+    ("# \u202e\nstem: relu\n", (3, 3), "U+202E RIGHT-TO-LEFT OVERRIDE", "remove it"),
+    ("stem: \u2067relu\n", (3, 7), "U+2067 RIGHT-TO-LEFT ISOLATE", "remove it"),
+    ("stem: \ufeffrelu\n", (3, 7), "U+FEFF ZERO WIDTH NO-BREAK SPACE", "remove it"),
+]
+
+
+@pytest.mark.parametrize(("text", "at", "name", "help"), STRANGE)
+def test_a_character_that_is_not_what_it_seems_is_named_where_it_stands(
+    text: str, at: tuple[int, int], name: str, help: str
+) -> None:
+    with pytest.raises(SpecError) as raised:
+        parse(HEAD + text + "head: classifier\n", "t.yaml")
+    first = raised.value.diagnostics[0]
+    assert (first.code, first.span and (first.span.line, first.span.column)) == ("encoding", at)
+    assert name in first.message
+    assert first.help is not None
+    assert first.help.startswith(help)
+    assert {one.code for one in raised.value.diagnostics} == {"encoding"}
+    odd = {char for char in text if not char.isascii()}
+    assert not any(odd & set(one.help or "") for one in raised.value.diagnostics)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "doc: a – b “c” × 3\xa0m\nstem: relu\n",
+        "doc: >-\n  a – b\n  c：d 👨\u200d👩\nstem: relu\n",
+        "stem: relu  # “that” – and：this\n",
+        'stem: "a：b"\n',
+        "params: {k: {default: 3, doc: α – β}}\n",
+    ],
+)
+def test_prose_may_hold_any_character_that_shows(text: str) -> None:
+    assert "model" in parse(HEAD + text, "t.yaml")
+
+
+def test_a_complaint_about_yaml_blames_no_character_of_a_doc() -> None:
+    with pytest.raises(SpecError) as raised:
+        parse(HEAD + "doc: a – b\n  c – d: e\nstem: [relu\n", "t.yaml")
+    assert {one.code for one in raised.value.diagnostics} == {"yaml-syntax"}
