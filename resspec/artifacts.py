@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from resspec.diagnostics import SpecError, error
+from resspec.files import kind
 
 
 def io_error(action: str, path: Path, problem: OSError) -> SpecError:
@@ -24,9 +25,12 @@ def write_file(path: Path, data: bytes | Sequence[bytes], *, force: bool = False
 
     Errors: `exists` where there is one already and `force` is not set; `io-error`.
     """
+    target = Path(os.path.realpath(path))
+    other = kind(target)
+    if other is not None:
+        raise _exists(path, f"it is {other}", "choose another place")
     if os.path.lexists(path) and not force:
         raise _exists(path, "it is there already")
-    target = Path(os.path.realpath(path))
     parts = [data] if isinstance(data, bytes) else data
     try:
         with _parents(target.parent):
@@ -106,7 +110,7 @@ def _check(path: Path, target: Path, names: Collection[str], force: bool) -> Non
     if not os.path.lexists(target):
         return
     if not target.is_dir():
-        raise _exists(path, "it is a file", "choose another folder")
+        raise _exists(path, f"it is {kind(target) or 'a file'}", "choose another folder")
     inside = sorted(entry.name for entry in target.iterdir())
     if not inside:
         return

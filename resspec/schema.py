@@ -6,7 +6,6 @@ form alone can show; `resspec validate` is the judge.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from resspec import zoo
+from resspec.docstrings import docstring
 from resspec.language.grammar import (
     BLOCK_KEYS,
     MODEL_KEYS,
@@ -207,7 +207,7 @@ def _calls() -> dict[str, Schema]:
     """What a layer may call: ops, roles and shipped blocks, with their arguments."""
     found: dict[str, Schema] = {}
     for name, cls in sorted(OPS.items()):
-        doc = {"description": inspect.cleandoc(cls.__doc__ or name)}
+        doc = {"description": docstring(cls) or name}
         if name in merge_ops():
             branches = {"type": "array", "minItems": 1, "items": _ref("branch")}
             found[name] = {"anyOf": [branches, {"type": "null"}]} | doc

@@ -43,7 +43,7 @@ def csv_text(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
 def pairs(rows: Sequence[tuple[str, str]]) -> str:
     """Names and values in two columns."""
     width = max((len(name) for name, _ in rows), default=0)
-    return "\n".join(f"{name:<{width}}  {value}".rstrip() for name, value in rows)
+    return "\n".join(f"{name:<{width}}  {escape(value)}".rstrip() for name, value in rows)
 
 
 def shape(value: object) -> str:

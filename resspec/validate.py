@@ -11,11 +11,11 @@ from typing import Any
 from resspec import zoo
 from resspec.compile import File
 from resspec.diagnostics import Diagnostic, Note, SpecError
+from resspec.files import content
 from resspec.ir import Graph
 from resspec.language.variants import members
 from resspec.lower import Limits
 from resspec.syntax import Map, parse
-from resspec.syntax.files import content
 from resspec.trial import try_block
 
 SHOWN = 6  # names of variants in a note

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from resspec.diagnostics import Span, SpecError, error, suggest
+from resspec.files import content, head, kind, no_file
 from resspec.language.checker import show
 from resspec.language.grammar import Grammar
 from resspec.language.spec import BlockSpec
 from resspec.paths import specs_dir
 from resspec.syntax import MAX_BYTES, Map, Seq, parse
-from resspec.syntax.files import content, head, kind, no_file
 
 _KIND = re.compile(r"^(model|block):[ \t]*['\"]?([A-Za-z_]\w*)", re.MULTILINE)
 _VARIANTS = re.compile(r"^variants:[^\n]*\n((?:[ \t]+[^\n]*\n?|#[^\n]*\n|\n)*)", re.MULTILINE)

@@ -1,93 +1,113 @@
-"""The command line: parse, call the API, print. One module a group of commands."""
+"""The command line: parse, call the API, print. What a process owes to its caller is here: exit
+codes, one line where the output cannot be written, nothing at all where it is interrupted.
+
+Nothing heavy is imported before `main` has begun, so that Ctrl-C is quiet from the start.
+"""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Sequence
-from typing import Annotated, Any
 
-import typer
+try:
+    import signal
 
-from resspec.cli import build, catalog, inspect, parity, port
-from resspec.cli.common import fail, say
-from resspec.diagnostics import SpecError
+    from resspec.cli import streams
+except KeyboardInterrupt:
+    os._exit(130)
 
-app = typer.Typer(
-    name="resspec",
-    help="One YAML spec of a residual network, the same network on several frameworks.",
-    epilog="A SPEC is a file (`mine.yaml`), a variant in one (`cifar.yaml#resnet20`) or a name "
-    "that `resspec list` shows. Exit codes: 0 done, 1 the spec is wrong or the work failed, "
-    "2 usage.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-for command in (
-    build.build,
-    inspect.summarize,
-    inspect.validate,
-    inspect.source,
-    parity.parity,
-    port.port,
-    catalog.list_,
-    catalog.show,
-    catalog.explain,
-    catalog.schema,
-):
-    app.command(name=command.__name__.rstrip("_"))(command)
+TYPE_CHECKING = False  # `typing` and `collections.abc` take longer to import than all of this
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, NoReturn
+
+INTERRUPTED = 130
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit: 0 done, 1 the spec is wrong or the work failed, 2 usage.
 
-        print(f"resspec {version('resspec')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool,
-        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
-    ] = False,
-) -> None:
-    pass
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit: 0 done, 1 the spec is wrong or the work failed, 2 usage."""
-    for stream in (sys.stdout, sys.stderr):
-        if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="backslashreplace")
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _stop)
+    130 where it was interrupted, 128 and the signal's number where it was told to stop.
+    """
+    interrupts, code = _Interrupts(), 1
+    out = streams.prepare()
     try:
-        app(arguments, prog_name="resspec")
-    except SystemExit as exit:
-        if exit.code == INTERRUPTED:
-            say("interrupted")
-            raise SystemExit(1) from None
-        raise
-    except SpecError as problem:
-        fail(problem)
-    except Exception as problem:
-        if os.environ.get("RESSPEC_DEBUG"):
+        interrupts.begin(_leave)  # there is nothing to clear away before the command runs
+        from resspec.cli.app import run
+
+        interrupts.begin(interrupts.raised)
+        code = run(arguments)
+    except BaseException as problem:
+        if os.environ.get("RESSPEC_DEBUG") and isinstance(problem, Exception):
             raise
-        lines = str(problem).strip().splitlines() or ["no message"]
-        say(f"error: unexpected {type(problem).__name__}: {lines[0][:300]}")
-        say("help: this is a bug; set RESSPEC_DEBUG=1 to see where it happened")
-        raise SystemExit(1) from None
+        stopped = interrupts.seen or isinstance(problem, KeyboardInterrupt)
+        unwritten = isinstance(problem, OSError) and out.failure is not None
+        code = INTERRUPTED if stopped else 1 if unwritten else _told(problem)
+    finally:
+        interrupts.end()
+        code = streams.settle(out, code)
+        sys.stdout = out.stream
+    raise SystemExit(code)
+
+
+def _told(problem: BaseException) -> int:
+    """Say what went wrong; the exit code."""
+    if isinstance(problem, SystemExit):
+        return problem.code if isinstance(problem.code, int) else int(problem.code is not None)
+    from resspec.cli.common import say
+
+    if isinstance(problem, MemoryError):
+        say("error: there is not enough memory for this")
+        return 1
+    lines = str(problem).strip().splitlines() or ["no message"]
+    say(f"error: unexpected {type(problem).__name__}: {lines[0][:300]}")
+    say("help: this is a bug; set RESSPEC_DEBUG=1 to see where it happened")
+    return 1
+
+
+class _Interrupts:
+    """Ctrl-C and requests to stop while `main` runs; afterwards all is as it was."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        self.before: dict[int, Any] = {}
+
+    def begin(self, handler: Any) -> None:
+        """Take Ctrl-C, unless it is ignored, as for what runs in the background."""
+        self._take(signal.SIGINT, handler, signal.default_int_handler)
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                self._take(getattr(signal, name), _stop, signal.SIG_DFL)
+
+    def _take(self, number: int, handler: Any, usual: Any) -> None:
+        try:
+            now = signal.getsignal(number)
+            if number in self.before or now == usual:
+                signal.signal(number, handler)
+                self.before.setdefault(number, now)
+        except ValueError:  # not in the main thread
+            pass
+
+    def raised(self, number: int, _: Any) -> None:
+        """Leave by an exception, once, so that what was begun is cleared away."""
+        self.seen = True
+        signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    def end(self) -> None:
+        """Put back what was there."""
+        for number, handler in self.before.items():
+            if self.seen and number == signal.SIGINT:
+                handler = _leave  # a second one, while Python shuts down
+            signal.signal(number, handler)
+
+
+def _leave(number: int, _: Any) -> None:
+    os._exit(128 + number)
 
 
 def _stop(number: int, _: Any) -> None:
-    """Leave by an exception, so that what was begun is cleared away."""
     raise SystemExit(128 + number)
 
 
-INTERRUPTED = 130  # typer's exit code for Ctrl-C
+__all__ = ["main"]

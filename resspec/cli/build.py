@@ -106,7 +106,7 @@ def build(
         raise typer.BadParameter("it says how to load --weights.", param_hint=option)
     if adapt_input is not None:
         common.choice(adapt_input, ("sum", "repeat"), "--adapt-input")
-    chosen = _chosen(backend, export, out)
+    chosen, wanted = _chosen(backend, export, out), common.names(outputs)
     common.choice(format, ("text", "json"), "--format")
     clock, written = Clock(), list[str]()
     ours = (*FILES, *exports.owned()) if force else FILES
@@ -115,7 +115,8 @@ def build(
         doing("compiling")
         with clock.measure("compile"):
             loaded = common.load(spec, sets, search, input, limits)
-            compiled = api.compile_for(loaded, backend, common.names(outputs))
+            compiled = api.compile_for(loaded, backend, wanted)
+            common.batch(batch, compiled.graph.input.type.shape)
         doing(f"instantiating on {backend}")
         with clock.measure("instantiate"):
             stored = compiled.weights(
@@ -171,7 +172,7 @@ def _chosen(backend: str, words: str | None, out: Path | None) -> tuple[str, ...
     if words is not None and out is None:
         raise typer.BadParameter("it needs --out DIR.", param_hint="--export")
     try:
-        return export.chosen(common.names(words), known)
+        return export.chosen(common.names(words, "--export"), known)
     except ValueError as problem:
         common.choice(str(problem), (*known, export.ALL, export.NONE), "--export")
         raise typer.BadParameter(f"'{problem}' stands alone.", param_hint="--export") from None

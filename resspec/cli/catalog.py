@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from resspec.cli import common
 from resspec.diagnostics import error, escape, suggest
+from resspec.docstrings import docstring
 
 if TYPE_CHECKING:
     from resspec.zoo import Entry
@@ -69,7 +69,7 @@ def _entries(kind: str) -> list[dict[str, str]]:
         case "ops":
             from resspec.ops import OPS
 
-            return [row(name, op.__doc__ or "") for name, op in sorted(OPS.items())]
+            return [row(name, docstring(op)) for name, op in sorted(OPS.items())]
         case "backends":
             from resspec import backend
 
@@ -141,7 +141,7 @@ def _describe(name: str) -> dict[str, Any]:
     elif entry := next((one for one in blocks if one.name == name), None):
         data |= _file(entry) | {"kind": "block", "params": _block_params(entry)}
     elif name in OPS:
-        data |= {"kind": "op", "doc": inspect.getdoc(OPS[name]) or ""}
+        data |= {"kind": "op", "doc": docstring(OPS[name])}
         data["params"] = _op_params(name)
     elif name in backend.names():
         lacking = sorted(one for one in OPS if OPS[one] not in backend.get(name).rules)

@@ -10,16 +10,21 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from resspec.diagnostics import Diagnostic, SpecError, escape, render, suggest
+from resspec.cli import streams
+from resspec.diagnostics import Diagnostic, escape, render, suggest
 
 if TYPE_CHECKING:
     from resspec.compile import LoadedSpec
     from resspec.lower.builder import Limits
+
+PIXEL = (1, 3, 4)  # channels of most images
+MAX_NUMBERS = 2**31  # of a batch of inputs, 8 GiB in float32
 
 Set = Annotated[
     list[str] | None,
@@ -68,7 +73,7 @@ Force = Annotated[bool, typer.Option("--force", help="Replace what an earlier ru
 
 def say(line: str) -> None:
     """A line for people, beside the result."""
-    print(line, file=sys.stderr)
+    streams.tell(line)
 
 
 def print_json(data: Any) -> None:
@@ -80,12 +85,6 @@ def show(problems: Iterable[Diagnostic]) -> None:
     """Diagnostics on stderr, a blank line between them, coloured on a terminal."""
     color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     say("\n\n".join(render(problem, color=color) for problem in problems))
-
-
-def fail(problem: SpecError) -> NoReturn:
-    """Show what is wrong and exit with 1."""
-    show(problem.diagnostics)
-    raise SystemExit(1)
 
 
 def choice(word: str, choices: Sequence[str], option: str) -> str:
@@ -175,20 +174,43 @@ def _shape(text: str) -> list[int]:
     parts = text.lower().replace("×", "x").replace(",", "x").split("x")
     if not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
         raise typer.BadParameter(f"'{escape(text)}' is not CxHxW.", param_hint="--input")
-    shape = [int(part) for part in parts]
-    if len(shape) != 3:
+    if len(parts) != 3:
         raise typer.BadParameter(
-            f"'{escape(text)}' has {len(shape)} numbers; give channels, height and width.",
+            f"'{escape(text)}' has {len(parts)} numbers; give channels, height and width.",
             param_hint="--input",
         )
-    return shape
+    if any(len(part.strip()) > 12 for part in parts):
+        raise typer.BadParameter(f"'{escape(text)}' is too large.", param_hint="--input")
+    first, second, third = (int(part) for part in parts)
+    if third in PIXEL and min(first, second) >= 2 * max(PIXEL):
+        raise typer.BadParameter(
+            f"Channels come first. Did you mean {third}x{first}x{second}? "
+            f"({first} channels: --set 'input=[{first}, {second}, {third}]')",
+            param_hint="--input",
+        )
+    return [first, second, third]
 
 
-def names(text: str | None) -> list[str] | None:
-    """`a,b` as a list; None stays None."""
+def names(text: str | None, option: str = "--outputs") -> list[str] | None:
+    """`a,b` as a list; None stays None; a usage error where nothing is named."""
     if text is None:
         return None
-    return [part.strip() for part in text.split(",") if part.strip()]
+    found = [part.strip() for part in text.split(",") if part.strip()]
+    if not found:
+        raise typer.BadParameter(f"'{escape(text)}' names nothing.", param_hint=option)
+    return found
+
+
+def batch(count: int, shape: Sequence[int]) -> int:
+    """A number of examples whose input can be held, or a usage error."""
+    numbers = count * prod(shape)
+    if numbers > MAX_NUMBERS:
+        size = "×".join(map(str, shape))
+        raise typer.BadParameter(
+            f"{count:,} examples of {size} are {numbers:,} numbers; at most {MAX_NUMBERS:,}.",
+            param_hint="--batch",
+        )
+    return count
 
 
 @contextlib.contextmanager

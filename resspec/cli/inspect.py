@@ -11,6 +11,10 @@ from resspec.cli import common
 from resspec.diagnostics import escape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from resspec.diagnostics import Diagnostic
+    from resspec.ir import Graph
     from resspec.summary import Level, Summary
     from resspec.table import Cell
 
@@ -107,6 +111,7 @@ def validate(
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
     input: common.Input = None,
     sets: common.Set = None,
+    outputs: common.Outputs = None,
     search: common.Search = None,
     limits: common.Limit = None,
 ) -> None:
@@ -121,20 +126,23 @@ def validate(
       resspec validate family.yaml#deep my_block.yaml
       resspec validate specs/*.yaml --format json
     """
+    from resspec import api
     from resspec import backend as backends
     from resspec.validate import validate as check
 
     common.choice(format, ("text", "json"), "--format")
     targets = [backends.get(common.backend_name(backend))] if backend else []
-    overrides, bounds = common.overrides(sets, input), common.bounds(limits)
+    wanted = common.names(outputs)
+
+    def judge(graph: Graph) -> Iterator[Diagnostic]:
+        part = api.graph_of(graph, wanted)
+        for one in targets:
+            yield from one.check(part)
+
+    settings, bounds = common.overrides(sets, input), common.bounds(limits)
+    folders = common.folders(search)
     verdicts = [
-        check(
-            spec,
-            overrides=overrides,
-            search=common.folders(search),
-            limits=bounds,
-            judge=lambda graph: (found for one in targets for found in one.check(graph)),
-        )
+        check(spec, overrides=settings, search=folders, limits=bounds, judge=judge)
         for spec in specs
     ]
     fatal = ("error", "warning") if strict else ("error",)
@@ -180,10 +188,11 @@ def source(
     from resspec import api, artifacts
 
     backend = common.backend_name(backend)
+    wanted = common.names(outputs)
     loaded = common.load(spec, sets, search, input, limits)
-    text = api.compile_for(loaded, backend, common.names(outputs)).source.text
+    text = api.compile_for(loaded, backend, wanted).source.text
     if out is None:
         print(text, end="")
     else:
         artifacts.write_file(out, text.encode(), force=force)
-        common.say(f"wrote {out}")
+        common.say(f"wrote {escape(str(out))}")

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 import yaml
 
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, error
+from resspec.files import MAX_BYTES, content
 from resspec.syntax import yamlhelp
-from resspec.syntax.files import MAX_BYTES, content
 from resspec.syntax.lookalikes import blame, diagnose, find, named
 from resspec.syntax.place import place, split_lines
 from resspec.syntax.scalars import ScalarError, resolve

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from resspec import zoo
+from resspec import api, zoo
 from resspec.ir import Graph
 from resspec.language.grammar import Grammar
 from resspec.language.spec import BlockSpec
@@ -48,7 +48,7 @@ def one(folder: Path, name: str, **given: str) -> Graph:
     path.write_text(
         f"model: one\ninput: [16, 12, 12]\nstem: {stem}\nstages: [{{depth: 1, block: {name}, {text}}}]\n"
     )
-    return zoo.load(str(path)).graph
+    return api.load(str(path)).graph
 
 
 @pytest.mark.parametrize("name", taking("stride"))
