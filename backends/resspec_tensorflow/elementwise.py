@@ -69,8 +69,8 @@ ELEMENTWISE: dict[type[Op], RuleChoice] = {
     # the stock PReLU has no slope at 0
     activation.PRelu: trainable("keras.ops.where({x} > 0, {x}, {x} * %s)", "{slopes}"),
     activation.Elu: layer("ELU", "alpha={alpha|1.0}, "),
-    # the stock CELU has slope 2 at 0, the stock SELU slope 1.05, where 1.76 is meant
-    activation.Celu: Rule("{alpha} * keras.ops.elu({x} / {alpha})"),
+    activation.Celu: Rule("celu({x}, {alpha})", helpers=("celu",)),
+    # the stock SELU has slope 1.05 at 0, where 1.76 is meant
     activation.Selu: Rule("1.0507009873554805 * keras.ops.elu({x}, 1.6732632423543772)"),
     activation.Gelu: gelu,
     activation.QuickGelu: Rule("{x} * keras.ops.sigmoid(1.702 * {x})"),

@@ -13,7 +13,7 @@ from .helpers import HELPERS
 if TYPE_CHECKING:
     from resspec.emit.program import Definition, Program
 
-GLOBALS = ("keras", "tf", "np", "math", "functools", "annotations", "Any", "Callable")
+GLOBALS = ("keras", "tf", "np", "math", "functools", "sys", "annotations", "Any", "Callable")
 OWN = ("name", "inputs")  # what every function may use for itself
 
 

@@ -101,6 +101,13 @@ def evonorm_s0(channels: int, groups: int, eps: float, *, name: str) -> keras.Mo
     return keras.Model(inputs, affine(x), name=name)
 '''
 
+CELU = '''\
+def celu(x: keras.KerasTensor, alpha: float) -> keras.KerasTensor:
+    """x where x > 0, else alpha · (e^(x/alpha) − 1); exact for any alpha, its slope at 0 is 1."""
+    low = alpha * keras.ops.expm1(keras.ops.minimum(x, 0.0) / alpha)
+    return keras.ops.where(x > 0.0, x, low)
+'''
+
 GELU = '''\
 def gelu(x: keras.KerasTensor) -> keras.KerasTensor:
     """x times the normal distribution function; exact in float64, unlike the stock one."""
@@ -266,6 +273,7 @@ SNIPPETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "ChannelAffine": (CHANNEL_AFFINE, TENSORFLOW),
     "std_conv2d": (STD_CONV2D, TENSORFLOW),
     "evonorm_s0": (EVO_NORM_S0, ()),
+    "celu": (CELU, ()),
     "gelu": (GELU, ()),
     "gelu_tanh": (GELU_TANH, ("import math",)),
     "response": (RESPONSE, ()),

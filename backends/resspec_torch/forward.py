@@ -18,7 +18,7 @@ from resspec_torch.snippets import SNIPPETS
 INDENT = " " * 8
 DEEPEST = 4  # nested calls in one expression
 OPERAND = 30  # characters of a call that may stand as an operand
-NOT_LOCAL = RESERVED | {"self", "torch", "nn", "F", "Tensor", *SNIPPETS}
+NOT_LOCAL = RESERVED | {"self", "torch", "nn", "F", "Tensor", "math", *SNIPPETS}
 # A line reads best when it holds each kind of step once: convolution, norm, activation.
 KINDS = {
     "BatchNorm": "norm",

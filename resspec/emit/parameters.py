@@ -10,7 +10,22 @@ from resspec.emit.program import Arg, Leaf, Parameter
 
 CHANNELS = ("in_channels", "out_channels", "in_features", "out_features")
 # Names that an emitted signature or body has another use for.
-TAKEN = ("self", "x", "h", "i", "name", "nn", "torch", "F", "Tensor", "keras", "tf", "np")
+TAKEN = (
+    "self",
+    "x",
+    "h",
+    "i",
+    "name",
+    "nn",
+    "torch",
+    "F",
+    "Tensor",
+    "keras",
+    "tf",
+    "np",
+    "math",
+    "sys",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,23 @@ block: basic
 shortcut: zero
 stages: [{depth: 2, width: 4, stride: 2}]
 """,
+    "an activation that is nearly linear": """\
+model: net
+input: [2, 8, 8]
+stem: [{celu: {alpha: 1.0e+30}}, {conv: {out_channels: 2, kernel_size: 3}}, {celu: {alpha: 1.0e-30}}]
+""",
+    "values and blocks called as modules are": """\
+model: net
+input: [2, 4, 4]
+stem:
+  - {as: math}
+  - {repeat: 320, layers: [sys]}
+  - {add: [[], math]}
+blocks:
+  sys:
+    params: {functools: 1}
+    layers: [relu, {scale: {value: 0.5}}, {conv2d: {out_channels: 2, kernel_size: functools}}]
+""",
     "everything dropped": """\
 model: net
 input: [2, 8, 8]

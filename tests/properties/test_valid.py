@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from resspec import api
-from tests.properties import live, pieces
+from tests.properties import live, parity, pieces
 from tests.properties.calls import allowed, called
 from tests.properties.conftest import SCALE
 from tests.properties.found import FOUND
@@ -32,6 +32,13 @@ def test_a_valid_spec_builds_and_counts_are_right(backend: str, chunk: int) -> N
 def test_what_random_specs_have_found(backend: str, name: str, tmp_path: Path) -> None:
     pytest.importorskip(backend)
     assert live.check(live.load(FOUND[name], tmp_path).graph, backend)
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_random_specs_have_found_is_the_same_network(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("tensorflow")
+    parity.compare(live.load(FOUND[name], tmp_path).graph)
 
 
 DROPPED = (
