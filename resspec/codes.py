@@ -413,23 +413,28 @@ CODES: dict[str, Code] = {
     # Backends and weights.
     "unsupported": Code(
         "this backend cannot express the spec",
-        "The spec is right, but the framework has no layer with this meaning. The message says "
-        "which attribute is in the way.",
+        "The spec is right, but the framework has no layer with this meaning, and nothing else "
+        "that computes it. `validate` warns of it for every installed backend; with `--backend` it "
+        "is an error, as it is for `build`.",
         (
-            "# resspec validate spec.yaml --backend tensorflow\n"
+            "# resspec validate spec.yaml --backend torch\n"
             "model: tiny\n"
             "input: [3, 32, 32]\n"
             "stem:\n"
-            "  - conv: {out_channels: 8, kernel_size: 1}\n"
-            "  - conv_transpose2d: {out_channels: 8, kernel_size: 3, groups: 2}\n"
+            "  - {layer_norm: {}, as: one}\n"
+            "  - global_avg_pool\n"
+            "  - flatten\n"
+            "  - reuse: one\n"
         ),
         (
-            "# resspec validate spec.yaml --backend tensorflow\n"
+            "# resspec validate spec.yaml --backend torch\n"
             "model: tiny\n"
             "input: [3, 32, 32]\n"
             "stem:\n"
-            "  - conv: {out_channels: 8, kernel_size: 1}\n"
-            "  - conv_transpose2d: {out_channels: 8, kernel_size: 3}\n"
+            "  - {layer_norm: {}, as: one}\n"
+            "  - global_avg_pool\n"
+            "  - reuse: one\n"
+            "  - flatten\n"
         ),
     ),
     "no-backend": Code(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from resspec import passes
 from resspec.diagnostics import Diagnostic, SpecError
+from resspec.ir import Graph
 from resspec.language.grammar import Grammar
 from resspec.language.spec import BlockSpec, ParamSpec
 from resspec.lower import Limits, lower
@@ -17,6 +18,7 @@ from resspec.lower.uncalled import check_uncalled
 from resspec.syntax import Map, dump, parse
 from resspec.zoo import Library
 
+Judge = Callable[[Graph], Iterable[Diagnostic]]
 TRIAL = "<trial>"
 NUMBERS = (16, 64, 4, 1)  # what a param without a default is tried with
 CERTAIN = (  # whatever the arguments are
@@ -34,7 +36,11 @@ class Try:
 
 
 def try_block(
-    path: Path, data: Map, search: Sequence[str] = (), limits: Limits | None = None
+    path: Path,
+    data: Map,
+    search: Sequence[str] = (),
+    limits: Limits | None = None,
+    judge: Judge = lambda graph: (),
 ) -> tuple[list[Diagnostic], str]:
     """Problems of a block's file, and how far they could be told.
 
@@ -67,7 +73,8 @@ def try_block(
         if found:
             return found, ""
         spec = _model(one.model)
-        warnings = suspicions(spec, [block], lowered, passes.run(lowered))
+        final = passes.run(lowered)
+        warnings = (*suspicions(spec, [block], lowered, final), *judge(final))
         return [w for w in warnings if w.span and w.span.file == block.span.file], one.told
     everywhere = [
         problem

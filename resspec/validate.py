@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,13 @@ from resspec import zoo
 from resspec.compile import File
 from resspec.diagnostics import Diagnostic, Note, SpecError
 from resspec.files import content
-from resspec.ir import Graph
 from resspec.language.variants import members
 from resspec.lower import Limits
 from resspec.syntax import Map, parse
-from resspec.trial import try_block
+from resspec.trial import Judge, try_block
 
 SHOWN = 6  # names of variants in a note
 _NUMBERS = re.compile(r"\d[\d,.×]*")
-Judge = Callable[[Graph], Iterable[Diagnostic]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ def validate(
         path, variant = zoo.locate(spec)
         alone = _block(path) if variant is None else None
         if alone is not None:
-            found, remark = try_block(path, alone, search, limits)
+            found, remark = try_block(path, alone, search, limits, judge)
             return Verdict(spec, tuple(found), (), remark)
         file = File(path, search)
         base = str(file.data.get("model"))
@@ -93,8 +91,8 @@ def _block(path: Path) -> Map | None:
 def told_once(found: Mapping[str, Sequence[Diagnostic]], base: str) -> tuple[Diagnostic, ...]:
     """The problems of several models of a file, each once, with the models that have it.
 
-    A warning is the same where its place is; an error where its message is, too, but for numbers
-    and the model's name.
+    A warning is the same where its place is; an error, and what a backend says, where its message
+    is, too, but for numbers and the model's name.
     """
     first: dict[Any, Diagnostic] = {}
     having: dict[Any, list[str]] = {}
@@ -112,7 +110,7 @@ def told_once(found: Mapping[str, Sequence[Diagnostic]], base: str) -> tuple[Dia
 
 def _sameness(one: Diagnostic, name: str) -> Any:
     place = (one.severity, one.code, one.span)
-    if one.severity == "warning" and one.span is not None:
+    if one.severity == "warning" and one.span is not None and one.code != "unsupported":
         return place
     message = _NUMBERS.sub("#", one.message.replace(f"`{name}`", "`·`"))
     return (*place, message, tuple(note.span for note in one.notes))

@@ -7,7 +7,7 @@ from resspec.ops import activation, merge, scaling
 from resspec.ops.base import Op
 from resspec.types import TensorType
 
-from .layers import channel_affine
+from .layers import channel_affine, on_map
 from .rules import layer
 
 
@@ -53,8 +53,8 @@ def softmax(op: Op, types: tuple[TensorType, ...]) -> Rule:
 
 
 def layer_scale(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    init = channel_affine(types[0], bias=False)
-    return Rule("{self}({x})", init, (("weight", "kernel", ""),), ("ChannelAffine",))
+    init = channel_affine(bias=False)
+    return Rule(on_map(types[0]), init, (("weight", "kernel", ""),), ("ChannelAffine",))
 
 
 def drop_path(op: Op, types: tuple[TensorType, ...]) -> Rule:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleChoice, Unsupported
+from resspec.backend import Rule, RuleChoice
 from resspec.ops import conv, norm
-from resspec.ops.base import Op
+from resspec.ops.base import Op, Sides
 from resspec.types import TensorType
 
 from .rules import NONE, sliced, zero_pad
@@ -13,13 +13,16 @@ AFFINE = (("weight", "kernel", ""), ("bias", "bias", ""))
 GAMMA = (("weight", "gamma", ""), ("bias", "beta", ""))
 
 
-def channel_affine(x: TensorType, *, bias: bool) -> str:
-    """Constructor of the layer that scales, and shifts, each channel."""
-    equation, shape = '"nc,c->nc"', "{in_channels}"
-    if x.is_map:
-        equation, shape = '"nhwc,c->nhwc"', "(None, None, {in_channels})"
+def channel_affine(*, bias: bool) -> str:
+    """Constructor of the layer that scales, and shifts, each channel of a map."""
     axes = ', bias_axes="c"' if bias else ""
-    return f"ChannelAffine({equation}, {shape}{axes}, name={{name}})"
+    shape = "(None, None, {in_channels})"
+    return f'ChannelAffine("nhwc,c->nhwc", {shape}{axes}, name={{name}})'
+
+
+def on_map(x: TensorType) -> str:
+    """The call of a layer for maps; a vector is a map of one position."""
+    return "{self}({x})" if x.is_map else "{self}({x}[:, None, None])[:, 0, 0]"
 
 
 def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -50,24 +53,20 @@ def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
 
 def conv_transpose2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, conv.ConvTranspose2d)
-    if op.groups > 1:
-        raise Unsupported("Keras has no grouped transposed convolution")
-    if op.dilation != (1, 1):
-        raise Unsupported("TensorFlow has no dilated transposed convolution on a CPU")
-    (x,), (y,) = types, op.infer(*types)
-    top, _, left, _ = op.sides(*types)
+    sides = op.sides(*types)
     # without padding Keras gives (H - 1) s + max(window, s) rows, of which `top` are cut off
-    full = [
-        (extent - 1) * s + max(k, s)
-        for extent, k, s in zip(x.spatial, op.kernel_size, op.stride, strict=True)
-    ]
-    bottom, right = full[0] - top - y.height, full[1] - left - y.width
-    if bottom < 0 or right < 0:
-        raise Unsupported("output_padding beyond what the windows reach")
+    top, bottom, left, right = (
+        sides[0],
+        max(op.kernel_size[0], op.stride[0]) - op.kernel_size[0] + sides[1] - op.output_padding[0],
+        sides[2],
+        max(op.kernel_size[1], op.stride[1]) - op.kernel_size[1] + sides[3] - op.output_padding[1],
+    )
+    if op.groups > 1 or op.dilation != (1, 1) or bottom < 0 or right < 0:
+        return spread_conv2d(op, sides)
     crop = ""
     if (top, bottom, left, right) != NONE:
-        sides = f"(({top}, {bottom}), ({left}, {right}))"
-        crop = f"\nkeras.layers.Cropping2D({sides}, name={{name.crop}})({{x}})"
+        cut = f"(({top}, {bottom}), ({left}, {right}))"
+        crop = f"\nkeras.layers.Cropping2D({cut}, name={{name.crop}})({{x}})"
     variables: tuple[tuple[str, str, str], ...] = (("weight", "kernel", "IOHW->HWOI"),)
     if op.bias:
         variables += (("bias", "bias", ""),)
@@ -76,6 +75,28 @@ def conv_transpose2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
         "keras.layers.Conv2DTranspose({out_channels}, {kernel_size}, strides={stride|(1, 1)}, "
         "use_bias={bias|True}, name={name})",
         variables,
+    )
+
+
+def spread_conv2d(op: conv.ConvTranspose2d, sides: Sides) -> Rule:
+    """A transposed convolution that Keras has no layer for: in groups, with dilation (of which
+    TensorFlow has none on a CPU), or with output padding beyond what the windows reach."""
+    pads = []
+    for axis, (k, s, d) in enumerate(zip(op.kernel_size, op.stride, op.dilation, strict=True)):
+        reach = d * (k - 1)
+        # what is spread ends with s - 1 lines of zeros
+        after = reach - sides[2 * axis + 1] + op.output_padding[axis] - (s - 1)
+        pads.append((reach - sides[2 * axis], after))
+    variables: tuple[tuple[str, str, str], ...] = (("weight", "weight/kernel", "IOHW->1HWOI"),)
+    if op.bias:
+        variables += (("bias", "bias/kernel", "O->1O"),)
+    return Rule(
+        "{self}({x})",
+        f"conv_transpose({{in_channels}}, {{out_channels}}, {op.kernel_size}, {op.stride}, "
+        f"{tuple(pads)}, dilation_rate={{dilation|1}}, groups={{groups|1}}, "
+        "use_bias={bias|True}, name={name})",
+        variables,
+        ("spread", "conv_transpose"),
     )
 
 
@@ -102,7 +123,15 @@ def stock(constructor: str) -> RuleChoice:
     init = (
         f"keras.layers.{constructor}, center={{affine|True}}, scale={{affine|True}}, name={{name}})"
     )
-    return lambda op, types: Rule("{self}({x})", init, GAMMA if is_affine(op) else ())
+    return lambda op, types: Rule(on_map(types[0]), init, GAMMA if is_affine(op) else ())
+
+
+def layer_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    init = (
+        "keras.layers.LayerNormalization(epsilon={eps}, center={affine|True}, "
+        "scale={affine|True}, name={name})"
+    )
+    return Rule("{self}({x})", init, GAMMA if is_affine(op) else ())
 
 
 def normalised(step: str, helpers: tuple[str, ...] = (), *, bias: bool = True) -> RuleChoice:
@@ -112,8 +141,8 @@ def normalised(step: str, helpers: tuple[str, ...] = (), *, bias: bool = True) -
         if not is_affine(op):
             return Rule(step, helpers=helpers)
         return Rule(
-            f"{step}\n{{self}}({{x}})",
-            channel_affine(types[0], bias=bias),
+            f"{step}\n{on_map(types[0])}",
+            channel_affine(bias=bias),
             AFFINE if bias else AFFINE[:1],
             (*helpers, "ChannelAffine"),
         )
@@ -131,7 +160,7 @@ def rms_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
 def evonorm_s0(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, norm.EvoNormS0)
     if not op.activate:
-        init = channel_affine(types[0], bias=True)
+        init = channel_affine(bias=True)
         return Rule("{self}({x})", init, AFFINE, ("ChannelAffine",))
     return Rule(
         "{self}({x})",
@@ -148,7 +177,7 @@ def evonorm_s0(op: Op, types: tuple[TensorType, ...]) -> Rule:
 def grn(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(
         "{x} + {self}(response({x}, {eps}))",
-        channel_affine(types[0], bias=True),
+        channel_affine(bias=True),
         AFFINE,
         ("ChannelAffine", "response"),
     )
@@ -164,7 +193,7 @@ LAYERS: dict[type[Op], RuleChoice] = {
     conv.ChannelConv: channel_conv,
     norm.GroupNorm: stock("GroupNormalization({groups}, epsilon={eps}"),
     norm.InstanceNorm: stock("GroupNormalization({in_channels}, epsilon={eps}"),
-    norm.LayerNorm: stock("LayerNormalization(epsilon={eps}"),
+    norm.LayerNorm: layer_norm,
     norm.RmsNorm: rms_norm,
     norm.SimpleNorm: normalised(f"{{x}} * keras.ops.rsqrt({VARIANCE} + {{eps}})", bias=False),
     norm.FilterResponseNorm: normalised(f"{{x}} * keras.ops.rsqrt({MEAN_SQUARE} + {{eps}})"),

@@ -82,6 +82,59 @@ def std_conv2d(
     return keras.Model(inputs, x, name=name)
 '''
 
+SPREAD = '''\
+def spread(x: keras.KerasTensor, axis: int, step: int) -> keras.KerasTensor:
+    """Put step - 1 lines of zeros after each line of the height (axis 1) or the width (axis 2)."""
+    if step == 1:
+        return x
+    x = keras.ops.repeat(x, step, axis=axis)
+    line = x[:1, :, :1, :1] if axis == 1 else x[:1, :1, :, :1]
+    place = keras.ops.cumsum(keras.ops.ones_like(line, dtype="int32"), axis=axis)
+    return keras.ops.where(keras.ops.equal(place % step, 1), x, keras.ops.zeros_like(x))
+'''
+
+CONV_TRANSPOSE = '''\
+def conv_transpose(
+    channels: int,
+    filters: int,
+    kernel_size: tuple[int, int],
+    strides: tuple[int, int],
+    pads: tuple[tuple[int, int], tuple[int, int]],
+    *,
+    dilation_rate: int | tuple[int, int] = 1,
+    groups: int = 1,
+    use_bias: bool = True,
+    name: str,
+) -> keras.Model:
+    """Transposed convolution: the input is spread, then convolved with the kernel turned round.
+
+    `pads` are lines added before and after what is spread, or cut off where they are negative.
+    Its parameters are kernels of stock layers that read a one.
+    """
+    dtype = keras.config.dtype_policy().compute_dtype
+    x = inputs = keras.Input((None, None, channels), dtype=dtype)
+    one = keras.ops.ones_like(inputs[:1, 0, 0, :1])
+    shape = (*kernel_size, filters // groups, channels)
+    kernel = keras.layers.EinsumDense("na,ahwoi->nhwoi", shape, name=f"{name}.weight")(one)[0]
+    kernel = keras.ops.transpose(keras.ops.flip(kernel, axis=(0, 1)), (0, 1, 3, 2))
+    x = spread(spread(x, 1, strides[0]), 2, strides[1])
+    x = keras.ops.pad(x, ((0, 0), *((max(a, 0), max(b, 0)) for a, b in pads), (0, 0)))
+    (top, bottom), (left, right) = [(max(-a, 0), min(b, 0) or None) for a, b in pads]
+    x = x[:, top:bottom, left:right]
+    if groups == channels > 1 and isinstance(dilation_rate, int):
+        x = keras.ops.depthwise_conv(x, kernel, padding="valid", dilation_rate=dilation_rate)
+    else:
+        parts = keras.ops.split(x, groups, axis=-1), keras.ops.split(kernel, groups, axis=2)
+        made = [
+            keras.ops.conv(a, b, padding="valid", dilation_rate=dilation_rate)
+            for a, b in zip(*parts, strict=True)
+        ]
+        x = keras.ops.concatenate(made, axis=-1)
+    if use_bias:
+        x = x + keras.layers.Dense(filters, use_bias=False, name=f"{name}.bias")(one)[0]
+    return keras.Model(inputs, x, name=name)
+'''
+
 EVO_NORM_S0 = '''\
 def evonorm_s0(channels: int, groups: int, eps: float, *, name: str) -> keras.Model:
     """Evolved norm and activation in one, over groups of channels (arXiv:2004.02967)."""
@@ -272,6 +325,8 @@ TENSORFLOW = ("import tensorflow as tf",)
 SNIPPETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "ChannelAffine": (CHANNEL_AFFINE, TENSORFLOW),
     "std_conv2d": (STD_CONV2D, TENSORFLOW),
+    "spread": (SPREAD, ()),
+    "conv_transpose": (CONV_TRANSPOSE, ()),
     "evonorm_s0": (EVO_NORM_S0, ()),
     "celu": (CELU, ()),
     "gelu": (GELU, ()),

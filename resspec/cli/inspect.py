@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -106,7 +107,12 @@ def validate(
     format: Annotated[str, typer.Option(help="text or json.")] = "text",
     backend: Annotated[
         str | None,
-        typer.Option("--backend", "-b", metavar="NAME", help="Also whether it can express them."),
+        typer.Option(
+            "--backend",
+            "-b",
+            metavar="NAME",
+            help="What this one cannot express is an error, and no other is asked.",
+        ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
     input: common.Input = None,
@@ -118,7 +124,8 @@ def validate(
     """Check specs, every problem at once.
 
     Each problem is shown with its file, line and column. A file is checked with all its variants;
-    a block's file is tried with its defaults.
+    a block's file is tried with its defaults. What an installed backend cannot express is a
+    warning; with --backend, an error.
 
     \b
     Examples:
@@ -131,13 +138,15 @@ def validate(
     from resspec.validate import validate as check
 
     common.choice(format, ("text", "json"), "--format")
-    targets = [backends.get(common.backend_name(backend))] if backend else []
+    named = common.backend_name(backend) if backend else None
+    targets = [backends.get(name) for name in ([named] if named else backends.names())]
     wanted = common.names(outputs)
 
     def judge(graph: Graph) -> Iterator[Diagnostic]:
         part = api.graph_of(graph, wanted)
-        for one in targets:
-            yield from one.check(part)
+        for target in targets:
+            for found in target.check(part):
+                yield found if named else replace(found, severity="warning")
 
     settings, bounds = common.overrides(sets, input), common.bounds(limits)
     folders = common.folders(search)

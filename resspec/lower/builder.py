@@ -166,10 +166,26 @@ class Builder:
         made = tuple(self.value(kind, scale) for kind in outputs)
         for body in self._bodies:
             body.update(dict.fromkeys((v.index for v in made), scaled(op, inputs, body)))
+        if self.reusing and not params:
+            path = self._own_path(path, op, types)
         node = Node(path, op, inputs, made, span, sources)
         self._claim(node, env)
         self.stack[-1].items.append(node)
         return made
+
+    def _own_path(self, path: str, op: Op, types: tuple[TensorType, ...]) -> str:
+        """A path for what shares no parameters: another where the one before does something else,
+        which no layer could do as well."""
+        taken, number, own = self._paths, 2, path
+        while own in taken:
+            before = taken[own]
+            ranks = [len(kind.shape) for kind in before.input_types]
+            sides = before.op.sides(*before.input_types)
+            if before.op == op and ranks == [len(kind.shape) for kind in types]:
+                if sides == op.sides(*types):
+                    break
+            own, number = f"{path}_{number}", number + 1
+        return own
 
     def _claim(self, node: Node, env: Env) -> None:
         """One path, one set of parameters."""

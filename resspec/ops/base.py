@@ -88,6 +88,7 @@ MAX_EXTENT = 2**20
 PositiveInt = Annotated[int, Field(strict=True, ge=1, le=MAX_EXTENT)]
 NonNegativeInt = Annotated[int, Field(strict=True, ge=0, le=MAX_EXTENT)]
 Pair = Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_pair)]
+PairFromZero = Annotated[tuple[NonNegativeInt, NonNegativeInt], BeforeValidator(_pair)]
 Sides = tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt, NonNegativeInt]
 PaddingWord = Literal["symmetric", "same", "valid"]
 Padding = Annotated[PaddingWord | Sides, BeforeValidator(_sides)]

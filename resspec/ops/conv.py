@@ -9,12 +9,12 @@ from pydantic import Field
 from resspec.ops.base import (
     Epsilon,
     Init,
-    NonNegativeInt,
     Number,
     Op,
     OpError,
     Padding,
     Pair,
+    PairFromZero,
     Param,
     PositiveInt,
     Sides,
@@ -149,8 +149,8 @@ class ConvTranspose2d(Convolution):
     Source: arXiv:1603.07285, section 4.
     """
 
-    output_padding: tuple[NonNegativeInt, NonNegativeInt] = Field(
-        (0, 0), description="rows and columns more below and to the right, [height, width]"
+    output_padding: PairFromZero = Field(
+        (0, 0), description="lines more below and to the right, one number or [height, width]"
     )
 
     def resolve(self, *inputs: TensorType) -> Self:

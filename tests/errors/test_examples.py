@@ -19,8 +19,9 @@ def diagnostics(text: str, folder: Path) -> list[Diagnostic]:
     path.write_text(text, "utf-8")
     try:
         loaded = api.load(str(path))
-        if "--backend tensorflow" in text:
-            api.source(loaded, "tensorflow")
+        for backend in ("torch", "tensorflow"):
+            if f"--backend {backend}" in text:
+                api.source(loaded, backend)
     except SpecError as caught:
         return list(caught.diagnostics)
     return list(loaded.warnings)

@@ -89,10 +89,15 @@ TRANSPOSED: list[dict[str, Any]] = [
     {"out_channels": 3, "kernel_size": [2, 5], "padding": [1, 0, 2, 1]},
     {"out_channels": 3, "kernel_size": [2, 5], "padding": [1, 0, 2, 1], "dilation": 2},
     {"out_channels": 4, "kernel_size": 3, "stride": 2, "groups": 2, "bias": True},
-]
-
-# What a backend cannot express: (backend, op) → the cases, by position.
-UNSUPPORTED = {("tensorflow", "conv_transpose2d"): (7, 8)}
+    # depthwise, and in groups of several dilations; padding is more than the window reaches
+    {"out_channels": 12, "kernel_size": 3, "stride": [2, 3], "groups": 6, "padding": "same"},
+    {"out_channels": 4, "kernel_size": [3, 2], "stride": [2, 1], "dilation": [1, 3], "groups": 2,
+     "padding": 2, "bias": True},
+    {"out_channels": 4, "kernel_size": 3, "padding": 3, "groups": 2},
+    # more rows than the windows reach: they hold the bias
+    {"out_channels": 4, "kernel_size": 1, "stride": 3, "output_padding": 2, "bias": True},
+    {"out_channels": 4, "kernel_size": 2, "dilation": 4, "output_padding": [3, 0]},
+]  # fmt: skip
 
 CASES: dict[str, list[Case]] = {
     "relu": maps_and_vectors(),
