@@ -176,14 +176,8 @@ class Builder:
     def _own_path(self, path: str, op: Op, types: tuple[TensorType, ...]) -> str:
         """A path for what shares no parameters: another where the one before does something else,
         which no layer could do as well."""
-        taken, number, own = self._paths, 2, path
-        while own in taken:
-            before = taken[own]
-            ranks = [len(kind.shape) for kind in before.input_types]
-            sides = before.op.sides(*before.input_types)
-            if before.op == op and ranks == [len(kind.shape) for kind in types]:
-                if sides == op.sides(*types):
-                    break
+        number, own = 2, path
+        while own in self._paths and not does_the_same(self._paths[own], op, types):
             own, number = f"{path}_{number}", number + 1
         return own
 
@@ -242,6 +236,14 @@ def named_twice(path: str, span: Span) -> Diagnostic:
     """The problem of two items whose parameters would have the same names."""
     help = "give one of them another name with `as:`"
     return Diagnostic("name-collision", f"two items are named `{path}`", span, help=help)
+
+
+def does_the_same(node: Node, op: Op, types: tuple[TensorType, ...]) -> bool:
+    """Whether a layer without parameters computes this, too: the same op, on as many axes, with
+    the same padding."""
+    ranks = [len(kind.shape) for kind in node.input_types]
+    alike = node.op == op and ranks == [len(kind.shape) for kind in types]
+    return alike and node.op.sides(*node.input_types) == op.sides(*types)
 
 
 def padded(op: Op, types: tuple[TensorType, ...]) -> Iterator[TensorType]:
