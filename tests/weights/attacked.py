@@ -1,7 +1,7 @@
 """Reads files in a process of its own, watched: `python -m tests.weights.attacked FOLDER`.
 
 Each folder in FOLDER holds one attack. Written to stdout as JSON, by name: what is said, how many
-tensors were read, seconds, MiB taken so far above what the process had, and everything that happened
+tensors were read, seconds, MiB taken, and everything that happened
 which reading needs nothing of: code run, processes, modules imported, files written.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from resspec.diagnostics import SpecError
 from resspec.weights.files import read
+from tests.weights.memory import Peak
 
 BUDGET = 1 << 20
 CODECS = ("cp437", "latin-1", "raw_unicode_escape", "unicode_escape", "utf-8")  # imported by use
@@ -29,7 +29,6 @@ def main(folder: Path) -> None:
     events: list[str] = []
     for codec in CODECS:
         codecs.lookup(codec)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
         if event.startswith(WATCHED) and event not in HARMLESS:
@@ -40,7 +39,7 @@ def main(folder: Path) -> None:
             events.append(f"import {arguments[0]}")
 
     for name, path in json.loads((folder / "paths.json").read_text()).items():
-        loaded, start = set(sys.modules), time.perf_counter()
+        loaded, peak, start = set(sys.modules), Peak(), time.perf_counter()
         if not results:
             sys.addaudithook(watch)
         events.clear()
@@ -50,12 +49,12 @@ def main(folder: Path) -> None:
             said = ""
         except SpecError as problem:
             said = str(problem)
-        seconds = time.perf_counter() - start
+        seconds, taken = time.perf_counter() - start, peak.above()
         results[name] = {
             "said": said,
             "tensors": len(tensors),
             "seconds": seconds,
-            "taken": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024,
+            "taken": taken,
             "events": list(events),
             "imported": sorted(set(sys.modules) - loaded),
         }

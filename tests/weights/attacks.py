@@ -241,6 +241,39 @@ simple("older_storages_of_other_keys", "its list of storages is damaged",
 simple("older_storage_that_never_comes", "it lacks the numbers of a tensor",
        lambda folder: older(folder, GOOD, ()))  # fmt: skip
 
+NESTS = "it nests too much beside its tensors to find them"
+TENSOR = tensor() + b"q\x09" + b"0"  # kept in the memo, so that it can be had again
+root("ten_thousand_sets", NESTS, TENSOR + b"](" + b"".join(
+    b"}" + value(f"w{i}") + b"h\x09s" for i in range(10_000)) + b"e")  # fmt: skip
+root("two_hundred_thousand_lists", NESTS, b"](" + b"]" * 250_000 + b"e")
+root("names_of_megabytes_when_joined", NESTS, TENSOR + b"".join(
+    b"}" + value(f"{i}" + "n" * 4000) for i in range(20)) + b"](" + b"".join(
+    b"}" + value(f"w{i}") + b"h\x09s" for i in range(5_000)) + b"e" + b"s" * 20)  # fmt: skip
+root("a_key_that_is_slow_to_match", "it holds no tensors", b"}(" + b"".join(
+    value("opt_" * 900 + f"{i}\n") + b"}" for i in range(2_000)) + b"u")  # fmt: skip
+simple("five_thousand_wide_views", "its tensors are spread over",
+       lambda folder: _wide_views(folder, packed=False))  # fmt: skip
+simple("five_thousand_views_of_the_end_of_what_is_packed", "its tensors are spread over",
+       lambda folder: _wide_views(folder, packed=True))  # fmt: skip
+root("modules_whose_names_grow", "its model nests without end", b"".join(
+    b"cm\nM\n)\x81q%c}(" % (i + 1) + value("_parameters") + b"}" + value("_modules") + (
+        b"}" + value("m" * 900) + b"h%c" % i + b"s" if i else b"}")
+    + b"ub" for i in range(20)))  # fmt: skip
+
+
+def _wide_views(folder: Path, *, packed: bool) -> Path:
+    count = 16 << 20
+    shape, strides, offset = ((1,), (1,), count - 1) if packed else ((2,), (count - 1,), 0)
+    held = storage(count=count)
+    views = {f"w{i}": tensor(shape, strides, offset, stored=held) for i in range(5_000)}
+    body = b"\x80\x02" + map_(views) + b"."
+    main = ("a/data.pkl", body, {"crc": zlib.crc32(body)})
+    if packed:
+        numbers = ("a/data/0", deflated_zeros(64 << 20), {"method": 8, "size": 64 << 20})
+        return plain(folder, raw_zip([main, numbers]))
+    return plain(folder, raw_zip([main, ("a/data/0", bytes(64 << 20), {})]))
+
+
 # Zip archives.
 
 
@@ -430,12 +463,18 @@ simple("metadata_that_is_no_map", f"{ST}its metadata", lambda folder: safetensor
     folder, {"__metadata__": 7}, b""))  # fmt: skip
 simple("a_sparse_file_of_a_terabyte", f"{ST}it claims a header", lambda folder: sparse(
     folder / "a.safetensors", 1 << 40, struct.pack("<Q", 1 << 30) + b"{"))  # fmt: skip
-simple("a_sparse_tensor_of_a_terabyte", "its tensors claim", lambda folder: _terabyte(folder))
+simple("a_sparse_tensor_of_a_terabyte", "its tensors claim", lambda folder: _zeros(
+    folder, "F32", 1 << 38, 4))  # fmt: skip
 
 
-def _terabyte(folder: Path) -> Path:
-    path = safetensors(folder, {"a": entry(shape=[1 << 38], end=1 << 40)}, b"")
-    return sparse(path, path.stat().st_size + (1 << 40), path.read_bytes())
+simple("as_much_as_is_allowed", "", lambda folder: _zeros(folder, "BF16", 32 << 20, 2))
+simple("more_than_is_allowed", "its tensors claim", lambda folder: _zeros(
+    folder, "BF16", 34 << 20, 2))  # fmt: skip
+
+
+def _zeros(folder: Path, dtype: str, count: int, width: int) -> Path:
+    path = safetensors(folder, {"a": entry(dtype, [count], end=count * width)}, b"")
+    return sparse(path, path.stat().st_size + count * width, path.read_bytes())
 
 
 # What is no weight file, or no file.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from resspec.diagnostics import SpecError
 from resspec.weights.files import Checkpoint, read
+from tests.weights.memory import Peak
 
 h5py = pytest.importorskip("h5py")
 
@@ -167,12 +167,12 @@ def groups(file: Any) -> None:
 def test_a_hostile_hdf5_file(tmp_path: Path, make: Callable[[Any], None], says: str) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         make(file)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = Peak()
     with pytest.raises(SpecError) as caught:
         read(tmp_path / "a.h5", budget=BUDGET)
     assert len(caught.value.diagnostics) == 1
     assert says in str(caught.value)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 256 << 10
+    assert peak.above() < 256
 
 
 def test_groups_that_hold_each_other_end(tmp_path: Path) -> None:

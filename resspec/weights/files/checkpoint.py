@@ -88,7 +88,7 @@ def read(path: str | Path, *, key: str | None = None, budget: int) -> Checkpoint
     with _told(path), ExitStack() as stack:
         contents, taken, sets = _taken(path, key, stack)
         measured(taken.tensors.items(), limit)
-        arrays = {name: array_of(name, tensor, limit) for name, tensor in taken.tensors.items()}
+        arrays = {name: array_of(name, tensor) for name, tensor in taken.tensors.items()}
     dtypes = {name: tensor.dtype for name, tensor in taken.tensors.items()}
     every = tuple(WeightSet(one.key, len(one.tensors)) for one in sets)
     return Checkpoint(

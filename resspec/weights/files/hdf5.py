@@ -23,7 +23,7 @@ from resspec.weights.files.zips import STORED, Archive
 MAGIC = b"\x89HDF\r\n\x1a\n"
 INSIDE = "model.weights.h5"
 MEMORY = 128 << 20  # bytes for the process that lists
-LISTING = 32 << 20  # bytes that it may say
+LISTING = 8 << 20  # bytes that it may say
 SECONDS = 60
 DAMAGED = "it is damaged, or no HDF5 file that can be read"
 SAVE = "save it as Keras does: `model.save_weights(FILE)`"

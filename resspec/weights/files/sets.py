@@ -14,6 +14,10 @@ from resspec.weights.files.tensors import Lazy
 
 DEPTH = 32  # of nesting in which sets are looked for
 PLACES = 200_000  # that are looked at
+SETS = 2_000
+WORD = 100  # characters of a key that are kept
+NAME = 1_000  # characters of the name of a tensor in a module
+NEAR = 200  # sets that a misspelt key is compared with
 SHOWN = 10
 SMALL = 8  # a set of so many times fewer tensors than another is not asked about
 # What training keeps beside weights, as the loops of the field call it.
@@ -26,17 +30,35 @@ BESIDE = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where something is: a key, in what is above."""
+
+    key: str = ""
+    above: Place | None = None
+    depth: int = 0
+
+    def __str__(self) -> str:
+        return ".".join(one.key for one in reversed(list(self.upwards())) if one.above)
+
+    def upwards(self) -> Iterator[Place]:
+        """This one, and all above it."""
+        place: Place | None = self
+        while place is not None:
+            yield place
+            place = place.above
+
+
 @dataclass(slots=True)
 class Found:
     """A set of tensors. `odd`: kinds of its keys that are no text. `beside`: it belongs to an
-    optimiser or the like. `parent`: keys of what holds it."""
+    optimiser or the like."""
 
     key: str
+    place: Place
     tensors: dict[str, Lazy]
     odd: list[str] = field(default_factory=list)
     beside: bool = False
-    parents: tuple[str, ...] = ()
-    model: str = ""
 
     @property
     def is_weights(self) -> bool:
@@ -93,45 +115,42 @@ def listed(sets: list[Found]) -> str:
 
 def find(root: object) -> Iterator[Found]:
     """Every map that holds tensors, in the order of the file; each object once."""
-    todo: list[tuple[object, str, bool, tuple[str, ...]]] = [(root, "", False, ())]
+    todo: list[tuple[object, Place, bool]] = [(root, Place(), False)]
     seen: set[int] = set()
-    places = 0
+    places = sets = 0
     while todo:
-        node, path, beside, parents = todo.pop()
+        node, place, beside = todo.pop()
         places += 1
-        if places > PLACES:
+        if places > PLACES or sets > SETS:
             raise Unreadable("it nests too much beside its tensors to find them", SAVE)
-        if id(node) in seen or len(parents) > DEPTH:
+        if id(node) in seen or place.depth > DEPTH:
             continue
+        seen.add(id(node))
         if isinstance(node, Made) and _is_module(node):
-            seen.add(id(node))
             if held := dict(_module(node)):
-                yield Found(path, held, [], beside, parents, str(node))
+                sets += 1
+                yield Found(str(place), place, held, [], beside)
             continue
         if not isinstance(node, dict | list | tuple | Made):
             continue
-        seen.add(id(node))
-        pairs = list(_entries(node))
-        keys = [key for key, _ in pairs]
-        if "param_groups" in keys:
-            beside = True
+        beside = beside or any(key == "param_groups" for key, _ in _entries(node))
         tensors, odd = {}, []
-        inner: list[tuple[object, str, bool, tuple[str, ...]]] = []
-        for key, value in pairs:
+        inner: list[tuple[object, Place, bool]] = []
+        for key, value in _entries(node):
             leaf = tensor_of(value)
             if leaf is not None:
                 if not isinstance(key, str):
                     odd.append(_kind(key))
-                tensors[key if isinstance(key, str) else f"{_text(key)}"] = leaf
-            else:
-                here = _text(key)
+                tensors[_text(key)] = leaf
+            elif isinstance(value, dict | list | tuple | Made):
+                here = _text(key)[:WORD]
                 apart = beside or bool(BESIDE.fullmatch(here))
-                where = f"{path}.{here}" if path else here
-                inner.append((value, where, apart, (*parents, path)))
+                inner.append((value, Place(here, place, place.depth + 1), apart))
         if tensors:
             if isinstance(node, list | tuple):
                 odd = ["its place in a list"]
-            yield Found(path, tensors, odd, beside, parents)
+            sets += 1
+            yield Found(str(place), place, tensors, odd, beside)
         todo += reversed(inner)
 
 
@@ -174,7 +193,7 @@ def _module(root: Made) -> Iterator[tuple[str, Lazy]]:
     while todo:
         node, prefix, depth = todo.pop()
         places += 1
-        if places > PLACES or depth > DEPTH:
+        if places > PLACES or depth > DEPTH or len(prefix) > NAME:
             raise Unreadable("its model nests without end", SAVE)
         state: Any = node.state
         left_out = state.get("_non_persistent_buffers_set")
@@ -184,9 +203,9 @@ def _module(root: Made) -> Iterator[tuple[str, Lazy]]:
             for key, value in held.items() if isinstance(held, dict) else ():
                 leaf = tensor_of(value)
                 if leaf is not None and not (kind == "_buffers" and key in left_out):
-                    yield f"{prefix}{_text(key)}", leaf
+                    yield f"{prefix}{_text(key)[:NAME]}", leaf
         inner = [
-            (child, f"{prefix}{_text(key)}.", depth + 1)
+            (child, f"{prefix}{_text(key)[:NAME]}.", depth + 1)
             for key, child in state["_modules"].items()
             if isinstance(child, Made) and _is_module(child)
         ]
@@ -195,17 +214,18 @@ def _module(root: Made) -> Iterator[tuple[str, Lazy]]:
 
 def _outermost(sets: list[Found]) -> list[Found]:
     """Of a set and others inside what holds it, the largest; of equal ones, the first."""
-    kept: list[Found] = []
-    sizes = {one.key: len(one.tensors) for one in sets}
+    own = {id(one.place): len(one.tensors) for one in sets}
+    below: dict[int, int] = {}
     for one in sets:
-        above = max((sizes[key] for key in one.parents if key in sizes), default=0)
-        below = max((sizes[two.key] for two in sets if one.key in two.parents), default=0)
-        if len(one.tensors) > above and len(one.tensors) >= below:
-            kept.append(one)
+        for place in list(one.place.upwards())[1:]:
+            below[id(place)] = max(below.get(id(place), 0), len(one.tensors))
     unique: dict[object, Found] = {}
-    for one in kept:
-        same = tuple((name, tensor.same()) for name, tensor in one.tensors.items())
-        unique.setdefault(same, one)
+    for one in sets:
+        here, *above = map(id, one.place.upwards())
+        largest_above = max((own[place] for place in above if place in own), default=0)
+        if len(one.tensors) > largest_above and len(one.tensors) >= below.get(here, 0):
+            same = tuple((name, tensor.same()) for name, tensor in one.tensors.items())
+            unique.setdefault(same, one)
     return list(unique.values())
 
 
@@ -227,12 +247,12 @@ def _named(key: str, every: list[Found], weights: list[Found], root: object) -> 
                 if name.startswith(start)
             }
             if inner and best is None:
-                best = Found(key, inner, one.odd, one.beside, one.parents)
+                best = Found(key, one.place, inner, one.odd, one.beside)
     if best is not None:
         return best
     if not every:
         raise _none(root, every)
-    near = suggest(key, [one.key for one in every])
+    near = suggest(key, [one.key for one in every[:NEAR] if len(one.key) <= WORD])
     only = "the file itself is the set" if [one.key for one in weights] == [""] else ""
     raise Unreadable(
         f"it has no set of weights `{shown(key)}`; "

@@ -40,9 +40,11 @@ def shown(name: object) -> str:
 
 
 class Data(Protocol):
-    """Bytes somewhere, `size` of them, that are not yet read."""
+    """Bytes somewhere, `size` of them, that are not yet read. `sequential`: those before have to
+    be gone through, since they are packed."""
 
     size: int
+    sequential: bool
 
     def pieces(self, start: int, stop: int) -> Iterator[bytes]:
         """The bytes [start, stop), at most `PIECE` at a time. Errors: Unreadable."""
@@ -56,6 +58,8 @@ def whole(data: Data, start: int, stop: int) -> bytes:
 
 class Opened:
     """A regular file. Errors: `io-error` for what is none or cannot be opened."""
+
+    sequential = False
 
     def __init__(self, path: Path) -> None:
         try:
@@ -108,6 +112,7 @@ class Part:
         if start < 0 or size < 0 or start + size > file.size:
             raise Unreadable("it is cut off, or damaged: it says it holds more than it does")
         self.file, self.start, self.size = file, start, size
+        self.sequential = file.sequential
 
     def pieces(self, start: int, stop: int) -> Iterator[bytes]:
         return self.file.pieces(self.start + start, self.start + stop)
@@ -115,6 +120,8 @@ class Part:
 
 class Held:
     """Bytes in memory."""
+
+    sequential = False
 
     def __init__(self, data: bytes) -> None:
         self.data, self.size = data, len(data)
@@ -126,6 +133,8 @@ class Held:
 
 class Latin:
     """Bytes that stand in a file as UTF-8 text, one character a byte. `size`: at most."""
+
+    sequential = True
 
     def __init__(self, data: Data) -> None:
         self.data, self.size = data, data.size

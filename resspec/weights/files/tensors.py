@@ -73,9 +73,20 @@ def extents(found: object, what: str = "shape") -> tuple[int, ...]:
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a tensor's numbers are: bytes [start, stop) of its data, strides in elements."""
+
+    start: int
+    stop: int
+    strides: tuple[int, ...]
+    stored: np.dtype[Any]
+
+
 def measured(tensors: Iterable[tuple[str, Lazy]], limit: int) -> None:
-    """Refuse, before any number is read, what is no plain tensor or takes more memory than that."""
-    total, largest, name_of_largest = 0, -1, ""
+    """Refuse, before any number is read, what is no plain tensor or is damaged, and what takes
+    more memory than that or much more reading. Errors: Unreadable."""
+    total, beside, reading, largest, name_of_largest = 0, 0, 0, -1, ""
     for name, tensor in tensors:
         if tensor.trouble:
             raise Unreadable(f"`{shown(name)}` {tensor.trouble}, and cannot be read as weights",
@@ -90,11 +101,41 @@ def measured(tensors: Iterable[tuple[str, Lazy]], limit: int) -> None:
         total += taken
         if taken > largest:
             largest, name_of_largest = taken, name
+        span = span_of(name, tensor)
+        if span is not None and tensor.data is not None:
+            reading += span.stop - (0 if tensor.data.sequential else span.start)
+            if not _is_c_order(tensor.shape, span.strides):
+                beside = max(beside, span.stop - span.start + 8 * tensor.size)
     if total > limit:
         raise Unreadable(
             f"its tensors claim {_bytes(total)}, `{shown(name_of_largest)}` alone "
             f"{_bytes(largest)}; for this spec at most {_bytes(limit)} are read",
+            "is it the checkpoint of another network?",
         )
+    if total + beside > limit or reading > 4 * limit:
+        raise Unreadable(
+            f"its tensors are spread over {_bytes(max(beside, reading))}, which for this spec is "
+            "too much",
+            "save them contiguous (`.contiguous()`), and not compressed",
+        )
+
+
+def span_of(name: str, tensor: Lazy) -> Span | None:
+    """Where its numbers are; None where it has none. Errors: Unreadable where they are not."""
+    if tensor.size == 0:
+        return None
+    plain: np.dtype[Any] = np.dtype(STORED.get(tensor.dtype, tensor.dtype))
+    stored = plain.newbyteorder(">" if tensor.big else "<")
+    strides = c_order(tensor.shape) if tensor.strides is None else tensor.strides
+    if tensor.data is None or len(strides) != len(tensor.shape):
+        raise Unreadable(f"`{shown(name)}` is damaged: it has no place in the file")
+    last = sum((extent - 1) * by for extent, by in zip(tensor.shape, strides, strict=True))
+    start, stop = tensor.offset * stored.itemsize, (tensor.offset + last + 1) * stored.itemsize
+    if not 0 <= start < stop <= tensor.data.size:
+        raise Unreadable(
+            f"`{shown(name)}` is damaged: it reaches to byte {stop:,} of {tensor.data.size:,}"
+        )
+    return Span(start, stop, strides, stored)
 
 
 def _is_weight(name: str) -> bool:
@@ -102,50 +143,30 @@ def _is_weight(name: str) -> bool:
     return re.split(r"[./:]", name)[-1] in WEIGHTS
 
 
-def array_of(name: str, tensor: Lazy, limit: int) -> NDArray[Any]:
-    """Its numbers, float16 and bfloat16 as float32. `limit`: bytes that it may take on the way.
-
-    Errors: Unreadable.
-    """
-    shape, target = tensor.shape, np.dtype(PLAIN[tensor.dtype])
-    if tensor.size == 0:
-        return np.empty(shape, target)
-    plain: np.dtype[Any] = np.dtype(STORED.get(tensor.dtype, tensor.dtype))
-    stored = plain.newbyteorder(">" if tensor.big else "<")
-    strides = tensor.strides
-    if strides is None:
-        strides = c_order(shape)
-    if tensor.data is None or len(strides) != len(shape):
-        raise Unreadable(f"`{shown(name)}` is damaged: it has no place in the file")
-    last = sum((extent - 1) * stride for extent, stride in zip(shape, strides, strict=True))
-    start, stop = tensor.offset * stored.itemsize, (tensor.offset + last + 1) * stored.itemsize
-    if not 0 <= start < stop <= tensor.data.size:
-        raise Unreadable(
-            f"`{shown(name)}` is damaged: it reaches to byte {stop:,} of {tensor.data.size:,}"
-        )
-    if _is_c_order(shape, strides):
-        return _straight(tensor, stored, target, start, stop).reshape(shape)
-    if stop - start > limit:
-        raise Unreadable(
-            f"`{shown(name)}` is spread over {_bytes(stop - start)} of its storage",
-            "save it contiguous: `.contiguous()`",
-        )
+def array_of(name: str, tensor: Lazy) -> NDArray[Any]:
+    """Its numbers, float16 and bfloat16 as float32; it is among those that `measured` has let
+    pass. Errors: Unreadable."""
+    target = np.dtype(PLAIN[tensor.dtype])
+    span = span_of(name, tensor)
+    if span is None or tensor.data is None:
+        return np.empty(tensor.shape, target)
+    if _is_c_order(tensor.shape, span.strides):
+        return _straight(tensor, span, target).reshape(tensor.shape)
     # NumPy checks the bounds once more
     view = np.ndarray(
-        shape, stored, whole(tensor.data, start, stop),
-        strides=tuple(stride * stored.itemsize for stride in strides),
+        tensor.shape, span.stored, whole(tensor.data, span.start, span.stop),
+        strides=tuple(by * span.stored.itemsize for by in span.strides),
     )  # fmt: skip
     return _widened(view, tensor.dtype, target)
 
 
-def _straight(
-    tensor: Lazy, stored: np.dtype[Any], target: np.dtype[Any], start: int, stop: int
-) -> NDArray[Any]:
+def _straight(tensor: Lazy, span: Span, target: np.dtype[Any]) -> NDArray[Any]:
     """Consecutive numbers, a piece at a time."""
     assert tensor.data is not None
-    found = np.empty((stop - start) // stored.itemsize, target)
+    stored = span.stored
+    found = np.empty((span.stop - span.start) // stored.itemsize, target)
     at, rest = 0, b""
-    for piece in tensor.data.pieces(start, stop):
+    for piece in tensor.data.pieces(span.start, span.stop):
         piece = rest + piece if rest else piece
         count = len(piece) // stored.itemsize
         part = np.frombuffer(piece, stored, count)

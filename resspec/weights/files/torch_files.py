@@ -121,6 +121,8 @@ class _Waiting:
 class _Later:
     """Bytes whose place is told later."""
 
+    sequential = False
+
     def __init__(self, size: int, width: int) -> None:
         self.size, self.width = size, width
         self.data: Data | None = None

@@ -81,6 +81,8 @@ class Archive:
 class Inflated:
     """A deflated member: sequential, and cut at the size that it claims."""
 
+    sequential = True
+
     def __init__(self, packed: Part, member: Member) -> None:
         self.packed, self.size, self.name = packed, member.size, member.name
 
@@ -113,6 +115,7 @@ class Checked:
 
     def __init__(self, data: Data, member: Member) -> None:
         self.data, self.size, self.member = data, data.size, member
+        self.sequential = data.sequential
 
     def pieces(self, start: int, stop: int) -> Iterator[bytes]:
         # an array's header stands before its numbers
