@@ -43,7 +43,9 @@ CODES: dict[str, Code] = {
     "encoding": Code(
         "the file is not plain UTF-8 text",
         "Specs are UTF-8 without a byte order mark and without control characters, so that a "
-        "column means the same everywhere and nothing invisible changes the meaning.",
+        "column means the same everywhere and nothing invisible changes the meaning. Nor do names "
+        "and expressions hold characters that only look like those of the language: no-break "
+        "spaces, full-width colons, typographic quotes, Cyrillic letters. A `doc` may.",
         _MODEL + ("doc: a\x07b\nstem: stem_7x7\n"),
         _MODEL + ("doc: a b\nstem: stem_7x7\n"),
     ),
@@ -548,5 +550,15 @@ CODES: dict[str, Code] = {
             "  - conv: {out_channels: 8, kernel_size: 3}\n"
             "  - {when: channels == 8, relu: {}}\n"
         ),
+    ),
+    "odd-momentum": Code(
+        "a batch norm whose running statistics hardly remember, or never change",
+        "`momentum` is the weight of the new batch, as in PyTorch; in Keras and TensorFlow it is "
+        "the weight of what was before, so that their 0.99 is 0.01 here. With 0 the statistics "
+        "stay what they begin as.",
+        _MODEL
+        + ("stem:\n  - conv: {out_channels: 8, kernel_size: 3}\n  - norm: {momentum: 0.99}\n"),
+        _MODEL
+        + ("stem:\n  - conv: {out_channels: 8, kernel_size: 3}\n  - norm: {momentum: 0.01}\n"),
     ),
 }

@@ -24,6 +24,7 @@ from resspec.language.grammar import (
 )
 from resspec.language.layer_grammar import ROLES, merge_ops
 from resspec.language.spec import BlockSpec, ParamSpec
+from resspec.language.words import DOCS
 from resspec.ops.base import OPS, Op
 from resspec.syntax import Map, read
 
@@ -31,47 +32,6 @@ Schema = dict[str, Any]
 
 IDENTIFIER = r"^(?!__)[A-Za-z_][A-Za-z0-9_]{0,63}$"
 EXPRESSION: Schema = {"type": "string", "minLength": 1, "description": "an expression"}
-DOCS = {
-    "model": "name of the network",
-    "block": "name of the block; in a model or a stage: the block to build stages of",
-    "doc": "what it is, with its source",
-    "input": "[channels, height, width]",
-    "num_classes": "how many classes the head tells apart",
-    "params": "parameters with their defaults: `name: 3`, or `name: {type: int, min: 1}`",
-    "let": "named expressions",
-    "defaults": "what conv, norm and act stand for",
-    "stem": "block that reads the input",
-    "shortcut": "shortcut that every block gets which takes one",
-    "stages": "list of stages",
-    "head": "block after the last stage",
-    "outputs": "named outputs: values, or layers",
-    "blocks": "in a model: its own blocks by name; in a stage: blocks of several kinds in a row",
-    "extends": "model to start from, by name or path",
-    "variants": "named settings of params or keys: one file, many models",
-    "abstract": "true for a base that is no network itself, only what extends it",
-    "inputs": "names of the values that the block takes",
-    "layers": "what the block does, one item a layer",
-    "name": "names the stage's result",
-    "count": "how many such stages there are (1); `stage_index` tells them apart",
-    "depth": "how many blocks; 0 for none",
-    "stage": "block that arranges the stage's blocks (`sequential` unless said)",
-    "stride": "stride of the stage: an argument of its first block",
-    "as": "names the result; parameters are named by it",
-    "from": "value to start from instead of the current one",
-    "when": "condition, decided when the network is built",
-    "then": "layers where the condition holds",
-    "else": "layers where it does not",
-    "offer": "arguments for a callee that declares them",
-    "index": "name of the counter of `repeat` (i)",
-    "repeat": "how many turns; each starts from the previous result",
-    "residual": "sum of `body` and `shortcut`",
-    "reuse": "name of an item to apply again, with its parameters",
-    "type": f"one of {', '.join(PARAM_TYPES)}",
-    "default": "value where none is given; needed without one",
-    "min": "least value",
-    "max": "greatest value",
-    "choices": "words to choose from",
-}
 
 
 def schema() -> Schema:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from resspec.syntax import Map, parse
 from resspec.trial import Judge, try_block
 
 SHOWN = 6  # names of variants in a note
+_QUOTED = re.compile(r"`([^`]*)`")
 _NUMBERS = re.compile(r"\d[\d,.×]*")
 
 
@@ -92,13 +93,13 @@ def told_once(found: Mapping[str, Sequence[Diagnostic]], base: str) -> tuple[Dia
     """The problems of several models of a file, each once, with the models that have it.
 
     A warning is the same where its place is; an error, and what a backend says, where its message
-    is, too, but for numbers and the model's name.
+    is, too, but for numbers and the models' names.
     """
     first: dict[Any, Diagnostic] = {}
     having: dict[Any, list[str]] = {}
     for name, diagnostics in found.items():
         for one in diagnostics:
-            key = _sameness(one, name)
+            key = _sameness(one, found)
             first.setdefault(key, one)
             if name not in having.setdefault(key, []):
                 having[key].append(name)
@@ -108,11 +109,12 @@ def told_once(found: Mapping[str, Sequence[Diagnostic]], base: str) -> tuple[Dia
     )
 
 
-def _sameness(one: Diagnostic, name: str) -> Any:
+def _sameness(one: Diagnostic, names: Container[str]) -> Any:
     place = (one.severity, one.code, one.span)
     if one.severity == "warning" and one.span is not None and one.code != "unsupported":
         return place
-    message = _NUMBERS.sub("#", one.message.replace(f"`{name}`", "`·`"))
+    message = _QUOTED.sub(lambda word: "·" if word[1] in names else word[0], one.message)
+    message = _NUMBERS.sub("#", message)
     return (*place, message, tuple(note.span for note in one.notes))
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from resspec.cli import common
-from resspec.diagnostics import error, escape, suggest
+from resspec.diagnostics import Diagnostic, SpecError, error, escape, suggest
 from resspec.docstrings import docstring
 
 if TYPE_CHECKING:
     from resspec.zoo import Entry
 
-KINDS = ("models", "blocks", "ops", "backends", "codes")
+KINDS = ("models", "blocks", "ops", "words", "backends", "codes")
 WIDTH = 96
 
 
@@ -25,7 +25,7 @@ def list_(
     family: Annotated[str | None, typer.Option(help="Only models and blocks of this one.")] = None,
     format: Annotated[str, typer.Option(help="text or json.")] = "text",
 ) -> None:
-    """List models, blocks, ops, backends or error codes.
+    """List models, blocks, ops, words, backends or error codes.
 
     \b
     Examples:
@@ -70,6 +70,10 @@ def _entries(kind: str) -> list[dict[str, str]]:
             from resspec.ops import OPS
 
             return [row(name, docstring(op)) for name, op in sorted(OPS.items())]
+        case "words":
+            from resspec.language.words import DOCS
+
+            return [row(name, doc) for name, doc in sorted(DOCS.items())]
         case "backends":
             from resspec import backend
 
@@ -90,36 +94,54 @@ def _backend_doc(name: str) -> str:
 
 
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A model, block, op or backend.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="Of a model, block, op, backend, or a word of the language."
+        ),
+    ],
     format: Annotated[str, typer.Option(help="text or json.")] = "text",
 ) -> None:
-    """Show one of them: doc, parameters, YAML.
+    """Show some of them: doc, parameters, YAML.
 
     \b
     Examples:
       resspec show bottleneck
-      resspec show conv2d
+      resspec show conv2d residual when
       resspec show resnet50
     """
     common.choice(format, ("text", "json"), "--format")
-    data = _describe(name)
+    found = list[dict[str, Any]]()
+    problems = list[Diagnostic]()
+    for name in names:
+        try:
+            found.append(_describe(name))
+        except SpecError as problem:
+            problems += problem.diagnostics
+    if problems:
+        raise SpecError(*problems)
     if format == "json":
-        common.print_json(data)
-        return
+        common.print_json(found if len(found) > 1 else found[0])
+    else:
+        print("\n\n\n".join(map(_described, found)))
+
+
+def _described(data: dict[str, Any]) -> str:
     from resspec import table
 
-    print(f"{data['name']} ({data['kind']})")
+    parts = [f"{data['name']} ({data['kind']})"]
     if data["file"]:
-        print(data["file"])
-    print(f"\n{data['doc'].strip()}")
+        parts[0] += f"\n{escape(data['file'])}"
+    parts.append(data["doc"].strip())
     if data["params"]:
         rows = [
             ("  " + one["name"], "needed" if one["needed"] else _word(one["default"]), one["doc"])
             for one in data["params"]
         ]
-        print(f"\n{table.text(('  parameter', 'default', ''), rows)}")
+        parts.append(table.text(("  parameter", "default", ""), rows))
     if data["text"]:
-        print(f"\n{data['text'].rstrip()}")
+        parts.append(data["text"].rstrip())
+    return "\n\n".join(parts)
 
 
 def _word(value: object) -> str:
@@ -128,8 +150,9 @@ def _word(value: object) -> str:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    """Kind, doc, file, parameters and text of a model, block, op or backend of that name."""
+    """Kind, doc, file, parameters and text of what has that name."""
     from resspec import backend, zoo
+    from resspec.language.words import DOCS, usage
     from resspec.ops import OPS
 
     models, blocks = zoo.models(), zoo.blocks()
@@ -143,18 +166,23 @@ def _describe(name: str) -> dict[str, Any]:
     elif name in OPS:
         data |= {"kind": "op", "doc": docstring(OPS[name])}
         data["params"] = _op_params(name)
+    elif name in DOCS:
+        data |= {"kind": "word of the language", "doc": f"{DOCS[name][0].upper()}{DOCS[name][1:]}."}
     elif name in backend.names():
         lacking = sorted(one for one in OPS if OPS[one] not in backend.get(name).rules)
         lacks = f"; it has no rule for {', '.join(lacking)}" if lacking else ""
         data |= {"kind": "backend", "doc": f"{_backend_doc(name)}{lacks}"}
     else:
-        known = [one.name for one in (*models, *blocks)] + [*OPS, *backend.names()]
+        known = [one.name for one in (*models, *blocks)] + [*OPS, *DOCS, *backend.names()]
         near = suggest(name, known)
         raise error(
             "not-found",
-            f"no model, block, op or backend is called `{name}`",
+            f"no model, block, op, word or backend is called `{name}`",
             help=f"did you mean `{near}`?" if near else "`resspec list` names them",
         )
+    if how := usage(name):
+        about = textwrap.fill(how.about, WIDTH)
+        data |= {"doc": f"{data['doc'].strip()}\n\n{about}", "text": data["text"] or how.example}
     return data
 
 

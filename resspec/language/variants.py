@@ -149,8 +149,7 @@ def _patch(known: Map, name: str) -> Map:
 
 def _lineage(data: Map, known: Map, variant: str) -> list[str]:
     """The variant, what it extends, what that extends…"""
-    chain: list[str] = [variant]
-    spans: list[Span] = []
+    chain = [variant]
     while "extends" in (patch := _patch(known, chain[-1])):
         base, span = patch["extends"], patch.at("extends")
         if not isinstance(base, str):
@@ -162,23 +161,30 @@ def _lineage(data: Map, known: Map, variant: str) -> list[str]:
             near = suggest(base, [one for one in known if one != chain[-1]])
             help = f"did you mean `{near}`?" if near else "name another one of the same table"
             raise error("no-variant", f"no variant is called `{base}`", span, help=help)
-        spans.append(span)
         if base in chain:
-            ring = chain[chain.index(base) :]
-            places = spans[-len(ring) : -1]
-            raise error(
-                "extends-cycle",
-                f"variant `{base}` extends itself: {' → '.join([*ring, base])}",
-                span,
-                notes=[Note(f"`{one}` extends `{two}`", at)
-                       for one, two, at in zip(ring, ring[1:], places, strict=False)],
-                help="one of them must stand without `extends`",
-            )  # fmt: skip
+            raise _cycle(chain[chain.index(base) :], known)
         chain.append(base)
         if len(chain) > MAX_EXTENDS:
             message = f"more than {MAX_EXTENDS} variants extend each other"
             raise error("extends-cycle", message, span, help="say more in one of them")
     return chain
+
+
+def _cycle(ring: list[str], known: Map) -> SpecError:
+    """Told alike whichever of them it was found from: from the first in the table."""
+    start = ring.index(next(name for name in known if name in ring))
+    ring = ring[start:] + ring[:start]
+    places = [known[name].at("extends") for name in ring]
+    return error(
+        "extends-cycle",
+        f"variant `{ring[0]}` extends itself: {' → '.join([*ring, ring[0]])}",
+        places[-1],
+        notes=[
+            Note(f"`{one}` extends `{two}`", at)
+            for one, two, at in zip(ring, ring[1:], places, strict=False)
+        ],
+        help="one of them must stand without `extends`",
+    )
 
 
 def _unknown(variant: str, data: Map, known: Map, span: Span) -> SpecError:

@@ -14,12 +14,14 @@ from resspec.language.expr import ExprError, parse_expr
 from resspec.language.spec import Arg, BlockSpec, ModelSpec, Ref, ValueRef, When
 from resspec.ops import activation
 from resspec.ops.base import Op
+from resspec.ops.norm import BatchNorm
 
 ACTIVATIONS: tuple[type[Op], ...] = tuple(
     value
     for value in vars(activation).values()
     if isinstance(value, type) and issubclass(value, Op) and value is not Op
 )
+MOMENTUM = 0.5  # the weight of a new batch above which it is rather meant as Keras means it
 KEEPS_AT_LEAST = 1 / 10  # of its input's elements, or a stage loses more than is usual
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
@@ -43,6 +45,7 @@ def suspicions(
     yield from dead_layers(lowered, final)
     yield from double_activations(final)
     yield from shrinking_stages(final)
+    yield from odd_momenta(parts, final)
 
 
 def unused_names(part: ModelSpec | BlockSpec, family: Set[str]) -> Iterator[Diagnostic]:
@@ -161,6 +164,39 @@ def shrinking_stages(graph: Graph) -> Iterator[Diagnostic]:
                 f"it keeps {after / before:.0%} of the elements"
             )
             yield _warning("shrinking-stage", message, region.span, "stride less, or widen more")
+
+
+def odd_momenta(parts: Iterable[ModelSpec | BlockSpec], graph: Graph) -> Iterator[Diagnostic]:
+    """Momenta of batch norms in the sense of the other framework, or 0: at the number where the
+    text has it, else at each line of a norm."""
+    places: dict[Span, float] = {}
+    written = list(_numbers(parts))
+    for node in graph.nodes:
+        if isinstance(node.op, BatchNorm) and not 0 < node.op.momentum <= MOMENTUM:
+            same = [arg.span for arg in written if arg.value == node.op.momentum]
+            places.setdefault(same[0] if same else node.span, node.op.momentum)
+    for span, momentum in places.items():
+        message = f"momentum {momentum:g}: each batch counts for {momentum:.0%} of the statistics"
+        kept = 1 - momentum
+        meant = f"for Keras's {momentum:g} write {kept:.6g}" if 0 < momentum < 1 else "write 0.1"
+        help = f"it is the weight of the new batch, as in PyTorch; Keras's is 1 minus it: {meant}"
+        yield _warning("odd-momentum", message, span, help)
+
+
+def _numbers(value: Any) -> Iterator[Arg]:
+    """Every number that is written in a part of a spec."""
+    if isinstance(value, Arg):
+        if isinstance(value.value, int | float) and not isinstance(value.value, bool):
+            yield value
+    elif isinstance(value, BaseModel):
+        for field in type(value).model_fields:
+            yield from _numbers(getattr(value, field))
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from _numbers(part)
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _numbers(part)
 
 
 def _warning(code: str, message: str, span: Span, help: str) -> Diagnostic:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 import pytest
 
 from resspec.codes import CODES
+from resspec.language.grammar import BLOCK_KEYS, MODEL_KEYS, PARAM_KEYS, STAGE_KEYS
+from resspec.language.layer_grammar import COMBINATORS, MODIFIERS, ROLES
+from resspec.language.words import DOCS, USAGES, Usage
 from resspec.ops import OPS
 from tests import specs
 
@@ -131,6 +135,37 @@ def test_show(run: Run, name: str) -> None:
     data = json.loads(run("show", name, "--format", "json").out)
     assert data["name"] == name
     assert data["doc"].strip()
+
+
+WORDS = ["residual", "repeat", "reuse", "when", "add", "mul", "concat", "split", "stages"]
+
+
+def test_show_knows_the_words_of_the_language_and_several_names_at_once(run: Run) -> None:
+    data = json.loads(run("show", *WORDS, "resnet18", "--format", "json").out)
+    assert [one["name"] for one in data] == [*WORDS, "resnet18"]
+    assert all(re.search(rf"\b{one['name']}:", one["text"]) for one in data[:-1])
+    text = run("show", *WORDS).out
+    assert [text.index(f"{word} (") for word in WORDS] == sorted(
+        text.index(f"{word} (") for word in WORDS
+    )
+    result = run("show", "residual", "wen", "botleneck")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.count("error[not-found]") == 2
+    assert "did you mean `when`?" in result.err
+
+
+@pytest.mark.parametrize("usage", USAGES, ids=lambda usage: usage.words[0])
+def test_what_show_writes_of_a_word_is_right(usage: Usage, tmp_path: Path, run: Run) -> None:
+    name = usage.example.split()[1]
+    result = run("validate", specs.write(tmp_path, usage.example, f"{name}.yaml"))
+    assert (result.code, result.err) == (0, "")
+    assert any(re.search(rf"\b{word}:", usage.example) for word in usage.words)
+
+
+def test_every_key_of_the_grammar_is_a_word_that_show_knows() -> None:
+    keys = {*MODEL_KEYS, *BLOCK_KEYS, *STAGE_KEYS, *PARAM_KEYS, *MODIFIERS, *COMBINATORS, *ROLES}
+    assert keys == DOCS.keys()
+    assert {word for one in USAGES for word in one.words if word not in OPS} == DOCS.keys()
 
 
 def test_show_tells_parameters_and_defaults(run: Run) -> None:

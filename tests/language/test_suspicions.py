@@ -28,6 +28,16 @@ HEAD = "model: m\ninput: [4, 16, 16]\n"
             "shrinking-stage",
             4,
         ),
+        ("stem: [{norm: {momentum: 0.99}}]\n", "odd-momentum", 3),
+        ("stem:\n- norm: {momentum: 0}\n- norm: {momentum: 0}\n", "odd-momentum", 4),
+        ("params: {m: 0.9}\nstem: [{norm: {momentum: m}}]\n", "odd-momentum", 3),
+        ("params: {m: 0.1}\nstem:\n- norm: {momentum: 1 - m}\n", "odd-momentum", 5),
+        (
+            "defaults: {norm: {batch_norm: {momentum: 1}}}\nblock: bottleneck\n"
+            "stages: [{depth: 3, width: 1}]\n",
+            "odd-momentum",
+            3,
+        ),
     ],
 )
 def test_each_suspicion_has_its_line(tmp_path: Path, text: str, expected: str, line: int) -> None:
