@@ -10,12 +10,13 @@ from fractions import Fraction
 from resspec.diagnostics import Diagnostic, Span, SpecError
 from resspec.ir import Item, Node, Region, Value
 from resspec.language.expr import Size
-from resspec.lower.scope import Env, Thunk, failure, show_value
+from resspec.lower.scope import Env, Lost, Thunk, failure, show_value
 from resspec.ops.base import Op, OpError, attributes
 from resspec.passes.dead import read_by
 from resspec.types import TensorType
 
-Scale = tuple[Fraction, Fraction] | None
+Factor = tuple[Fraction, Fraction]
+Scale = Factor | Lost | None  # None of a value that was made elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +162,11 @@ class Builder:
         if self._params > self.limits.params:
             what, most = f"{self._params:,} parameters up to here", self.limits.params
             raise over("param-limit", what, "params", most, env, span)
-        scale = scaled(op, inputs, self._scales)
+        scale = scaled(op, inputs, self._scales, span)
         sources = tuple((k, t.arg.value) for k, t in args.items() if isinstance(t.arg.value, str))
         made = tuple(self.value(kind, scale) for kind in outputs)
         for body in self._bodies:
-            body.update(dict.fromkeys((v.index for v in made), scaled(op, inputs, body)))
+            body.update(dict.fromkeys((v.index for v in made), scaled(op, inputs, body, span)))
         if self.reusing and not params:
             path = self._own_path(path, op, types)
         node = Node(path, op, inputs, made, span, sources)
@@ -213,7 +214,7 @@ class Builder:
             raise over("size-limit", what, "elements", most, env, span)
 
     @contextmanager
-    def body(self, entry: Value) -> Iterator[Callable[[Value], Size | None]]:
+    def body(self, entry: Value, span: Span) -> Iterator[Callable[[Value], Size | Lost]]:
         """While the body of a residual is made; gives what tells its stride, if it is whole.
 
         The stride is the product of those declared on the way from `entry`, whatever came before.
@@ -222,9 +223,11 @@ class Builder:
         self._bodies.append(scales)
         depth = len(self._bodies)
 
-        def stride(end: Value) -> Size | None:
+        def stride(end: Value) -> Size | Lost:
             own = scales.get(end.index)
-            return whole_pair(own or ratio(self._scales[entry.index], self._scales[end.index]))
+            if not isinstance(own, tuple):
+                own = ratio(self._scales[entry.index], self._scales[end.index]) or own
+            return whole_pair(own, span)
 
         try:
             yield stride
@@ -257,28 +260,40 @@ def padded(op: Op, types: tuple[TensorType, ...]) -> Iterator[TensorType]:
         yield types[0].with_spatial(-(-rows // down) * down, -(-columns // across) * across)
 
 
-def scaled(op: Op, inputs: tuple[Value, ...], scales: Mapping[int, Scale]) -> Scale:
+def scaled(op: Op, inputs: tuple[Value, ...], scales: Mapping[int, Scale], span: Span) -> Scale:
     """Declared stride of an op's output. Inputs with none (a gate made by global pooling) follow
     the others; inputs that disagree have none."""
-    known = {scale for value in inputs if (scale := scales.get(value.index)) is not None}
     factor = op.scale()
-    if len(known) != 1 or factor is None:
-        return None
+    if factor is None:
+        return Lost(f"`{op.NAME}` in the body has no stride of its own", span)
+    sized = inputs[-1:] if op.VALUE_ARGS else inputs  # `like` has the size of what it names
+    found = [scales.get(value.index) for value in sized]
+    known = {scale for scale in found if isinstance(scale, tuple)}
+    if not known:
+        return next((scale for scale in found if scale is not None), None)
+    if len(known) > 1:
+        return Lost(f"`{op.NAME}` in the body joins values of different strides", span)
     (scale,) = known
     return (scale[0] * Fraction(factor[0]), scale[1] * Fraction(factor[1]))
 
 
-def ratio(before: Scale, after: Scale) -> Scale:
+def ratio(before: Scale, after: Scale) -> Factor | None:
     """How much further `after` has strided than `before`, if both are known."""
-    if before is None or after is None:
+    if not (isinstance(before, tuple) and isinstance(after, tuple)):
         return None
     return (after[0] / before[0], after[1] / before[1])
 
 
-def whole_pair(scale: Scale) -> Size | None:
-    """A stride as the language has it; None unless whole."""
-    if scale is None or any(part.denominator != 1 for part in scale):
-        return None
+def whole_pair(scale: Scale, span: Span) -> Size | Lost:
+    """A stride as the language has it; Lost unless whole."""
+    if scale is None:
+        return Lost("the body does not lead there from its input", span)
+    if isinstance(scale, Lost):
+        return scale
+    if any(part.denominator != 1 for part in scale):
+        vertical, horizontal = scale
+        shown = f"{vertical}" if vertical == horizontal else f"[{vertical}, {horizontal}]"
+        return Lost(f"that of the body is {shown}, no whole number", span)
     return Size((int(scale[0]), int(scale[1])))
 
 

@@ -248,7 +248,7 @@ class Layers:
         entry = next(iter(flat(current)), None)
         if entry is None:
             raise nothing("`residual`", env, item.span)
-        with self.builder.body(entry) as stride:
+        with self.builder.body(entry, item.span) as stride:
             body = self.single(self.branch(item.body, current, scope, env), item, env)
         shortcut = current
         if item.shortcut is not None:

@@ -39,6 +39,14 @@ class Poison:
     """The result of a failed item; whatever reads it fails silently."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Why a stride is unknown, and the layer at fault."""
+
+    reason: str
+    span: Span
+
+
 Val = Value | tuple["Val", ...] | Poison
 POISON = Poison()
 
@@ -265,17 +273,13 @@ class Scope:
         )
 
     def _known(self, name: str, value: Any, env: Env, span: Span) -> Any:
-        if value is None:
-            raise _Unknown(
-                failure(
-                    env,
-                    "undefined-ambient",
-                    f"`{name}` has no value here: it is {AMBIENT[name]}, and "
-                    "that is no whole number in this place",
-                    span,
-                )
-            )
-        return value
+        if not isinstance(value, Lost):
+            return value
+        message = f"`{name}` has no value in the shortcut: {value.reason}"
+        help = (
+            "a shortcut's stride is the product of those along the body: write the number instead"
+        )
+        raise _Unknown(failure(env, "undefined-ambient", message, value.span, help))
 
     def _attribute(self, root: str, attribute: str, env: Env, span: Span) -> Any:
         if root == "input" and "input" in env.ambient:

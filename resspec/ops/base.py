@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
+from fractions import Fraction
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -144,9 +145,10 @@ class Op:
         """True where the op computes the identity whatever its input (drop path at rate 0)."""
         return False
 
-    def scale(self) -> tuple[int, int] | None:
-        """Declared stride (vertical, horizontal) that the output has against the input;
-        None where it is no constant of the text (resize to a size, global pooling)."""
+    def scale(self) -> tuple[int | Fraction, int | Fraction] | None:
+        """Declared stride (vertical, horizontal) that the output has against the input, the last
+        one where there are several; below 1 where it is enlarged. None where it is no constant of
+        the text (resize to a size, global pooling)."""
         stride = getattr(self, "stride", (1, 1))
         return stride if isinstance(stride, tuple) else (1, 1)
 

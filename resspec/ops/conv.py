@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any, Literal, Self
 
 from pydantic import Field
@@ -220,8 +221,8 @@ class ConvTranspose2d(Convolution):
     def macs(self, *inputs: TensorType) -> int:
         return self.params(*inputs)["weight"].size * inputs[0].height * inputs[0].width
 
-    def scale(self) -> tuple[int, int] | None:
-        return (1, 1) if self.stride == (1, 1) else None
+    def scale(self) -> tuple[int | Fraction, int | Fraction] | None:
+        return (Fraction(1, self.stride[0]), Fraction(1, self.stride[1]))
 
 
 @op("channel_conv")

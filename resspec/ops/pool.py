@@ -87,7 +87,7 @@ class GlobalPool(Op):
     def extent(self, axis: int, *inputs: Extent) -> Extent:
         return ONE
 
-    def scale(self) -> tuple[int, int] | None:
+    def scale(self) -> None:
         return None
 
 
@@ -120,7 +120,7 @@ class AdaptivePool(Op):
     def extent(self, axis: int, *inputs: Extent) -> Extent:
         return constant(self.output_size[axis])
 
-    def scale(self) -> tuple[int, int] | None:
+    def scale(self) -> None:
         return None
 
 

@@ -282,8 +282,11 @@ class Resize(Op):
             found |= {"times": self.factor.numerator, "over": self.factor.denominator}
         return found
 
-    def scale(self) -> tuple[int, int] | None:
-        return None
+    def scale(self) -> tuple[int | Fraction, int | Fraction] | None:
+        if self.size is not None:
+            return None
+        factor = Fraction(1) if self.scale_factor is None else self.factor  # `like`: as the value
+        return (1 / factor, 1 / factor)
 
 
 @op("space_to_depth")
@@ -312,7 +315,7 @@ class SpaceToDepth(Op):
     def extent(self, axis: int, *inputs: Extent) -> Extent:
         return inputs[0].divided(self.block_size)
 
-    def scale(self) -> tuple[int, int] | None:
+    def scale(self) -> tuple[int | Fraction, int | Fraction] | None:
         return (self.block_size, self.block_size)
 
 
@@ -341,5 +344,5 @@ class DepthToSpace(Op):
     def extent(self, axis: int, *inputs: Extent) -> Extent:
         return inputs[0].scaled(self.block_size)
 
-    def scale(self) -> tuple[int, int] | None:
-        return (1, 1) if self.block_size == 1 else None
+    def scale(self) -> tuple[int | Fraction, int | Fraction] | None:
+        return (Fraction(1, self.block_size), Fraction(1, self.block_size))

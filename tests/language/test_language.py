@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from resspec.diagnostics import SpecError
@@ -109,6 +111,54 @@ stem:
 """
         )
     assert code(raised) == ["undefined-ambient"]
+
+
+GATED = """
+stem:
+  - residual:
+      body: BODY
+      shortcut: [{conv: {out_channels: 4, kernel_size: 1, stride: stride}}]
+"""
+UP, DOWN = "{resize: {scale_factor: 2}}", "{avg_pool: {kernel_size: 2, stride: 2, padding: valid}}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"[{{mul: [[{UP}], [{UP}]]}}, {DOWN}]",
+        f"[{DOWN}, {{resize: {{scale_factor: 2}}}}]",
+        "[{conv_transpose2d: {out_channels: 4, kernel_size: 2, stride: 2}}, " + DOWN + "]",
+        "[{depth_to_space: {block_size: 2}}, {space_to_depth: {block_size: 2}}]",
+        "[{as: x}, " + DOWN + ", {resize: {like: x}}]",
+        "[{resize: {scale_factor: 0.5}}, {resize: {scale_factor: 2}}]",
+    ],
+)
+def test_a_stride_that_is_undone_is_1(lower, body):
+    graph = lower(GATED.replace("BODY", body))
+    assert graph.nodes[-2].op.stride == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "reason"),
+    [
+        ("[{resize: {size: [16, 16]}}]", "resize", "has no stride of its own"),
+        (f"[{UP}, relu]", "residual", "1/2, no whole number"),
+        (
+            "[{add: [[{max_pool: {kernel_size: 16, stride: 16}}], [{max_pool: "
+            "{kernel_size: 16, stride: 17}}]]}, {resize: {scale_factor: 16}}]",
+            "add",
+            "joins values of different strides",
+        ),
+    ],
+)
+def test_the_layer_at_which_a_stride_is_lost_is_named(lower, body, line, reason):
+    with pytest.raises(SpecError) as raised:
+        lower(GATED.replace("BODY", body))
+    (found,) = raised.value.diagnostics
+    assert found.code == "undefined-ambient"
+    assert reason in found.message
+    text = Path(found.span.file).read_text().splitlines()[found.span.line - 1]
+    assert text[found.span.column - 1 :].startswith(line)
 
 
 def test_arguments_at_the_call_win_over_bound_ones(lower):

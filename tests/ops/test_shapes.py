@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -234,9 +235,11 @@ def test_every_op_is_documented(name: str) -> None:
         ("space_to_depth", {"block_size": 4}, (4, 4)),
         ("relu", {}, (1, 1)),
         ("global_avg_pool", {}, None),
-        ("resize", {"scale_factor": 2.0}, None),
-        ("conv_transpose2d", {"out_channels": 4, "kernel_size": 2, "stride": 2}, None),
-        ("depth_to_space", {"block_size": 2}, None),
+        ("resize", {"size": [4, 4]}, None),
+        ("resize", {"scale_factor": 2.0}, (Fraction(1, 2), Fraction(1, 2))),
+        ("resize", {"scale_factor": 0.1}, (10, 10)),
+        ("conv_transpose2d", {"out_channels": 4, "kernel_size": 2, "stride": [2, 1]}, (0.5, 1)),
+        ("depth_to_space", {"block_size": 2}, (Fraction(1, 2), Fraction(1, 2))),
     ],
 )
 def test_declared_stride(name: str, attributes: dict[str, Any], scale: object) -> None:
