@@ -276,7 +276,7 @@ CODES: dict[str, Code] = {
         "a constant that has no value here",
         "`stride`, `out_channels` and the stage constants exist only where they mean one thing: "
         "a shortcut's `stride`, for example, is the product of the strides along the body, and "
-        "a body that rescales has none.",
+        "a body that ends at a fixed size, or larger than it began, has none.",
         _MODEL + ("stem:\n  - conv: {out_channels: 8, kernel_size: 3, stride: stride}\n"),
         _MODEL
         + (

@@ -24,6 +24,17 @@ def is_identifier(name: object) -> TypeGuard[str]:
     )
 
 
+_COMPUTED = re.compile(r"[A-Za-z_\"'].*[{$%+<]|^[{$%+<]")
+_INDEXED_INSTEAD = {
+    "a value": "`as: x` beside a `repeat` collects what its turns give, and `x[i]` is one of them; "
+    "`stages[i]` is what a stage gives",
+    "a stage": "`name: c` beside `count` names all of them, and `c[0]` is the first; without a "
+    "name, `stages[i]` is one",
+    "an item": "`reuse: x` applies what an earlier turn named `x`",
+    "a call": "choose by `when`, or by a param of type `block`",
+}
+
+
 class Checker:
     """Collects problems; `finish` raises them."""
 
@@ -78,7 +89,8 @@ class Checker:
                 if isinstance(name, str) and keyword.iskeyword(name)
                 else "letters, digits and _ only, at most 64, no digit and no __ first"
             )
-            self.fail("bad-identifier", f"{what} cannot be called {show(name)}: {reason}", span)
+            message = f"{what} cannot be called {show(name)}: {reason}"
+            self.fail("bad-identifier", message, span, computed(name, what))
             return False
         return True
 
@@ -97,6 +109,13 @@ class Checker:
         for key in raw:
             if key not in known:
                 self.fail("unknown-key", f"`{key}` does not go with {where}", raw.key_at(key))
+
+
+def computed(name: Any, what: str = "a value") -> str | None:
+    """How to say what a name with an expression in it (`x{i}`) is meant to."""
+    if not isinstance(name, str) or not _COMPUTED.search(name):
+        return None
+    return "names are not computed: " + _INDEXED_INSTEAD.get(what, "write each one out")
 
 
 def pick(data: Map, keys: Iterable[str]) -> Map:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from resspec.diagnostics import Span, suggest
@@ -256,6 +258,7 @@ class Grammar(LayerGrammar):
                     type=default_type(raw),
                     span=key,
                     default=None if raw is None else default,
+                    **words(raw, name, data),
                 )
                 continue
             self.keys(raw, PARAM_KEYS, f"param `{name}`")
@@ -295,6 +298,7 @@ class Grammar(LayerGrammar):
                 choices=tuple(choices),
                 default=self.arg(raw, "default") if "default" in raw else None,
                 **bounds,
+                **(words(raw.get("default"), name, data) if "type" not in raw else {}),
             )
         return found
 
@@ -304,6 +308,24 @@ class Grammar(LayerGrammar):
             for name, value in self.mapping(data, "let")
             if self.named(name, data["let"].key_at(name), "a let")
         }
+
+
+def words(default: Any, name: str, data: Map) -> dict[str, bool]:
+    """Whether a param whose type is open may hold words, and is compared with one in `data`."""
+    parts = default if isinstance(default, Seq) else [default]
+    if not any(isinstance(part, str) and part.isidentifier() for part in parts):
+        return {}
+    quoted, here = r"""\s*[\[(]?\s*['"]""", rf"\b{name}\b(?:\[[^\]]*\])?"
+    compared = rf"""{here}\s*(?:==|!=|\bin\b|\bnot\s+in\b){quoted}|['"]\s*(?:==|!=|in)\s*{here}"""
+    return {"word": True, "compared": any(re.search(compared, text) for text in texts(data))}
+
+
+def texts(data: Any) -> Iterator[str]:
+    """Every text in some data."""
+    if isinstance(data, str):
+        yield data
+    for part in data.values() if isinstance(data, Map) else data if isinstance(data, Seq) else ():
+        yield from texts(part)
 
 
 def default_type(value: Any) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from resspec.diagnostics import Span, suggest
-from resspec.language.checker import Checker, is_identifier, pick, show
+from resspec.language.checker import Checker, computed, is_identifier, pick, show
 from resspec.language.spec import (
     Arg,
     Branch,
@@ -105,9 +105,8 @@ class LayerGrammar(Checker):
         if verb == "reuse":
             self.allow(raw, ("as", "from", "reuse"), "`reuse`")
             if not is_identifier(args):
-                self.fail(
-                    "wrong-type", f"`reuse` takes the name of an item, found {show(args)}", at
-                )
+                message = f"`reuse` takes the name of an item, found {show(args)}"
+                self.fail("wrong-type", message, at, computed(args, "an item"))
                 return None
             return Reuse(target=args, **common)
         if verb == "residual":
@@ -215,9 +214,8 @@ class LayerGrammar(Checker):
     def value_ref(self, raw: Any, span: Span) -> ValueRef | None:
         match = _INDEXED.fullmatch(raw) if isinstance(raw, str) else None
         if match is None or not is_identifier(match[1]):
-            self.fail(
-                "bad-identifier", f"a value is named like `x` or `x[0]`, found {show(raw)}", span
-            )
+            message = f"a value is named like `x` or `x[0]`, found {show(raw)}"
+            self.fail("bad-identifier", message, span, computed(raw))
             return None
         return ValueRef(name=match[1], indices=tuple(_INDEX.findall(match[2])), span=span)
 
@@ -250,9 +248,8 @@ class LayerGrammar(Checker):
                 return None
         match = _INDEXED.fullmatch(name) if isinstance(name, str) else None
         if match is None or not is_identifier(match[1]):
-            self.fail(
-                "bad-identifier", f"expected the name of a block or an op, found {show(name)}", span
-            )
+            message = f"expected the name of a block or an op, found {show(name)}"
+            self.fail("bad-identifier", message, span, computed(name, "a call"))
             return None
         indices = _INDEX.findall(match[2])
         return Ref(name=match[1], span=span, args=args, index=indices[0] if indices else None)

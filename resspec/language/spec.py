@@ -128,7 +128,11 @@ class Value(Item):
 
 
 class ParamSpec(Part):
-    """A declared parameter of a block or a model."""
+    """A declared parameter of a block or a model.
+
+    `word` where its type is open and its default a bare name (`kind: dark`), which is a word
+    unless something is called so; `compared` where the text compares it with a quoted word.
+    """
 
     type: Literal["int", "float", "number", "bool", "size", "list", "choice", "block", "blocks"]
     span: Span
@@ -137,6 +141,8 @@ class ParamSpec(Part):
     max: float | None = None
     choices: tuple[str, ...] = ()
     doc: str = ""
+    word: bool = False
+    compared: bool = False
 
 
 class BlockSpec(Part):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, suggest
 from resspec.ir import Value
@@ -28,6 +28,9 @@ AMBIENT = {
     "num_classes": "the model's `num_classes`",
 }
 EQUAL_PARTS = ("groups", "chunks", "block_size")  # names of numbers that split channels evenly
+
+
+Words = Literal["never", "likely", "always"]
 
 
 class Failed(Exception):
@@ -158,19 +161,36 @@ class Scope:
 
     # -- evaluation ----------------------------------------------------------------------
 
-    def evaluate(self, arg: Arg, env: Env, current: Val, words: tuple[str, ...] = ()) -> Any:
+    def evaluate(
+        self,
+        arg: Arg,
+        env: Env,
+        current: Val,
+        words: tuple[str, ...] = (),
+        *,
+        word: Words = "never",
+    ) -> Any:
         """The value of an argument: a number, a bool, a word or a tuple of them.
 
-        Raises SpecError at the argument, Failed where it depends on what already failed.
+        `words` are those to choose from. `word`: what a bare name is that means nothing here: an
+        error, a word if it is near no name, or a word. Raises SpecError at the argument, Failed
+        where it depends on what already failed.
         """
-        return number_of(self._evaluate(arg.value, arg.span, env, current, words))
+        return number_of(self._evaluate(arg.value, arg.span, env, current, words, word))
 
     def _evaluate(
-        self, raw: Any, span: Span, env: Env, current: Val, words: tuple[str, ...]
+        self,
+        raw: Any,
+        span: Span,
+        env: Env,
+        current: Val,
+        words: tuple[str, ...],
+        word: Words = "never",
     ) -> Any:
         if isinstance(raw, Seq):
             parts = (
-                self._evaluate(item, raw.at(i), env, current, ()) for i, item in enumerate(raw)
+                self._evaluate(item, raw.at(i), env, current, (), word)
+                for i, item in enumerate(raw)
             )
             return tuple(map(number_of, parts))
         if isinstance(raw, Map) or raw is None:
@@ -183,11 +203,13 @@ class Scope:
             return raw
         if words:
             spec = self.params.get(raw)
-            if spec is not None and spec.type == "choice":
+            if spec is not None and (spec.type == "choice" or spec.word):
                 return self.param(raw, env)
         try:
             value = parse_expr(raw).evaluate(lambda name: self.lookup(name, env, current, span))
         except ExprError as caught:
+            if raw.isidentifier() and word == "always":  # a word that Python reserves
+                return raw
             if words and raw.isidentifier():
                 raise self._no_word(raw, words, span, env) from None
             whole = f"`{show_text(raw.strip())}`"
@@ -196,9 +218,29 @@ class Scope:
         except _Unknown as caught:
             if words and raw.isidentifier():
                 raise self._no_word(raw, words, span, env) from None
+            if raw.isidentifier() and self._is_word(raw, word, caught.error):
+                return raw
             raise caught.error from None
         exact = as_int(value) if isinstance(value, float) else None
         return value if exact is None else exact
+
+    def _is_word(self, raw: str, word: Words, error: SpecError) -> bool:
+        if word != "likely":
+            return word == "always"
+        (found,) = error.diagnostics
+        return found.code == "unknown-variable" and suggest(raw, self.names()) is None
+
+    def _words(self, spec: ParamSpec) -> Words:
+        """Whether a bare name given to a param may be a word."""
+        if not spec.word or spec.default is None:
+            return "never"
+        if spec.compared:
+            return "always"
+        default = spec.default.value
+        known = (
+            default in (*self.params, *self.lets, *AMBIENT) if isinstance(default, str) else False
+        )
+        return "never" if known else "likely"
 
     def _no_word(self, raw: str, words: tuple[str, ...], span: Span, env: Env) -> SpecError:
         near = suggest(raw, words)
@@ -259,18 +301,21 @@ class Scope:
                     f"declare `{name}` under `params:` and pass it" if name != "channels" else None,
                 )
             )
-        near = suggest(name, self.names())
-        raise _Unknown(
-            failure(
-                env,
-                "unknown-variable",
-                f"nothing is called `{name}` here",
-                span,
-                f"did you mean `{near}`?"
-                if near
-                else f"names here: {', '.join(sorted(set(self.names())))}",
-            )
-        )
+        message = f"nothing is called `{name}` here"
+        help = f"names here: {', '.join(sorted(set(self.names())))}"
+        if near := suggest(name, self.names()):
+            help = f"did you mean `{near}`?"
+        elif near := suggest(name, self._known_words()):
+            help = f"did you mean `'{near}'`? A word in an expression is quoted"
+        raise _Unknown(failure(env, "unknown-variable", message, span, help))
+
+    def _known_words(self) -> list[str]:
+        """Words that params here may hold, or do by default."""
+        found: list[str] = []
+        for spec in self.params.values():
+            text = spec.default.value if spec.default is not None and spec.word else None
+            found += [*spec.choices, *([text] if isinstance(text, str) else text or ())]
+        return found
 
     def _known(self, name: str, value: Any, env: Env, span: Span) -> Any:
         if not isinstance(value, Lost):
@@ -354,11 +399,15 @@ class Scope:
         if spec.type in ("block", "blocks"):
             raise failure(env, "wrong-type", f"`{name}` is a block, not a number", spec.span)
         if given is not None:
-            value = given.scope.evaluate(given.arg, self.env, self.input, spec.choices)
+            value = given.scope.evaluate(
+                given.arg, self.env, self.input, spec.choices, word=self._words(spec)
+            )
             return self._checked(name, spec, value, given.span)
         if spec.default is None:
             raise failure(env, "missing-argument", f"`{self.block}` needs `{name}`", spec.span)
-        value = self.evaluate(spec.default, self.env, NO_VALUE, spec.choices)
+        value = self.evaluate(
+            spec.default, self.env, NO_VALUE, spec.choices, word=self._words(spec)
+        )
         return self._checked(name, spec, value, spec.default.span)
 
     def _checked(self, name: str, spec: ParamSpec, value: Any, span: Span) -> Any:
@@ -381,6 +430,8 @@ class Scope:
                 value = exact
             case "float" if not number:
                 raise wrong("a number")
+            case "number" if spec.word and isinstance(value, str):
+                pass
             case "number" if not isinstance(value, int | float):
                 raise wrong("a number")
             case "bool" if not isinstance(value, bool):
