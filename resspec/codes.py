@@ -454,10 +454,11 @@ CODES: dict[str, Code] = {
     ),
     "weights-format": Code(
         "the weights file cannot be read",
-        "Weights are safetensors with canonical names. A pickle is never executed; `resspec "
-        "port` converts a checkpoint.",
-        "resspec build resnet50 --weights model.pkl\n",
-        "resspec build resnet50 --weights model.safetensors\n",
+        "Weights are tensors by name, in a file of PyTorch's, Keras' or NumPy's, or safetensors. "
+        "Nothing in a file is executed, and no more is read than the spec has use for. Where a "
+        "file holds several sets of weights, `--key` says which is meant.",
+        "resspec build resnet50 --weights trained.pth.tar  # state_dict and state_dict_ema\n",
+        "resspec build resnet50 --weights trained.pth.tar --key state_dict_ema\n",
     ),
     "weights-ambiguous": Code(
         "only the order of its tensors says which is which",

@@ -117,7 +117,7 @@ def header(entry: dict[str, Any], data: bytes = b"") -> bytes:
     [
         (b"", "it is empty"),
         (b"abc", "damaged or cut off"),
-        (struct.pack("<Q", 1 << 60) + b"{}", "damaged or cut off"),
+        (struct.pack("<Q", 1 << 60) + b"{}", "it claims a header of"),
         (struct.pack("<Q", 500) + b"{}", ""),
         (header({}) + b"left over", ""),
         (b"\x10" + bytes(7) + b"not json at all!", "damaged or cut off"),
