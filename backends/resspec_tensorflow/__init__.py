@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from resspec import sizes
 from resspec.backend import Source, Variable
 from resspec.emit import choose, group, unsupported
 
 from . import emitter
 from .export import FORMATS
-from .helpers import HELPERS
+from .helpers import HELPERS, needed
+from .least import least
 from .table import RULES
 
 if TYPE_CHECKING:
@@ -32,11 +34,17 @@ def longest_chain(graph: Graph, rules: RuleTable) -> int:
     reached = {graph.input.index: 0}
     for node in graph.nodes:
         rule = choose(rules, node)
-        texts = (rule.call, rule.init or "", *(HELPERS[name].text for name in rule.helpers))
+        texts = (rule.call, rule.init or "", *(HELPERS[name].text for name in needed(rule.helpers)))
         own = max(1, sum(text.count("keras.ops.") for text in texts))
         here = own + max((reached[value.index] for value in node.inputs), default=0)
         reached.update((value.index, here) for value in node.outputs)
     return max(reached.values())
+
+
+def accepted(graph: Graph) -> tuple[int | None, ...]:
+    """(C, H, W) of one example, None where the network takes any height and width."""
+    shape = graph.input.type.shape
+    return (shape[0], None, None) if sizes.of(graph).free else shape
 
 
 class TensorFlowBackend:
@@ -58,7 +66,9 @@ class TensorFlowBackend:
             sizes.setdefault(region.path, set()).add(tuple(v.type for v in region.inputs))
         any_size = any(len(types) > 1 for types in sizes.values())
         deep = longest_chain(graph, self.rules)
-        text, entry = emitter.source(program, graph.input.type.shape, any_size=any_size, deep=deep)
+        shape = accepted(graph)
+        smallest = least(graph) if None in shape else emitter.ANY
+        text, entry = emitter.source(program, shape, smallest, any_size=any_size, deep=deep)
         variables = {
             f"{node.path}.{local}": Variable(variable_name(node.path, name), layout)
             for node in graph.nodes

@@ -91,7 +91,7 @@ class Body:
         code = {f"x{k}": name for k, name in enumerate(inputs)}
         code |= dict(zip("xyz", inputs, strict=False))
         code["xs"] = ", ".join(inputs)
-        for word in ("", "pad", "permute", "crop"):
+        for word in ("", "pad", "permute", "crop", "fits"):
             code[f"name.{word}" if word else "name"] = str(path / word if word else path)
         if rule.init:
             code["self"] = self._text(rule.init, leaves, code)

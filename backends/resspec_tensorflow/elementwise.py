@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from resspec.backend import Rule, RuleChoice
 from resspec.ops import activation, merge, scaling
 from resspec.ops.base import Op
@@ -35,6 +37,12 @@ def trainable(call: str, count: str, name: str = "weight") -> RuleChoice:
 
 def activate(name: str) -> Rule:
     return layer("Activation", f'"{name}", ')
+
+
+def checked(constructor: str) -> Rule:
+    """A merge of tensors that may differ in size at another input size, and must not."""
+    rule = layer(constructor, call="{self}(Agree(name={name.fits})([{xs}]))")
+    return replace(rule, helpers=("Agree",))
 
 
 def gelu(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -89,6 +97,9 @@ ELEMENTWISE: dict[type[Op], RuleChoice] = {
     activation.Softmax: softmax,
     merge.Sub: layer("Subtract", call="{self}([{xs}])"),
     merge.Maximum: layer("Maximum", call="{self}([{xs}])"),
+    merge.CheckedAdd: checked("Add"),
+    merge.CheckedSub: checked("Subtract"),
+    merge.CheckedMaximum: checked("Maximum"),
     scaling.LayerScale: layer_scale,
     scaling.Gain: trainable("{x} * %s", "1"),
     scaling.Bias: trainable("{x} + %s", "{count}", "bias"),

@@ -9,7 +9,7 @@ from resspec.emit.text import doc_lines, place
 
 from .body import Body
 from .functions import name_functions
-from .helpers import HELPERS
+from .helpers import HELPERS, needed
 from .text import fit
 
 if TYPE_CHECKING:
@@ -18,26 +18,36 @@ if TYPE_CHECKING:
     from resspec.emit.program import Program
 
 TENSOR = "keras.KerasTensor"
+ANY = (1, 1)  # a size that every input has
 DEEP = 600  # operations in a row that Python's usual limit of 1000 calls leaves room for
 
 
-def source(program: Program, shape: Sequence[int], *, any_size: bool, deep: int) -> tuple[str, str]:
-    """Text and entry name of the model's file; `shape` is (C, H, W) of one example, `any_size`
-    says that a shared block is applied to several sizes, `deep` how many operations follow each
-    other."""
+def source(
+    program: Program,
+    shape: Sequence[int | None],
+    least: tuple[int, int],
+    *,
+    any_size: bool,
+    deep: int,
+) -> tuple[str, str]:
+    """Text and entry name of the model's file; `shape` is (C, H, W) of one example, None where
+    anything from `least` on will do, `any_size` says that a shared block is applied to several
+    sizes, `deep` how many operations follow each other."""
     functions = name_functions(program)
     bodies = [Body(definition, functions) for definition in program]
     wanted = {name for body in bodies for name in body.helpers}
     if any_size and "submodel" in wanted:
         wanted = wanted - {"submodel"} | {"submodel_any"}
-    helpers = [name for name in HELPERS if name in wanted]
+    if least != ANY:
+        wanted.add("Fits")
+    helpers = needed(wanted)
     imports = {line for name in helpers for line in HELPERS[name].imports}
     if deep > DEEP:
         imports.add("import sys")
     parts = [_head(program, imports)]
     parts += [HELPERS[name].text.rstrip() for name in helpers]
     parts += ["\n".join(_function(body)) for body in bodies[:-1]]
-    parts.append("\n".join(_entry(program, bodies[-1], shape, deep)))
+    parts.append("\n".join(_entry(program, bodies[-1], shape, least, deep)))
     return "\n\n\n".join(parts) + "\n", functions[program.entry.name].name
 
 
@@ -65,13 +75,18 @@ def _function(body: Body) -> list[str]:
     return [*lines, *doc_lines(definition.doc), *body.lines_and_return()]
 
 
-def _entry(program: Program, body: Body, shape: Sequence[int], deep: int) -> list[str]:
+def _entry(
+    program: Program, body: Body, shape: Sequence[int | None], least: tuple[int, int], deep: int
+) -> list[str]:
     definition = body.definition
     lines = [f"def {body.function.name}() -> keras.Model:  # {place(definition)}"]
     lines += doc_lines(definition.doc)
+    lines.append('    keras.config.set_image_data_format("channels_last")')
     channels_last = (*shape[1:], shape[0])
     (x,) = body.inputs
     lines.append(f'    {x} = inputs = keras.Input({channels_last}, name="inputs")')
+    if least != ANY:
+        lines.append(f'    {x} = Fits({least}, name="inputs.fits")({x})')
     outputs = {name: [body.results[k] for k in places] for name, places in program.outputs}
     texts = {
         name: parts[0] if len(parts) == 1 else f"[{', '.join(parts)}]"

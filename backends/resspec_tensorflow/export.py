@@ -52,8 +52,29 @@ def export(
             model.save(path)
             require_stock(path)
         else:
-            _flat(model, graph).export(path, format="tf_saved_model", verbose=False)
+            _serve(model, graph, path)
             shutil.rmtree(path / "assets", ignore_errors=True)  # made, and empty
+
+
+def _serve(model: Any, graph: Graph, path: Path) -> None:
+    """A SavedModel of any batch, height and width that the network takes.
+
+    `serve` gives what the model gives, the signature names it, one output alone, too.
+    """
+    from . import runtime
+
+    keras, _ = runtime.frameworks()
+    flat = _flat(model, graph)
+    (inputs,) = flat.inputs
+    shape = (None, *inputs.shape[1:])
+    signature = [keras.InputSpec(dtype=inputs.dtype, shape=shape, name=inputs.name)]
+    archive = keras.export.ExportArchive()
+    archive.track(flat)
+    serve = archive.add_endpoint("serve", flat.__call__, signature)
+    if not isinstance(flat.output, dict):
+        ((name, _),) = graph.outputs
+        archive.add_endpoint("serving_default", lambda inputs: {name: serve(inputs)}, signature)
+    archive.write_out(path, verbose=False)
 
 
 def _flat(model: Any, graph: Graph) -> Any:

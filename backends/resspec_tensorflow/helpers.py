@@ -6,8 +6,11 @@ file holds stock layers only.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .positions import SNIPPETS as POSITIONS
 from .snippets import SNIPPETS
 
 
@@ -117,4 +120,14 @@ HELPERS: dict[str, Helper] = {
     # for a block that is applied to feature maps of several sizes
     "submodel_any": Helper(SUBMODEL.replace("SHAPE", ANY_SIZE), TYPING),
 }
-HELPERS |= {name: Helper(text, imports) for name, (text, imports) in SNIPPETS.items()}
+HELPERS |= {name: Helper(text, imports) for name, (text, imports) in (POSITIONS | SNIPPETS).items()}
+
+
+def needed(names: Iterable[str]) -> tuple[str, ...]:
+    """These helpers and those that they call, in the order of the file."""
+    found, fresh = set[str](), set(names)
+    while fresh:
+        found |= fresh
+        called = {word for name in fresh for word in re.findall(r"(\w+)\(", HELPERS[name].text)}
+        fresh = (called & HELPERS.keys()) - found
+    return tuple(name for name in HELPERS if name in found)

@@ -7,7 +7,7 @@ from resspec.ops import conv, norm
 from resspec.ops.base import Op, Sides
 from resspec.types import TensorType
 
-from .rules import NONE, sliced, zero_pad
+from .rules import NONE, padded, sliced
 
 AFFINE = (("weight", "kernel", ""), ("bias", "bias", ""))
 GAMMA = (("weight", "gamma", ""), ("bias", "beta", ""))
@@ -31,12 +31,15 @@ def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     depthwise = op.groups == types[0].channels and op.groups > 1
     # Keras refuses stride with dilation, TensorFlow unequal strides of a depthwise convolution
     whole = stride != (1, 1) and (dilated or (depthwise and stride[0] != stride[1]))
+    pads, same, helpers = padded(op, whole)
     arguments = f"{{in_channels}}, {{out_channels}}, {op.kernel_size}"
     variables: tuple[tuple[str, str, str], ...] = (("weight", "weight/kernel", "OIHW->1HWIO"),)
     if not whole and stride != (1, 1):
         arguments += ", strides={stride}"
     if dilated:
         arguments += ", dilation_rate={dilation}"
+    if same:
+        arguments += ', padding="same"'
     arguments += ", groups={groups|1}, use_bias={bias|True}"
     if isinstance(op, conv.ScaledStdConv2d):
         arguments += ", scale={scale}"
@@ -44,10 +47,10 @@ def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     if op.bias:
         variables += (("bias", "bias/kernel", "O->1O"),)
     return Rule(
-        call=zero_pad(op.sides(*types)) + "{self}({x})" + (sliced(stride) if whole else ""),
+        call=pads + "{self}({x})" + (sliced(stride) if whole else ""),
         init=f"std_conv2d({arguments}, eps={{eps|1e-06}}, name={{name}})",
         variables=variables,
-        helpers=("std_conv2d",),
+        helpers=(*helpers, "std_conv2d"),
     )
 
 

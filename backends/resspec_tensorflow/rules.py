@@ -6,15 +6,16 @@ A step's extra layer is named after the node, as in `{name.pad}`. Layouts are NH
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from resspec.backend import Rule, RuleChoice
 from resspec.ops.activation import Relu
-from resspec.ops.conv import Conv2d
+from resspec.ops.conv import Conv2d, ScaledStdConv2d, StdConv2d
 from resspec.ops.linear import Linear
 from resspec.ops.merge import Add, Concat, Mul
 from resspec.ops.norm import BatchNorm
-from resspec.ops.pool import GlobalAvgPool, MaxPool
+from resspec.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from resspec.ops.shape import Flatten, Split
 
 if TYPE_CHECKING:
@@ -27,6 +28,32 @@ NONE: Sides = (0, 0, 0, 0)
 def layer(constructor: str, arguments: str = "", call: str = "{self}({x})") -> Rule:
     """A stateless stock layer that carries the node's name."""
     return Rule(call=call, init=f"keras.layers.{constructor}({arguments}name={{name}})")
+
+
+def sides_of(op: Op) -> Sides:
+    """The four padding numbers of a resolved op that does not pad by its input's size."""
+    sides = getattr(op, "padding", NONE)
+    assert isinstance(sides, tuple), "the op was not resolved"
+    return sides
+
+
+def sees_size(op: Op) -> bool:
+    """Whether the padding depends on the input's size: TensorFlow's `same`, where it strides."""
+    return getattr(op, "padding", NONE) == "same"
+
+
+def reach(op: Op) -> tuple[int, int]:
+    """Rows and columns from the first to the last tap of a window."""
+    kernel = getattr(op, "kernel_size", 1)
+    kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
+    dilation = getattr(op, "dilation", (1, 1))
+    return ((kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1)
+
+
+def same_pad(op: Op, *, reflect: bool = False) -> str:
+    """The step that pads by the input's size, with zeros if it does not reflect."""
+    flag = ", reflect=True" if reflect else ""
+    return f"same_pad({{x}}, {reach(op)}, {getattr(op, 'stride', (1, 1))}{flag})\n"
 
 
 def zero_pad(sides: Sides) -> str:
@@ -67,6 +94,21 @@ def sliced(stride: tuple[int, int]) -> str:
     return f"\n{{x}}[:, ::{stride[0]}, ::{stride[1]}]"
 
 
+def padded(
+    op: Conv2d | StdConv2d | ScaledStdConv2d, whole: bool
+) -> tuple[str, bool, tuple[str, ...]]:
+    """The step that pads for a convolution, whether Keras' `same` does it instead, and helpers.
+
+    `whole` says that the convolution is computed at stride 1 and then sliced.
+    """
+    if sees_size(op):
+        return (same_pad(op), False, ("same_pad",)) if whole else ("", True, ())
+    sides = sides_of(op)
+    if is_same(sides, op.kernel_size, op.stride, op.dilation):
+        return "", True, ()
+    return zero_pad(sides), False, ()
+
+
 def conv2d(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, Conv2d)
     channels = inputs[0].channels
@@ -74,21 +116,20 @@ def conv2d(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     stride, dilated = op.stride, op.dilation != (1, 1)
     # Keras refuses stride with dilation, TensorFlow unequal strides of a depthwise convolution
     whole = stride != (1, 1) and (dilated or (depthwise and stride[0] != stride[1]))
-    sides = op.sides(*inputs)
-    same = is_same(sides, op.kernel_size, stride, op.dilation)
+    pads, same, helpers = padded(op, whole)
     arguments = "{kernel_size}"
     if not whole:
         arguments += ", strides={stride|1}"
     if same:
         arguments += ', padding="same"'
     arguments += ", dilation_rate={dilation|1}"
-    kind, helpers = "keras.layers.Conv2D({out_channels}, ", tuple[str, ...]()
+    kind = "keras.layers.Conv2D({out_channels}, "
     if depthwise:
         kind = "keras.layers.DepthwiseConv2D("
         if op.out_channels != channels:
             arguments += f", depth_multiplier={op.out_channels // channels}"
     elif op.groups > 1:
-        kind, helpers = "GroupedConv2D({out_channels}, ", ("GroupedConv2D",)
+        kind, helpers = "GroupedConv2D({out_channels}, ", (*helpers, "GroupedConv2D")
         arguments += ", groups={groups}"
     variables: tuple[tuple[str, str, str], ...] = (
         ("weight", "kernel", "OIHW->HWOI" if depthwise else "OIHW->HWIO"),
@@ -96,7 +137,7 @@ def conv2d(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     if op.bias:
         variables += (("bias", "bias", ""),)
     return Rule(
-        call=("" if same else zero_pad(sides)) + "{self}({x})" + (sliced(stride) if whole else ""),
+        call=pads + "{self}({x})" + (sliced(stride) if whole else ""),
         init=f"{kind}{arguments}, use_bias={{bias|True}}, name={{name}})",
         variables=variables,
         helpers=helpers,
@@ -131,32 +172,51 @@ def linear(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     )
 
 
-def partial_sides(op: MaxPool, x: TensorType, y: TensorType) -> Sides:
-    """What `ceil_mode` adds below and to the right, to make the last windows whole."""
-    top, bottom, left, right = op.sides(x)
-    missing = (
-        (y.height - 1) * op.stride[0] + op.kernel_size[0] - (x.height + top + bottom),
-        (y.width - 1) * op.stride[1] + op.kernel_size[1] - (x.width + left + right),
+def partial_sides(op: MaxPool | AvgPool) -> Sides:
+    """What `ceil_mode` adds below and to the right, at any size, so that as many windows fit.
+
+    A stride less one rounds up; less where a window would start in the far padding, which none may.
+    """
+    if not op.ceil_mode:
+        return NONE
+    _, bottom, _, right = sides_of(op)
+    below, beside = (
+        min(stride - 1, window - 1 - after)
+        for stride, window, after in zip(op.stride, op.kernel_size, (bottom, right), strict=True)
     )
-    return (0, max(missing[0], 0), 0, max(missing[1], 0))
+    return (0, below, 0, beside)
+
+
+def is_same_pool(op: MaxPool | AvgPool) -> bool:
+    """Whether Keras' `same` is this padding at every size, where it must not count."""
+    if sees_size(op):
+        return True
+    sides, partial = sides_of(op), partial_sides(op)
+    if is_same(sides, op.kernel_size, op.stride, (1, 1)):
+        return partial == NONE
+    # windows of two that are rounded up: `same` pads at most one line, at the end
+    small = all(k <= min(2, s) for k, s in zip(op.kernel_size, op.stride, strict=True))
+    return op.ceil_mode and sides == NONE and small
 
 
 def max_pool(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, MaxPool)
-    (y,) = op.infer(*inputs)
-    sides, partial = op.sides(*inputs), partial_sides(op, inputs[0], y)
-    padding, pads = "", ""
-    if op.pad_value == "zero":
-        pads = zero_pad(sides) + lowest_pad(partial)
-    elif is_same(sides, op.kernel_size, op.stride, (1, 1)):
+    padding, pads, helpers = "", "", tuple[str, ...]()
+    zero = op.pad_value == "zero"
+    if zero and sees_size(op):
+        pads, helpers = same_pad(op), ("same_pad",)
+    elif is_same_pool(op) and not (zero and sides_of(op) != NONE):
         padding = ', padding="same"'
     else:
-        _, below, _, beside = partial
-        top, bottom, left, right = sides
-        pads = lowest_pad((top, bottom + below, left, right + beside))
+        (top, bottom, left, right), partial = sides_of(op), partial_sides(op)
+        if zero:
+            pads = zero_pad((top, bottom, left, right)) + lowest_pad(partial)
+        else:
+            pads = lowest_pad((top, bottom + partial[1], left, right + partial[3]))
     # Keras' stride defaults to the window
     arguments = f"{{kernel_size}}, strides={{stride}}{padding}, "
-    return layer("MaxPooling2D", arguments, pads + "{self}({x})")
+    rule = layer("MaxPooling2D", arguments, pads + "{self}({x})")
+    return replace(rule, helpers=helpers)
 
 
 def flatten(op: Op, inputs: tuple[TensorType, ...]) -> Rule:

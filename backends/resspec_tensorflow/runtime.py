@@ -109,10 +109,11 @@ def _place(tf: Any, device: str) -> str:
 
 @contextmanager
 def _dtype(keras: Any, dtype: str) -> Iterator[None]:
-    """Build in `dtype`, then give the user's own settings back."""
+    """Build in `dtype`, then give the user's own settings back, that of the layout included."""
     if dtype not in DTYPES:
         raise error("unsupported", f"no dtype is called `{dtype}`", help=", ".join(DTYPES))
     floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    layout = keras.config.image_data_format()
     try:
         keras.config.set_floatx("float32" if dtype.startswith("mixed_") else dtype)
         keras.config.set_dtype_policy(dtype)
@@ -120,6 +121,7 @@ def _dtype(keras: Any, dtype: str) -> Iterator[None]:
     finally:
         keras.config.set_floatx(floatx)
         keras.config.set_dtype_policy(policy)
+        keras.config.set_image_data_format(layout)
 
 
 def instantiate(graph: Graph, source: Source, device: str, dtype: str) -> Any:

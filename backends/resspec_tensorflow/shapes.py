@@ -2,76 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from resspec.backend import Rule, RuleChoice
 from resspec.ops import pool, shape
-from resspec.ops.base import Op, Sides, resolve_padding
+from resspec.ops.base import Op, Sides
 from resspec.types import TensorType
 
-from .rules import NONE, layer, lowest_pad, zero_pad
-
-
-def beyond(op: pool.AvgPool, x: TensorType, y: TensorType) -> Sides:
-    """What `ceil_mode` reads below and to the right of the padded input."""
-    top, bottom, left, right = op.sides(x)
-    below, beside = (
-        max((out - 1) * s + k - extent, 0)
-        for out, s, k, extent in zip(
-            y.spatial,
-            op.stride,
-            op.kernel_size,
-            (x.height + top + bottom, x.width + left + right),
-            strict=True,
-        )
-    )
-    return (0, below, 0, beside)
-
-
-def is_same(op: pool.AvgPool, x: TensorType, y: TensorType, sides: Sides) -> bool:
-    """Whether TensorFlow's `same` has these sides and this output."""
-    same = resolve_padding("same", x.spatial, op.kernel_size, op.stride)
-    sizes = tuple(-(-n // s) for n, s in zip(x.spatial, op.stride, strict=True))
-    return same == sides and sizes == y.spatial
+from .rules import (
+    NONE,
+    is_same_pool,
+    layer,
+    lowest_pad,
+    partial_sides,
+    same_pad,
+    sees_size,
+    sides_of,
+    zero_pad,
+)
 
 
 def avg_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, pool.AvgPool)
-    (x,), (y,) = types, op.infer(*types)
-    sides, partial = op.sides(*types), beyond(op, x, y)
-    # what counts is padded first; the rest must not be counted
-    pads = ""
-    if op.count_include_pad:
-        pads, sides = zero_pad(sides), NONE
-    outside: Sides = (sides[0], sides[1] + partial[1], sides[2], sides[3] + partial[3])
     arguments = "{kernel_size}, strides={stride}, "
-    cut = ""
-    top, bottom, left, right = op.sides(*types)
-    covered = [
-        (out - 1) * s + k for out, s, k in zip(y.spatial, op.stride, op.kernel_size, strict=True)
-    ]
-    # a last window of nothing but padding is dropped
-    if x.height + top + bottom - covered[0] >= op.stride[0] or (
-        x.width + left + right - covered[1] >= op.stride[1]
-    ):
-        cut = f"\n{{x}}[:, :{y.height}, :{y.width}]"
-    if outside == NONE:
-        return layer("AveragePooling2D", arguments, pads + "{self}({x})" + cut)
-    if not pads and is_same(op, x, y, outside):
+    if sees_size(op) and op.count_include_pad:
+        rule = layer("AveragePooling2D", arguments, same_pad(op) + "{self}({x})")
+        return replace(rule, helpers=("same_pad",))
+    counts = op.count_include_pad and sides_of(op) != NONE
+    if is_same_pool(op) and not counts:
         return layer("AveragePooling2D", arguments + 'padding="same", ')
+    sides, partial = sides_of(op), partial_sides(op)
+    # what counts is padded first; the rest must not be counted
+    pads = zero_pad(sides) if counts else ""
+    top, bottom, left, right = NONE if counts else sides
+    outside = (top, bottom + partial[1], left, right + partial[3])
+    if outside == NONE:
+        return layer("AveragePooling2D", arguments, pads + "{self}({x})")
     pad = f"(({outside[0]}, {outside[1]}), ({outside[2]}, {outside[3]}))"
-    inside = f"avg_pool_inside({{x}}, {op.kernel_size}, {op.stride}, {pad})"
-    return Rule(pads + inside + cut, helpers=("avg_pool_inside",))
+    inside = f"avg_pool_inside({{x}}, {{kernel_size_pair}}, {{stride_pair}}, {pad})"
+    return Rule(pads + inside, helpers=("avg_pool_inside",))
 
 
-def adaptive(kind: str, helper: str) -> RuleChoice:
-    """A plain pool where the windows are alike, else one window after the other."""
+def adaptive(whole: str, kind: str) -> RuleChoice:
+    """Windows that share the input out; one alone is what the layer `whole` pools, if any."""
 
     def rule(op: Op, types: tuple[TensorType, ...]) -> Rule:
         assert isinstance(op, pool.AdaptiveAvgPool | pool.AdaptiveMaxPool)
-        (x,) = types
-        height, width = op.output_size
-        if x.height % height == 0 and x.width % width == 0:
-            return layer(f"{kind}Pooling2D", f"({x.height // height}, {x.width // width}), ")
-        return Rule(f"{helper}({{x}}, {op.output_size})", helpers=(helper,))
+        if op.output_size == (1, 1) and whole:
+            return layer(whole, "keepdims=True, ")
+        return Rule(f"{kind}({{x}}, {op.output_size})", helpers=(kind,))
 
     return rule
 
@@ -84,12 +63,14 @@ def reflect_pad(sides: Sides) -> str:
 
 def blur_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, pool.BlurPool)
-    sides = op.sides(*types)
-    pads = ""
-    if sides != NONE:
-        pads = reflect_pad(sides) if op.pad_mode == "reflect" else zero_pad(sides)
+    reflect = op.pad_mode == "reflect"
     taps = ", ".join(map(repr, op.coefficients))
-    return Rule(f"{pads}blur_pool({{x}}, [{taps}], {op.stride})", helpers=("blur_pool",))
+    pads, helpers = "", tuple[str, ...](("blur_pool",))
+    if sees_size(op):
+        pads, helpers = same_pad(op, reflect=reflect), ("same_pad", "blur_pool")
+    elif sides_of(op) != NONE:
+        pads = reflect_pad(sides_of(op)) if reflect else zero_pad(sides_of(op))
+    return Rule(f"{pads}blur_pool({{x}}, [{taps}], {{stride_pair}})", helpers=helpers)
 
 
 def slice_(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -117,17 +98,25 @@ def pad_channels(op: Op, types: tuple[TensorType, ...]) -> Rule:
 
 def resize(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, shape.Resize)
-    x = types[0]
-    height, width = op.target(*types)
-    rows, columns = height // x.height, width // x.width
-    if op.mode != "bilinear" and (height, width) == (rows * x.height, columns * x.width):
-        factors = str(rows) if rows == columns else f"({rows}, {columns})"
-        return layer("UpSampling2D", f"{factors}, ")
+    fits, helpers, target = "", tuple[str, ...](), "({height}, {width})"
+    if op.scale_factor is not None:
+        if op.mode != "bilinear" and op.factor.denominator == 1:
+            return layer("UpSampling2D", "{times}, ")
+        target, helpers = "enlarged({x}, {times}, {over})", ("enlarged",)
+        if op.factor.denominator > 1:
+            fits, helpers = divides("{over}"), ("Fits", "enlarged")
+    elif op.size is None:
+        target = "{y}"
     name = "resize_bilinear" if op.mode == "bilinear" else "resize_nearest"
     flag = f"align_corners={op.align_corners}"
     if op.mode != "bilinear":
         flag = f"exact={op.mode == 'nearest_exact'}"
-    return Rule(f"{name}({{x}}, ({{height}}, {{width}}), {flag})", helpers=(name,))
+    return Rule(f"{fits}{name}({{x}}, {target}, {flag})", helpers=(*helpers, name))
+
+
+def divides(block: str) -> str:
+    """The step that refuses a map of which `block` does not divide height and width."""
+    return f"Fits(block={block}, name={{name.fits}})({{x}})\n"
 
 
 def helper(name: str, arguments: str) -> Rule:
@@ -138,8 +127,8 @@ SHAPES: dict[type[Op], RuleChoice] = {
     pool.AvgPool: avg_pool,
     pool.GlobalMaxPool: Rule("keras.ops.max({x}, axis=(1, 2), keepdims=True)"),
     pool.GlobalSumPool: Rule("keras.ops.sum({x}, axis=(1, 2), keepdims=True)"),
-    pool.AdaptiveAvgPool: adaptive("Average", "adaptive_avg_pool"),
-    pool.AdaptiveMaxPool: adaptive("Max", "adaptive_max_pool"),
+    pool.AdaptiveAvgPool: adaptive("GlobalAveragePooling2D", "adaptive_avg_pool"),
+    pool.AdaptiveMaxPool: adaptive("", "adaptive_max_pool"),
     pool.BlurPool: blur_pool,
     pool.ChannelAvgPool: Rule("keras.ops.mean({x}, axis=-1, keepdims=True)"),
     pool.ChannelMaxPool: Rule("keras.ops.max({x}, axis=-1, keepdims=True)"),
@@ -149,6 +138,9 @@ SHAPES: dict[type[Op], RuleChoice] = {
     shape.PadChannels: pad_channels,
     shape.ChannelShuffle: helper("channel_shuffle", "{groups}, {block_size}"),
     shape.Resize: resize,
-    shape.SpaceToDepth: helper("space_to_depth", "{block_size}"),
+    shape.SpaceToDepth: Rule(
+        divides("{block_size}") + "space_to_depth({x}, {block_size})",
+        helpers=("Fits", "space_to_depth"),
+    ),
     shape.DepthToSpace: helper("depth_to_space", "{block_size}"),
 }

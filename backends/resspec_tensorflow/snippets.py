@@ -38,6 +38,7 @@ def std_conv2d(
     *,
     strides: int | tuple[int, int] = 1,
     dilation_rate: int | tuple[int, int] = 1,
+    padding: str = "valid",
     groups: int = 1,
     use_bias: bool = True,
     scale: float | None = None,
@@ -65,9 +66,9 @@ def std_conv2d(
     weight = keras.ops.cast(weight, policy.compute_dtype)
     if groups == channels > 1 and isinstance(dilation_rate, int):
         weight = keras.ops.reshape(weight, (*kernel_size, channels, -1))
-        x = keras.ops.depthwise_conv(x, weight, strides, dilation_rate=dilation_rate)
+        x = keras.ops.depthwise_conv(x, weight, strides, padding, dilation_rate=dilation_rate)
     elif groups == 1 or tf.config.list_logical_devices("GPU"):
-        x = keras.ops.conv(x, weight, strides, dilation_rate=dilation_rate)
+        x = keras.ops.conv(x, weight, strides, padding, dilation_rate=dilation_rate)
     else:  # group by group: TensorFlow has no gradient of a grouped convolution on a CPU
         parts = zip(
             keras.ops.split(x, groups, axis=-1),
@@ -75,7 +76,8 @@ def std_conv2d(
             strict=True,
         )
         x = keras.ops.concatenate(
-            [keras.ops.conv(a, b, strides, dilation_rate=dilation_rate) for a, b in parts], axis=-1
+            [keras.ops.conv(a, b, strides, padding, dilation_rate=dilation_rate) for a, b in parts],
+            axis=-1,
         )
     if use_bias:
         x = x + keras.layers.Dense(filters, use_bias=False, name=f"{name}.bias")(one)[0]
@@ -197,128 +199,6 @@ def group_softmax(x: keras.KerasTensor, groups: int) -> keras.KerasTensor:
     return keras.ops.concatenate([x[..., group] for group in range(groups)], axis=-1)
 '''
 
-AVG_POOL_INSIDE = '''\
-def avg_pool_inside(
-    x: keras.KerasTensor,
-    pool_size: tuple[int, int],
-    strides: tuple[int, int],
-    pad: tuple[tuple[int, int], tuple[int, int]],
-) -> keras.KerasTensor:
-    """Average pool that divides by the elements inside the input, whatever the padding."""
-    width = ((0, 0), *pad, (0, 0))
-    inside = keras.ops.pad(keras.ops.ones_like(x[:1, :, :, :1]), width)
-    total = keras.ops.average_pool(keras.ops.pad(x, width), pool_size, strides)
-    return total / keras.ops.average_pool(inside, pool_size, strides)
-'''
-
-ADAPTIVE_AVG_POOL = '''\
-def adaptive_avg_pool(x: keras.KerasTensor, size: tuple[int, int]) -> keras.KerasTensor:
-    """Mean of windows that share the input out; window i of n reads from i/n to (i + 1)/n."""
-    height, width = x.shape[1:3]
-    rows = [(i * height // size[0], -(-(i + 1) * height // size[0])) for i in range(size[0])]
-    x = keras.ops.concatenate(
-        [keras.ops.mean(x[:, a:b], axis=1, keepdims=True) for a, b in rows], axis=1
-    )
-    columns = [(i * width // size[1], -(-(i + 1) * width // size[1])) for i in range(size[1])]
-    return keras.ops.concatenate(
-        [keras.ops.mean(x[:, :, a:b], axis=2, keepdims=True) for a, b in columns], axis=2
-    )
-'''
-
-ADAPTIVE_MAX_POOL = '''\
-def adaptive_max_pool(x: keras.KerasTensor, size: tuple[int, int]) -> keras.KerasTensor:
-    """Largest of windows that share the input out; window i of n reads from i/n to (i + 1)/n."""
-    height, width = x.shape[1:3]
-    rows = [(i * height // size[0], -(-(i + 1) * height // size[0])) for i in range(size[0])]
-    columns = [(i * width // size[1], -(-(i + 1) * width // size[1])) for i in range(size[1])]
-    return keras.ops.concatenate(
-        [
-            keras.ops.concatenate(
-                [keras.ops.max_pool(x[:, a:b, c:d], (b - a, d - c)) for c, d in columns], axis=2
-            )
-            for a, b in rows
-        ],
-        axis=1,
-    )
-'''
-
-BLUR_POOL = '''\
-def blur_pool(
-    x: keras.KerasTensor, taps: list[float], strides: tuple[int, int]
-) -> keras.KerasTensor:
-    """Blur rows and columns with `taps`, then subsample: sums of shifted, strided slices."""
-    reach = len(taps) - 1
-    rows, columns = strides
-    terms = [tap * x[:, k : k - reach or None : rows] for k, tap in enumerate(taps)]
-    x = functools.reduce(keras.ops.add, terms)
-    terms = [tap * x[:, :, k : k - reach or None : columns] for k, tap in enumerate(taps)]
-    return functools.reduce(keras.ops.add, terms)
-'''
-
-CHANNEL_SHUFFLE = '''\
-def channel_shuffle(x: keras.KerasTensor, groups: int, block_size: int) -> keras.KerasTensor:
-    """Transpose the channels, seen as groups x blocks, to blocks x groups."""
-    blocks = x.shape[-1] // (groups * block_size)
-    order = [
-        (group * blocks + block) * block_size + k
-        for block in range(blocks)
-        for group in range(groups)
-        for k in range(block_size)
-    ]
-    return keras.ops.take(x, order, axis=-1)
-'''
-
-RESIZE_NEAREST = '''\
-def resize_nearest(
-    x: keras.KerasTensor, size: tuple[int, int], *, exact: bool
-) -> keras.KerasTensor:
-    """Nearest neighbour: row floor(i r) of the input, or with `exact` floor((i + 1/2) r)."""
-    for axis, (old, new) in enumerate(zip(x.shape[1:3], size, strict=True), start=1):
-        shift = 1 if exact else 0
-        sources = [(2 * i + shift) * old // (2 * new) for i in range(new)]
-        x = keras.ops.take(x, sources, axis=axis)
-    return x
-'''
-
-RESIZE_BILINEAR = '''\
-def resize_bilinear(
-    x: keras.KerasTensor, size: tuple[int, int], *, align_corners: bool
-) -> keras.KerasTensor:
-    """Bilinear interpolation, each axis by its two neighbours; exact in float64."""
-    for axis, (old, new) in enumerate(zip(x.shape[1:3], size, strict=True), start=1):
-        if align_corners:
-            places = [i * (old - 1) / max(new - 1, 1) for i in range(new)]
-        else:
-            places = [max((i + 0.5) * old / new - 0.5, 0.0) for i in range(new)]
-        low = [min(int(place), old - 1) for place in places]
-        high = [min(k + 1, old - 1) for k in low]
-        part = np.array([place - k for place, k in zip(places, low, strict=True)])
-        part = part.astype(x.dtype).reshape((-1, 1, 1) if axis == 1 else (-1, 1))
-        below, above = keras.ops.take(x, low, axis=axis), keras.ops.take(x, high, axis=axis)
-        x = below + (above - below) * part
-    return x
-'''
-
-SPACE_TO_DEPTH = '''\
-def space_to_depth(x: keras.KerasTensor, block: int) -> keras.KerasTensor:
-    """Move each block of positions into channels, the position within the block slowest."""
-    _, height, width, channels = x.shape
-    rows, columns = height // block, width // block
-    x = keras.ops.reshape(x, (-1, rows, block, columns, block, channels))
-    x = keras.ops.transpose(x, (0, 1, 3, 2, 4, 5))
-    return keras.ops.reshape(x, (-1, rows, columns, block * block * channels))
-'''
-
-DEPTH_TO_SPACE = '''\
-def depth_to_space(x: keras.KerasTensor, block: int) -> keras.KerasTensor:
-    """The inverse of space to depth."""
-    _, rows, columns, channels = x.shape
-    channels //= block * block
-    x = keras.ops.reshape(x, (-1, rows, columns, block, block, channels))
-    x = keras.ops.transpose(x, (0, 1, 3, 2, 4, 5))
-    return keras.ops.reshape(x, (-1, rows * block, columns * block, channels))
-'''
-
 TENSORFLOW = ("import tensorflow as tf",)
 
 # name → text and the imports that it needs beside `keras`
@@ -334,13 +214,4 @@ SNIPPETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "response": (RESPONSE, ()),
     "l2_normalize": (L2_NORMALIZE, ()),
     "group_softmax": (GROUP_SOFTMAX, ()),
-    "avg_pool_inside": (AVG_POOL_INSIDE, ()),
-    "adaptive_avg_pool": (ADAPTIVE_AVG_POOL, ()),
-    "adaptive_max_pool": (ADAPTIVE_MAX_POOL, ()),
-    "blur_pool": (BLUR_POOL, ("import functools",)),
-    "channel_shuffle": (CHANNEL_SHUFFLE, ()),
-    "resize_nearest": (RESIZE_NEAREST, ()),
-    "resize_bilinear": (RESIZE_BILINEAR, ("import numpy as np",)),
-    "space_to_depth": (SPACE_TO_DEPTH, ()),
-    "depth_to_space": (DEPTH_TO_SPACE, ()),
 }
