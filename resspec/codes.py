@@ -439,6 +439,15 @@ CODES: dict[str, Code] = {
             "  - flatten\n"
         ),
     ),
+    "norm-of-one": Code(
+        "a batch norm that would see one number a channel",
+        "While training, a batch norm takes mean and variance of each channel over the batch and "
+        "the positions. Of one number the variance is 0, the result is the bias whatever the input "
+        "is, and nothing before it learns. No backend trains such a network; to evaluate one is "
+        "fine.",
+        "resspec parity resnet18 --input 3x32x32 --batch 1 --mode grad\n",
+        "resspec parity resnet18 --input 3x32x32 --batch 2 --mode grad\n",
+    ),
     "no-backend": Code(
         "the backend is not installed",
         "resspec needs no framework to check, summarize and emit source; to build and run, "

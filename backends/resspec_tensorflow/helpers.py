@@ -35,6 +35,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
     ) -> tf.Tensor:
         if not training or not self.trainable:
             return super().call(inputs, training=False)
+        numbers, positions = inputs.shape[:3].num_elements(), inputs.shape[1:3].num_elements()
+        refusal = f"{self.name}: a batch norm of one number a channel cannot be trained"
+        if numbers == 1:
+            raise ValueError(refusal)
+        if numbers is None and positions in (None, 1):  # told in the run
+            tf.debugging.Assert(tf.size(inputs) > inputs.shape[-1], [refusal])
         if inputs.dtype == "float64":  # the fused kernel refuses it
             mean, variance = tf.nn.moments(inputs, (0, 1, 2))
             count = tf.cast(tf.size(inputs) / inputs.shape[-1], inputs.dtype)

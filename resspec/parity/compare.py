@@ -14,6 +14,7 @@ from resspec.parity import graphs, judge, locate
 from resspec.parity.judge import Check, Fault, Trio
 from resspec.parity.kept import kept
 from resspec.parity.locate import Departure, Pair
+from resspec.parity.lone import check_norms
 from resspec.parity.measure import MODES, Job, Result, Say
 from resspec.parity.runners import Runner, Subject
 
@@ -125,6 +126,8 @@ def compare(
     options = options or Options()
     if len(runners) < 2:
         raise error("bad-value", "a comparison needs two backends")
+    if set(options.modes) != {"eval"}:
+        check_norms(graph, options.batch)
     subject = Subject(graph, kept(weights.randomise(graph, options.seed)), data)
     first, *others = runners
     jobs = {dtype: options.job(dtype) for dtype in options.dtypes}
