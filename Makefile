@@ -57,7 +57,7 @@ parity-table: $(VENV)/.installed
 	@sed '/^## /,$$d' docs/parity.md > build/page.md; status=0; \
 	for dtype in $(PARITY_DTYPES); do \
 	  OMP_NUM_THREADS=1 $(BIN)/resspec parity --all --small --mode eval,grad,train \
-	    --dtype $$dtype --limit $(PARITY_LIMIT) --budget $(PARITY_SECONDS) \
+	    --dtype $$dtype --max-params $(PARITY_LIMIT) --budget $(PARITY_SECONDS) \
 	    --resume build/parity.jsonl --format markdown > build/parity.md || status=1; \
 	  { echo "## $$dtype"; echo; cat build/parity.md; echo; } >> build/page.md; \
 	done; mv build/page.md docs/parity.md; exit $$status

@@ -184,10 +184,10 @@ def _tell(weights: Path | None, stored: Stored) -> None:
 
     total, missing = len(stored.weights), sum(one.network is not None for one in stored.left_out)
     for name in stored.adapted:
-        common.say(f"{weights}: {name} was fitted to the input's channels")
+        common.say(f"{escape(str(weights))}: {name} was fitted to the input's channels")
     if not stored.left_out:
         return
-    common.say(f"{weights}: {total - missing} of {total} tensors loaded; left out:")
+    common.say(f"{escape(str(weights))}: {total - missing} of {total} tensors loaded; left out:")
     for one in stored.left_out:
         common.say(f"  {escape(str(one))}")
 

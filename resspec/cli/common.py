@@ -191,13 +191,16 @@ def _shape(text: str) -> list[int]:
     return [first, second, third]
 
 
-def names(text: str | None, option: str = "--outputs") -> list[str] | None:
+def names(
+    text: str | None, option: str = "--outputs", known: Sequence[str] = ()
+) -> list[str] | None:
     """`a,b` as a list; None stays None; a usage error where nothing is named."""
     if text is None:
         return None
     found = [part.strip() for part in text.split(",") if part.strip()]
     if not found:
-        raise typer.BadParameter(f"'{escape(text)}' names nothing.", param_hint=option)
+        hint = f" Choose of {', '.join(known)}." if known else ""
+        raise typer.BadParameter(f"'{escape(text)}' names nothing.{hint}", param_hint=option)
     return found
 
 

@@ -14,6 +14,7 @@ import typer
 
 from resspec.cli import common
 from resspec.diagnostics import SpecError, escape
+from resspec.files import kind
 
 if TYPE_CHECKING:
     from resspec.compile import LoadedSpec
@@ -44,7 +45,9 @@ def parity(
         bool, typer.Option("--small", help="At the smallest input that each spec allows.")
     ] = False,
     sets: common.Set = None,
+    outputs: common.Outputs = None,
     search: common.Search = None,
+    limits: common.Limit = None,
     python: Annotated[
         list[str] | None,
         typer.Option(
@@ -53,8 +56,11 @@ def parity(
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every shipped spec.")] = False,
-    limit: Annotated[
-        int, typer.Option(min=0, metavar="PARAMS", help="Leave larger networks out; 0: none.")
+    most: Annotated[
+        int,
+        typer.Option(
+            "--max-params", min=0, metavar="PARAMS", help="Leave larger networks out; 0: none."
+        ),
     ] = 0,
     resume: Annotated[
         Path | None,
@@ -76,7 +82,7 @@ def parity(
       resspec parity resnet18 --input 3x64x64
       resspec parity mine.yaml --mode eval,grad,train --steps 10 --dtype float64,float32
       resspec parity resnet50 --python tensorflow=tf/bin/python --format json
-      resspec parity --all --small --limit 100000000 --resume parity.jsonl --format markdown
+      resspec parity --all --small --max-params 100000000 --resume parity.jsonl --format markdown
     """
     from resspec.parity import report as reports
 
@@ -85,7 +91,8 @@ def parity(
         raise typer.BadParameter("Name some specs, or give --all.", param_hint="SPEC")
     options = _options(mode, dtype, steps, optimizer, lr, batch, seed, device)
     runners = _runners(backends, python or [])
-    comparison = _Comparison(runners, options, sets, search, input, small, limit)
+    wanted = common.names(outputs)
+    comparison = _Comparison(runners, options, sets, search, input, limits, wanted, small, most)
     chosen = specs or list(_shipped())
     done = _finished(resume, comparison.key)
     found: list[dict[str, Any]] = []
@@ -142,10 +149,9 @@ def _options(
     from resspec.parity.compare import DTYPES
     from resspec.parity.measure import MODES
 
-    modes, dtypes = common.names(mode) or [], common.names(dtype) or []
+    modes = common.names(mode, "--mode", MODES) or []
+    dtypes = common.names(dtype, "--dtype", DTYPES) or []
     for words, known, option in ((modes, MODES, "--mode"), (dtypes, DTYPES, "--dtype")):
-        if not words:
-            raise typer.BadParameter(f"Choose of {', '.join(known)}.", param_hint=option)
         for word in words:
             common.choice(word, known, option)
     common.choice(optimizer, tuple(optim.OPTIMIZERS), "--optimizer")
@@ -161,7 +167,7 @@ def _options(
 def _runners(backends: str, pythons: list[str]) -> list[Runner]:
     from resspec.parity import runner
 
-    names = list(dict.fromkeys(common.names(backends) or []))
+    names = list(dict.fromkeys(common.names(backends, "--backends") or []))
     if len(names) < 2:
         raise typer.BadParameter("Two are compared: torch,tensorflow.", param_hint="--backends")
     where: dict[str, str] = {}
@@ -198,8 +204,10 @@ class _Comparison:
     sets: list[str] | None
     search: list[Path] | None
     input: str | None
+    limits: list[str] | None
+    outputs: list[str] | None
     small: bool
-    limit: int
+    most: int
 
     @property
     def key(self) -> dict[str, Any]:
@@ -209,20 +217,23 @@ class _Comparison:
             "options": asdict(self.options),
             "input": "small" if self.small else self.input,
             "sets": self.sets or [],
+            **({"outputs": self.outputs} if self.outputs else {}),
         }
         key: dict[str, Any] = json.loads(json.dumps(parts))
         return key
 
     def of(self, spec: str, spent: bool, say: Callable[[str], None]) -> dict[str, Any]:
         """The report of one spec, or why there is none. Errors: SpecError."""
+        from resspec import api
         from resspec.parity import compare
         from resspec.parity.small import enough
         from resspec.parity.small import small as smallest
 
         say("loading")
-        loaded: LoadedSpec = common.load(spec, self.sets, self.search, self.input)
-        params = sum(param.size for param in loaded.graph.parameters().values() if param.trainable)
-        if self.limit and params > self.limit:
+        loaded: LoadedSpec = common.load(spec, self.sets, self.search, self.input, self.limits)
+        graph = api.graph_of(loaded, self.outputs)
+        params = sum(param.size for param in graph.parameters().values() if param.trainable)
+        if self.most and params > self.most:
             return {"spec": spec, "ok": True, "error": f"left out: {params:,} params"}
         if spent:
             return {"spec": spec, "ok": True, "error": "not run: the time was spent"}
@@ -230,18 +241,23 @@ class _Comparison:
         if self.small:
             _, extra = smallest(lambda more: self._quietly(spec, more).graph, options.batch)
             loaded = self._quietly(spec, extra)
-            options = replace(options, batch=enough(loaded.graph, options.batch))
-        data = compare(loaded.graph, self.runners, options, loaded.data, say).to_json()
+            graph = api.graph_of(loaded, self.outputs)
+            options = replace(options, batch=enough(graph, options.batch))
+        common.batch(options.batch, graph.input.type.shape)
+        data = compare(graph, self.runners, options, loaded.data, say).to_json()
         return {**data, "spec": spec}
 
     def _quietly(self, spec: str, more: Sequence[str]) -> LoadedSpec:
         sets = [*(self.sets or []), *more]
-        return common.load_quietly(spec, sets, self.search, self.input)
+        return common.load_quietly(spec, sets, self.search, self.input, self.limits)
 
 
 def _finished(path: Path | None, key: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Reports of an earlier run with the same options, by spec; a last line cut short is left."""
     found: dict[str, dict[str, Any]] = {}
+    other = kind(path) if path is not None else None
+    if other is not None:
+        raise typer.BadParameter(f"'{escape(str(path))}' is {other}.", param_hint="--resume")
     if path is None or not path.exists():
         return found
     for line in path.read_text("utf-8").splitlines():

@@ -64,8 +64,11 @@ def port(
         bool,
         typer.Option("--partial", help="Without code: leave out a head of other classes, or none."),
     ] = False,
+    input: common.Input = None,
     sets: common.Set = None,
+    outputs: common.Outputs = None,
     search: common.Search = None,
+    limits: common.Limit = None,
     force: common.Force = False,
     format: Annotated[str, typer.Option(help="text or json.")] = "text",
 ) -> None:
@@ -92,7 +95,7 @@ def port(
     for option, given in (("--trust-order", trust_order), ("--partial", partial)):
         if given and source != "torch":
             raise typer.BadParameter("it is for --from torch.", param_hint=option)
-    from resspec import artifacts
+    from resspec import api, artifacts
     from resspec.port import confirm, origins
     from resspec.port import verify as examples
     from resspec.port.transfer import candidates, must_be_free, outputs_apart, write
@@ -103,10 +106,17 @@ def port(
         common.choice(dtype, DTYPES, "--dtype")
     common.choice(source or target or "", origins.names(), "--from" if source else "--to")
     must_be_free(out, force=force)
+    wanted = common.names(outputs)
+
+    def at(shape: tuple[int, ...]) -> Graph:
+        other = [*(sets or []), f"input={list(shape)}"]
+        loaded = common.load_quietly(spec, other, search, limits=limits)
+        return api.graph_of(loaded, wanted)
+
     apart = verdict = None
     with common.progress() as doing:
         doing("compiling")
-        graph = common.load(spec, sets, search).graph
+        graph = api.graph_of(common.load(spec, sets, search, input, limits), wanted)
         doing("matching")
         if source is not None:
             example = None if verify is None else examples.read(verify, graph)
@@ -117,9 +127,7 @@ def port(
                     confirm.must_be_certain(report, checkpoint)
             else:
                 doing("running it on the example")
-                seen = examples.resized(
-                    example, graph, lambda shape: _at(spec, sets, search, shape)
-                )
+                seen = examples.resized(example, graph, at)
                 found, report, verdict = confirm.by_example(possible, seen, example)
             if check:
                 doing("comparing outputs")
@@ -127,11 +135,10 @@ def port(
             data = stored.encode(found.weights, graph.name, dtype or found.dtypes)
             artifacts.write_file(out, data, force=force)
         else:
-            assert target is not None
             found = stored.read(checkpoint, graph)
             if dtype is not None:
                 found = Stored(found.weights, dict.fromkeys(found.weights, dtype))
-            report = write(found, target, graph, out, model, force=force)
+            report = write(found, target or "", graph, out, model, force=force)
     _warn(report, confirmed=verdict is not None)
     if format == "json":
         common.print_json({
@@ -147,14 +154,7 @@ def port(
         if verdict is not None:
             print(f"outputs are {verdict.apart:.1e} from those of {verify}, relative; rounding "
                   f"explains {verdict.limit:.1e}")  # fmt: skip
-        print(f"wrote {out}")
-
-
-def _at(
-    spec: str, sets: list[str] | None, search: list[Path] | None, shape: tuple[int, ...]
-) -> Graph:
-    """The spec for inputs of another size."""
-    return common.load_quietly(spec, sets, search, "x".join(map(str, shape))).graph
+        print(f"wrote {escape(str(out))}")
 
 
 def _by(report: Ported) -> str:

@@ -73,6 +73,7 @@ class Elsewhere:
             task = {
                 "backend": self.name,
                 "digest": graphs.digest(subject.graph),
+                "outputs": [name for name, _ in subject.graph.outputs],
                 "jobs": [job.to_json() for job in jobs],
             }
             (folder / "task.json").write_text(json.dumps(task), "utf-8")

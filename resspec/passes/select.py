@@ -17,6 +17,8 @@ def select(graph: Graph, names: Sequence[str]) -> Graph:
     change.
     Errors: `unknown-name`.
     """
+    if not names:
+        raise error("unknown-name", f"no output of {graph.name} is named")
     outputs = tuple((name, _find(graph, name)) for name in dict.fromkeys(names))
     chosen = tuple(dict.fromkeys(value for _, values in outputs for value in values))
     return remove_dead(replace(graph, outputs=outputs, root=replace(graph.root, outputs=chosen)))

@@ -331,3 +331,14 @@ def test_too_little_memory_is_one_line(
     monkeypatch.setattr("resspec.api.load", greedy)
     result = run("summarize", "tiny.yaml")
     assert (result.code, result.err) == (1, "error: there is not enough memory for this\n")
+
+
+ALIKE = ("--set", "--input", "--outputs", "--limit", "--path")
+
+
+@pytest.mark.parametrize("command", ["build", "summarize", "validate", "source", "parity", "port"])
+def test_a_spec_is_named_changed_and_bounded_alike_everywhere(run: Run, command: str) -> None:
+    text = run(command, "--help").out
+    for option in ALIKE:
+        assert f"  {option} " in text
+    assert "--limit NAME=NUMBER" in text

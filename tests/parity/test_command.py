@@ -122,10 +122,12 @@ def test_a_limit_leaves_large_networks_out(run: Run, tmp_path: Path) -> None:
     path, kept = specs.write(tmp_path), tmp_path / "kept.jsonl"
     words = ("parity", path, "--mode", "eval", "--resume", str(kept), "--format", "markdown")
     for budget in ("0", "600"):
-        done = run(*words, "--limit", "100", "--budget", budget)
+        done = run(*words, "--max-params", "100", "--budget", budget)
         assert done.code == 0
         assert "left out: " in done.out
-    assert run(*words, "--limit", "100000").out.endswith("\n\n1 of 1 compared, 0 over the limit.\n")
+    assert run(*words, "--max-params", "100000").out.endswith(
+        "\n\n1 of 1 compared, 0 over the limit.\n"
+    )
 
 
 def test_a_spent_budget_starts_no_network(run: Run, tmp_path: Path) -> None:
