@@ -23,6 +23,7 @@ def called(text: str) -> set[str]:
     """
     made: set[str] = {"self", "item"}
     found: set[str] = set()
+    calls: list[ast.expr] = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             made.add(node.name)
@@ -35,11 +36,11 @@ def called(text: str) -> set[str]:
         elif isinstance(node, ast.Import | ast.ImportFrom):
             found |= {f"import:{getattr(node, 'module', None) or one.name}" for one in node.names}
         elif isinstance(node, ast.Call):
-            found.add(callee(node.func))
-    return found - made
+            calls.append(node.func)
+    return (found | {callee(function, made) for function in calls}) - made
 
 
-def callee(function: ast.expr) -> str:
+def callee(function: ast.expr, made: set[str]) -> str:
     """How a call's function is listed; `item` for what a call or a list of modules gives."""
     if isinstance(function, ast.Call | ast.Subscript):
         return "item"
@@ -48,7 +49,11 @@ def callee(function: ast.expr) -> str:
     assert isinstance(function, ast.Attribute), ast.dump(function)
     dotted = ast.unparse(function)
     root = dotted.partition(".")[0]
-    if root in MODULES and all(part.isidentifier() for part in dotted.split(".")):
+    if (
+        root in MODULES
+        and root not in made
+        and all(part.isidentifier() for part in dotted.split("."))
+    ):
         return dotted
     if root == "self" and dotted == f"self.{function.attr}":
         return dotted

@@ -37,6 +37,21 @@ TEXTS = (
     *("a.b.c", "lambda: 0", "__import__('os')", "é", "x\x07", "no", "010", "{}", "*a", "max(1, 2)"),
 )
 MARKS = tuple("{}[]:,-#&*!|>'\"%@`?~\t\n\r\x00\x85\u2028é漢 \ud800")
+ODD = (  # what looks like something else, or like nothing
+    *("\u00a0", "\uff1a", "\u200b", "\ufeff", "\u202e", "\u2011", "\uff10", "\u037e", "\u0301"),
+    *(
+        "\x1b[31m",
+        "\x7f",
+        "\x08",
+        "\x9b",
+        "\u2029",
+        "\U0001f600",
+        "\u0430",
+        "\ufb01",
+        "\u3000",
+        "\r\n",
+    ),
+)
 
 
 @cache
@@ -47,6 +62,8 @@ def shipped() -> tuple[str, ...]:
         data = plain(parse(path.read_text("utf-8"), path.name))
         assert isinstance(data, dict)
         if "model" in data:
+            if isinstance(data.get("variants"), dict):
+                data["variants"] = dict([*data["variants"].items()][:VARIANTS])
             texts.append(dump(data | ({"input": [3, 32, 32]} if "input" in data else {})))
         elif "blocks" not in data.get("params", {}):
             own = {key: value for key, value in data.items() if key != "block"}
@@ -147,7 +164,77 @@ def write(holder: Data, key: Any, rng: random.Random, found: list[Place]) -> Non
     holder[key] = rng.choice((*TEXTS, *WORDS))
 
 
-MUTATIONS = (drop, rename, retype, swap, copied, scale, scale, write)
+def taint(holder: Data, key: Any, rng: random.Random, found: list[Place]) -> None:
+    """An odd character in a key or a text."""
+    if isinstance(holder, dict) and isinstance(key, str) and rng.random() < 0.5:
+        items = [(spoilt(old, rng) if old == key else old, value) for old, value in holder.items()]
+        holder.clear()
+        holder.update(items)
+    else:
+        holder[key] = spoilt(str(holder[key])[:80], rng)
+
+
+def spoilt(word: str, rng: random.Random) -> str:
+    at = rng.randint(0, len(word))
+    return word[:at] + rng.choice((*ODD, *MARKS)) + word[at:]
+
+
+def family(holder: Data, key: Any, rng: random.Random, found: list[Place]) -> None:
+    """Variants and bases: of siblings, of oneself, of files, of what is none."""
+    top = found[0][0]
+    if not isinstance(top, dict):
+        return
+    table = top.get("variants")
+    names = [*table] if isinstance(table, dict) else []
+    texts = [*map(str, (*names, top.get("model"), "a", "b"))]
+    others = (
+        *texts,
+        *ODD,
+        "resnet18",
+        "resnet18.yaml#x",
+        "../x.yaml",
+        "/dev/zero",
+        "",
+        None,
+        3,
+        [],
+    )
+    there = str(holder[key])[:20] if isinstance(holder, dict) else "a"
+    kind = rng.randrange(6)
+    if kind == 0:
+        top["extends"] = rng.choice(others)
+    elif kind == 1:
+        one = {"extends": rng.choice(others)}
+        top["variants"] = {"a": one, "b": {"extends": "a"}, rng.choice(texts): copy.deepcopy(one)}
+    elif kind == 2 and names:
+        table[rng.choice(names)] = rng.choice(
+            (None, [], 3, {str(key): None}, {"params": {there: 1}})
+        )
+    elif kind == 3 and names:
+        name = rng.choice(names)
+        table[name] = {"extends": rng.choice(others)} | (table[name] or {})
+    elif kind == 4:
+        value = copy.deepcopy(holder[key])
+        top["variants"] = {"a": {str(key): value, "extends": rng.choice(others)}, "b": None}
+    else:
+        places = (
+            *texts,
+            "stages",
+            "stages[0]",
+            "stages[-9]",
+            "input",
+            "head[0]",
+            [],
+            {},
+            None,
+            [[]],
+        )
+        outputs = {name: rng.choice(places) for name in rng.sample([*texts, "out", *ODD], 2)}
+        top["outputs"] = rng.choice((outputs, {}, [], "stem"))
+
+
+MUTATIONS = (drop, rename, retype, swap, copied, scale, scale, write, taint, family)
+VARIANTS = 3  # of a shipped file: each is validated
 
 
 def torn(text: str, rng: random.Random) -> str:
@@ -156,7 +243,7 @@ def torn(text: str, rng: random.Random) -> str:
     at, row = rng.randrange(len(text)), rng.randrange(len(lines))
     kind = rng.randrange(5)
     if kind == 0:
-        return text[:at] + rng.choice(MARKS) + text[at:]
+        return text[:at] + rng.choice((*MARKS, *ODD)) + text[at:]
     if kind == 1:
         return text[:at] + text[at + rng.randint(1, 5) :]
     if kind == 2:

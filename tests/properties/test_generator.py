@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from resspec.backend import get
 from resspec.ir import Graph
 from resspec.ops import OPS
 from tests.properties import live
+from tests.properties.calls import allowed, called
 from tests.properties.generate import KEEPERS, LAYERS, OPERATORS, Made, made
 from tests.properties.generate.scope import HELD_BACK
 
@@ -112,6 +114,15 @@ SHOWN: dict[str, Callable[[Graph], object]] = {
         for value, count in uses(graph)
     ),
 }
+
+
+@pytest.mark.parametrize("backend", ["torch", "tensorflow"])
+def test_sources_call_what_is_allowed(backend: str) -> None:
+    """Nothing that a spec holds becomes a call; `allowed` lists what rules and helpers use."""
+    found: set[str] = set()
+    for _, graph in sample()[:150]:
+        found |= called(get(backend).emit(graph).text)
+    assert found - allowed(backend) == set()
 
 
 def test_dropout_at_0_is_met() -> None:  # no graph shows it: it is nothing

@@ -20,6 +20,7 @@ from typing import Any
 
 from resspec import api
 from resspec.diagnostics import SpecError, render
+from resspec.validate import validate
 from tests.properties.mutate import mutant, shipped
 
 MEMORY = 1 << 30  # bytes
@@ -57,7 +58,14 @@ def judge(text: str, path: Path) -> tuple[str, str]:
 
 def verdict(path: Path) -> tuple[str, str]:
     try:
-        graph = api.load(str(path)).graph
+        said = validate(str(path))
+        wrong = [found for found in said.diagnostics if found.severity == "error"]
+        for found in said.diagnostics:
+            assert render(found)
+        if wrong or not said.checked:
+            placed = all(found.span is not None for found in wrong)
+            return ("rejected" if placed else "unplaced"), str(SpecError(*wrong) if wrong else "")
+        graph = api.load(f"{path}#{said.checked[0]}").graph
         return ("small" if small(graph) else "accepted"), ""
     except SpecError as caught:
         for found in caught.diagnostics:
