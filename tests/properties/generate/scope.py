@@ -27,11 +27,12 @@ class Scope:
     floats: dict[str, float] = field(default_factory=dict)
     lists: dict[str, list[int]] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)  # params of type choice
+    own: list[str] = field(default_factory=list)  # values named in this very list
     keepers: list[str] = field(default_factory=list)  # block params that keep any map's shape
 
     def inner(self, **changes: Any) -> Scope:
         """A list of its own inside this one: what it names stays inside."""
-        own = {"values": dict(self.values), "tuples": dict(self.tuples), "items": {}}
+        own = {"values": dict(self.values), "tuples": dict(self.tuples), "items": {}, "own": []}
         return replace(self, **own | changes)
 
     def forget(self) -> None:

@@ -15,17 +15,16 @@ Made = list[Item] | None
 def name_a_value(m: Maker, scope: Scope) -> Made:
     label = m.name("v")
     scope.values[label] = scope.now
+    scope.own.append(label)
     return [{"as": label}]
 
 
-@feature(LAYERS, 2)
+@feature(LAYERS, 4)
 def name_a_value_again(m: Maker, scope: Scope) -> Made:
-    """A name that is bound a second time."""
-    if not scope.values:
+    """A name that is bound a second time; outside this list it would be another value."""
+    if not scope.own:
         return None
-    label = m.g.choice([*scope.values])
-    if label in ("input", "stem", "head") or label in scope.items:
-        return None
+    label = m.g.choice(scope.own)
     scope.values[label] = scope.now
     return [{"as": label}]
 
