@@ -21,6 +21,7 @@ from resspec.ir import Graph
 from resspec.port import origins
 from resspec.weights import files
 
+from . import archive
 from .runtime import frameworks
 from .trace import trace
 from .variables import names, ordered
@@ -47,12 +48,9 @@ class KerasOriginal:
             raise error("weights-format", f"`{path}` holds one set of weights, as Keras saves them",
                         help="leave out --key")  # fmt: skip
         try:
-            with path.open("rb") as stream:
-                start = stream.read(8)
-            if not start.startswith((b"\x89HDF", b"PK\x03\x04")):
-                raise error("weights-format", f"`{path}` is neither HDF5 nor a `.keras` archive")
             # what it claims and what it links to, before Keras opens it
-            files.check(path, budget=4 * self.model.count_params())
+            if files.check(path, budget=4 * self.model.count_params()) not in files.OF_KERAS:
+                raise error("weights-format", f"`{path}` is neither HDF5 nor a `.keras` archive")
             unset = np.nan  # so that a tensor that the file lacks shows
             for variable in ordered(self.model):
                 variable.assign(np.full(variable.shape, unset, variable.dtype))
@@ -156,8 +154,8 @@ def _shapes(path: Path) -> dict[tuple[int, ...], list[str]]:
     with unreadable, contextlib.ExitStack() as stack:
         source: Any = path
         if zipfile.is_zipfile(path):
-            archive = stack.enter_context(zipfile.ZipFile(path))
-            source = io.BytesIO(archive.read("model.weights.h5"))
+            held = stack.enter_context(zipfile.ZipFile(path))
+            source = io.BytesIO(held.read("model.weights.h5"))
         stack.enter_context(h5py.File(source, "r")).visititems(note)
     return found
 
@@ -224,14 +222,13 @@ class Applications:
             ) from problem
         return KerasOriginal(model, f"keras's {same[0]}")
 
-    def described(self, path: Path) -> KerasOriginal | None:
+    def described(self, path: Path, budget: int) -> KerasOriginal | None:
         if path.suffix != ".keras":
             return None
         try:
-            with path.open("rb"), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                model = keras.models.load_model(path, compile=False, safe_mode=True)
-            return KerasOriginal(model, str(path))
+            return KerasOriginal(archive.load(path, budget), str(path))
+        except SpecError:
+            raise
         except OSError as problem:
             if problem.errno is not None:
                 raise artifacts.io_error("read", path, problem) from problem

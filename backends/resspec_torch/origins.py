@@ -159,7 +159,7 @@ class Library:
             model if empty else model.to(getattr(torch, dtype)), graph, f"{self.name}'s {name}"
         )
 
-    def described(self, path: Path) -> None:
+    def described(self, path: Path, budget: int) -> None:
         """A state dict says nothing of its network."""
 
     def _build(self, options: tuple[str, int, int, int], empty: bool) -> nn.Module:

@@ -74,9 +74,10 @@ class Origin(Protocol):
         framework can do that. Errors: `not-found`, `no-backend`."""
         ...
 
-    def described(self, path: Path) -> Original | None:
+    def described(self, path: Path, budget: int) -> Original | None:
         """The network that a file describes by itself, if it is of such a kind (a `.keras`
-        archive); built of stock layers, without running code from the file.
+        archive); built of stock layers, without running code from the file. budget: bytes of
+        weights that there is use for.
         Errors: `io-error`, `weights-format`."""
         ...
 

@@ -197,7 +197,8 @@ def _original(
     try:
         return origin.open(model or graph.name, graph, empty=empty)
     except SpecError as unknown:
-        if model is None and (found := origin.described(checkpoint)):
+        budget = sum(4 * param.size for param in graph.parameters().values())
+        if model is None and (found := origin.described(checkpoint, budget)):
             return found
         raise unknown
 

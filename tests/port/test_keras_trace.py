@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +24,7 @@ from resspec.port import transfer as port
 from resspec.port.match import match
 from resspec.weights import example, randomise
 from tests.specs import load
+from tests.weights.memory import Peak
 
 keras, tf = frameworks()
 
@@ -120,6 +125,53 @@ def test_a_file_that_describes_its_network(tmp_path: Path, stock: bool) -> None:
         np.testing.assert_array_equal(stored.weights[f"head.conv{number}.weight"], kernel)
     with pytest.raises(SpecError, match="not-found"):
         port.read(tmp_path / "mine.keras", "keras", graph, "ResNet9000")
+
+
+def huge(config: dict[str, Any]) -> None:
+    config["config"]["layers"][-1]["config"]["filters"] = 10_000_000
+
+
+def lambda_layer(config: dict[str, Any]) -> None:
+    config["config"]["layers"][-1]["class_name"] = "Lambda"
+
+
+def of_the_system(config: dict[str, Any]) -> None:
+    config["config"]["layers"][-1] |= {"module": "os", "class_name": "system"}
+
+
+def downloading(config: dict[str, Any]) -> None:
+    kernel = config["config"]["layers"][-1]["config"]["kernel_initializer"]
+    kernel |= {"module": "keras.utils", "class_name": "function", "config": "get_file"}
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (huge, "describes a network of 1,411 MiB of weights; for this spec at most 128 MiB"),
+        (lambda_layer, "holds a `keras.layers.Lambda`, no stock layer"),
+        (of_the_system, "holds a `os.system`, no stock layer"),
+        (downloading, "holds a `keras.utils.function`, no stock layer"),
+    ],
+)
+def test_an_archive_that_describes_what_it_should_not(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], says: str
+) -> None:
+    inputs = keras.Input((6, 8, 4))
+    keras.Model(inputs, keras.layers.Conv2D(8, 3)(inputs)).save(tmp_path / "a.keras")
+    layer = "{conv: {out_channels: 8, kernel_size: 3, bias: true}}"
+    graph = load(tmp_path, f"model: m\ninput: [4, 6, 8]\nstages: []\nhead: [{layer}]\n").graph
+    with zipfile.ZipFile(tmp_path / "a.keras") as old:
+        config = json.loads(old.read("config.json"))
+        change(config)
+        with zipfile.ZipFile(tmp_path / "b.keras", "w") as new:
+            for name in old.namelist():
+                new.writestr(name, json.dumps(config) if name == "config.json" else old.read(name))
+    peak = Peak()
+    with pytest.raises(SpecError, match="weights-format") as caught:
+        port.read(tmp_path / "b.keras", "keras", graph)
+    assert says in str(caught.value)
+    assert peak.above() < 256
 
 
 def test_a_subclassed_model_is_refused() -> None:

@@ -24,6 +24,7 @@ from resspec.weights.files.zips import Archive
 
 SPARE = 128 << 20  # bytes beside twice the spec's weights, for a head of more classes and the like
 TENSORS = 65_536
+OF_KERAS = ("HDF5", "Keras")  # formats
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +85,9 @@ def read(path: str | Path, *, key: str | None = None, budget: int) -> Checkpoint
     Errors: SpecError (`io-error`, `weights-format`).
     """
     path = Path(path)
-    limit = 2 * budget + SPARE
     with _told(path), ExitStack() as stack:
         contents, taken, sets = _taken(path, key, stack)
-        measured(taken.tensors.items(), limit)
+        measured(taken.tensors.items(), limit(budget))
         arrays = {name: array_of(name, tensor) for name, tensor in taken.tensors.items()}
     dtypes = {name: tensor.dtype for name, tensor in taken.tensors.items()}
     every = tuple(WeightSet(one.key, len(one.tensors)) for one in sets)
@@ -96,11 +96,23 @@ def read(path: str | Path, *, key: str | None = None, budget: int) -> Checkpoint
     )
 
 
-def check(path: str | Path, *, budget: int) -> None:
-    """Refuse what `read` would refuse before it reads numbers. Errors: as there."""
+def check(path: str | Path, *, budget: int) -> str:
+    """Its format; refuses what `read` would refuse before it reads numbers. Errors: as there."""
     with _told(Path(path)), ExitStack() as stack:
-        _, taken, _ = _taken(Path(path), None, stack)
-        measured(taken.tensors.items(), 2 * budget + SPARE)
+        contents, taken, _ = _taken(Path(path), None, stack)
+        measured(taken.tensors.items(), limit(budget))
+        return contents.format
+
+
+def limit(budget: int) -> int:
+    """Bytes of numbers that are read where the weights of the spec take `budget` bytes."""
+    return 2 * budget + SPARE
+
+
+def keras_config(path: Path) -> Any:
+    """The network that a `.keras` archive describes, as data. Errors: as for `read`."""
+    with _told(path), Opened(path) as file:
+        return hdf5.config(Archive(file))
 
 
 @contextmanager

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from resspec.weights.files.inert import NUMPY
-from resspec.weights.files.source import Data, Held, Opened, Part, Unreadable
+from resspec.weights.files.source import Data, Held, Opened, Part, Unreadable, whole
 from resspec.weights.files.tensors import Lazy, extents
 from resspec.weights.files.zips import STORED, Archive
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 INSIDE = "model.weights.h5"
+CONFIG = "config.json"
+DESCRIBED = 4 << 20  # bytes of it
 MEMORY = 128 << 20  # bytes for the process that lists
 LISTING = 8 << 20  # bytes that it may say
 SECONDS = 60
@@ -51,6 +53,19 @@ def read_keras(archive: Archive) -> dict[str, Lazy]:
         raise Unreadable(f"`{INSIDE}` in it is compressed, which Keras does not do",
                          "unpack it, and give the file that is in it")  # fmt: skip
     return read(archive.file, *archive.place(INSIDE))
+
+
+def config(archive: Archive) -> Any:
+    """The network that a `.keras` archive describes. Errors: Unreadable."""
+    if CONFIG not in archive.members:
+        raise Unreadable("it describes no network")
+    data = archive.open(CONFIG)
+    if data.size > DESCRIBED:
+        raise Unreadable(f"its description of a network takes {data.size:,} bytes")
+    try:
+        return json.loads(whole(data, 0, data.size))
+    except (ValueError, RecursionError) as problem:
+        raise Unreadable("its description of a network is no JSON") from problem
 
 
 def read(file: Opened, start: int, size: int) -> dict[str, Lazy]:
