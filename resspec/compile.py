@@ -17,7 +17,7 @@ from resspec.language.variants import bare, choose, extend, inherited, inside, m
 from resspec.lower import Limits, lower
 from resspec.lower.suspicions import suspicions
 from resspec.syntax import Map, read
-from resspec.zoo import Library, shown
+from resspec.zoo import Library, real, shown
 
 PLACELESS = ("not-found", "io-error", "no-variant")  # told where the name stands
 
@@ -95,12 +95,18 @@ class File:
         sources = {**self.sources, **library.sources}
         return LoadedSpec(spec.name, graph, resolved, sources, warnings)
 
+    def form(self) -> list[Diagnostic]:
+        """What is wrong with the form of a base that is not built; keys may be missing."""
+        grammar = Grammar()
+        grammar.model(bare(self.data))
+        return [one for one in grammar.problems if one.code != "missing-key"]
+
     def _fetch(self, base: str, by: Map) -> Map:
         """The data of what a model extends, not yet extended."""
         span = by.at("extends")
         place, picked = self._base(base, span)
         self.chain.append(place)
-        if len({one.resolve() for one in self.chain}) < len(self.chain) and picked is None:
+        if len(set(map(real, self.chain))) < len(self.chain) and picked is None:
             raise error(
                 "extends-cycle",
                 f"`{self.path}` extends itself: {' → '.join(map(shown, self.chain))}",
@@ -134,11 +140,11 @@ class File:
                     span,
                     help="extend a model by its name, or a file beside this one",
                 )
-            if not place.resolve().is_relative_to(own.parent.resolve()):
+            if not real(place).is_relative_to(real(own.parent)):
                 raise error("path-escape", f"`extends: {base}` leads out of its folder", span)
             return place, variant or None
         found = zoo.candidates(file, "model", [own.parent, *self.search])
-        found = [path for path in found if path.resolve() != own.resolve()]
+        found = [path for path in found if real(path) != real(own)]
         shipped = {entry.path for entry in zoo.models() if entry.name == file}
         if shipped.issuperset(found):
             try:

@@ -77,7 +77,8 @@ def validate(
     remark = f"{count} variant{'s' if count > 1 else ''}" if whole and count else ""
     remark = f"with {remark}" if None in names and remark else remark
     if not names:
-        remark = "abstract, and without variants: nothing was built"
+        remark = "abstract, and without variants: its form"
+        return Verdict(spec, tuple(file.form()), (), remark)
     return Verdict(spec, told_once(by_name, base), tuple(by_name), remark)
 
 

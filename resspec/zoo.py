@@ -115,7 +115,7 @@ class Library:
             return None
         self._check_clash(name, paths)
         path, file = paths[0], shown(paths[0])
-        shipped = path.resolve().is_relative_to(specs_dir().resolve())
+        shipped = real(path).is_relative_to(real(specs_dir()))
         text, data, block = (_shipped_block if shipped else _block)(path, file)
         self.sources[file] = text
         if block.name != name:
@@ -154,7 +154,7 @@ def locate(name: str) -> tuple[Path, str | None]:
         other = kind(file)
         if other is not None:
             raise no_file(file, other)
-        if not Path(file).is_file():
+        if not os.path.isfile(file):  # noqa: PTH113 (a name may be too long to ask for)
             raise error("not-found", f"there is no file `{file}`")
         return Path(file), variant or None
     entries = _index()[0].get(file, [])
@@ -187,7 +187,7 @@ def candidates(name: str, what: str, folders: Sequence[Path]) -> list[Path]:
     paths += [entry.path for entry in _index()[what == "block"].get(name, ())]
     distinct: dict[Path, Path] = {}
     for path in paths:
-        distinct.setdefault(path.resolve(), path)
+        distinct.setdefault(real(path), path)
     if len(distinct) < 2:
         return list(distinct.values())
     texts: dict[bytes, Path] = {}
@@ -229,6 +229,11 @@ def no_mapping(message: str, file: str, data: Any) -> SpecError:
     return error("not-a-mapping", message, span, help="begin with `model: name`, no dash before it")
 
 
+def real(path: Path) -> Path:
+    """Where links lead; a ring of links leads nowhere, and is no error."""
+    return Path(os.path.realpath(path))
+
+
 def shown(path: Path) -> str:
     """A path as messages name it: relative to here where that is shorter."""
     try:
@@ -238,4 +243,14 @@ def shown(path: Path) -> str:
     return with_here if not with_here.startswith("..") else str(path)
 
 
-__all__ = ["Entry", "Library", "blocks", "candidates", "locate", "models", "no_mapping", "shown"]
+__all__ = [
+    "Entry",
+    "Library",
+    "blocks",
+    "candidates",
+    "locate",
+    "models",
+    "no_mapping",
+    "real",
+    "shown",
+]

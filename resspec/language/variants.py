@@ -213,18 +213,16 @@ def _abstract(name: str, data: Map, known: Map) -> SpecError:
 
 
 def inherited(layers: Sequence[Map]) -> frozenset[str]:
-    """Keys of the last of `layers`, each laid over the one before, that were written for other
-    blocks than it has: what none of its blocks takes is no slip of its author."""
-    last = layers[-1]
-    return frozenset(
-        key
-        for key in ("shortcut", "stages")
-        for layer in layers[:-1]
-        if key in last
-        and key in layer
+    """`shortcut` where the last of `layers`, each laid over the one before, has it from one with
+    other blocks: that none of its own takes it is no slip of its author."""
+    last, key = layers[-1], "shortcut"
+    foreign = key in last and any(
+        key in layer
         and layer.at(key) == last.at(key)
         and any(plain(layer.get(one)) != plain(last.get(one)) for one in RESHAPES)
+        for layer in layers[:-1]
     )
+    return frozenset([key] if foreign else [])
 
 
 def mentions(data: Data, declares: bool = False) -> set[str]:

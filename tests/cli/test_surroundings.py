@@ -101,6 +101,19 @@ def test_files_of_the_kernel_are_no_specs(run: Run, folder: Path) -> None:
         assert result.err.startswith("error[")
 
 
+def test_links_in_a_ring_and_names_that_are_too_long_lead_nowhere(run: Run, folder: Path) -> None:
+    Path("loop.yaml").symlink_to("loop.yaml")
+    long = "a" * 300
+    bases = [f"model: m\nextends: {base}\n" for base in ("loop.yaml", "loop", long, f"{long}.yaml")]
+    texts = [*bases, specs.TINY.replace("classifier", "loop")]
+    for number, text in enumerate(texts):
+        specs.write(folder, text, f"m{number}.yaml")
+    names = [f"m{number}.yaml" for number in range(len(texts))]
+    for name in ("loop.yaml", f"{long}.yaml", long, *names):
+        result = run("validate", name)
+        assert (result.code, result.err.count("error[")) == (1, 1)
+
+
 # -- what is written ------------------------------------------------------------------------------
 
 

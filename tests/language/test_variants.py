@@ -147,6 +147,15 @@ def test_an_abstract_base_is_extended_by_files_beside_it(folder: Path) -> None:
     assert api.load("three.yaml").data["num_classes"] == 2
 
 
+def test_an_abstract_base_without_variants_is_checked_for_its_form(folder: Path) -> None:
+    write("base.yaml", "model: base\nabstract: true\nblock: basic\nnonsense: 3\n")
+    assert lines(validate("base.yaml")) == [("unknown-key", 4)]
+    write("base.yaml", "model: base\nabstract: true\nblock: basic\n")
+    verdict = validate("base.yaml")
+    assert (verdict.diagnostics, verdict.checked) == ((), ())
+    assert "abstract" in verdict.remark
+
+
 # -- names of bases -------------------------------------------------------------------------------
 
 
