@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from resspec import api
+from resspec import api, sizes
 from resspec.api import Compiled
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
+from resspec.ops.base import OpError
 from tests.properties.calls import allowed, called
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -35,9 +36,10 @@ def load(text: str, folder: Path, variant: str | None = None) -> api.LoadedSpec:
     return api.load(f"{path}#{variant}" if variant else str(path))
 
 
-def check(graph: Graph, backend: str, *, gradients: bool = True) -> bool:
-    """Build, load weights, count, run, and differentiate. False where the backend cannot express
-    the spec and says so.
+def check(graph: Graph, backend: str, *, thorough: bool = True) -> bool:
+    """Build, load weights, count and run; with `thorough` differentiate, and run at another size.
+
+    False where the backend cannot express the spec and says so.
 
     Errors: Wrong where the live model differs from the graph.
     """
@@ -61,8 +63,9 @@ def check(graph: Graph, backend: str, *, gradients: bool = True) -> bool:
         stored(compiled, live)
         x = np.random.default_rng(0).standard_normal((BATCH, *graph.input.type.shape), np.float32)
         forward(compiled, live, x, summary.macs)
-        if not gradients:
+        if not thorough:
             return True
+        another_size(compiled, live)
         slopes = compiled.backend.gradients(live, compiled.source, x, True)
         trained = {
             name: param.shape for name, param in graph.parameters().items() if param.trainable
@@ -123,6 +126,35 @@ def forward(compiled: Compiled, live: Any, x: Any, macs: int) -> None:
         outputs = backend.forward(live, x)
     found = {name: [value.shape[1:] for value in values] for name, values in outputs.items()}
     expect(f"{backend.name}: shapes", found, types(graph))
+
+
+def another_size(compiled: Compiled, live: Any) -> None:
+    """A network is right at a size that nobody compiled it for, or refuses it."""
+    graph, backend = compiled.graph, compiled.backend
+    _, height, width = graph.input.type.shape
+    there, what = at(graph, height + 3, width + 6), f"{backend.name} at {height + 3}×{width + 6}"
+    size = (BATCH, graph.input.type.channels, height + 3, width + 6)
+    x = np.random.default_rng(2).standard_normal(size, np.float32)
+    try:
+        outputs = backend.forward(live, x)
+    except Exception as caught:
+        if there is None or not sizes.of(graph).free:
+            return
+        raise Wrong(f"{what}: {type(caught).__name__}: {caught}") from caught
+    if there is None:
+        raise Wrong(f"{what}: runs, and does not fit it")
+    found = {name: [value.shape[1:] for value in values] for name, values in outputs.items()}
+    expect(f"{what}: shapes", found, types(there))
+
+
+def at(graph: Graph, height: int, width: int) -> Graph | None:
+    """The graph at another size, where it works there with the same parameters."""
+    try:
+        there = sizes.resized(graph, height, width)
+    except OpError:
+        return None
+    ours, theirs = graph.parameters(), there.parameters()
+    return there if all(theirs[name].shape == ours[name].shape for name in ours) else None
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from resspec.diagnostics import SpecError
 from resspec.ir import Graph
 
 FAULTS = ("traceback", "hang", "wrongly accepted", "wrongly rejected")
-GRADIENTS = {"torch": 1, "tensorflow": 4}  # of every how many specs; Keras takes its time
+THOROUGH = {"torch": 1, "tensorflow": 4}  # of every how many specs; Keras takes its time
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ def valid(first: int, last: int, backend: str) -> Tried:
     def use(seed: int, graph: Graph) -> str:
         if backend == "parity":
             return "compared" if parity.compare(graph) else "not compared"
-        slopes = seed % GRADIENTS.get(backend, 1) == 0
-        return "" if live.check(graph, backend, gradients=slopes) else "unsupported"
+        thorough = seed % THOROUGH.get(backend, 1) == 0
+        return "" if live.check(graph, backend, thorough=thorough) else "unsupported"
 
     specs = ((seed, made(seed)) for seed in range(first, last))
     texts = ((f"spec {seed}", spec.text, spec.variant, seed) for seed, spec in specs)
@@ -66,7 +66,11 @@ def accepted(paths: list[str], backend: str) -> Tried:
     from tests.properties import live
 
     def use(number: int, graph: Graph) -> str:
-        return "" if live.check(graph, backend, gradients=number % 4 == 0) else "unsupported"
+        return (
+            ""
+            if live.check(graph, backend, thorough=number % THOROUGH[backend] == 0)
+            else "unsupported"
+        )
 
     texts = ((Path(path).stem, Path(path).read_text("utf-8"), None, number)
              for number, path in enumerate(paths))  # fmt: skip
