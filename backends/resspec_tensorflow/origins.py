@@ -23,7 +23,7 @@ from resspec.weights import files
 
 from . import archive
 from .runtime import frameworks
-from .trace import trace
+from .trace import results, trace
 from .variables import names, ordered
 
 keras, tf = frameworks()
@@ -133,8 +133,19 @@ class KerasOriginal:
         values = self.model(np.ascontiguousarray(x.transpose(0, 2, 3, 1)), training=False)
         if x.dtype == np.float64:
             self.rounds = "kept" if self._casts(x.shape) else ""
-        found = [np.asarray(one) for one in keras.tree.flatten(values)]
-        return [one.transpose(0, 3, 1, 2) if one.ndim == 4 else one for one in found]
+        return [_nchw(one) for one in keras.tree.flatten(values)]
+
+    def results(self, x: NDArray[Any]) -> dict[int, tuple[NDArray[Any], NDArray[Any] | None]]:
+        seen = results(self.model, np.ascontiguousarray(x.transpose(0, 2, 3, 1)))
+        return {
+            at: (_nchw(read), None if gave is None else _nchw(gave))
+            for at, (read, gave) in seen.items()
+        }
+
+
+def _nchw(value: Any) -> NDArray[Any]:
+    array = np.asarray(value)
+    return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
 
 
 def _few(names: list[str]) -> str:

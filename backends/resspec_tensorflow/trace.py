@@ -69,11 +69,33 @@ def _functional(model: Any) -> Any:
     return model
 
 
+def results(model: Any, x: Any) -> dict[int, tuple[Any, Any]]:
+    """What each stock layer of the outermost model reads and gives for x, by the number that
+    `trace` gives its operation; None for what it gives where an activation follows inside it."""
+    functional = _functional(model)
+    walker = Walker(Trace(""), names(model))
+    walker.model(functional, [flow_of(INPUT, value.shape[-1]) for value in functional.inputs])
+    wanted = [
+        tensor
+        for node in walker.nodes.values()
+        for tensor in (node.input_tensors[0], node.output_tensors[0])
+    ]
+    inputs = functional.inputs
+    watched = keras.Model(inputs[0] if len(inputs) == 1 else inputs, wanted)
+    values = watched(x, training=False)
+    pairs = zip(values[::2], values[1::2], strict=True)
+    return {
+        at: (read, None if _activation(node.operation) else gave)
+        for (at, node), (read, gave) in zip(walker.nodes.items(), pairs, strict=True)
+    }
+
+
 class Walker:
     """Follows values through a model; `names` maps a variable's identity to its name."""
 
     def __init__(self, found: Trace, names: Mapping[int, str]) -> None:
         self.found, self.names = found, names
+        self.nodes: dict[int, Any] = {}  # of the outermost model, by the operation's number
 
     def model(self, functional: Any, inputs: Sequence[Flow], prefix: str = "") -> list[Flow]:
         """Flows of a model's outputs."""
@@ -103,6 +125,8 @@ class Walker:
                 flow = Unknown(self, layer, path).flow(node, reads)
             else:
                 kind = known.pop("kind")
+                if not prefix:
+                    self.nodes[self.found.operations] = node
                 flow = self.found.operation(
                     Flow(flow.segments), parts, channels, path, kind, **known
                 )
@@ -148,9 +172,15 @@ class Walker:
 
 def _activated(flow: Flow, layer: Any) -> Flow:
     """After the activation that a layer carries."""
+    name = _activation(layer)
+    return flow.activated(name) if name else flow
+
+
+def _activation(layer: Any) -> str:
+    """The activation that a layer carries, "" where it has none."""
     activation = getattr(layer, "activation", None)
     name = plain(getattr(activation, "__name__", "linear"))
-    return flow if activation is None or name in LINEAR else flow.activated(name)
+    return "" if activation is None or name in LINEAR else name
 
 
 def _size(shape: Sequence[int]) -> int:

@@ -24,7 +24,7 @@ from resspec.ir import Graph
 from resspec.port import origins
 from resspec.weights import files
 from resspec.weights.fitting import differences
-from resspec_torch.trace import trace
+from resspec_torch.trace import results, trace
 
 STEPS = "num_batches_tracked"
 WRAPPERS = ("module.", "_orig_mod.", "model.")  # what training loops put before every name
@@ -117,6 +117,11 @@ class TorchOriginal:
             result = self.model(torch.from_numpy(np.ascontiguousarray(x)).to(dtype))
         self.rounds = "lifted" if lifted and lifted.casts else ""
         return [to_numpy(one) for one in tree_leaves(result)]
+
+    def results(self, x: NDArray[Any]) -> dict[int, tuple[NDArray[Any], NDArray[Any] | None]]:
+        dtype = next(self.model.parameters()).dtype
+        seen = results(self.model, torch.from_numpy(np.ascontiguousarray(x)).to(dtype))
+        return {at: (to_numpy(read), to_numpy(gave)) for at, (read, gave) in seen.items()}
 
 
 class Library:

@@ -64,6 +64,8 @@ class Recorder(TorchDispatchMode):
             for name, value in parameters.items()
         }
         self.alive: list[Any] = []  # so that no address is used twice
+        # what each operation read and gave, as it was then, where that is wanted
+        self.results: dict[int, tuple[torch.Tensor, torch.Tensor]] | None = None
         self.path = ""
 
     def __torch_dispatch__(
@@ -85,7 +87,11 @@ class Recorder(TorchDispatchMode):
         if not outputs:
             return result
         if used:
+            read = next(one for one in inputs if id(one) in self.data)
+            kept = None if self.results is None else (read.clone(), outputs[0].clone())
             found = [self._layer(name, args, outputs[0])] * len(outputs)
+            if self.results is not None and kept is not None:
+                self.results[self.trace.operations - 1] = kept
         else:
             found = self._stateless(name.rstrip("_"), args, kwargs or {}, flows, outputs)
         for one, flow in zip(outputs, found, strict=True):
@@ -268,6 +274,22 @@ def trace(model: torch.nn.Module, shape: tuple[int, ...], name: str = "") -> Tra
     read = {atom.part.tensor.name for atom in found.atoms}
     found.unread = [key for key in everything if key not in read]
     return found
+
+
+def results(
+    model: torch.nn.Module, x: torch.Tensor
+) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
+    """What each operation with parameters, as `trace` numbers them, reads of the data and gives, in
+    evaluation mode."""
+    parameters = dict(model.named_parameters(remove_duplicate=True))
+    buffers = {key: value for key, value in model.named_buffers() if _is_running(model, key)}
+    recorder = Recorder(Trace(""), parameters | buffers)
+    recorder.results = {}
+    with torch.no_grad():
+        recorder.data[id(x)] = flow_of(INPUT, x.shape[1])
+        with recorder:
+            model(x)
+    return recorder.results
 
 
 def _is_running(model: torch.nn.Module, key: str) -> bool:

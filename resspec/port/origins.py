@@ -59,6 +59,12 @@ class Original(Protocol):
         """Outputs in eval mode for x (N, C, H, W), each NCHW or (N, C)."""
         ...
 
+    def results(self, x: NDArray[Any]) -> dict[int, tuple[NDArray[Any], NDArray[Any] | None]]:
+        """What each operation of `trace` reads of the data and gives for x, in eval mode, by its
+        number; NCHW, or as the operation has it. None where that cannot be seen, and nothing of an
+        operation of which neither can."""
+        ...
+
 
 class Origin(Protocol):
     """A library of networks."""

@@ -17,7 +17,7 @@ import numpy as np
 from resspec import artifacts
 from resspec.backend import get
 from resspec.diagnostics import Note, SpecError, error, escape
-from resspec.port import bare, origins
+from resspec.port import bare, depart, origins
 from resspec.port.bare import in_order
 from resspec.port.distance import distance
 from resspec.port.match import match
@@ -180,10 +180,14 @@ def outputs_apart(
     found = [value for values in backend.forward(live, x).values() for value in values]
     apart = distance(found, expected)
     if not apart <= ROUNDED:
+        matching = match(original.trace, graph)
+        where = depart.first(original, matching, graph, backend, stored.weights, x, apart)
+        said = "its layers cannot be watched one by one" if where is None else str(where)
         raise error(
             "weights-mismatch",
             f"the outputs of {original.trace.name} and of {graph.name} with its weights are "
             f"{apart:.1e} apart: all layers match, but not what is computed between them",
+            notes=[Note(said)],
             help="compare activations, sums and products; --no-check writes the weights all the "
             "same",
         )

@@ -256,6 +256,8 @@ def test_the_same_layers_that_compute_something_else(
     code, text, err = run(*words, "--out", out)
     assert (code, text, out.exists()) == (1, "", False)
     assert "all layers match, but not what is computed between them" in err
+    assert "the first layer that departs is `stem.act1` (silu) at " in err
+    assert "deep_stem.yaml:" in err
     code, text, _ = run(*words, "--out", out, "--no-check")
     assert (code, out.exists()) == (0, True)
     assert "outputs are" not in text
