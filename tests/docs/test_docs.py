@@ -6,10 +6,12 @@ import re
 import shlex
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
+from resspec import api
 from resspec.language.overlay import plain
 from resspec.syntax import parse
 
@@ -86,6 +88,8 @@ def test_every_command_shown_runs(page):
         make = pytest.importorskip("resspec_torch.origins")._make_torchvision
         model = make("resnet18", classes=1000, channels=3, outputs=1)
         torch.save(model.state_dict(), folder / "resnet18.pth")
+    if "trained.pth" in path.read_text("utf-8"):
+        left_by_training(folder)
     ran = 0
     for text in fences(path, "sh"):
         for line in text.splitlines():
@@ -98,6 +102,17 @@ def test_every_command_shown_runs(page):
             assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
             ran += 1
     assert ran
+
+
+def left_by_training(folder: Path) -> None:
+    """`trained.pth` and `trained.keras`, of the model `mine.yaml` of a page."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("tensorflow")
+    spec = str(folder / "mine.yaml")
+    torch.save(api.build(spec).state_dict(), folder / "trained.pth")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras' own writer of weights is behind NumPy
+        api.build(spec, "tensorflow").save(folder / "trained.keras")
 
 
 def expand(word: str, folder: Path) -> list[str]:
