@@ -31,6 +31,7 @@ from resspec.syntax import Map, read
 Schema = dict[str, Any]
 
 IDENTIFIER = r"^(?!__)[A-Za-z_][A-Za-z0-9_]{0,63}$"
+STAYS = ("model", "input", "extends", "variants", "abstract")
 EXPRESSION: Schema = {"type": "string", "minLength": 1, "description": "an expression"}
 
 
@@ -128,6 +129,8 @@ def _definitions() -> Schema:
         "layers": _ref("layers"),
     }
     model = {key: parts[key] for key in MODEL_KEYS} | {"block": _ref("call")}
+    unset = {"type": "null"}  # takes away what a base says
+    model |= {key: {"anyOf": [model[key], unset]} for key in MODEL_KEYS if key not in STAYS}
     needs = {"anyOf": [{"required": ["input"]}, {"required": ["extends"]}]}
     settings: Schema = {"type": {"enum": list(PARAM_TYPES)}, "default": {}}
     settings |= {"min": {"type": "number"}, "max": {"type": "number"}, "doc": {"type": "string"}}

@@ -18,7 +18,7 @@ app = typer.Typer(
     help="One YAML spec of a residual network, the same network on several frameworks.",
     epilog="A SPEC is a file (`mine.yaml`), a variant in one (`cifar.yaml#resnet20`) or a name "
     "that `resspec list` shows. Exit codes: 0 done, 1 the spec is wrong or the work failed, "
-    "2 usage.",
+    "2 usage, 130 interrupted.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
