@@ -39,7 +39,7 @@ def main(folder: Path) -> None:
             events.append(f"import {arguments[0]}")
 
     for name, path in json.loads((folder / "paths.json").read_text()).items():
-        loaded, peak, start = set(sys.modules), Peak(), time.perf_counter()
+        loaded, peak, start = set(sys.modules), Peak(), time.process_time()
         if not results:
             sys.addaudithook(watch)
         events.clear()
@@ -49,7 +49,7 @@ def main(folder: Path) -> None:
             said = ""
         except SpecError as problem:
             said = str(problem)
-        seconds, taken = time.perf_counter() - start, peak.above()
+        seconds, taken = time.process_time() - start, peak.above()
         results[name] = {
             "said": said,
             "tensors": len(tensors),

@@ -38,6 +38,7 @@ from tests.weights.crafted import (
 Make = Callable[[Path], Path]
 ATTACKS: dict[str, tuple[Make, str]] = {}
 DAMAGED = "its pickle is damaged or cut off"
+UNKNOWN = "it is no file of weights: neither PyTorch's"
 TOO_MUCH = "it holds too much beside its tensors"
 ZIP = "its zip archive is damaged or cut off"
 DAMAGED_SHAPE = "a tensor's shape is damaged"
@@ -60,7 +61,9 @@ def simple(label: str, says: str, make: Make) -> None:
 
 
 def code(label: str, says: str, raw: bytes) -> None:
-    """A pickle alone, and, where it is the root of one, in a torch file."""
+    """A pickle alone; that it is one shows where its protocol stands at its start."""
+    if says == DAMAGED and not raw.startswith(b"\x80"):
+        raw = b"\x80\x02" + raw
     simple(label, says, lambda folder: plain(folder, raw))
 
 
@@ -245,7 +248,7 @@ NESTS = "it nests too much beside its tensors to find them"
 TENSOR = tensor() + b"q\x09" + b"0"  # kept in the memo, so that it can be had again
 root("ten_thousand_sets", NESTS, TENSOR + b"](" + b"".join(
     b"}" + value(f"w{i}") + b"h\x09s" for i in range(10_000)) + b"e")  # fmt: skip
-root("two_hundred_thousand_lists", NESTS, b"](" + b"]" * 250_000 + b"e")
+root("a_hundred_thousand_lists", NESTS, b"](" + b"]" * 120_000 + b"e")
 root("names_of_megabytes_when_joined", NESTS, TENSOR + b"".join(
     b"}" + value(f"{i}" + "n" * 4000) for i in range(20)) + b"](" + b"".join(
     b"}" + value(f"w{i}") + b"h\x09s" for i in range(5_000)) + b"e" + b"s" * 20)  # fmt: skip
@@ -481,8 +484,8 @@ def _zeros(folder: Path, dtype: str, count: int, width: int) -> Path:
 
 simple("nothing", "it is empty", lambda folder: plain(folder, b""))
 simple("one_byte", DAMAGED, lambda folder: plain(folder, b"\x80"))
-simple("zeros", DAMAGED, lambda folder: sparse(folder / "a.pth", 1 << 40))
-simple("text", DAMAGED, lambda folder: plain(folder, b"no checkpoint"))
+simple("zeros", UNKNOWN, lambda folder: sparse(folder / "a.pth", 1 << 40))
+simple("text", UNKNOWN, lambda folder: plain(folder, b"no checkpoint"))
 simple("a_web_page", "it is a web page", lambda folder: plain(folder, b"<!doctype html><html>"))
 simple("a_pointer_of_git_lfs", "it is the pointer of a file in Git LFS", lambda folder: plain(
     folder, b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"))  # fmt: skip

@@ -116,11 +116,11 @@ def header(entry: dict[str, Any], data: bytes = b"") -> bytes:
     ("raw", "reason"),
     [
         (b"", "it is empty"),
-        (b"abc", "damaged or cut off"),
+        (b"abc", "it is no file of weights"),
         (struct.pack("<Q", 1 << 60) + b"{}", "it claims a header of"),
         (struct.pack("<Q", 500) + b"{}", ""),
         (header({}) + b"left over", ""),
-        (b"\x10" + bytes(7) + b"not json at all!", "damaged or cut off"),
+        (b"\x10" + bytes(7) + b"not json at all!", "it is no file of weights"),
         (header({"a": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 4]}}, bytes(4)), ""),
         (header({"a": {"dtype": "F32", "shape": [9], "data_offsets": [0, 36]}}, bytes(4)), ""),
     ],

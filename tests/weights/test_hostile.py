@@ -12,7 +12,7 @@ import pytest
 
 from tests.weights.attacks import ATTACKS, CANARY
 
-SECONDS = 5.0  # that reading one may take, on a busy machine
+SECONDS = 5.0  # of work that reading one may take
 MEMORY = 256 + 2  # MiB above what the process had: the spec's weights are 1 MiB
 
 

@@ -228,10 +228,21 @@ def test_a_key_may_be_the_start_of_the_names(tmp_path: Path) -> None:
     state = {f"{net}.{name}": torch.full((2, 2), float(i)) for i, net in enumerate(["net", "ema"])
              for name in ("a.weight", "b.weight")}  # fmt: skip
     path = saved(tmp_path, {"state_dict": state})
-    found = read(path, key="state_dict.ema", budget=BUDGET)
-    assert list(found.tensors) == ["a.weight", "b.weight"]
-    assert found.tensors["a.weight"][0, 0] == 1
+    for key in ("state_dict.ema", "ema"):
+        found = read(path, key=key, budget=BUDGET)
+        assert list(found.tensors) == ["a.weight", "b.weight"]
+        assert found.tensors["a.weight"][0, 0] == 1
+        assert found.chosen == "state_dict.ema"
     assert "did you mean `--key state_dict`?" in refused(path, "state_dikt")
+
+
+def test_a_key_may_be_the_end_of_a_place(tmp_path: Path) -> None:
+    one, two = {"w": torch.ones(2, 2)}, {"w": torch.zeros(2, 2)}
+    path = saved(tmp_path, {"a": {"net": one}, "b": {"net": two, "ema": two | {"v": one["w"]}}})
+    assert read(path, key="ema", budget=BUDGET).chosen == "b.ema"
+    assert "there are `a.net` (1 tensor)" in refused(path, "net")
+    path = saved(tmp_path, {"a.b": one, "a": {"b": two}})
+    assert "it holds 2 sets that are called `a.b`" in refused(path, "a.b")
 
 
 def test_a_set_in_a_list_is_named_by_its_place(tmp_path: Path) -> None:

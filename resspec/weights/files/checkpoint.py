@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from resspec import artifacts
 from resspec.diagnostics import error
 from resspec.weights.files import folder, hdf5, npz, safe, torch_files
+from resspec.weights.files.pickles import DAMAGED
 from resspec.weights.files.sets import Found, chosen
 from resspec.weights.files.source import SAVE, Opened, Unreadable, shown
 from resspec.weights.files.tensors import array_of, measured
@@ -162,7 +163,12 @@ def _contents(file: Opened) -> _Contents:
     if start.startswith(hdf5.MAGIC):
         return _Contents("HDF5", hdf5.read(file, 0, file.size), "HWIO")
     _refuse_others(start)
-    root, ours = torch_files.read_pickles(file)
+    try:
+        root, ours = torch_files.read_pickles(file)
+    except Unreadable as problem:
+        if problem.reason == DAMAGED and not start.startswith(b"\x80"):
+            raise Unreadable(UNKNOWN) from problem
+        raise
     return _Contents("PyTorch, before 1.6" if ours else "pickle", root)
 
 
@@ -186,6 +192,7 @@ def _zipped(archive: Archive) -> _Contents:
     raise Unreadable(f"it is a zip archive, but no checkpoint: it holds {held}")
 
 
+UNKNOWN = "it is no file of weights: neither PyTorch's, Keras' or NumPy's, nor safetensors"
 OTHERS = {
     b"\x1f\x8b": ("compressed by gzip", "unpack it first"),
     b"BZh": ("compressed by bzip2", "unpack it first"),

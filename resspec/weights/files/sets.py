@@ -13,7 +13,7 @@ from resspec.weights.files.source import SAVE, Unreadable, shown
 from resspec.weights.files.tensors import Lazy
 
 DEPTH = 32  # of nesting in which sets are looked for
-PLACES = 200_000  # that are looked at
+PLACES = 100_000  # that are looked at
 SETS = 2_000
 WORD = 100  # characters of a key that are kept
 NAME = 1_000  # characters of the name of a tensor in a module
@@ -230,26 +230,21 @@ def _outermost(sets: list[Found]) -> list[Found]:
 
 
 def _named(key: str, every: list[Found], weights: list[Found], root: object) -> Found:
-    """The set of that key, or the tensors of one whose names begin with the rest of it."""
-    for one in every:
-        if one.key == key:
-            return one
-    best: Found | None = None
+    """The set of that key, or of one that ends so; otherwise the tensors of a set whose names
+    begin so, with the set's key before it or without."""
+    exact = [one for one in every if one.key == key]
+    if len(exact) > 1:
+        raise Unreadable(f"it holds {len(exact)} sets that are called `{shown(key)}`", SAVE)
+    ends = exact or [one for one in weights if one.key.endswith(f".{key}")]
+    if len(ends) == 1:
+        return ends[0]
     for one in sorted(every, key=lambda one: len(one.key), reverse=True):
-        if one.key and not key.startswith(f"{one.key}."):
-            continue
-        rest = key[len(one.key) :].lstrip(".")
-        for separator in (".", "/"):
-            start = f"{rest}{separator}"
-            inner = {
-                name.removeprefix(start): tensor
-                for name, tensor in one.tensors.items()
-                if name.startswith(start)
-            }
-            if inner and best is None:
-                best = Found(key, one.place, inner, one.odd, one.beside)
-    if best is not None:
-        return best
+        rest = key.removeprefix(f"{one.key}.") if one.key else key
+        if rest != key and (inner := _beginning(one, rest, key)):
+            return inner
+    begun = [inner for one in weights if (inner := _beginning(one, key, f"{one.key}.{key}"))]
+    if len(begun) == 1:
+        return begun[0]
     if not every:
         raise _none(root, every)
     near = suggest(key, [one.key for one in every[:NEAR] if len(one.key) <= WORD])
@@ -259,6 +254,20 @@ def _named(key: str, every: list[Found], weights: list[Found], root: object) -> 
         + (only or f"there are {listed(weights or every)}"),
         f"did you mean `--key {shown(near)}`?" if near else "leave out --key" if only else None,
     )
+
+
+def _beginning(one: Found, start: str, key: str) -> Found | None:
+    """The tensors of a set whose names begin so, without it; None where none does."""
+    for separator in (".", "/"):
+        before = f"{start}{separator}"
+        tensors = {
+            name.removeprefix(before): tensor
+            for name, tensor in one.tensors.items()
+            if name.startswith(before)
+        }
+        if tensors:
+            return Found(key.lstrip("."), one.place, tensors, one.odd, one.beside)
+    return None
 
 
 def _none(root: object, every: list[Found]) -> Unreadable:
