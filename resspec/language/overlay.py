@@ -123,6 +123,12 @@ def _descend(data: Map, keys: list[str], place: Map, setting: str) -> Map:
         last = position == len(keys) - 1
         at = ".".join(keys[:position]) or "the model"
         if isinstance(here, Seq):
+            several = at == "stages" and keys[-1] != "count" and not last
+            counted = [one for one in here if isinstance(one, Map) and "count" in one]
+            if several and counted:
+                message = f"`--set {setting}`: one line of `stages` is several, by its `count`"
+                help = "set the lists that it reads, or `--set stages=[…]`"
+                raise error("not-found", message, help=help)
             if not key.isdecimal() or int(key) >= len(here):
                 raise error(
                     "not-found",

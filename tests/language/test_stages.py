@@ -111,6 +111,17 @@ def test_count_may_be_0_and_stages_after_it_number_on(lower):
     assert blocks(lower(text, "n=0")) == ["stages.0.0"]
 
 
+def test_a_setting_does_not_take_one_line_for_one_stage(lower):
+    text = (
+        BASIC + "params: {n: [1, 2]}\nstages: [{count: len(n), depth: 'n[stage_index]', width: 8}]"
+    )
+    with pytest.raises(SpecError) as raised:
+        lower(text, "stages.0.depth=2")
+    assert code(raised) == ["not-found"]
+    assert len(blocks(lower(text, "n=[2, 2]"))) > len(blocks(lower(text)))
+    lower(text, "stages.0.count=1")
+
+
 @pytest.mark.parametrize("count", ["-1", "1.5", "'x'"])
 def test_count_is_a_whole_number(lower, count):
     with pytest.raises(SpecError):
