@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from resspec.ir import Graph, Item, Node, Region, Value
 from resspec.ops.base import Op
@@ -22,11 +23,13 @@ Extents = tuple[Extent, Extent]
 class Sizes:
     """What a network asks of its input's height and width.
 
-    fixed_by: the first node that only works at the size that was tried; None in a free network.
+    tried: height and width of the input that the graph was made for.
+    fixed_by: the first node that only works at that size; None in a free network.
     extents: height and width of each value by index, as functions of the input's.
     unproven: paths of nodes of a free network whose inputs may differ in size at another size.
     """
 
+    tried: tuple[int, int]
     fixed_by: Node | None
     extents: Mapping[int, Extents]
     unproven: frozenset[str]
@@ -35,6 +38,21 @@ class Sizes:
     def free(self) -> bool:
         """Whether height and width are the caller's choice."""
         return self.fixed_by is None
+
+    def __str__(self) -> str:
+        if self.fixed_by is None:
+            return "any"
+        height, width = self.tried
+        return f"{height}×{width} only, fixed by {self.fixed_by.path} at {self.fixed_by.span}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        fixed = self.fixed_by
+        return {
+            "free": self.free,
+            "fixed_by": fixed.path if fixed else None,
+            "line": str(fixed.span) if fixed else None,
+        }
 
 
 def of(graph: Graph) -> Sizes:
@@ -52,7 +70,8 @@ def of(graph: Graph) -> Sizes:
         made = (axes[0].extent, axes[1].extent)
         for value in node.outputs:
             extents[value.index] = made if value.type.is_map else (ONE, ONE)
-    return Sizes(fixed_by, extents, frozenset(unproven) if fixed_by is None else frozenset())
+    open_ = frozenset(unproven) if fixed_by is None else frozenset[str]()
+    return Sizes(graph.input.type.spatial, fixed_by, extents, open_)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from resspec import sizes
 from resspec.ir import Graph, Item, Node, Region, Value
+from resspec.sizes import Sizes
 
 Level = Literal["model", "stage", "block", "layer"]
 Shape = tuple[int, ...]
@@ -40,7 +42,8 @@ class Summary:
 
     `output_shape` is the shape of the one output, or the shapes of each by name.
     `weight_bytes` holds parameters and buffers; `peak_bytes` is an estimate of what inference on
-    one example holds at once beside them, both in float32.
+    one example holds at once beside them, both in float32. `sizes` says at which input sizes the
+    network works.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Summary:
     layers: tuple[Row, ...]
     blocks: tuple[Row, ...]
     stages: tuple[Row, ...]
+    sizes: Sizes
 
     def rows(self, level: Level) -> tuple[Row, ...]:
         """The table at a level; at `model`, the one row of the whole."""
@@ -90,6 +94,7 @@ class Summary:
             "flops": self.flops,
             "activations": self.activations,
             "output_shape": self.output_shape,
+            "sizes": self.sizes.to_json(),
             "layers": [asdict(row) for row in self.layers],
         }
         if level in ("stage", "block"):
@@ -116,6 +121,7 @@ def summarize(graph: Graph) -> Summary:
         layers=layers,
         blocks=tuple(_group(item, rows) for item in _blocks(graph.root)),
         stages=tuple(_group(item, rows) for item in graph.root.items),
+        sizes=sizes.of(graph),
     )
 
 

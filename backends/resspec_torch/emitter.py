@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 
+from resspec import sizes
 from resspec.backend import RuleTable, Source, Variable
 from resspec.diagnostics import error
 from resspec.emit import Definition, Layer, Program, doc_lines, expand, group, literal, place
@@ -28,7 +29,8 @@ RESERVED = ("torch", "nn", "F", "Tensor", "annotations", "math", "Module", "Sequ
 def emit(graph: Graph, rules: RuleTable) -> Source:
     """Source of the graph as PyTorch classes. Raises SpecError(unsupported)."""
     program = group(graph, rules, reserved=(*RESERVED, *HELPERS))
-    classes = {definition.name: _Class(definition, program) for definition in program}
+    fixed = None if sizes.of(graph).free else graph.input.type.spatial
+    classes = {definition.name: _Class(definition, program, fixed) for definition in program}
     wanted = {
         name
         for definition in program
@@ -69,11 +71,16 @@ def _variables(program: Program, classes: Mapping[str, _Class]) -> dict[str, Var
 
 
 class _Class:
-    """One definition as a class: the names of its attributes, then its text."""
+    """One definition as a class: the names of its attributes, then its text.
 
-    def __init__(self, definition: Definition, program: Program) -> None:
+    fixed: height and width of the input, where the network only takes those.
+    """
+
+    def __init__(
+        self, definition: Definition, program: Program, fixed: tuple[int, int] | None
+    ) -> None:
         checked(definition.name)
-        self.definition, self.program = definition, program
+        self.definition, self.program, self.fixed = definition, program, fixed
         self.attributes = Attributes(definition)
 
     def text(self) -> str:
@@ -95,6 +102,8 @@ class _Class:
         )
         arguments = ", ".join(["self", *(f"{name}: Tensor" for name in body.inputs())])
         lines += _header(f"def forward({arguments}) -> {self._returns()}:")
+        if self._is_entry and self.fixed:
+            lines += _check(body.inputs()[0], *self.fixed)
         given = [*self._flat_outputs().values()]
         once = not self._is_entry or len(given) == len(set(given))
         lines += body.lines(self._result, whole=not self._is_entry, once=once)
@@ -166,6 +175,15 @@ class _Class:
             return texts[flat["out"]]
         entries = [f"{literal(name)}: {texts[position]}" for name, position in flat.items()]
         return "{" + ", ".join(entries) + "}"
+
+
+def _check(x: str, height: int, width: int) -> list[str]:
+    """Statements that refuse every other size."""
+    given = f"{{{x}.shape[2]}}x{{{x}.shape[3]}}"
+    return [
+        f"{INDENT}if {x}.shape[2] != {height} or {x}.shape[3] != {width}:",
+        f'{INDENT}    raise ValueError(f"made for inputs of {height}x{width}, not {given}")',
+    ]
 
 
 def _header(head: str) -> list[str]:

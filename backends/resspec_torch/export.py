@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from resspec import sizes
 from resspec.backend import Format
 from resspec.diagnostics import error
+from resspec.ops.pool import AdaptivePool, BlurPool
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,7 +33,6 @@ FORMATS = {
         files=("model.onnx", "model.onnx.data"),
     ),
 }
-BATCH = "batch"  # the axis that may have any length in an exported program
 
 
 def export(
@@ -49,12 +50,19 @@ def export(
         _state_dict(model, source, path, dtypes)
         return
     import torch
+    import torch.fx.experimental._config
 
-    example = _example(model, graph)
-    shapes = ({0: torch.export.Dim(BATCH)},)
-    with _evaluating(model), warnings.catch_warnings():
+    shapes, example = _shapes(graph, format), _example(model, graph)
+    oblivious = torch.fx.experimental._config.patch(backed_size_oblivious=True)
+    with _evaluating(model), warnings.catch_warnings(), oblivious:
         warnings.simplefilter("ignore")  # of torch's own deprecations
-        program = torch.export.export(model, (example,), dynamic_shapes=shapes)
+        # what must hold of a size is checked when the program runs, not settled by the example
+        program = torch.export.export(
+            model,
+            (example,),
+            dynamic_shapes=(shapes,),
+            prefer_deferred_runtime_asserts_over_guards=True,
+        )
         if format == "pt2":
             torch.export.save(program, path)
             return
@@ -62,11 +70,34 @@ def export(
             program,
             input_names=["input"],
             output_names=list(_output_names(graph)),
+            dynamic_shapes=(shapes,),  # their names
             dynamo=True,
             verbose=False,
         )
         assert converted is not None
         converted.save(path)
+
+
+def _shapes(graph: Graph, format: str) -> dict[int, Any]:
+    """The axes of the input that may have any length, with their names."""
+    from torch.export import Dim
+
+    found = sizes.of(graph)
+    free = found.free and not (format == "onnx" and _settled_by_onnx(graph, found))
+    names = {0: "batch", 2: "height", 3: "width"} if free else {0: "batch"}
+    return {axis: Dim(name) for axis, name in names.items()}
+
+
+def _settled_by_onnx(graph: Graph, found: sizes.Sizes) -> bool:
+    """Whether torch's converter writes some op for the example's size alone: pools to a size, which
+    ONNX lacks, and reflected padding that follows the size."""
+    for node in graph.nodes:
+        op, extents = node.op, found.extents[node.inputs[0].index]
+        if isinstance(op, AdaptivePool) and not all(one.is_constant for one in extents):
+            return True
+        if isinstance(op, BlurPool) and (op.padding, op.pad_mode) == ("same", "reflect"):
+            return True
+    return False
 
 
 def _require(*packages: str) -> None:

@@ -79,8 +79,11 @@ def same_pad(
     """Pad for ⌈size / stride⌉ windows, the odd row or column at the end, as TensorFlow does."""
     pad: list[int] = []
     for axis in (1, 0):
-        total = (kernel_size[axis] - 1) * dilation[axis] - (x.shape[2 + axis] - 1) % stride[axis]
-        total = (total + abs(total)) // 2  # without a branch, which an export would settle
+        size, step = x.shape[2 + axis], stride[axis]
+        reach = (kernel_size[axis] - 1) * dilation[axis] + 1
+        total = (size - 1) // step * step + reach - size
+        if reach < step:
+            total = max(total, 0) if torch.jit.is_scripting() else torch.sym_max(total, 0)
         pad += [total // 2, total - total // 2]
     return F.pad(x, pad, mode=mode, value=value)
 '''
@@ -322,8 +325,8 @@ def max_pool_ceil(
     value: float = float("-inf"),
 ) -> Tensor:
     """Max pool that keeps a last, partial window unless it starts in the far padding."""
-    rows = -(-(x.shape[2] + pad[2]) // stride[0])
-    columns = -(-(x.shape[3] + pad[0]) // stride[1])
+    rows = (x.shape[2] + pad[2] + stride[0] - 1) // stride[0]
+    columns = (x.shape[3] + pad[0] + stride[1] - 1) // stride[1]
     x = F.max_pool2d(F.pad(x, pad, value=value), kernel_size, stride, ceil_mode=True)
     return x[:, :, :rows, :columns]
 '''
@@ -333,8 +336,8 @@ def avg_pool_ceil(
     x: Tensor, kernel_size: tuple[int, int], stride: tuple[int, int], pad: list[int]
 ) -> Tensor:
     """Average pool that keeps a last, partial window unless it starts in the far padding."""
-    rows = -(-(x.shape[2] + pad[2]) // stride[0])
-    columns = -(-(x.shape[3] + pad[0]) // stride[1])
+    rows = (x.shape[2] + pad[2] + stride[0] - 1) // stride[0]
+    columns = (x.shape[3] + pad[0] + stride[1] - 1) // stride[1]
     x = F.avg_pool2d(F.pad(x, pad), kernel_size, stride, ceil_mode=True)
     return x[:, :, :rows, :columns]
 '''

@@ -150,6 +150,7 @@ def build(
         "flops": summary.flops,
         "input_shape": [batch, *summary.input],
         "output_shape": shapes,
+        "sizes": summary.sizes.to_json(),
         "seconds": clock.seconds,
         "out": str(out) if out else None,
         "files": written,
@@ -160,7 +161,7 @@ def build(
     if format == "json":
         common.print_json(report)
     else:
-        print(_text(report))
+        print(_text(report, str(summary.sizes)))
 
 
 def _chosen(backend: str, words: str | None, out: Path | None) -> tuple[str, ...]:
@@ -243,7 +244,7 @@ def _files(
     }
 
 
-def _text(report: dict[str, Any]) -> str:
+def _text(report: dict[str, Any], sizes: str) -> str:
     from resspec import table
 
     shapes = report["output_shape"]
@@ -261,6 +262,7 @@ def _text(report: dict[str, Any]) -> str:
         ("MACs", f"{report['macs']:,} an example"),
         ("input", table.shape(tuple(report["input_shape"]))),
         ("output", shown),
+        ("sizes", sizes),
         ("seconds", f"{sum(seconds.values()):.2f} ({phases})"),
     ]
     if report["out"]:

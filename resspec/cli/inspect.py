@@ -64,6 +64,16 @@ def summarize(
         common.print_json([summary.to_json(at or "layer") for summary in summaries])
     else:
         print(_table(summaries, at or "model", format))
+        if format == "table":
+            print(f"\n{_sizes(summaries)}")
+
+
+def _sizes(summaries: list[Summary]) -> str:
+    """At which input sizes the networks work, on a line each where they differ."""
+    told = {escape(one.name): escape(str(one.sizes)) for one in summaries}
+    if len(set(told.values())) == 1:
+        return f"input sizes: {next(iter(told.values()))}"
+    return "input sizes:\n" + "\n".join(f"  {name}: {text}" for name, text in told.items())
 
 
 def _table(summaries: list[Summary], level: Level, format: str) -> str:

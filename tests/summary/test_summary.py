@@ -132,7 +132,7 @@ def test_an_unknown_output_is_an_error_with_a_suggestion(tmp_path: Path) -> None
     assert "did you mean `stages." in found.help
 
 
-KEYS = "name input params buffers macs flops activations output_shape layers".split()
+KEYS = "name input params buffers macs flops activations output_shape sizes layers".split()
 ROW_KEYS = "path op params buffers macs flops activations output_shape".split()
 
 
@@ -142,11 +142,25 @@ def test_json(tmp_path: Path) -> None:
     assert list(data) == KEYS
     assert data["input"] == [3, 8, 8]
     assert data["output_shape"] == [5]
+    assert data["sizes"] == {"free": True, "fixed_by": None, "line": None}
     assert len(data["layers"]) == len(found.layers)
     assert all(list(row) == ROW_KEYS for row in data["layers"])
     staged = found.to_json("stage")
     assert list(staged) == [*KEYS, "stages"]
     assert staged["layers"] == found.to_json()["layers"]
+
+
+def test_a_network_of_one_size_says_what_fixes_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from resspec.cli import main
+
+    path = tmp_path / "flat.yaml"
+    path.write_text("model: flat\ninput: [3, 8, 6]\nstem: [flatten]\nstages: []\nhead: []\n")
+    with pytest.raises(SystemExit):
+        main(["summarize", str(path)])
+    shown = capsys.readouterr().out.splitlines()[-1]
+    assert shown == f"input sizes: 8×6 only, fixed by stem.flatten1 at {path}:3:8"
 
 
 def test_csv_is_read_back(capsys: pytest.CaptureFixture[str]) -> None:
