@@ -224,6 +224,20 @@ def test_of_several_models_one_must_be_named(tmp_path: Path, names: tuple[str, s
     assert same(read(path, key=names[1], budget=BUDGET), second)
 
 
+def test_an_average_inside_of_the_set_that_it_is_of(tmp_path: Path) -> None:
+    state = {"w": torch.ones(2, 3), "b": torch.ones(2)}
+    average = {name: one * 0.5 for name, one in state.items()}
+    path = saved(tmp_path, {**state, "average": average})
+    assert "`''` (2 tensors), `average` (2 tensors)" in refused(path)
+    assert same(read(path, key="", budget=BUDGET), state)
+    assert same(read(path, key="average", budget=BUDGET), average)
+
+
+def test_a_few_tensors_beside_a_model_are_said(tmp_path: Path, state: dict[str, Any]) -> None:
+    found = read(saved(tmp_path, {"model": state, "mean": torch.ones(3)}), budget=BUDGET)
+    assert found.described() == "took `model` (8 tensors); also there, with --key: `''` (1)"
+
+
 def test_a_key_may_be_the_start_of_the_names(tmp_path: Path) -> None:
     state = {f"{net}.{name}": torch.full((2, 2), float(i)) for i, net in enumerate(["net", "ema"])
              for name in ("a.weight", "b.weight")}  # fmt: skip

@@ -18,7 +18,7 @@ from resspec import artifacts
 from resspec.diagnostics import error
 from resspec.weights.files import folder, hdf5, npz, safe, torch_files
 from resspec.weights.files.pickles import DAMAGED
-from resspec.weights.files.sets import Found, chosen
+from resspec.weights.files.sets import Found, called, chosen
 from resspec.weights.files.source import SAVE, Opened, Unreadable, shown
 from resspec.weights.files.tensors import array_of, measured
 from resspec.weights.files.zips import Archive
@@ -58,11 +58,11 @@ class Checkpoint:
     def described(self) -> str:
         """What was taken, for people: "" where there was nothing to choose."""
         others = [one for one in self.sets if one.key != self.chosen]
-        if not self.chosen:
+        if not self.chosen and not others:
             return ""
-        line = f"took `{shown(self.chosen)}` ({len(self.tensors)} tensors)"
+        line = f"took `{called(self.chosen)}` ({len(self.tensors)} tensors)"
         if others:
-            words = ", ".join(f"`{shown(one.key)}` ({one.tensors})" for one in others[:5])
+            words = ", ".join(f"`{called(one.key)}` ({one.tensors})" for one in others[:5])
             line += f"; also there, with --key: {words}{', …' * (len(others) > 5)}"
         return line
 

@@ -39,14 +39,11 @@ class Place:
     depth: int = 0
 
     def __str__(self) -> str:
-        return ".".join(one.key for one in reversed(list(self.upwards())) if one.above)
-
-    def upwards(self) -> Iterator[Place]:
-        """This one, and all above it."""
-        place: Place | None = self
-        while place is not None:
-            yield place
+        keys, place = [], self
+        while place.above is not None:
+            keys.append(place.key)
             place = place.above
+        return ".".join(reversed(keys))
 
 
 @dataclass(slots=True)
@@ -55,7 +52,6 @@ class Found:
     optimiser or the like."""
 
     key: str
-    place: Place
     tensors: dict[str, Lazy]
     odd: list[str] = field(default_factory=list)
     beside: bool = False
@@ -71,7 +67,7 @@ class Found:
 def chosen(root: object, key: str | None) -> tuple[Found, list[Found]]:
     """The set that is meant, and all that look like weights. Errors: Unreadable."""
     every = list(find(root))
-    weights = _outermost([one for one in every if one.is_weights and not one.odd])
+    weights = _unique([one for one in every if one.is_weights and not one.odd])
     if key is not None:
         return _must_have_names(_named(key, every, weights, root)), weights
     if not weights:
@@ -83,7 +79,7 @@ def chosen(root: object, key: str | None) -> tuple[Found, list[Found]]:
     if len(likely) > 1:
         raise Unreadable(
             f"it holds {len(weights)} sets of weights: {listed(weights)}",
-            f"say which: `--key {shown(likely[0].key)}`",
+            f"say which: `--key {called(likely[0].key)}`",
         )
     return likely[0], weights
 
@@ -102,10 +98,15 @@ def _nameless(found: Found) -> str:
     )
 
 
+def called(key: str) -> str:
+    """A set's key as the command line takes it."""
+    return shown(key) or "''"
+
+
 def listed(sets: list[Found]) -> str:
     """`state_dict` (18 tensors), …"""
     words = [
-        f"`{shown(one.key)}` ({len(one.tensors)} tensor{'s' * (len(one.tensors) != 1)})"
+        f"`{called(one.key)}` ({len(one.tensors)} tensor{'s' * (len(one.tensors) != 1)})"
         for one in sets[:SHOWN]
     ]
     if len(sets) > SHOWN:
@@ -129,7 +130,7 @@ def find(root: object) -> Iterator[Found]:
         if isinstance(node, Made) and _is_module(node):
             if held := dict(_module(node)):
                 sets += 1
-                yield Found(str(place), place, held, [], beside)
+                yield Found(str(place), held, [], beside)
             continue
         if not isinstance(node, dict | list | tuple | Made):
             continue
@@ -150,7 +151,7 @@ def find(root: object) -> Iterator[Found]:
             if isinstance(node, list | tuple):
                 odd = ["its place in a list"]
             sets += 1
-            yield Found(str(place), place, tensors, odd, beside)
+            yield Found(str(place), tensors, odd, beside)
         todo += reversed(inner)
 
 
@@ -212,21 +213,13 @@ def _module(root: Made) -> Iterator[tuple[str, Lazy]]:
         todo += reversed(inner)
 
 
-def _outermost(sets: list[Found]) -> list[Found]:
-    """Of a set and others inside what holds it, the largest; of equal ones, the first."""
-    own = {id(one.place): len(one.tensors) for one in sets}
-    below: dict[int, int] = {}
+def _unique(sets: list[Found]) -> list[Found]:
+    """Sets of the same tensors by the same names are one, the first."""
+    found: dict[object, Found] = {}
     for one in sets:
-        for place in list(one.place.upwards())[1:]:
-            below[id(place)] = max(below.get(id(place), 0), len(one.tensors))
-    unique: dict[object, Found] = {}
-    for one in sets:
-        here, *above = map(id, one.place.upwards())
-        largest_above = max((own[place] for place in above if place in own), default=0)
-        if len(one.tensors) > largest_above and len(one.tensors) >= below.get(here, 0):
-            same = tuple((name, tensor.same()) for name, tensor in one.tensors.items())
-            unique.setdefault(same, one)
-    return list(unique.values())
+        same = tuple((name, tensor.same()) for name, tensor in one.tensors.items())
+        found.setdefault(same, one)
+    return list(found.values())
 
 
 def _named(key: str, every: list[Found], weights: list[Found], root: object) -> Found:
@@ -266,7 +259,7 @@ def _beginning(one: Found, start: str, key: str) -> Found | None:
             if name.startswith(before)
         }
         if tensors:
-            return Found(key.lstrip("."), one.place, tensors, one.odd, one.beside)
+            return Found(key.lstrip("."), tensors, one.odd, one.beside)
     return None
 
 

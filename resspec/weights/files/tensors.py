@@ -110,7 +110,7 @@ def measured(tensors: Iterable[tuple[str, Lazy]], limit: int) -> None:
         raise Unreadable(
             f"its tensors claim {_bytes(total)}, `{shown(name_of_largest)}` alone "
             f"{_bytes(largest)}; for this spec at most {_bytes(limit)} are read",
-            "is it the checkpoint of another network?",
+            "is it the checkpoint of another network? `--key` takes a part of it",
         )
     if total + beside > limit or reading > 4 * limit:
         raise Unreadable(
