@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from resspec import passes, zoo
-from resspec.diagnostics import Diagnostic, Span, SpecError, error
+from resspec.diagnostics import Diagnostic, Note, Span, SpecError, error
 from resspec.ir import Graph
 from resspec.language.checker import show
 from resspec.language.grammar import Grammar
@@ -81,7 +81,13 @@ class File:
             raise AssertionError("a model without problems is one")
         spec = spec.model_copy(update={"inherited": inherited(layers)})
         library = Library(spec.blocks, [self.path.parent, *self.search])
-        lowered = lower(spec, library, library.known(), limits)
+        try:
+            lowered = lower(spec, library, library.known(), limits)
+        except SpecError as caught:
+            if "stages" not in spec.inherited:
+                raise
+            place = data.at("stages")
+            raise SpecError(*(_of_a_base(one, place) for one in caught.diagnostics)) from None
         graph = passes.run(lowered)
         own = [*spec.blocks.values(), *library.own_blocks()]
         warnings = tuple(suspicions(spec, own, lowered, graph, self.words))
@@ -182,6 +188,18 @@ class File:
                 else "begin with `model: name`",
             )
         return data
+
+
+def _of_a_base(one: Diagnostic, stages: Span) -> Diagnostic:
+    """A complaint about an argument in inherited stages, for the author of the new block."""
+    span = one.span
+    if one.code != "unknown-argument" or span is None or span.file != stages.file:
+        return one
+    if not stages.line <= span.line <= stages.end_line:
+        return one
+    note = Note("the stages are inherited, and their blocks are not")
+    help = "write `stages:` anew, without it, or declare it in the block"
+    return replace(one, notes=(*one.notes, note), help=help)
 
 
 __all__ = ["File", "LoadedSpec", "load"]

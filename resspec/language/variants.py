@@ -213,16 +213,20 @@ def _abstract(name: str, data: Map, known: Map) -> SpecError:
 
 
 def inherited(layers: Sequence[Map]) -> frozenset[str]:
-    """`shortcut` where the last of `layers`, each laid over the one before, has it from one with
-    other blocks: that none of its own takes it is no slip of its author."""
-    last, key = layers[-1], "shortcut"
-    foreign = key in last and any(
-        key in layer
-        and layer.at(key) == last.at(key)
-        and any(plain(layer.get(one)) != plain(last.get(one)) for one in RESHAPES)
-        for layer in layers[:-1]
-    )
-    return frozenset([key] if foreign else [])
+    """`shortcut` and `stages`, where the last of `layers`, each laid over the one before, has them
+    from one with other blocks: what its own do not take is no slip of its author."""
+    last = layers[-1]
+
+    def foreign(key: str, reshapes: Sequence[str]) -> bool:
+        return key in last and any(
+            key in layer
+            and layer.at(key) == last.at(key)
+            and any(plain(layer.get(one)) != plain(last.get(one)) for one in reshapes)
+            for layer in layers[:-1]
+        )
+
+    kinds = {"shortcut": RESHAPES, "stages": ("block",)}
+    return frozenset(key for key, reshapes in kinds.items() if foreign(key, reshapes))
 
 
 def mentions(data: Data, declares: bool = False) -> set[str]:

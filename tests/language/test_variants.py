@@ -216,6 +216,22 @@ def test_a_shortcut_that_its_own_author_has_no_use_for_is_one(folder: Path) -> N
     assert refused("own.yaml")[0].code == "unknown-argument"
 
 
+def test_an_argument_of_inherited_stages_that_the_new_block_lacks_says_whose_it_is(
+    folder: Path,
+) -> None:
+    write("dbasic.yaml", NO_SHORTCUT)
+    base = HEAD + "block: bottleneck\nstages: [{depth: 1, width: 16, groups: 2}]\n"
+    write("base.yaml", f"model: base\n{base}")
+    write("mine.yaml", "model: mine\nextends: base\nblock: dbasic\n")
+    (found,) = refused("mine.yaml")
+    assert found.code == "unknown-argument"
+    assert found.help is not None
+    assert found.help.startswith("write `stages:` anew")
+    assert "the stages are inherited" in found.notes[-1].message
+    write("own.yaml", f"model: own\n{base.replace('bottleneck', 'dbasic')}")
+    assert "the stages are inherited" not in str(refused("own.yaml")[0].notes)
+
+
 def test_null_unsets_what_is_inherited(folder: Path) -> None:
     base = f"model: base\nlet: {{k: 3}}\nparams: {{n: 1, m: 2}}\ndefaults: {{act: silu}}\n{BODY}"
     base += "outputs: {a: head, b: stem}\nvariants: {v: {head: null, n: 5, outputs: {a: null}},\n"
