@@ -23,7 +23,7 @@ from resspec.diagnostics import Note, error, suggest
 from resspec.ir import Graph
 from resspec.port import origins
 from resspec.weights import files
-from resspec.weights.fitting import differences
+from resspec.weights.fitting import differences, way_out
 from resspec_torch.trace import results, trace
 
 STEPS = "num_batches_tracked"
@@ -80,6 +80,7 @@ class TorchOriginal:
                 "weights-mismatch",
                 f"`{path}` is no checkpoint of {self.trace.name}: {len(lines)} tensors differ",
                 notes=notes,
+                help=way_out(lines),
             )
         return found, dtypes
 

@@ -156,7 +156,7 @@ def build(
         "files": written,
         "left_out": [one.to_json() for one in stored.left_out],
     }
-    if stored.left_out or stored.adapted:
+    if stored.left_out or stored.adapted or stored.taken:
         _tell(weights, stored)
     if format == "json":
         common.print_json(report)
@@ -184,6 +184,8 @@ def _tell(weights: Path | None, stored: Stored) -> None:
     from resspec.diagnostics import escape
 
     total, missing = len(stored.weights), sum(one.network is not None for one in stored.left_out)
+    if stored.taken:
+        common.say(f"note: {escape(str(weights))}: {stored.taken}")
     for name in stored.adapted:
         common.say(f"{escape(str(weights))}: {name} was fitted to the input's channels")
     if not stored.left_out:

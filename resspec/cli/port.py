@@ -57,7 +57,8 @@ def port(
         bool,
         typer.Option(
             "--trust-order",
-            help="Without code or --verify: take tensors that only their order tells apart.",
+            help="Without --verify, or code that is run: take tensors that only their order tells "
+            "apart.",
         ),
     ] = False,
     partial: Annotated[
@@ -92,9 +93,10 @@ def port(
         raise typer.BadParameter("it says what to read with --from.", param_hint="--key")
     if verify is not None and source is None:
         raise typer.BadParameter("it confirms what --from reads.", param_hint="--verify")
-    for option, given in (("--trust-order", trust_order), ("--partial", partial)):
-        if given and source != "torch":
-            raise typer.BadParameter("it is for --from torch.", param_hint=option)
+    if trust_order and source is None:
+        raise typer.BadParameter("it is for what --from reads.", param_hint="--trust-order")
+    if partial and source != "torch":
+        raise typer.BadParameter("it is for --from torch.", param_hint="--partial")
     from resspec import api, artifacts
     from resspec.port import confirm, origins
     from resspec.port import verify as examples
@@ -124,7 +126,7 @@ def port(
             if example is None:
                 found, report = next(possible)
                 if not trust_order:
-                    confirm.must_be_certain(report, checkpoint)
+                    confirm.must_be_certain(report, checkpoint, compared=check)
             else:
                 doing("running it on the example")
                 seen = examples.resized(example, graph, at)

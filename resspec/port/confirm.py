@@ -42,9 +42,10 @@ def by_example(
     )
 
 
-def must_be_certain(report: Ported, checkpoint: object) -> None:
-    """Errors: `weights-ambiguous` where only the order told tensors apart."""
-    if not report.by_order or not report.ambiguous:
+def must_be_certain(report: Ported, checkpoint: object, *, compared: bool) -> None:
+    """Errors: `weights-ambiguous` where only the order told tensors apart. compared: the original's
+    code will be run beside the network, and confirms an order of execution."""
+    if not report.ambiguous or (compared and not report.by_order):
         return
     raise _uncertain(report, checkpoint)
 
@@ -59,8 +60,8 @@ def _uncertain(report: Ported, checkpoint: object) -> SpecError:
         f"{len(report.ambiguous)} sets of one role and shape; nothing is written",
         notes=notes,
         help="confirm the order with --verify FILE.npz (x: an input, y: what the trained network "
-        "gives for it), or take --from torchvision, timm or keras, which know the original's code; "
-        "--trust-order takes it as it is",
+        "gives for it), or take --from torchvision, timm or keras, which know the original's code "
+        "and run it (without --no-check); --trust-order takes it as it is",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -47,13 +47,15 @@ class Stored:
 
     dtypes: what the file holds, by name; a tensor that was not taken from one is float32.
     left_out: what a partial load did not take, and what lay beside the network's own tensors.
-    adapted: first convolutions that were fitted to other channels.
+    adapted: first convolutions that were fitted to other channels. taken: which of a file's sets
+    it is, in words.
     """
 
     weights: Arrays
     dtypes: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[Difference, ...] = ()
     adapted: tuple[str, ...] = ()
+    taken: str = ""
 
 
 def take(
@@ -82,7 +84,7 @@ def take(
     beside = tuple(Difference(name, None, given.arrays[name].shape) for name in naming.beside)
     taken = {name: dtypes[name] for name in kept if name in dtypes}
     weights = {name: kept[name] if name in kept else (start or {})[name] for name in shapes}
-    return Stored(weights, taken, lines + beside, changed)
+    return Stored(weights, taken, lines + beside, changed, given.taken)
 
 
 def named(given: Given, naming: Naming) -> tuple[Arrays, dict[str, str]]:
@@ -153,8 +155,7 @@ def _must_fit(
 def _help(given: Given, lines: tuple[Difference, ...], fits: int, graph: Graph) -> str | None:
     """The way out that the differences suggest."""
     if not fits:
-        known = any(line.network and line.file for line in lines)
-        if known or given.path is None:
+        if any(line.network and line.file for line in lines):
             return None
         return ("none of its names is resspec's; `resspec port` takes other libraries' files: "
                 f"--from torchvision, timm, keras or torch --spec {graph.name}")  # fmt: skip
@@ -194,16 +195,37 @@ def heads(graph: Graph) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def other_classes(lines: tuple[Difference, ...], graph: Graph) -> int | None:
-    """The file's number of classes, where nothing else differs."""
-    last, counts = heads(graph), set()
+def class_count(lines: Sequence[Difference]) -> int | None:
+    """How many rows the file's tensors have, where they differ from the network's in nothing else:
+    most likely its classes."""
+    counts = set()
     for line in lines:
-        if line.name not in last or not line.network or not line.file:
-            return None
-        if line.network[1:] != line.file[1:]:
+        if not line.network or not line.file or line.network[1:] != line.file[1:]:
             return None
         counts.add(line.file[0])
     return counts.pop() if len(counts) == 1 else None
+
+
+def other_classes(lines: tuple[Difference, ...], graph: Graph) -> int | None:
+    """The file's number of classes, where nothing else differs."""
+    last = heads(graph)
+    return class_count(lines) if all(line.name in last for line in lines) else None
+
+
+def way_out(lines: Sequence[Difference]) -> str | None:
+    """What to do where a library's network was made with the spec's classes and channels, and a
+    file has others."""
+    classes = class_count(lines)
+    if classes is not None:
+        return (f"it has {classes} classes: port it with --set num_classes={classes}; "
+                "`build --set num_classes=… --partial` then takes all but the head")  # fmt: skip
+    (line, *others) = lines
+    if not others and line.network and line.file and len(line.file) == len(line.network) == 4:
+        apart = line.network[:1] + line.network[2:] == line.file[:1] + line.file[2:]
+        if apart:
+            return (f"it reads {line.file[1]} channels: port it with --set input=[{line.file[1]}, "
+                    "…], then `build --adapt-input` fits it to yours")  # fmt: skip
+    return None
 
 
 def other_channels(lines: tuple[Difference, ...], graph: Graph) -> bool:

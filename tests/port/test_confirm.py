@@ -15,7 +15,7 @@ from resspec.backend import get
 from resspec.cli import main
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
-from resspec.port import bare, transfer
+from resspec.port import bare, confirm, transfer
 from resspec.weights import example, randomise, stored
 
 torch = pytest.importorskip("torch")
@@ -397,3 +397,23 @@ def test_another_network_is_one_message(arrays: Any, graph: Graph) -> None:
     (problem,) = caught.value.diagnostics
     assert problem.code == "weights-mismatch"
     assert 0 < len(problem.notes) <= 21
+
+
+def test_known_names_are_verified_too(
+    run: Run, right: dict[str, Any], io: Path, tmp_path: Path
+) -> None:
+    path = saved("registered pth", right, tmp_path)
+    assert run(path, "--verify", io)[0] == 0
+    off = {
+        name: one * 1.01 if name == "head.linear1.weight" else one for name, one in right.items()
+    }
+    code, text, err = run(saved("registered pth", off, tmp_path), "--verify", io, "--force")
+    assert (code, text, "rounding explains" in err) == (1, "", True)
+
+
+def test_an_order_of_execution_is_confirmed_by_running_the_code() -> None:
+    """Code that is not run confirms nothing."""
+    report = transfer.Ported("theirs", 2, 8, ("float32",), (), (("a", "b"),), ())
+    confirm.must_be_certain(report, "it", compared=True)
+    with pytest.raises(SpecError, match="only the order"):
+        confirm.must_be_certain(report, "it", compared=False)
