@@ -25,6 +25,8 @@ CERTAIN = (  # whatever the arguments are
     "expression-limit expression-syntax missing-argument name-clash name-collision not-found "
     "unknown-argument unknown-name unknown-variable value-before-name"
 ).split()
+ENDLESS = ("node-limit", "param-limit", "recursion-limit", "size-limit")
+SMALL = Limits(nodes=3_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +68,18 @@ def try_block(
     failures: list[tuple[Diagnostic, ...]] = []
     for one in tries(block):
         try:
-            lowered = _lower(one.model, library, limits)
+            lowered = _lower(one.model, library, limits or SMALL)
         except SpecError as caught:
             failures.append(caught.diagnostics)
+            if any(problem.code in ENDLESS for problem in caught.diagnostics):
+                break  # nor would others end soon
             continue
         if found:
             return found, ""
         spec = _model(one.model)
         final = passes.run(lowered)
-        warnings = (*suspicions(spec, [block], lowered, final), *judge(final))
+        own = [block] if block.name in library.borrowed else []  # what ships is not judged
+        warnings = (*suspicions(spec, own, lowered, final), *judge(final))
         return [w for w in warnings if w.span and w.span.file == block.span.file], one.told
     everywhere = [
         problem
@@ -131,7 +136,9 @@ def _contexts(call: Any, inputs: int) -> Iterator[tuple[str, list[Any]]]:
 
 def _value(param: ParamSpec, number: int) -> Any:
     low, high = param.min, param.max
-    number = int(max(low if low is not None else number, min(number, high or number)))
+    bounded: float = number if high is None else min(number, high)
+    bounded = bounded if low is None else max(bounded, low)
+    number = int(bounded)
     match param.type:
         case "bool":
             return False
@@ -141,6 +148,8 @@ def _value(param: ParamSpec, number: int) -> Any:
             return "identity"
         case "list":
             return [number] * 8
+        case "float" | "number":
+            return bounded
     return number
 
 
