@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from resspec.ir import Graph, Item, Node, Region, Value
-from resspec.ops.base import Op
+from resspec.ops.base import Op, OpError
 from resspec.ops.extent import INPUT, ONE, Extent, unknown
 from resspec.types import TensorType
 
@@ -106,6 +106,28 @@ def resized(graph: Graph, height: int, width: int) -> Graph:
     root = _resized(graph.root, values)
     outputs = tuple((name, _renewed(found, values)) for name, found in graph.outputs)
     return replace(graph, input=values[graph.input.index], outputs=outputs, root=root)
+
+
+def second(graph: Graph) -> tuple[int, int] | None:
+    """A size that the graph was not made for and works at, odd and not square where it takes such;
+    None where the size is fixed, or none nearby fits."""
+    if not of(graph).free:
+        return None
+    height, width = graph.input.type.spatial
+    odd = (
+        (height * 3 // 4 | 1, (width * 7 // 8 | 1) + 2),
+        ((height | 1) + 2, (width | 1) + 6),
+        (height + 1, width + 4),
+    )
+    even = tuple((height + step, width + 2 * step) for step in (2, 4, 8, 16, 32, 64))
+    for size in (*odd, *even):
+        if size not in (graph.input.type.spatial, size[:1] * 2):
+            try:
+                resized(graph, *size)
+            except OpError:
+                continue
+            return size
+    return None
 
 
 def _resized(region: Region, values: dict[int, Value]) -> Region:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from resspec import optim, weights
+from resspec import optim, sizes, weights
 from resspec.diagnostics import error
 from resspec.ir import Graph
 from resspec.parity import graphs, judge, locate
@@ -15,7 +15,7 @@ from resspec.parity.judge import Check, Fault, Trio
 from resspec.parity.kept import kept
 from resspec.parity.locate import Departure, Pair
 from resspec.parity.lone import check_norms
-from resspec.parity.measure import MODES, Job, Result, Say
+from resspec.parity.measure import MODES, SECOND, Job, Result, Say
 from resspec.parity.runners import Runner, Subject
 
 DTYPES = ("float64", "float32")
@@ -64,7 +64,8 @@ class Report:
 
     left_out: layers at rate 0 while training, by path. losses: each step's, by dtype and backend.
     moved: how far the reference's weights came in training, relL2, so that it is seen whether
-    the steps say anything.
+    the steps say anything. second: height and width of the other input that the same models were
+    evaluated on; empty where the network takes none.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Report:
     seconds: float
     losses: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     moved: float | None = None
+    second: tuple[int, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -93,6 +95,7 @@ class Report:
             "ok": self.ok,
             "backends": list(self.backends),
             "input": list(self.input),
+            "second_input": [self.input[0], *self.second] if self.second else None,
             "batch": options.batch,
             "seed": options.seed,
             "steps": options.steps,
@@ -130,10 +133,11 @@ def compare(
         check_norms(graph, options.batch)
     subject = Subject(graph, kept(weights.randomise(graph, options.seed)), data)
     first, *others = runners
-    jobs = {dtype: options.job(dtype) for dtype in options.dtypes}
+    second: tuple[int, ...] = (sizes.second(graph) or ()) if "eval" in options.modes else ()
+    jobs = {dtype: replace(options.job(dtype), second=second) for dtype in options.dtypes}
     own = dict(jobs)
     if "float32" in jobs:
-        own["float64"] = options.job("float64")
+        own["float64"] = replace(options.job("float64"), second=second)
         own["control"] = replace(jobs["float32"], disturbed=True)
     found = {first.name: _run(first, subject, own, say)}
     found |= {other.name: _run(other, subject, jobs, say) for other in others}
@@ -148,12 +152,13 @@ def compare(
     ]
     departure = None
     if any(not check.ok and check.dtype == "float64" for check in checks):
-        control = replace(options.job("float64"), disturbed=True)
+        control = replace(options.job("float64"), disturbed=True, second=second)
         checks = _with_control(checks, _run(first, subject, {"ulp": control}, say)["ulp"], found)
-    failed = [check for check in checks if not check.ok]
+    # layer by layer, networks are run at the size that they were built for
+    failed = [check for check in checks if not check.ok and check.quantity != SECOND]
     if failed:
-        second = next(one for one in others if one.name == failed[0].backends[1])
-        pair = Pair(first, second)
+        against = next(one for one in others if one.name == failed[0].backends[1])
+        pair = Pair(first, against)
         departure = _locate(subject, pair, failed, found, options, say)
     return Report(
         graph.name,
@@ -172,6 +177,7 @@ def compare(
         time.perf_counter() - start,
         _losses(found, options),
         _moved(subject, some[names[0]]),
+        second,
     )
 
 

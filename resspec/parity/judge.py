@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resspec.parity.measure import Result
+from resspec.parity.measure import SECOND, Result
 
 Array = NDArray[Any]
 Named = Mapping[str, Array]
@@ -29,7 +29,7 @@ LOTTERY = 5e-2
 BLOCK = 1 << 18  # numbers
 
 QUANTITIES = {
-    "eval": ("outputs",),
+    "eval": ("outputs", SECOND),
     "grad": ("training outputs", "gradients", "running statistics"),
     "train": ("losses", "weights after 1 step", "weights", "statistics"),
 }

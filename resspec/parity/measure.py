@@ -24,6 +24,7 @@ Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 Say = Callable[[str], None]
 MODES = ("eval", "grad", "train")
+SECOND = "outputs at a second size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Job:
 
     watch: give these values of the graph, by index, instead of the model's outputs.
     disturbed: every weight moved by one unit in its last place, up or down by lot.
+    second: height and width of another input, which the evaluated model is fed, too.
     """
 
     modes: tuple[str, ...]
@@ -43,14 +45,15 @@ class Job:
     optimizer: Mapping[str, Any] = field(default_factory=lambda: {"name": "sgd"})
     watch: tuple[int, ...] = ()
     disturbed: bool = False
+    second: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Job:
-        parts = {**data, "modes": tuple(data["modes"]), "watch": tuple(data["watch"])}
-        return Job(**parts)
+        tuples = {name: tuple(data[name]) for name in ("modes", "watch", "second")}
+        return Job(**{**data, **tuples})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,10 @@ def measure(
 ) -> Result:
     """Run a job. `drawn` holds every weight of the graph by canonical name.
 
-    eval: `outputs`. grad: `training outputs`, `running statistics` after that one pass, and
-    `gradients`, in training mode. train: `losses` of every step, `weights after 1 step`, and
-    after the last, `weights` and `statistics`. Dropout and drop path are left out of the last two.
+    eval: `outputs`, and with `second` `outputs at a second size`. grad: `training outputs`,
+    `running statistics` after that one pass, and `gradients`, in training mode. train: `losses` of
+    every step, `weights after 1 step`, and after the last, `weights` and `statistics`. Dropout and
+    drop path are left out of the last two.
     With `watch`: `activations`, in the mode that is named.
     Errors: SpecError, such as `no-backend` and `unsupported`.
     """
@@ -79,6 +83,8 @@ def measure(
         say(f"{backend.name}, {job.dtype}: evaluating")
         live = _Live(graph, backend, drawn, job)
         found["activations" if job.watch else "outputs"] = live.forward(training=False)
+        if job.second and not job.watch:
+            found[SECOND] = live.forward(training=False, size=job.second)
         settings |= live.settings()
     if not trained:
         return Result(found, settings)
@@ -146,12 +152,13 @@ class _Live:
         }
         return replace(self.source, variables=chosen)
 
-    def batch(self, step: int = 0) -> Array:
-        shape = (self.job.batch, *self.graph.input.type.shape)
+    def batch(self, step: int = 0, size: tuple[int, ...] = ()) -> Array:
+        channels, *tried = self.graph.input.type.shape
+        shape = (self.job.batch, channels, *(size or tried))
         return weights.example(shape, self.job.seed + step).astype(self.job.dtype)
 
-    def forward(self, training: bool) -> dict[str, Array]:
-        outputs = self.backend.forward(self.model, self.batch(), training)
+    def forward(self, training: bool, size: tuple[int, ...] = ()) -> dict[str, Array]:
+        outputs = self.backend.forward(self.model, self.batch(size=size), training)
         return {
             name if len(values) == 1 else f"{name}.{level}": value
             for name, values in outputs.items()

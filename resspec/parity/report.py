@@ -47,6 +47,9 @@ def text(report: Data) -> str:
         )
     counts = ", ".join(f"{count} in {name}" for name, count in report["settings_read"].items())
     lines.append(f"eps and momentum read from live layers: {counts}")
+    if report["second_input"]:
+        shape = table.shape(tuple(report["second_input"]))
+        lines.append(f"the second size, which no model was built for: {shape}")
     if report["left_out"]:
         lines.append(f"left out while training, masks cannot agree: {_some(report['left_out'])}")
     lines += where(report)

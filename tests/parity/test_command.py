@@ -43,6 +43,7 @@ def test_all_modes_and_dtypes_as_json(run: Run, tmp_path: Path) -> None:
     assert report["ok"] is True
     assert report["departure"] is None
     assert report["steps"] == 3
+    assert report["second_input"] == [3, 7, 9]
     for dtype in ("float64", "float32"):
         assert list(report["losses"][dtype]) == ["torch", "tensorflow"]
         assert all(len(curve) == 3 for curve in report["losses"][dtype].values())
@@ -50,6 +51,7 @@ def test_all_modes_and_dtypes_as_json(run: Run, tmp_path: Path) -> None:
     quantities = [one["quantity"] for one in report["checks"] if one["dtype"] == "float64"]
     assert quantities == [
         "outputs",
+        "outputs at a second size",
         "training outputs",
         "gradients",
         "running statistics",

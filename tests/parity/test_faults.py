@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from resspec.ops.conv import Conv2d
 from resspec.ops.merge import Concat, Sub
 from resspec.ops.norm import BatchNorm
 from resspec.parity import Options, Report, compare, report, runner
+from resspec.parity.measure import SECOND
 from resspec.types import TensorType
 from tests import specs
 
@@ -283,3 +285,32 @@ def test_a_wrong_optimiser_is_told_from_a_wrong_network(
     assert found.departure is not None
     assert found.departure.kind == "optimizer"
     assert "departs in the optimiser sgd" in report.text(found.to_json())
+
+
+SAME = """\
+model: same
+input: [3, 12, 12]
+stem: [{conv: {out_channels: 4, kernel_size: 3, stride: 2, padding: same}}]
+stages: []
+head: [global_avg_pool]
+"""
+
+
+def test_padding_for_the_size_that_was_tried_is_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Equal at 12×12, another network at the second size."""
+    graph = api.load(specs.write(tmp_path, SAME)).graph
+    assert compared(graph, modes=("eval",)).ok
+    rules: Any = backend.get("torch").rules
+    sound = rules[Conv2d]
+
+    def settled(op: Any, types: tuple[TensorType, ...]) -> Rule:
+        made: Rule = sound(replace(op, padding=op.sides(*types)), types)
+        return made
+
+    monkeypatch.setitem(rules, Conv2d, settled)
+    found = compared(graph, modes=("eval",))
+    assert [check.quantity for check in found.checks if not check.ok] == [SECOND]
+    assert found.second == (9, 13)
+    assert "the second size, which no model was built for: 3×9×13" in report.text(found.to_json())
