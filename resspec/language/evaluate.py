@@ -193,8 +193,12 @@ def _found(value: Any) -> Value:
     return found
 
 
-def _wrong(node: ast.AST, message: str) -> ExprError:
-    return ExprError("expression-value", message, *span(node))
+def _wrong(node: ast.AST, message: str, *operands: object) -> ExprError:
+    pair = any(isinstance(one, Size) for one in operands)
+    help = (
+        "of a size take one number, `stride[0]`; `==` and `!=` compare it whole" if pair else None
+    )
+    return ExprError("expression-value", message, *span(node), help)
 
 
 def _is_number(value: object) -> bool:
@@ -242,7 +246,7 @@ def _arithmetic(node: ast.BinOp, op: ast.operator, a: Any, b: Any) -> Number:
     sign, apply = _ARITHMETIC[type(op)]
     a, b = number_of(a), number_of(b)
     if not (_is_number(a) and _is_number(b)):
-        raise _wrong(node, f"`{sign}` needs two numbers, not {show(a)} and {show(b)}")
+        raise _wrong(node, f"`{sign}` needs two numbers, not {show(a)} and {show(b)}", a, b)
     try:
         value = apply(a, b)
     except ZeroDivisionError:
@@ -286,7 +290,7 @@ def _compare(node: ast.Compare, lookup: Lookup) -> bool:
                 a, b = number_of(left), number_of(right)
                 if not (_is_number(a) and _is_number(b)):
                     message = f"`{sign}` needs two numbers, not {show(left)} and {show(right)}"
-                    raise _wrong(node, message)
+                    raise _wrong(node, message, a, b)
                 holds = apply(a, b)
         if not holds:
             return False

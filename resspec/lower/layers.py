@@ -351,6 +351,8 @@ class Layers:
         blocks = [name for name, param in scope.params.items() if param.type == "block"]
         near = suggest(ref.name, [*OPS, *ROLES, *blocks, *self.known, "residual", "repeat"])
         help = f"did you mean `{near}`?" if near else "`resspec list` says what there is"
+        if ref.name in scope.params:
+            help = f"a param that is called says so: `{ref.name}: {{type: block, default: …}}`"
         message = f"no block or op is called `{ref.name}`"
         raise failure(env, "unknown-name", message, ref.span, help)
 

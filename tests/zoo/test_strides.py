@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from resspec import api, zoo
+from resspec.diagnostics import SpecError
 from resspec.ir import Graph
 from resspec.language.grammar import Grammar
 from resspec.language.spec import BlockSpec
@@ -85,3 +86,14 @@ def test_a_dilation_changes_no_size_and_no_weight(tmp_path: Path, name: str) -> 
     dilated = [n.op.dilation for n in wide.nodes if getattr(n.op, "dilation", (1, 1)) != (1, 1)]
     assert dilated
     assert set(dilated) <= {(2, 2), (4, 4)}
+
+
+def test_half_a_size_is_told_how_to_be_taken(tmp_path: Path) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(
+        "model: m\ninput: [3, 8, 8]\nparams: {s: {type: size, default: [2, 1]}}\n"
+        "stem: [{when: s > 1, relu: {}}]\n"
+    )
+    with pytest.raises(SpecError) as raised:
+        api.load(str(path))
+    assert "stride[0]" in (raised.value.diagnostics[0].help or "")
