@@ -15,6 +15,12 @@ def gelu(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule('F.gelu({x}, approximate="tanh")' if op.approximate == "tanh" else "F.gelu({x})")
 
 
+def celu(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    assert isinstance(op, activation.Celu)
+    # the slope of F.celu knows alpha in float32 only, whatever the input
+    return Rule("F.celu({x})" if op.alpha == 1 else "{alpha} * F.elu({x} / {alpha})")
+
+
 def softmax(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, activation.Softmax)
     if op.over == "positions":
@@ -49,7 +55,7 @@ ELEMENTWISE: dict[type[Op], RuleChoice] = {
     activation.LeakyRelu: Rule("F.leaky_relu({x}, {slope})"),
     activation.PRelu: Rule("{self}({x})", "nn.PReLU({slopes}, init={value|0.25})", WEIGHT),
     activation.Elu: Rule("F.elu({x}, alpha={alpha|1.0})"),
-    activation.Celu: Rule("F.celu({x}, alpha={alpha|1.0})"),
+    activation.Celu: celu,
     activation.Selu: Rule("F.selu({x})"),
     activation.Gelu: gelu,
     activation.QuickGelu: Rule("quick_gelu({x})", helpers=("quick_gelu",)),

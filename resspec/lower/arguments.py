@@ -70,7 +70,11 @@ def invalid(
     span: Span,
 ) -> SpecError:
     """The first complaint of pydantic about an op's arguments."""
-    complaint = caught.errors(include_url=False, include_context=True)[0]
+    complaints = caught.errors(include_url=False, include_context=True)
+    # of a list that may be one number, too, what is wrong inside it says more
+    complaint = max(complaints[:3], key=lambda one: len(one["loc"]))
+    if complaint["loc"][:1] != complaints[0]["loc"][:1]:
+        complaint = complaints[0]
     name = str(complaint["loc"][0]) if complaint["loc"] else ""
     at = args[name].span if name in args else span
     kind, value = complaint["type"], given.get(name)
@@ -82,6 +86,11 @@ def invalid(
         rounding = "`round`, `floor` and `ceil` give whole numbers"
         hint = None if isinstance(value, tuple) else rounding
         return not_whole(env, name, f"{what} is a whole number", value, at, hint)
+    if kind == "vanishing":
+        least = complaint.get("ctx", {})["least"]
+        message = f"{what} vanishes in float32, found {found}"
+        help = f"a number that is not 0 is {least:g} or more in size"
+        return failure(env, "bad-value", message, at, help)
     if kind in _BOUNDS:
         phrase, key = _BOUNDS[kind]
         bound = complaint.get("ctx", {})[key]

@@ -257,6 +257,9 @@ def padded(op: Op, types: tuple[TensorType, ...]) -> Iterator[TensorType]:
         down, across = getattr(op, "dilation", (1, 1))
         rows = types[0].height + sides[0] + sides[1]
         columns = types[0].width + sides[2] + sides[3]
+        if op.NAME == "conv_transpose2d":  # zeros are put between its lines
+            vertical, horizontal = getattr(op, "stride", (1, 1))
+            rows, columns = types[0].height * vertical, types[0].width * horizontal
         yield types[0].with_spatial(-(-rows // down) * down, -(-columns // across) * across)
 
 

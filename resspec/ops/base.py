@@ -24,8 +24,9 @@ from typing import (
     get_type_hints,
 )
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic_core import PydanticCustomError
 
 from resspec.ops.extent import Extent
 from resspec.types import TensorType
@@ -94,9 +95,20 @@ Sides = tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt, NonNegativeInt]
 PaddingWord = Literal["symmetric", "same", "valid"]
 Padding = Annotated[PaddingWord | Sides, BeforeValidator(_sides)]
 SidesValue = Annotated[Sides, BeforeValidator(_sides)]
-Epsilon = Annotated[float, Field(gt=0, lt=1)]
+
+
+def _tangible(value: float) -> float:
+    """Refuse what float32, or a product of a few of them, would take for 0."""
+    if value and abs(value) < TINY:
+        raise PydanticCustomError("vanishing", "it vanishes in float32", {"least": TINY})
+    return value
+
+
+TINY = 1e-30
+# its square is a number in float32, and so is what divides by its root three times
+Epsilon = Annotated[float, Field(ge=1e-18, lt=1)]
 Rate = Annotated[float, Field(ge=0, le=1)]
-Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e30, le=1e30)]
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e30, le=1e30), AfterValidator(_tangible)]
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ SHOWN: dict[str, Callable[[Graph], object]] = {
     "dropout at 1": lambda graph: 1 in numbers("rate")(graph),
     "momentum 0": lambda graph: 0 in numbers("momentum")(graph),
     "momentum 1": lambda graph: 1 in numbers("momentum")(graph),
-    "a tiny eps": lambda graph: 1e-30 in numbers("eps")(graph),
+    "a tiny eps": lambda graph: 1e-18 in numbers("eps")(graph),
     "a huge constant": lambda graph: 1e30 in numbers("value")(graph),
     "output padding": lambda graph: any(
         node.op.NAME == "conv_transpose2d" and any(node.op.output_padding)  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.properties.generate.choose import Seeded
 
-EPSILONS = (1e-3, 1e-5, 1e-12, 0.999, 1e-30, 1.2e-38)
+EPSILONS = (1e-3, 1e-5, 1e-12, 0.999, 1e-18)
 NUMBERS = (0.5, -1, 1, 0, 3, -0.25, 1e-30, -1e30, 1e30)
 ALPHAS = (0.5, 1, 2.0, 1e-3, 1e-30, 1e30)
 RATES = (0, 0.0, 0.2, 0.999, 1, 1.0)
