@@ -129,6 +129,15 @@ def stock(constructor: str) -> RuleChoice:
     return lambda op, types: Rule(on_map(types[0]), init, GAMMA if is_affine(op) else ())
 
 
+def instance_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    init = (
+        "InstanceNormalization({in_channels}, epsilon={eps}, center={affine|True}, "
+        "scale={affine|True}, name={name})"
+    )
+    variables = GAMMA if is_affine(op) else ()
+    return Rule("{self}({x})", init, variables, ("InstanceNormalization",))
+
+
 def layer_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
     init = (
         "keras.layers.LayerNormalization(epsilon={eps}, center={affine|True}, "
@@ -195,7 +204,7 @@ LAYERS: dict[type[Op], RuleChoice] = {
     conv.ConvTranspose2d: conv_transpose2d,
     conv.ChannelConv: channel_conv,
     norm.GroupNorm: stock("GroupNormalization({groups}, epsilon={eps}"),
-    norm.InstanceNorm: stock("GroupNormalization({in_channels}, epsilon={eps}"),
+    norm.InstanceNorm: instance_norm,
     norm.LayerNorm: layer_norm,
     norm.RmsNorm: rms_norm,
     norm.SimpleNorm: normalised(f"{{x}} * keras.ops.rsqrt({VARIANCE} + {{eps}})", bias=False),

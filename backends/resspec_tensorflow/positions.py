@@ -71,6 +71,23 @@ Agree.__module__ = "keras.layers"
 Agree.__name__ = "Identity"
 '''
 
+INSTANCE_NORMALIZATION = '''\
+class InstanceNormalization(keras.layers.GroupNormalization):
+    """Groups of one channel; refuses a map of one position, of which it would leave nothing.
+
+    Saved as the stock layer, which refuses none.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        _, height, width, _ = keras.ops.shape(inputs)
+        message = f"{self.name}: a map of one position, of which nothing would be left"
+        return super().call(require(inputs, [(height * width > 1, message)]))
+
+
+InstanceNormalization.__module__ = "keras.layers"
+InstanceNormalization.__name__ = "GroupNormalization"
+'''
+
 POSITIONS = '''\
 def positions(x: keras.KerasTensor, axis: int) -> keras.KerasTensor:
     """0, 1, 2, ... along the height (axis 1) or the width (axis 2) of x, whatever its size."""
@@ -261,6 +278,7 @@ SNIPPETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "require": (REQUIRE, (*TENSORFLOW, "from typing import Any")),
     "Fits": (FITS, (*TENSORFLOW, "from typing import Any")),
     "Agree": (AGREE, TENSORFLOW),
+    "InstanceNormalization": (INSTANCE_NORMALIZATION, TENSORFLOW),
     "positions": (POSITIONS, ()),
     "targets": (TARGETS, NUMPY),
     "shares": (SHARES, NUMPY),

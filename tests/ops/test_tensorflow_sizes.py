@@ -148,6 +148,12 @@ REFUSED: list[tuple[str, dict[str, Any], tuple[int, int], str]] = [
         "tested.fits: the height must be a multiple of 2, not 7",
     ),
     (
+        "instance_norm",
+        {},
+        (1, 1),
+        "tested: a map of one position, of which nothing would be left",
+    ),
+    (
         "flatten",
         {},
         (8, 7),
