@@ -72,8 +72,8 @@ Force = Annotated[bool, typer.Option("--force", help="Replace what an earlier ru
 
 
 def say(line: str) -> None:
-    """A line for people, beside the result."""
-    streams.tell(line)
+    """A line for people, or some, beside the result; what a terminal could act on is escaped."""
+    streams.tell("\n".join(map(escape, line.split("\n"))))
 
 
 def print_json(data: Any) -> None:
@@ -84,7 +84,7 @@ def print_json(data: Any) -> None:
 def show(problems: Iterable[Diagnostic]) -> None:
     """Diagnostics on stderr, a blank line between them, coloured on a terminal."""
     color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    say("\n\n".join(render(problem, color=color) for problem in problems))
+    streams.tell("\n\n".join(render(problem, color=color) for problem in problems))
 
 
 def choice(word: str, choices: Sequence[str], option: str) -> str:

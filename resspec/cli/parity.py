@@ -125,7 +125,7 @@ def parity(
         print(reports.markdown(found))
         for one in found:
             if not one["ok"] and "error" not in one:
-                common.say("\n".join([f"\n{one['spec']}:", *reports.where(one)]))
+                common.say("\n".join([f"\n{escape(one['spec'])}:", *reports.where(one)]))
     if not all(one["ok"] for one in found):
         raise SystemExit(1)
 

@@ -148,14 +148,14 @@ def port(
             "verified": verdict and {"apart": verdict.apart, "limit": verdict.limit},
         })  # fmt: skip
     else:
-        side = "from" if source else "to"
+        side, original = "from" if source else "to", escape(report.original)
         print(f"{graph.name}: {report.tensors} tensors, {report.numbers:,} numbers "
-              f"({', '.join(report.dtypes)}) {side} {report.original}{_by(report)}")  # fmt: skip
+              f"({', '.join(report.dtypes)}) {side} {original}{_by(report)}")  # fmt: skip
         if apart is not None:
-            print(f"outputs are {apart:.1e} from those of {report.original}, relative, in float32")
+            print(f"outputs are {apart:.1e} from those of {original}, relative, in float32")
         if verdict is not None:
-            print(f"outputs are {verdict.apart:.1e} from those of {verify}, relative; rounding "
-                  f"explains {verdict.limit:.1e}")  # fmt: skip
+            print(f"outputs are {verdict.apart:.1e} from those of {escape(str(verify))}, relative; "
+                  f"rounding explains {verdict.limit:.1e}")  # fmt: skip
         print(f"wrote {escape(str(out))}")
 
 

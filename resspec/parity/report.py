@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from resspec import table
+from resspec.diagnostics import escape
 from resspec.parity.judge import APART
 
 COLUMNS = (
@@ -21,7 +22,7 @@ Data = Mapping[str, Any]  # a report's `to_json`
 def text(report: Data) -> str:
     """One report: what was run, a row a check, and where it falls short."""
     if "error" in report:
-        return f"{report['spec']}: not compared: {report['error']}"
+        return f"{escape(report['spec'])}: not compared: {escape(report['error'])}"
     head = ["mode", "quantity", "dtype", "backends", "error", "limit", "", "worst; or distance"]
     rows = [
         [
@@ -150,7 +151,7 @@ def _title(report: Data) -> str:
     if any(one["mode"] == "train" for one in report["checks"]):
         steps = report["steps"]
         parts.append(f"{steps} step{'s' * (steps != 1)} of {report['optimizer']['name']}")
-    return f"{report['spec']}: {', '.join(parts)}"
+    return f"{escape(report['spec'])}: {', '.join(parts)}"
 
 
 def _remark(check: Data) -> str:

@@ -163,6 +163,10 @@ def test_a_file_name_is_shown_escaped_everywhere(run: Run, folder: Path) -> None
         run(ODD),
         run("explain", ODD),
         run("show", ODD),
+        run("parity", ODD, "--max-params", "1"),
+        run("parity", f"no{ODD}", ODD, "--max-params", "1", "--format", "markdown"),
+        run("build", ODD, "--weights", f"no{ODD}"),
+        run("port", f"no{ODD}", "--from", "torch", "--spec", ODD, "--out", f"{ODD}.st"),
         run("validate", specs.write(folder, broken, ODD)),
     ]
     for result in said:
