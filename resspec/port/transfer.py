@@ -105,7 +105,7 @@ def without_code(
     """Tensors as they are named and ordered → weights: by name, if the names are known here;
     otherwise what may be meant, the likeliest first. Errors: `weights-format`, `weights-mismatch`.
     """
-    naming = recognised(found.arrays, graph)
+    naming = recognised(found.arrays, graph, found.key)
     if naming is not None and naming.likely:
         start = draw(graph) if partial else None
         stored = take(found, graph, start)

@@ -104,7 +104,7 @@ def named(given: Given, naming: Naming) -> tuple[Arrays, dict[str, str]]:
 
 
 def _naming(given: Given, graph: Graph) -> Naming:
-    found = None if given.canonical else recognised(given.arrays, graph)
+    found = None if given.canonical else recognised(given.arrays, graph, given.key)
     if found is not None:
         return found
     known = graph.parameters()

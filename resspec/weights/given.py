@@ -23,7 +23,8 @@ class Given:
     """Arrays by the names that they came with, half precision widened, and what each was stored as.
 
     what: as messages name it. canonical: the names are known to be. path: of a file.
-    taken: which of a file's sets it is, in words.
+    taken, key: which of a file's sets it is, in words and as
+    `--key` names it.
     """
 
     what: str
@@ -32,6 +33,7 @@ class Given:
     canonical: bool = False
     path: Path | None = None
     taken: str = ""
+    key: str = ""
 
 
 def arrays_of(tensors: Mapping[Any, Any], key: str | None = None) -> Given:

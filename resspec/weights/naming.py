@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from resspec import backend as backends
 from resspec.backend import Variable
-from resspec.diagnostics import Note, SpecError, error
+from resspec.diagnostics import Note, SpecError, error, escape
 
 if TYPE_CHECKING:
     from resspec.ir import Graph
@@ -58,15 +58,16 @@ def is_step(name: str) -> bool:
     return re.split(r"[./]", name)[-1] in STEPS
 
 
-def recognised(given: Collection[str], graph: Graph) -> Naming | None:
-    """Whose names these are: those of which most are known here. None where none is.
+def recognised(given: Collection[str], graph: Graph, within: str = "") -> Naming | None:
+    """Whose names these are: those of which most are known here. None where none is. within: the
+    key of the set that they are, in what a file holds.
 
     Errors: `weights-mismatch` where several sets of them are there.
     """
     names = [name for name in given if not is_step(name)]
     best: Naming | None = None
     for whose, known in _vocabularies(graph):
-        found = _read(whose, names, known)
+        found = _read(whose, names, known, within)
         if found is None:
             continue
         if found.whole:
@@ -96,7 +97,9 @@ class _Set:
     found: dict[str, str] = field(default_factory=dict)  # canonical → as given
 
 
-def _read(whose: str, names: list[str], known: Mapping[str, Variable]) -> Naming | None:
+def _read(
+    whose: str, names: list[str], known: Mapping[str, Variable], within: str
+) -> Naming | None:
     owners = _owners(known)
     best: Naming | None = None
     # the names as they are, then without what wraps parts of the network
@@ -108,7 +111,7 @@ def _read(whose: str, names: list[str], known: Mapping[str, Variable]) -> Naming
                     sets[prefix].found.setdefault(owners[local], name)
         whole = [prefix for prefix, one in sets.items() if len(one.found) == len(known)]
         if len(whole) > 1 and known:
-            raise _several(whole)
+            raise _several(whole, within)
         ranked = sorted(sets, key=lambda prefix: (-len(sets[prefix].found), len(prefix)))
         if not ranked:
             continue
@@ -178,11 +181,12 @@ def _distinct(clean: dict[str, str]) -> dict[str, str]:
     return {} if twice else clean
 
 
-def _several(prefixes: list[str]) -> SpecError:
-    notes = [Note(f"`{prefix or '(no prefix)'}`") for prefix in sorted(prefixes)[:SHOWN]]
+def _several(prefixes: list[str], within: str) -> SpecError:
+    one = next((escape(prefix.rstrip("./")) for prefix in sorted(prefixes) if prefix), "")
+    notes = [Note(f"`{escape(prefix) or '(no prefix)'}`") for prefix in sorted(prefixes)[:SHOWN]]
     return error(
         "weights-mismatch",
         f"{len(prefixes)} sets of this network's tensors are there, under different prefixes",
         notes=notes,
-        help="choose one with --key PREFIX (key=PREFIX)",
+        help=f"choose one with --key {within and f'{within}.'}{one} (key=…)" if one else None,
     )

@@ -61,6 +61,7 @@ def given(path: Path, graph: Graph, key: str | None = None) -> Given:
         found.dtypes,
         path=path,
         taken=found.described(),
+        key=found.chosen,
     )
 
 

@@ -338,8 +338,14 @@ def test_two_networks_in_one_file_are_not_mixed(
     both |= {f"teacher.{name}": array * 2 for name, array in right.items()}
     path = saved("registered pth", both, tmp_path)
     code, _, err = run(path)
-    assert (code, "`student.`" in err, "`teacher.`" in err, "--key" in err) == (1, True, True, True)
+    assert (code, "`student.`" in err, "`teacher.`" in err) == (1, True, True)
+    assert "--key student (" in err
     assert run(path, "--key", "student")[0] == 0
+    assert same(tmp_path / "out.safetensors", graph, right)
+    torch.save({"epoch": 1, "state_dict": tensors(both)}, path)  # as Lightning has it
+    code, _, err = run(path, "--force")
+    assert (code, "--key state_dict.student (" in err) == (1, True)
+    assert run(path, "--key", "state_dict.student", "--force")[0] == 0
     assert same(tmp_path / "out.safetensors", graph, right)
 
 
