@@ -53,6 +53,7 @@ def export(
     import torch.fx.experimental._config
 
     shapes, example = _shapes(graph, format), _example(model, graph)
+    # a map of one row is like any other: without this a size of 1 is taken for a constant
     oblivious = torch.fx.experimental._config.patch(backed_size_oblivious=True)
     with _evaluating(model), warnings.catch_warnings(), oblivious:
         warnings.simplefilter("ignore")  # of torch's own deprecations
