@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from resspec.diagnostics import error
-from resspec.emit.names import is_name, unique
+from resspec.emit.names import RESERVED, is_name, unique
 from resspec.emit.program import Arg, Call, Chain, Layer, Leaf, Run
 from resspec.emit.template import literal, render
 
@@ -39,8 +39,9 @@ class Body:
         self.made: dict[str, str] = {}  # what is applied again → its name
         self.constructors: dict[str, str] = {}  # of shared layers, by name
         # A local must not hide a function or module that the body uses.
-        self.taken = {function.name for function in functions.values()}
-        self.taken |= {*GLOBALS, *OWN, *HELPERS, *self.function.arguments.values(), *self.shared}
+        self.reserved = {function.name for function in functions.values()}
+        self.reserved |= {*GLOBALS, *OWN, *HELPERS, *self.function.arguments.values(), *RESERVED}
+        self.taken = self.reserved | self.shared
         self.tensors = Tensors(definition, self.taken)
         self.inputs = [self.tensors[value] for value in range(definition.inputs)]
         root = Path("{name}" if self.function.named else "")
@@ -118,7 +119,8 @@ class Body:
         """The name of a layer that is applied more than once, made where it is first needed."""
         if key not in self.made:
             local = name.replace(".", "_")
-            if local not in self.shared or local in self.made.values() or not is_name(local):
+            own = local in self.shared and local not in {*self.made.values(), *self.reserved}
+            if not own or not is_name(local):
                 local = self._local(local)
             self.made[key] = local
             self._say(constructor, local)

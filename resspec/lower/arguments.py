@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,8 +11,19 @@ from pydantic import ValidationError
 from resspec.diagnostics import Diagnostic, Span, SpecError, suggest
 from resspec.language.expr import as_int
 from resspec.language.spec import BlockSpec, Ref
-from resspec.lower.scope import Env, Failed, Scope, Thunk, failure, not_whole, parse_ref, show_value
-from resspec.ops.base import MAX_EXTENT, Op, words
+from resspec.lower.scope import (
+    NO_VALUE,
+    Env,
+    Failed,
+    Scope,
+    Thunk,
+    failure,
+    not_whole,
+    parse_ref,
+    show_value,
+)
+from resspec.lower.uncalled import ROLE_DEFAULTS
+from resspec.ops.base import MAX_EXTENT, OPS, Op, words
 
 _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),
@@ -59,6 +71,23 @@ def check_arguments(
                 help = f"write `{{{spec.name}: {{{key}: …}}}}`, or add a default to `{key}`"
                 found += failure(env, "missing-argument", message, span, help).diagnostics
     return found, missing
+
+
+def needless(role: str, key: str, thunk: Thunk, env: Env) -> bool:
+    """Whether an argument of a role says what the op that the role is by default does anyway.
+
+    A block that stands for the role need not take it: `dilation: 1` asks nothing of a `conv`.
+    """
+    op = OPS[ROLE_DEFAULTS[role]]
+    found = {field.name: field.default for field in fields(op)}
+    default = getattr(found.get(key), "default", found.get(key))
+    try:
+        value = thunk.scope.evaluate(thunk.arg, env, NO_VALUE, words(op).get(key, ()))
+    except (SpecError, Failed):  # told where it is used
+        return False
+    if isinstance(default, tuple) and isinstance(value, int):
+        value = (value,) * len(default)
+    return type(value) is type(default) and value == default
 
 
 def invalid(

@@ -31,7 +31,7 @@ from resspec.language.spec import (
     ValueRef,
     When,
 )
-from resspec.lower.arguments import check_arguments, invalid, whole
+from resspec.lower.arguments import check_arguments, invalid, needless, whole
 from resspec.lower.builder import Builder, over
 from resspec.lower.scope import (
     NO_VALUE,
@@ -341,6 +341,13 @@ class Layers:
         if ref.name in env.roles:
             role, outer = env.roles[ref.name]
             target = self.resolve(role.ref, role.scope, replace(env, roles=outer.roles))
+            if isinstance(target.callee, BlockSpec):
+                known = target.callee.params
+                args = {
+                    key: thunk
+                    for key, thunk in args.items()
+                    if key in known or not needless(ref.name, key, thunk, env)
+                }
             meant = {ref.name: outer.roles[ref.name]} if ref.name in outer.roles else {}
             return replace(target, args={**target.args, **args}, roles={**meant, **target.roles})
         block = self.find(ref, env)

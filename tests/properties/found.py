@@ -51,6 +51,30 @@ blocks:
     params: {functools: 1}
     layers: [relu, {scale: {value: 0.5}}, {conv2d: {out_channels: 2, kernel_size: functools}}]
 """,
+    "what is used again called as a local or a built-in is": """\
+model: net
+input: [4, 4, 4]
+stem:
+  - {add: [[], [tanh]], as: name}
+  - {reuse: name}
+  - {conv: {out_channels: 4, kernel_size: 1}, as: range}
+  - {reuse: range}
+  - {conv: {out_channels: 4, kernel_size: 1}, as: keras}
+  - {reuse: keras}
+  - {repeat: 2, layers: [{conv: {out_channels: "i + 1", kernel_size: 1}}]}
+""",
+    "a convolution of one's own in blocks that dilate": """\
+model: net
+input: [4, 8, 8]
+defaults: {conv: own_conv}
+stages: [{block: basic, depth: 1, width: 4, stride: [1, 2]}]
+blocks:
+  own_conv:
+    params: {out_channels: {type: int}, kernel_size: {type: size}, stride: {type: size, default: 1}}
+    layers:
+      - conv: {out_channels: in_channels, kernel_size: kernel_size, groups: in_channels, stride: stride}
+      - conv: {out_channels: out_channels, kernel_size: 1}
+""",
     "everything dropped": """\
 model: net
 input: [2, 8, 8]

@@ -212,7 +212,8 @@ def family(holder: Data, key: Any, rng: random.Random, found: list[Place]) -> No
         )
     elif kind == 3 and names:
         name = rng.choice(names)
-        table[name] = {"extends": rng.choice(others)} | (table[name] or {})
+        old = table[name] if isinstance(table[name], dict) else {}
+        table[name] = {"extends": rng.choice(others)} | old
     elif kind == 4:
         value = copy.deepcopy(holder[key])
         top["variants"] = {"a": {str(key): value, "extends": rng.choice(others)}, "b": None}

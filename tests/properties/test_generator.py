@@ -27,7 +27,9 @@ MARKS = {  # what the generator says of itself beside its tables
     *("dilation by place", "when by place", "offer to a role", "offer that nobody takes"),
     *("roles of one's own", "chain of lets", "branch left out", "results of all turns"),
     *("sizes of a split", "block of several outputs", "several outputs", "tuple as output"),
-    *("pyramid", "tiny input", "variant"),
+    *("pyramid", "tiny input", "variant", "variant of a sibling", "null unsets", "abstract base"),
+    *("anchors", "counted stages", "vanishing stage", "vanishing entry", "block beside blocks"),
+    *("block of the library", "word in a condition", "param of type word"),
 }
 
 

@@ -34,18 +34,28 @@ def made(seed: int) -> Made:
     """The spec of a seed."""
     m = Maker(Seeded(seed))
     data = model(m)
-    text = yaml.dump(data, Dumper=Plain, sort_keys=False, width=1000, default_flow_style=None)
-    return Made(text, m.variant, frozenset(m.met))
+    anchors = m.g.chance(15)
+    if anchors:
+        m.met.add("anchors")
+    return Made(text_of(data, anchors), m.variant, frozenset(m.met))
 
 
 def make(g: Seeded) -> str:
     """YAML of a random valid model."""
-    return yaml.dump(model(Maker(g)), Dumper=Plain, sort_keys=False, width=1000,
-                     default_flow_style=None)  # fmt: skip
+    return text_of(model(Maker(g)))
 
 
-class Plain(yaml.SafeDumper):
-    """No anchors; numbers as YAML 1.2 reads them: 1.0e-05, where PyYAML writes 1e-05."""
+def text_of(data: object, anchors: bool = False) -> str:
+    dumper = Anchored if anchors else Plain
+    return str(yaml.dump(data, Dumper=dumper, sort_keys=False, width=1000, default_flow_style=None))
+
+
+class Anchored(yaml.SafeDumper):
+    """Numbers as YAML 1.2 reads them: 1.0e-05, where PyYAML writes 1e-05."""
+
+
+class Plain(Anchored):
+    """No anchors: what is the same is written again."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
@@ -57,6 +67,8 @@ def _float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
         text = text.replace("e", ".0e")
     return dumper.represent_scalar("tag:yaml.org,2002:float", text)
 
+
+Anchored.add_representer(float, _float)
 
 Plain.add_representer(float, _float)
 

@@ -43,7 +43,7 @@ def param(
     """One more param of any type; the callee's scope learns its value."""
     g, name = m.g, m.name("p")
     kind = g.choice(["int", "int", "int", "bool", "float", "number", "list", "choice", "size",
-                     "block", "block"])  # fmt: skip
+                     "block", "block", "word"])  # fmt: skip
     m.met.add(f"param of type {kind}")
     given: Any
     if kind == "int":
@@ -72,6 +72,10 @@ def param(
         inner.numbers |= {f"{name}[{n}]": one for n, one in enumerate(given)}
         inner.numbers |= {f"len({name})": len(given), f"sum({name})": sum(given)}
         declared = g.choice([given, {"type": "list", "default": given}])
+    elif kind == "word":
+        given = g.choice(["dark", "light", "very_dark"])
+        inner.kinds[name] = given
+        declared = given
     elif kind == "choice":
         words = ["same", "valid", "symmetric", "zero", "reflect", "nearest", "bilinear", "tanh"]
         given = g.choice(words)

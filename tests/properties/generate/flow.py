@@ -208,6 +208,13 @@ def when(m: Maker, scope: Scope) -> Made:
     truth = g.chance(50)
     known = scope.numbers | {"channels": scope.now[0]}
     test = numbers.condition(g, truth, known)
+    if scope.kinds and g.chance(40):
+        name = g.choice([*scope.kinds])
+        word = scope.kinds[name] if truth else "neither"
+        test = g.choice(
+            [f"{name} == '{word}'", f"not ({name} != '{word}')", f"{name} in ['{word}', 'x']"]
+        )
+        m.met.add("word in a condition")
     flags = [name for name, value in scope.flags.items() if value is truth]
     if flags and g.chance(70):
         test = g.choice(flags)

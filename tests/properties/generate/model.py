@@ -136,7 +136,21 @@ def variants(m: Maker, data: dict[str, Any]) -> None:
     for key in ("doc", "defaults", "outputs"):
         if key in data and g.chance(50):
             chosen[key] = data[key] if key == "doc" else data.pop(key)
+    if "outputs" not in data and "outputs" not in chosen and g.chance(40):
+        data["outputs"], chosen["outputs"] = {"wrong": "input"}, None
+        m.met.add("null unsets")
+    table: dict[str, Any] = {other: {"doc": "Another."}}
+    if len(chosen) > 1 and g.chance(60):  # a part in a sibling, or in a chain of them
+        base = m.name("variant")
+        first = next(iter(chosen))
+        table[base] = {first: chosen.pop(first)} | g.some(extends=other)
+        chosen["extends"] = base
+        m.met.add("variant of a sibling")
+    if g.chance(20):
+        data["abstract"] = True
+        m.met.add("abstract base")
     chosen = chosen or {"doc": "A variant."}
-    data["variants"] = {other: {"doc": "Another."}, name: chosen}
+    table[name] = chosen
+    data["variants"] = dict(reversed(table.items())) if g.chance(50) else table
     m.variant = name
     m.met.add("variant")

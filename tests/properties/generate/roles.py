@@ -40,7 +40,12 @@ def own_roles(m: Maker) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if g.chance(50):
         name = m.name("own_norm")
-        m.blocks[name] = {"layers": [g.choice(NORMS), g.choice(["gain", "bias", "identity"])]}
+        init = {
+            "choices": ["one", "zero"],
+            "default": "one",
+        }  # what the library's blocks say of norms
+        layers = [g.choice(NORMS), g.choice(["gain", "bias", "identity"])]
+        m.blocks[name] = {"params": {"init": init}, "layers": layers}
         found["norm"] = g.choice([name, [], [name], ["layer_norm", {"scale": {"value": 0.5}}]])
     if g.chance(50):
         name = m.name("own_act")

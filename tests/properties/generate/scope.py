@@ -27,6 +27,7 @@ class Scope:
     floats: dict[str, float] = field(default_factory=dict)
     lists: dict[str, list[int]] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)  # params of type choice
+    kinds: dict[str, str] = field(default_factory=dict)  # params that are any word
     own: list[str] = field(default_factory=list)  # values named in this very list
     keepers: list[str] = field(default_factory=list)  # block params that keep any map's shape
 

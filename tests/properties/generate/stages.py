@@ -17,7 +17,7 @@ SHORTCUTS = ("projection", "projection_always", "avg_projection", "max_pool_proj
 def stages(m: Maker, data: dict[str, Any], scope: Scope) -> None:
     """Residual stages of one block that fits any map."""
     g = m.g
-    block, expansion = unit(m)
+    block, expansion = stock(m) if g.chance(25) else unit(m)
     data["block"] = g.choice([block, {block: {}}])
     wide = g.chance(30)  # strides of two numbers
     if g.chance(60):
@@ -48,7 +48,7 @@ def stages(m: Maker, data: dict[str, Any], scope: Scope) -> None:
         if g.chance(40):
             stage["name"] = m.name("level")
         if g.chance(20):
-            stage["block"] = g.choice([block, {block: {"expansion": expansion}}])
+            stage["block"] = g.choice([block, {block: {}}])
         if g.chance(25):
             del stage["depth"]
             stage.pop("block", None)
@@ -57,13 +57,61 @@ def stages(m: Maker, data: dict[str, Any], scope: Scope) -> None:
             stage["blocks"] = [first, entry]
             stage["width"] = width
             m.met.add("blocks of a stage")
+            if g.chance(40):
+                stage["block"] = stage["blocks"][0].pop("block", block)
+                m.met.add("block beside blocks")
+            if g.chance(40):  # an entry that is not there
+                gone = {
+                    "depth": g.choice([0, "0 * stage_index", f"{depth} - {depth}"]),
+                    "block": block,
+                }
+                stage["blocks"].insert(g.integer(0, 2), gone)
+                m.met.add("vanishing entry")
         if arranged and g.chance(70):
             stage["stage"] = arranged
         scope.now = (width * expansion, *size)
         if "name" in stage:
             scope.values[stage["name"]] = scope.now
         found.append(stage)
+        if g.chance(15):  # a stage of no block: what was before it
+            empty = {"depth": 0, "width": 4} | ({"name": m.name("level")} if g.chance(50) else {})
+            if "name" in empty:
+                scope.values[empty["name"]] = scope.now
+            found.append(empty)
+            m.met.add("vanishing stage")
+    if g.chance(20):
+        counted(m, scope, found, expansion)
     data["stages"] = found
+
+
+def counted(m: Maker, scope: Scope, found: list[dict[str, Any]], expansion: int) -> None:
+    """One line that is several stages; its name is a tuple."""
+    g = m.g
+    many, name = g.integer(0, 3), m.name("levels")
+    widths = [2 * g.integer(1, 4) for _ in range(many)]
+    first = len(found)
+    line: dict[str, Any] = {
+        "count": m.written(many, scope),
+        "depth": g.choice([1, 1, 2]),
+        "name": name,
+    }
+    line["width"] = f"{widths}[stage_index - {first}]" if widths else 4
+    strided = g.chance(50)
+    line |= {"stride": f"1 if stage_index == {first} else 2"} if strided else {}
+    shapes = []
+    for number, width in enumerate(widths):
+        size = [-(-n // 2) if strided and number else n for n in scope.now[1:]]
+        scope.now = (width * expansion, *size)
+        shapes.append(scope.now)
+    scope.tuples[name] = shapes
+    found.append(line)
+    m.met.add("counted stages")
+
+
+def stock(m: Maker) -> tuple[str, int]:
+    """A block of the library."""
+    m.met.add("block of the library")
+    return m.g.choice([("basic", 1), ("bottleneck", 4), ("bottleneck_v1", 4)])
 
 
 def unit(m: Maker) -> tuple[str, int]:

@@ -157,6 +157,22 @@ def reuse(m: Maker, scope: Scope) -> Made:
     return [again]
 
 
+@feature(LAYERS, 2)
+def reuse_across_turns(m: Maker, scope: Scope) -> Made:
+    """An item named before a loop, or in its first turn, applied in every turn."""
+    g, label, start = m.g, m.name("shared"), scope.now
+    inner = scope.inner()
+    body, inner = m.kept(inner)
+    body += m.bridge(inner.now, start)
+    item: dict[str, Any] = g.choice([{"residual": {"body": body}}, {"add": [[], body]}])
+    again: Item = {"reuse": label}
+    turns = g.integer(0, 3)
+    loop = {"repeat": turns, "layers": g.choice([[again, "relu"], ["gain", again], [again, again]])}
+    scope.values[label] = start
+    scope.forget()
+    return [item | {"as": label}, loop, *g.choice([[], [again]])]
+
+
 @feature(LAYERS)
 def reuse_at_another_size(m: Maker, scope: Scope) -> Made:
     """One layer over two sizes, as heads over the levels of a pyramid have it."""
