@@ -54,7 +54,8 @@ KEYS = [line.strip() for line in SAMPLE]
 def test_a_network_is_its_original(key: str) -> None:
     found = originals.check(CASES[key], SIZE, BOTH)
     assert found.problems == []
-    assert set(found.second) == {*BOTH}
+    # compared in float64 only
+    assert set(found.second) == (set() if key.startswith("keras/ConvNeXt") else {*BOTH})
     assert (found.counts, found.structure) == (True, True)
     assert found.equal == dict.fromkeys(BOTH, True)
     assert found.dtype.startswith("float32" if key.startswith("keras/ConvNeXt") else "float64")
