@@ -100,6 +100,7 @@ ELEMENTWISE: dict[type[Op], RuleChoice] = {
     merge.CheckedAdd: checked("Add"),
     merge.CheckedSub: checked("Subtract"),
     merge.CheckedMaximum: checked("Maximum"),
+    merge.CheckedConcat: checked("Concatenate"),
     scaling.LayerScale: layer_scale,
     scaling.Gain: trainable("{x} * %s", "1"),
     scaling.Bias: trainable("{x} + %s", "{count}", "bias"),

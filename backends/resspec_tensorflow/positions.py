@@ -55,13 +55,13 @@ Fits.__name__ = "Identity"
 
 AGREE = '''\
 class Agree(keras.layers.Identity):
-    """Refuse tensors of different shapes, which what follows would broadcast.
+    """Refuse maps of different sizes, which what follows would broadcast or cannot join.
 
     Saved as the stock layer, which lets everything through.
     """
 
     def call(self, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
-        first, *others = [keras.ops.shape(x)[1:] for x in inputs]
+        first, *others = [keras.ops.shape(x)[1:-1] for x in inputs]
         message = f"{self.name}: branches differ in size here"
         pairs = [pair for shape in others for pair in zip(first, shape, strict=True)]
         return require(inputs, [(one == other, message) for one, other in pairs])

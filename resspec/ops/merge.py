@@ -82,7 +82,8 @@ class Concat(Op):
 
 
 # What stands for an op whose inputs agree in size at the size that was tried, and may not at
-# another: what would broadcast is refused there. A backend without a rule for it uses the op's own.
+# another: what would broadcast or cannot join is refused there. A backend without a rule for it
+# uses the op's own.
 
 
 class CheckedAdd(Add):
@@ -97,8 +98,13 @@ class CheckedMaximum(Maximum):
     """As `maximum`."""
 
 
+class CheckedConcat(Concat):
+    """As `concat`."""
+
+
 CHECKED: dict[type[Op], type[Op]] = {
     Add: CheckedAdd,
     Sub: CheckedSub,
     Maximum: CheckedMaximum,
+    Concat: CheckedConcat,
 }
