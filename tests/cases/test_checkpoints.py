@@ -1,0 +1,166 @@
+"""Weight files that once came in wrong, or not at all, one row a test."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import resspec
+from resspec.cli import main
+
+torch = pytest.importorskip("torch")
+
+from tests.cases import checkpoints  # noqa: E402
+
+INPUTS = Path(__file__).parent / "inputs"
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that `checkpoints` makes."""
+    made = tmp_path_factory.mktemp("checkpoints")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made)
+        checkpoints.main()
+    return made
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: Path) -> Run:
+    """`run("port", …)`, in the folder of the checkpoints → exit code, all that it said."""
+    monkeypatch.chdir(folder)
+
+    def call(*arguments: Any) -> tuple[int, str]:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main([*map(str, arguments)])
+        said = "".join(capfd.readouterr())
+        assert "unexpected" not in said, said
+        assert "Traceback" not in said, said
+        return int(caught.value.code or 0), said
+
+    return call
+
+
+def port(run: Run, file: str, spec: str, out: Path, *more: str) -> tuple[int, str]:
+    return run(
+        "port", file, "--from", "torch", "--spec", INPUTS / f"{spec}.yaml", "--out", out, *more
+    )
+
+
+def deep12(weights: Path) -> float:
+    """How far the ported network is from what the trained one gave."""
+    kept = np.load(weights.parent / "deep12_io.npz")
+    model = resspec.build(INPUTS / "deep12.yaml", weights=weights).eval()
+    with torch.no_grad():
+        return float(np.abs(model(torch.from_numpy(kept["x"])).numpy() - kept["y"]).max())
+
+
+@pytest.fixture
+def out(folder: Path) -> Path:
+    found = folder / "out.safetensors"
+    found.unlink(missing_ok=True)
+    return found
+
+
+def test_deep12_order_alone_is_not_taken(run: Run, out: Path) -> None:
+    code, said = port(run, "deep12.safetensors", "deep12", out)
+    assert code == 1
+    assert not out.exists()
+    assert "--verify" in said
+    assert "--trust-order" in said
+
+
+@pytest.mark.parametrize("file", ["deep12.safetensors", "deep12.pth"])
+@pytest.mark.parametrize("way", [("--verify", "deep12_io.npz"), ("--trust-order",)])
+def test_deep12_confirmed_it_is_the_same_network(
+    run: Run, out: Path, file: str, way: tuple[str, ...]
+) -> None:
+    assert port(run, file, "deep12", out, *way)[0] == 0
+    assert deep12(out) < 1e-4
+
+
+def test_deep12_verify_writes_nothing_where_the_outputs_differ(
+    run: Run, out: Path, folder: Path
+) -> None:
+    kept = np.load(folder / "deep12_io.npz")
+    np.savez(folder / "other.npz", x=kept["x"], y=kept["y"] + 0.1)
+    code, _ = port(run, "deep12.pth", "deep12", out, "--verify", "other.npz")
+    assert code == 1
+    assert not out.exists()
+
+
+def test_names_of_our_own_are_taken_by_name(run: Run, out: Path, folder: Path) -> None:
+    spec = INPUTS / "deep12.yaml"
+    assert run("build", spec, "--seed", "7", "--out", folder / "o", "--force")[0] == 0
+    code, said = port(run, "o/state_dict.safetensors", "deep12", out)
+    assert code == 0, said
+    found = resspec.read_weights(resspec.build(spec, weights=out))
+    expected = resspec.read_weights(resspec.build(spec, seed=7))
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
+def test_a_state_dict_of_a_built_model_is_taken(run: Run, folder: Path) -> None:
+    spec = INPUTS / "two_sets.yaml"
+    model = resspec.build(spec, seed=3)
+    again = resspec.build(spec, weights=model.state_dict())
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name])
+    torch.save(model.state_dict(), folder / "own.pth")
+    assert run("build", spec, "--weights", "own.pth")[0] == 0
+
+
+def test_two_sets_are_listed_and_one_is_chosen(run: Run, out: Path) -> None:
+    code, said = port(run, "two_sets.pth.tar", "two_sets", out, "--trust-order")
+    assert code == 1
+    assert not out.exists()
+    assert "state_dict_ema" in said
+    assert "--key" in said
+    for key in ("state_dict", "state_dict_ema"):
+        more = ("--trust-order", "--key", key, "--force")
+        assert port(run, "two_sets.pth.tar", "two_sets", out, *more)[0] == 0
+        kept = torch.load("two_sets.pth.tar")[key]["fc.weight"].numpy()
+        weights = resspec.read_weights(resspec.build(INPUTS / "two_sets.yaml", weights=out))
+        assert np.array_equal(weights["head.linear1.weight"], kept)
+
+
+@pytest.mark.parametrize("file", ["with_args.pth.tar", "nested.pth", "plain.npz"])
+def test_what_training_saves_is_read(run: Run, out: Path, file: str) -> None:
+    code, said = port(run, file, "two_sets", out, "--trust-order")
+    assert code == 0, said
+
+
+ODD = ["expanded.pth", "keys.pth"] + [
+    f"odd_dtypes/{dtype}.pth" for dtype in ("float8_e4m3fn", "complex64", "int64", "bool")
+]
+
+
+@pytest.mark.parametrize("file", ODD)
+def test_odd_files_get_one_message(run: Run, out: Path, file: str) -> None:
+    code, said = port(run, file, "two_sets", out, "--trust-order")
+    assert code == 1
+    assert said.count("error") == 1
+    assert not out.exists()
+
+
+def test_expanded_memory_is_bounded(run: Run, folder: Path) -> None:
+    script = (
+        "import resource, sys\n"
+        "from resspec.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as done: code = done.code\n"
+        "print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    arguments = ["port", "expanded.pth", "--from", "torch", "--spec", INPUTS / "two_sets.yaml"]
+    command = [sys.executable, "-c", script, *map(str, arguments), "--out", "e.safetensors"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    code, peak = map(int, done.stdout.split()[-2:])
+    assert code == 1
+    assert peak * 1024 < 1 << 30
