@@ -1,17 +1,8 @@
 """Makes checkpoints on which `resspec port` once went wrong, in the current folder.
 
 deep12.{pth,safetensors}: twelve equal blocks; safetensors sorts names, so block 10 comes before 2.
-two_sets.pth.tar: ordinary and averaged weights side by side.
-with_args.pth.tar: as training scripts save it, an argparse.Namespace beside the tensors.
-nested.pth: {"model": {"state_dict": …}}.  plain.npz: the arrays by name.
-expanded.pth: 1.6 KB that claim 40000 × 50000 float16 numbers.  keys.pth: names that are no text.
-odd_dtypes/: float8, complex, int64 and bool tensors of the right shape.
 deep12_io.npz: an input (2, 3, 16, 16) and what the network with deep12's weights gives for it.
 """
-
-import argparse
-from collections import OrderedDict
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -59,19 +50,6 @@ def main():
     save_file({k: v.contiguous() for k, v in state.items()}, "deep12.safetensors")
     x = torch.randn(2, 3, 16, 16)
     np.savez("deep12_io.npz", x=x.numpy(), y=model(x).detach().numpy())
-    state = net(1, 10).state_dict()
-    half = OrderedDict((k, v * 0.5 if v.is_floating_point() else v) for k, v in state.items())
-    torch.save({"epoch": 1, "state_dict": state, "state_dict_ema": half}, "two_sets.pth.tar")
-    torch.save({"state_dict": state, "args": argparse.Namespace(lr=0.1)}, "with_args.pth.tar")
-    torch.save({"model": {"state_dict": state}, "epoch": 1}, "nested.pth")
-    np.savez("plain.npz", **{k: v.numpy() for k, v in state.items()})
-    torch.save({"w": torch.zeros(1, dtype=torch.float16).expand(40_000, 50_000)}, "expanded.pth")
-    torch.save(dict(enumerate(state.values())), "keys.pth")
-    folder = Path("odd_dtypes")
-    folder.mkdir(exist_ok=True)
-    for dtype in (torch.float8_e4m3fn, torch.complex64, torch.int64, torch.bool):
-        one = {"conv1.weight": torch.ones(4, 3, 3, 3).to(dtype)}
-        torch.save(one, folder / f"{str(dtype).removeprefix('torch.')}.pth")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
-"""Weight files that once came in wrong, or not at all, one row a test."""
+"""Weights that once came in wrong without a word; what else is in files: tests/weights/test_cases.py."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,52 +113,3 @@ def test_a_state_dict_of_a_built_model_is_taken(run: Run, folder: Path) -> None:
         assert torch.equal(tensor, again.state_dict()[name])
     torch.save(model.state_dict(), folder / "own.pth")
     assert run("build", spec, "--weights", "own.pth")[0] == 0
-
-
-def test_two_sets_are_listed_and_one_is_chosen(run: Run, out: Path) -> None:
-    code, said = port(run, "two_sets.pth.tar", "two_sets", out, "--trust-order")
-    assert code == 1
-    assert not out.exists()
-    assert "state_dict_ema" in said
-    assert "--key" in said
-    for key in ("state_dict", "state_dict_ema"):
-        more = ("--trust-order", "--key", key, "--force")
-        assert port(run, "two_sets.pth.tar", "two_sets", out, *more)[0] == 0
-        kept = torch.load("two_sets.pth.tar")[key]["fc.weight"].numpy()
-        weights = resspec.read_weights(resspec.build(INPUTS / "two_sets.yaml", weights=out))
-        assert np.array_equal(weights["head.linear1.weight"], kept)
-
-
-@pytest.mark.parametrize("file", ["with_args.pth.tar", "nested.pth", "plain.npz"])
-def test_what_training_saves_is_read(run: Run, out: Path, file: str) -> None:
-    code, said = port(run, file, "two_sets", out, "--trust-order")
-    assert code == 0, said
-
-
-ODD = ["expanded.pth", "keys.pth"] + [
-    f"odd_dtypes/{dtype}.pth" for dtype in ("float8_e4m3fn", "complex64", "int64", "bool")
-]
-
-
-@pytest.mark.parametrize("file", ODD)
-def test_odd_files_get_one_message(run: Run, out: Path, file: str) -> None:
-    code, said = port(run, file, "two_sets", out, "--trust-order")
-    assert code == 1
-    assert said.count("error") == 1
-    assert not out.exists()
-
-
-def test_expanded_memory_is_bounded(run: Run, folder: Path) -> None:
-    script = (
-        "import resource, sys\n"
-        "from resspec.cli import main\n"
-        "try: main(sys.argv[1:])\n"
-        "except SystemExit as done: code = done.code\n"
-        "print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
-    )
-    arguments = ["port", "expanded.pth", "--from", "torch", "--spec", INPUTS / "two_sets.yaml"]
-    command = [sys.executable, "-c", script, *map(str, arguments), "--out", "e.safetensors"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-    code, peak = map(int, done.stdout.split()[-2:])
-    assert code == 1
-    assert peak * 1024 < 1 << 30
