@@ -78,7 +78,8 @@ def value(text: str) -> Any:
 def test_value(text: str, expected: object) -> None:
     result = value(text)
     assert result == expected
-    assert type(result) is type(expected)
+    assert isinstance(result, type(expected))
+    assert isinstance(result, bool) == isinstance(expected, bool)
 
 
 @pytest.mark.parametrize(
