@@ -62,7 +62,7 @@ parity-table: $(VENV)/.installed
 	  { echo "## $$dtype"; echo; cat build/parity.md; echo; } >> build/page.md; \
 	done; mv build/page.md docs/parity.md; exit $$status
 
-# Ten times the random specs of CI, the README's table of bad inputs, then the loader and the
+# Ten times the random specs of CI, the table of docs/soundness.md, then the loader and the
 # expressions under a coverage-guided fuzzer. A crash it finds is kept by hand in tests/fuzz/corpus.
 fuzz: $(VENV)/.installed-dev
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n $(JOBS) tests/properties tests/fuzz

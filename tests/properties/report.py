@@ -1,4 +1,4 @@
-"""The README's table of what the validator was tried with, and its pieces.
+"""docs/soundness.md's table of what the validator was tried with, and its pieces.
 
 `python -m tests.properties.report [--valid 2000] [--keras 2000] [--mutants 20000] [--built 600]`
 prints the table: random valid specs, built and run on each backend; mutants, validated in processes
