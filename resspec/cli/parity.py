@@ -89,6 +89,10 @@ def parity(
     common.choice(format, FORMATS, "--format")
     if bool(specs) == everything:
         raise typer.BadParameter("Name some specs, or give --all.", param_hint="SPEC")
+    for count in filter(str.isdecimal, limits or []):  # what it meant in 0.1
+        raise typer.BadParameter(
+            f"To leave larger networks out, write --max-params {count}.", param_hint="--limit"
+        )
     options = _options(mode, dtype, steps, optimizer, lr, batch, seed, device)
     runners = _runners(backends, python or [])
     wanted = common.names(outputs)

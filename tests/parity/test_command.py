@@ -188,3 +188,9 @@ def test_the_small_input_keeps_every_batch_norm_busy() -> None:
     assert small(lambda more: api.load("cifar_resnet20", overrides=more).graph, 4)[1] == [
         "input=[3,16,16]"
     ]
+
+
+def test_a_limit_as_0_1_had_it_names_its_new_option(run: Run) -> None:
+    done = run("parity", "resnet18", "--limit", "130000000")
+    assert done.code == 2
+    assert "--max-params 130000000" in done.err
