@@ -313,8 +313,9 @@ class Scope:
         """Words that params here may hold, or do by default."""
         found: list[str] = []
         for spec in self.params.values():
-            text = spec.default.value if spec.default is not None and spec.word else None
-            found += [*spec.choices, *([text] if isinstance(text, str) else text or ())]
+            value = spec.default.value if spec.default is not None and spec.word else ()
+            words = [value] if isinstance(value, str) else value
+            found += [*spec.choices, *(word for word in words or () if isinstance(word, str))]
         return found
 
     def _known(self, name: str, value: Any, env: Env, span: Span) -> Any:
