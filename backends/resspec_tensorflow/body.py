@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .functions import Function
 
 INDEX = ("i", "j", "k", "turn")
+APPLIED = re.compile(r"\b[A-Z]\w*\([^()]*\)(?=\()")  # a layer made where it is applied
 
 
 class Body:
@@ -105,8 +107,14 @@ class Body:
                 maker = text[: -len(f"({code['x']})")]
                 kept = self._hoist(maker, f"{layer.name}_step{number}", maker)
                 text = f"{kept}({code['x']})"
+            elif layer.name in self.shared:
+                text = self._kept(text, f"{layer.name}_step{number}")
             self._say(text, target)
             code["x"] = target
+
+    def _kept(self, text: str, name: str) -> str:
+        """The text of a step, the layers that it makes where it applies them made only once."""
+        return APPLIED.sub(lambda found: self._hoist(found[0], name, found[0]), text)
 
     def _shared_layer(self, layer: Layer, constructor: str) -> str:
         first = self.constructors.setdefault(layer.name, constructor)

@@ -75,6 +75,13 @@ blocks:
       - conv: {out_channels: in_channels, kernel_size: kernel_size, groups: in_channels, stride: stride}
       - conv: {out_channels: out_channels, kernel_size: 1}
 """,
+    "a sum that checks its sizes used again": """\
+model: net
+input: [1, 5, 4]
+stem:
+  - {residual: {body: [{avg_pool: {kernel_size: 2, stride: 2, ceil_mode: true}}, {resize: {scale_factor: 2}}, {conv2d: {out_channels: 1, kernel_size: [2, 1], padding: valid}}]}, as: even}
+  - {reuse: even}
+""",
     "everything dropped": """\
 model: net
 input: [2, 8, 8]
