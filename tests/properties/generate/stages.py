@@ -25,7 +25,8 @@ def stages(m: Maker, data: dict[str, Any], scope: Scope) -> None:
         data["shortcut"] = g.choice(names)
     arranged = stage_block(m) if g.chance(30) else None
     found: list[dict[str, Any]] = []
-    for number in range(g.choice([1, 1, 2, 3])):
+    for _ in range(g.choice([1, 1, 2, 3])):
+        number = len(found)  # its index: stages of no block count, too
         depth, stride = g.choice([1, 1, 2, 3]), g.choice([1, 2, 2, 3])
         if wide and g.chance(50):
             stride = [g.integer(1, 2), g.integer(1, 3)]
