@@ -36,6 +36,11 @@ def load(text: str, folder: Path, variant: str | None = None) -> api.LoadedSpec:
     return api.load(f"{path}#{variant}" if variant else str(path))
 
 
+def network_of(path: Path) -> str:
+    """The network that was accepted in a mutant's file, `SEED.NETWORK.yaml`."""
+    return path.stem.partition(".")[2]
+
+
 def check(graph: Graph, backend: str, *, thorough: bool = True) -> bool:
     """Build, load weights, count and run; with `thorough` differentiate, and run at another size.
 

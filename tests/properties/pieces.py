@@ -62,7 +62,7 @@ def valid(first: int, last: int, backend: str) -> Tried:
 
 
 def accepted(paths: list[str], backend: str) -> Tried:
-    """Mutants that were accepted."""
+    """Mutants that were accepted: files that are called by their seed and the network in them."""
     from tests.properties import live
 
     def use(number: int, graph: Graph) -> str:
@@ -72,8 +72,10 @@ def accepted(paths: list[str], backend: str) -> Tried:
             else "unsupported"
         )
 
-    texts = ((Path(path).stem, Path(path).read_text("utf-8"), None, number)
-             for number, path in enumerate(paths))  # fmt: skip
+    texts = (
+        (Path(path).stem, Path(path).read_text("utf-8"), live.network_of(Path(path)), number)
+        for number, path in enumerate(paths)
+    )
     return each(texts, use, "wrongly accepted")
 
 

@@ -32,7 +32,8 @@ def test_mutants(chunk: int, tmp_path: Path) -> None:
         if find_spec(backend) is None:
             continue
         for path in accepted if FUZZ else accepted[:count]:
-            live.check(live.load(path.read_text("utf-8"), tmp_path).graph, backend)
+            text, network = path.read_text("utf-8"), live.network_of(path)
+            live.check(live.load(text, tmp_path, network).graph, backend)
 
 
 def validate(first: int, last: int, folder: Path) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def verdict(path: Path) -> tuple[str, str]:
             placed = all(found.span is not None for found in wrong)
             return ("rejected" if placed else "unplaced"), str(SpecError(*wrong) if wrong else "")
         graph = api.load(f"{path}#{said.checked[0]}").graph
-        return ("small" if small(graph) else "accepted"), ""
+        return ("small" if small(graph) else "accepted"), said.checked[0]
     except SpecError as caught:
         for found in caught.diagnostics:
             assert render(found)
@@ -94,7 +94,7 @@ def main(first: int, last: int, folder: Path | None) -> dict[str, Any]:
             if kind in ("traceback", "hang", "unplaced"):
                 bad.append({"seed": seed, "verdict": kind, "said": said, "text": text})
             if kind == "small" and folder is not None:
-                (folder / f"{seed}.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
+                (folder / f"{seed}.{said}.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
     return {"tally": tally, "bad": bad, "slowest": slowest, "peak": peak()}
 
 
