@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 import resspec
-from resspec.cli import main
 
 torch = pytest.importorskip("torch")
 
 from tests.cases import checkpoints  # noqa: E402
-
-INPUTS = Path(__file__).parent / "inputs"
-Run = Callable[..., tuple[int, str]]
+from tests.cases.conftest import INPUTS, Run  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -30,21 +25,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: Path) -> Run:
-    """`run("port", …)`, in the folder of the checkpoints → exit code, all that it said."""
+@pytest.fixture(autouse=True)
+def in_the_folder_of_the_checkpoints(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.chdir(folder)
-
-    def call(*arguments: Any) -> tuple[int, str]:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main([*map(str, arguments)])
-        said = "".join(capfd.readouterr())
-        assert "unexpected" not in said, said
-        assert "Traceback" not in said, said
-        return int(caught.value.code or 0), said
-
-    return call
 
 
 def port(run: Run, file: str, spec: str, out: Path, *more: str) -> tuple[int, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +11,14 @@ import pytest
 import yaml
 
 import resspec
-from resspec.cli import main
+from tests.cases.conftest import INPUTS, Run
 
-INPUTS = Path(__file__).parent / "inputs"
 BACKENDS = ("torch", "tensorflow")
-Run = Callable[..., tuple[int, str]]
 
 
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`run("validate", "x.yaml")`, in the folder of the inputs → exit code, all that it said."""
+@pytest.fixture(autouse=True)
+def in_the_folder_of_the_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(INPUTS)
-
-    def call(*arguments: Any) -> tuple[int, str]:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main([*map(str, arguments)])
-        said = "".join(capfd.readouterr())
-        assert "unexpected" not in said, said
-        assert "Traceback" not in said, said
-        return int(caught.value.code or 0), said
-
-    return call
 
 
 def outputs(spec: Path, backend: str, x: np.ndarray[Any, Any], **options: Any) -> Any:
