@@ -25,6 +25,18 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """A place in a row of stages, blocks or turns: number 2 of `stages`, 0 of `stem.repeat1`."""
+
+    row: str
+    number: int
+
+    def __str__(self) -> str:
+        """The path of what stands there."""
+        return f"{self.row}.{self.number}" if self.row else str(self.number)
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """One op applied. `sources` maps an attribute to the YAML expression that it came from."""
 
@@ -34,6 +46,7 @@ class Node:
     outputs: tuple[Value, ...]
     span: Span
     sources: tuple[tuple[str, str], ...] = ()
+    step: Step | None = None
 
     @property
     def input_types(self) -> tuple[TensorType, ...]:
@@ -55,6 +68,7 @@ class Region:
     """One call of a block, or one turn of a repeat: what it read, did and gave.
 
     `block` is the YAML name of the block (of a turn: the block that repeats; of a model: its own).
+    `step` is its place in a row; a call that is all of a turn has the turn's.
     `labels` gives YAML names (`as`) to values, by index; hints for readable source only.
     `definition` is where the block's text stands, `span` where it was called.
     """
@@ -69,6 +83,7 @@ class Region:
     doc: str = ""
     labels: tuple[tuple[int, str], ...] = ()
     turn: bool = False
+    step: Step | None = None
 
     @property
     def title(self) -> str:

@@ -7,11 +7,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from resspec.diagnostics import Span
-from resspec.ir import Graph, Item, Node, Region, Value
+from resspec.ir import Graph, Item, Node, Region, Step, Value
 from resspec.ops.base import Op
 from resspec.types import TensorType
 
 SPAN = Span("net.yaml", 1, 1, 1, 2)
+
+
+def step_of(path: str, outer: str) -> Step | None:
+    """The place in a row that a path written by hand stands for, within the region around it:
+    `repeat1.0.basic` is turn 0 of `repeat1`."""
+    parts = path.split(".")
+    for place in reversed(range(outer.count(".") + 1 if outer else 0, len(parts))):
+        if parts[place].isdigit():
+            return Step(".".join(parts[:place]), int(parts[place]))
+    return None
 
 
 @dataclass
@@ -90,6 +100,7 @@ class GraphBuilder:
             SPAN,
             labels=opened.labels,
             turn=opened.turn,
+            step=step_of(opened.path, self.stack[-1].path if self.stack else ""),
         )
 
     def _path(self, name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from resspec.diagnostics import Diagnostic, Span, SpecError
-from resspec.ir import Item, Node, Region, Value
+from resspec.ir import Item, Node, Region, Step, Value
 from resspec.language.expr import Size
 from resspec.lower.scope import Env, Lost, Thunk, failure, show_value
 from resspec.ops.base import Op, OpError, attributes
@@ -41,6 +41,7 @@ class Open:
     definition: Span
     doc: str = ""
     turn: bool = False
+    step: Step | None = None
     items: list[Item] = field(default_factory=list)
     labels: dict[int, str] = field(default_factory=dict)
 
@@ -65,7 +66,7 @@ class Builder:
 
     def open(
         self,
-        path: str,
+        place: str | Step,
         block: str,
         span: Span,
         definition: Span,
@@ -74,7 +75,8 @@ class Builder:
         turn: bool = False,
     ) -> None:
         """Begin a region: a call of a block, or a turn of a repeat in it."""
-        self.stack.append(Open(path, block, span, definition, doc, turn))
+        step = place if isinstance(place, Step) else None
+        self.stack.append(Open(str(place), block, span, definition, doc, turn, step))
 
     def close(self, outputs: tuple[Value, ...]) -> Region:
         """End the region on top."""
@@ -93,6 +95,7 @@ class Builder:
             doc=opened.doc,
             labels=labels,
             turn=opened.turn,
+            step=opened.step,
         )
 
     def close_into(self, outputs: tuple[Value, ...]) -> None:
@@ -101,7 +104,7 @@ class Builder:
         if len(region.items) == 1 and region.turn:
             (only,) = region.items
             if isinstance(only, Region) and only.outputs == region.outputs:
-                self.stack[-1].items.append(only)
+                self.stack[-1].items.append(replace(only, step=only.step or region.step))
                 return
         if region.items:
             if not self.reusing and (region.path in self._regions or region.path in self._paths):
@@ -138,7 +141,7 @@ class Builder:
     def node(
         self,
         op: Op,
-        path: str,
+        place: str | Step,
         inputs: tuple[Value, ...],
         env: Env,
         span: Span,
@@ -167,9 +170,10 @@ class Builder:
         made = tuple(self.value(kind, scale) for kind in outputs)
         for body in self._bodies:
             body.update(dict.fromkeys((v.index for v in made), scaled(op, inputs, body, span)))
+        path, step = str(place), place if isinstance(place, Step) else None
         if self.reusing and not params:
             path = self._own_path(path, op, types)
-        node = Node(path, op, inputs, made, span, sources)
+        node = Node(path, op, inputs, made, span, sources, step)
         self._claim(node, env)
         self.stack[-1].items.append(node)
         return made

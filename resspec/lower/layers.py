@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, suggest
-from resspec.ir import Value
+from resspec.ir import Step, Value
 from resspec.language.expr import Quotient
 from resspec.language.layer_grammar import ROLES
 from resspec.language.spec import (
@@ -290,9 +290,9 @@ class Layers:
             scope.values[item.label] = ()
         items = scope.items
         for turn in range(exact):
-            path = join(outer, f"{item.name}.{turn}")
+            step = Step(join(outer, item.name), turn)
             within = scope.inner(counters={**scope.counters, item.index: turn}, items=items)
-            self.builder.open(path, scope.block, item.span, item.span, turn=True)
+            self.builder.open(step, scope.block, item.span, item.span, turn=True)
             current = self.shut(self.run(item.layers, current, within, env))
             results.append(current)
             items = within.items
@@ -387,33 +387,33 @@ class Layers:
     ) -> Val:
         """Apply what a reference names to the current value."""
         target = self.resolve(ref, scope, env)
-        path = join(self.builder.path, name)
+        place: str | Step = join(self.builder.path, name)
         if ref.index is not None:  # a stage's block is named by its number
             count = len(scope.args.get(ref.name, ()))  # type: ignore[arg-type]
-            path = join(scope.path, str(self.index(ref.index, count, ref.span, scope, env)))
+            place = Step(scope.path, self.index(ref.index, count, ref.span, scope, env))
         env = replace(env.with_ambient(**target.ambient), roles={**env.roles, **target.roles})
         if target.note is not None and target.note.span is not None:
             env = replace(env, frames=env.frames[:-1])
             where, span = target.note.message, target.note.span
         callee = target.callee
         if isinstance(callee, tuple):
-            self.builder.open(path, name, span, ref.span)
-            return self.shut(self.run(callee, current, target.scope.inner(path=path), env))
+            self.builder.open(place, name, span, ref.span)
+            return self.shut(self.run(callee, current, target.scope.inner(path=str(place)), env))
         if isinstance(callee, BlockSpec):
             self.offered |= target.offer.keys() & callee.params.keys()
             args = {k: v for k, v in target.offer.items() if k in callee.params}
             args |= {k: v for k, v in (offer or {}).items() if k in callee.params}
             args |= target.args
-            return self.block(callee, args, path, current, env, ref.span, where, span)
+            return self.block(callee, args, place, current, env, ref.span, where, span)
         known = attributes(callee)
         taken = {k: v for k, v in (offer or {}).items() if k in known}
-        return self.op(callee, {**taken, **target.args}, path, current, env, span)
+        return self.op(callee, {**taken, **target.args}, place, current, env, span)
 
     def block(
         self,
         spec: BlockSpec,
         args: Mapping[str, Any],
-        path: str,
+        place: str | Step,
         current: Val,
         env: Env,
         span: Span,
@@ -436,7 +436,7 @@ class Layers:
         self.report(*found)
         if missing:
             raise Failed
-        scope = Scope(spec.name, path, inside, spec.params, args, spec.let, input=current)
+        scope = Scope(spec.name, str(place), inside, spec.params, args, spec.let, input=current)
         scope.env = inside = inside.with_roles(spec.defaults, scope)
         if spec.inputs:
             parts = current if isinstance(current, tuple) else (current,)
@@ -446,14 +446,14 @@ class Layers:
                 help = "give it a list: `from: [a, b]`"
                 raise failure(env, "not-a-tuple", message, span, help)
             scope.values.update(zip(spec.inputs, parts, strict=True))
-        self.builder.open(path, spec.name, call_span, spec.span, spec.doc)
+        self.builder.open(place, spec.name, call_span, spec.span, spec.doc)
         return self.shut(self.run(spec.layers, current, scope, inside))
 
     def op(
         self,
         cls: type[Op],
         args: Mapping[str, Thunk],
-        path: str,
+        place: str | Step,
         current: Val,
         env: Env,
         span: Span,
@@ -486,7 +486,7 @@ class Layers:
             message = f"`{cls.NAME}` takes {cls.ARITY} value{plural}, here are {len(inputs)}"
             help = "pick one with `from: x[0]`, or join them with `concat`, `add` or `mul`"
             raise failure(env, "tuple-unexpected", message, span, help)
-        results = self.builder.node(made, path, (*inputs, *named), env, span, args)
+        results = self.builder.node(made, place, (*inputs, *named), env, span, args)
         return results if cls.GIVES_TUPLE else results[0]
 
     def reference(self, cls: type[Op], key: str, thunk: Thunk, env: Env) -> Value:

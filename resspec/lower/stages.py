@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from resspec.diagnostics import Note, SpecError
+from resspec.ir import Step
 from resspec.language.spec import Arg, BlocksEntry, BlockSpec, ModelSpec, Ref, StageSpec
 from resspec.lower.arguments import check_arguments, counted
 from resspec.lower.builder import Builder, over
@@ -180,7 +181,7 @@ class Stages:
         return self.layers.block(
             target.callee,
             {**target.args, **own, "blocks": tuple(blocks)},
-            f"stages.{number}",
+            Step("stages", number),
             x,
             env,
             ref.span,
