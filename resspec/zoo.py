@@ -33,7 +33,7 @@ class Entry:
     name: str
     path: Path
     doc: str
-    family: str  # its folder under specs/, "" at the top
+    family: str  # its folder under specs/; `resnet` at the top, "" where blocks are everyone's
     variant: bool = False
 
 
@@ -48,8 +48,7 @@ def _index() -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
         kinds = dict(_KIND.findall(text)[::-1])
         match = _DOC.search(text)
         doc = " ".join((match[1] or match[2]).split()).strip("'\"") if match else ""
-        family = path.parent.relative_to(root).as_posix()
-        family = "" if family == "." else family
+        family = _family(path.relative_to(root))
         if "model" in kinds:
             entry = Entry(kinds["model"], path, doc, family)
             models.setdefault(entry.name, []).append(entry)
@@ -63,12 +62,22 @@ def _index() -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
     return models, blocks
 
 
+def _family(path: Path) -> str:
+    """The folder of a file under specs/. The classic ResNets stand above all folders."""
+    if len(path.parts) == 1:
+        return "resnet"
+    return "" if path.parts[0] == "blocks" else path.parts[0]
+
+
 def models() -> list[Entry]:
     """Every shipped model and variant, by family and name."""
     found = [entry for entries in _index()[0].values() for entry in entries]
-    return sorted(
-        found, key=lambda entry: (entry.family, str(entry.path), entry.variant, entry.name)
-    )
+
+    def place(entry: Entry) -> tuple[str, int, str, bool, str]:
+        parts = len(entry.path.parts)  # the top of a family first
+        return entry.family, parts, str(entry.path), entry.variant, entry.name
+
+    return sorted(found, key=place)
 
 
 def blocks() -> list[Entry]:

@@ -303,7 +303,7 @@ def test_one_line_is_told_once_with_the_variants_that_have_it(folder: Path) -> N
     assert {one.notes[-1].message for one in errors} == {"in variant `a`"}
 
 
-@pytest.mark.parametrize("family", ["regnet/regnetx", "extra/efficientnet"])
+@pytest.mark.parametrize("family", ["regnet/regnetx", "efficientnet/efficientnet"])
 def test_a_family_of_variants_is_checked_in_seconds(family: str) -> None:
     start = time.process_time()
     verdict = validate(str(specs_dir() / f"{family}.yaml"))
