@@ -12,13 +12,13 @@ from resspec import compile as driver
 from resspec.compile import LoadedSpec
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
+from resspec.options import Limits, LoadOptions
 from resspec.summary import Summary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from resspec.backend import Backend, Source
-    from resspec.lower.builder import Limits
     from resspec.weights.fitting import Stored
 
 Spec = str | Path | LoadedSpec | Graph
@@ -40,8 +40,8 @@ def load(
     limits: on nodes, parameters, elements of a tensor, turns and nesting.
     Errors: SpecError with every problem found.
     """
-    folders = tuple(map(str, search))
-    return driver.load(str(spec), overrides=tuple(overrides), search=folders, limits=limits)
+    options = LoadOptions(tuple(overrides), tuple(map(Path, search)), limits=limits)
+    return driver.load(str(spec), options)
 
 
 def graph_of(spec: Spec, outputs: Sequence[str] | None = None) -> Graph:

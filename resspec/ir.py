@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from dataclasses import field as dataclass_field
 
 from resspec.diagnostics import Span
 from resspec.ops.base import Op, Param
@@ -118,7 +117,6 @@ class Graph:
     input: Value
     outputs: tuple[tuple[str, tuple[Value, ...]], ...]
     root: Region
-    digest: str = dataclass_field(default="", compare=False)
 
     @property
     def nodes(self) -> tuple[Node, ...]:

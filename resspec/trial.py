@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from resspec.diagnostics import Diagnostic, SpecError
 from resspec.ir import Graph
 from resspec.language.grammar import Grammar
 from resspec.language.spec import BlockSpec, ParamSpec
-from resspec.lower import Limits, lower
+from resspec.library import Library, checked
+from resspec.lower import lower
 from resspec.lower.suspicions import suspicions
 from resspec.lower.uncalled import check_uncalled
+from resspec.options import Limits, LoadOptions
 from resspec.syntax import Map, dump, parse
-from resspec.zoo import Library
 
 Judge = Callable[[Graph], Iterable[Diagnostic]]
 TRIAL = "<trial>"
@@ -25,8 +26,8 @@ CERTAIN = (  # whatever the arguments are
     "expression-limit expression-syntax missing-argument name-clash name-collision not-found "
     "unknown-argument unknown-name unknown-variable value-before-name"
 ).split()
-ENDLESS = ("node-limit", "param-limit", "recursion-limit", "size-limit")
 SMALL = Limits(nodes=3_000)
+ENDLESS = ("node-limit", "param-limit", "recursion-limit", "size-limit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,7 @@ class Try:
 def try_block(
     path: Path,
     data: Map,
-    search: Sequence[str] = (),
-    limits: Limits | None = None,
+    options: LoadOptions = LoadOptions(),
     judge: Judge = lambda graph: (),
 ) -> tuple[list[Diagnostic], str]:
     """Problems of a block's file, and how far they could be told.
@@ -49,17 +49,13 @@ def try_block(
     It is called with its defaults, and 16 or so where a number is needed, as a stage's block, as a
     shortcut and as what arranges a stage; what is wrong in all of these is wrong.
     """
-    grammar = Grammar()
-    block = grammar.block(data)
-    grammar.finish()
-    if block is None:
-        raise AssertionError("a block without problems is one")
+    block = checked(data)
     if path.stem != block.name:
         message = f"`{path}` defines `{block.name}`, a file is named by its block"
         help = f"rename the file to `{block.name}.yaml`"
         return [Diagnostic("not-found", message, block.span, help=help)], ""
     above = [path.parent.parent] if path.parent.name == "blocks" else []
-    library = Library({}, [path.parent, *above, *map(Path, search)])
+    library = Library({}, [path.parent, *above, *options.search])
     try:
         library(block.name)
     except SpecError as caught:  # a clash
@@ -68,7 +64,7 @@ def try_block(
     failures: list[tuple[Diagnostic, ...]] = []
     for one in tries(block):
         try:
-            lowered = _lower(one.model, library, limits or SMALL)
+            lowered = _lower(one.model, library, options.limits or SMALL)
         except SpecError as caught:
             failures.append(caught.diagnostics)
             if any(problem.code in ENDLESS for problem in caught.diagnostics):
@@ -161,7 +157,7 @@ def _model(data: dict[str, Any]) -> Any:
     return spec
 
 
-def _lower(data: dict[str, Any], library: Library, limits: Limits | None) -> Any:
+def _lower(data: dict[str, Any], library: Library, limits: Limits) -> Any:
     return lower(_model(data), library, library.known(), limits)
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from resspec import zoo
-from resspec.compile import File
+from resspec.compile import compile_one, form
 from resspec.diagnostics import Diagnostic, Note, SpecError
-from resspec.files import content
+from resspec.family import read_family
 from resspec.language.variants import members
-from resspec.lower import Limits
-from resspec.syntax import Map, parse
+from resspec.options import LoadOptions
+from resspec.syntax import Map, read
 from resspec.trial import Judge, try_block
 
 SHOWN = 6  # names of variants in a note
@@ -43,12 +43,7 @@ class Verdict:
 
 
 def validate(
-    spec: str,
-    *,
-    overrides: Sequence[str] = (),
-    search: Sequence[str] = (),
-    limits: Limits | None = None,
-    judge: Judge = lambda graph: (),
+    spec: str, options: LoadOptions = LoadOptions(), judge: Judge = lambda graph: ()
 ) -> Verdict:
     """Check a file with all its variants, one model (`path#variant`, a name), or a block's file.
 
@@ -58,18 +53,18 @@ def validate(
         path, variant = zoo.locate(spec)
         alone = _block(path) if variant is None else None
         if alone is not None:
-            found, remark = try_block(path, alone, search, limits, judge)
+            found, remark = try_block(path, alone, options, judge)
             return Verdict(spec, tuple(found), (), remark)
-        file = File(path, search)
-        base = str(file.data.get("model"))
+        family = read_family(path, options.search)
+        base = str(family.data.get("model"))
         whole = variant is None and "#" not in spec and spec.endswith((".yaml", ".yml"))
-        names = list(members(file.data)) if whole else [variant]
+        names = list(members(family.data)) if whole else [variant]
     except SpecError as caught:
         return Verdict(spec, caught.diagnostics)
     by_name: dict[str, Sequence[Diagnostic]] = {}
     for name in names:
         try:
-            loaded = file.compile(name, overrides, limits)
+            loaded = compile_one(family, name, options)
             by_name[name or base] = (*loaded.warnings, *judge(loaded.graph))
         except SpecError as caught:
             by_name[name or base] = caught.diagnostics
@@ -78,13 +73,13 @@ def validate(
     remark = f"with {remark}" if None in names and remark else remark
     if not names:
         remark = "abstract, and without variants: its form"
-        return Verdict(spec, tuple(file.form()), (), remark)
+        return Verdict(spec, tuple(form(family)), (), remark)
     return Verdict(spec, told_once(by_name, base), tuple(by_name), remark)
 
 
 def _block(path: Path) -> Map | None:
     """The data of a file that holds a block and no model."""
-    data = parse(content(path), str(path))
+    _, data = read(path)
     if not isinstance(data, Map) or "block" not in data or "model" in data:
         return None
     return data if {"layers", "inputs"} & data.keys() or len(data) == 1 else None

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from resspec.diagnostics import Span, SpecError, error, suggest
-from resspec.files import content, head, kind, no_file
-from resspec.language.checker import show
-from resspec.language.grammar import Grammar
-from resspec.language.spec import BlockSpec
+from resspec.diagnostics import SpecError, error, suggest
+from resspec.files import MAX_BYTES, content, head, kind, no_file
 from resspec.paths import specs_dir
-from resspec.syntax import MAX_BYTES, Map, Seq, parse
 
 _KIND = re.compile(r"^(model|block):[ \t]*['\"]?([A-Za-z_]\w*)", re.MULTILINE)
 _VARIANTS = re.compile(r"^variants:[^\n]*\n((?:[ \t]+[^\n]*\n?|#[^\n]*\n|\n)*)", re.MULTILINE)
@@ -37,12 +32,15 @@ class Entry:
     variant: bool = False
 
 
+_root = cache(specs_dir)
+
+
 @cache
 def _index() -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
     """Shipped models (with variants) and blocks by name, in the order of their paths."""
     models: dict[str, list[Entry]] = {}
     blocks: dict[str, list[Entry]] = {}
-    root = specs_dir()
+    root = _root()
     for path in sorted(root.rglob("*.yaml")):
         text = path.read_text("utf-8")
         kinds = dict(_KIND.findall(text)[::-1])
@@ -85,72 +83,16 @@ def blocks() -> list[Entry]:
     return sorted((e for entries in _index()[1].values() for e in entries), key=lambda e: e.name)
 
 
-class Library:
-    """Finds blocks by name: the model's own, beside its file, `--path`, shipped."""
-
-    def __init__(self, own: Mapping[str, BlockSpec], folders: Sequence[Path]) -> None:
-        self.own, self.folders = own, folders
-        self.found: dict[str, BlockSpec | None] = dict(own)
-        self.broken: dict[str, SpecError] = {}
-        self.sources: dict[str, str] = {}
-        self.borrowed: dict[str, Map] = {}  # blocks from outside the shipped library
-        for name, block in own.items():
-            self._check_clash(name, candidates(name, "block", folders), block)
-
-    def __call__(self, name: str) -> BlockSpec | None:
-        if name in self.broken:
-            raise self.broken[name]
-        if name not in self.found:
-            try:
-                self.found[name] = self._load(name)
-            except SpecError as caught:
-                self.broken[name] = caught
-                raise
-        return self.found[name]
-
-    def _check_clash(self, name: str, paths: Sequence[Path], own: BlockSpec | None = None) -> None:
-        places = [*([f"{own.span.file} (its own `blocks:`)"] if own else []), *map(shown, paths)]
-        if len(places) > 1:
-            raise error(
-                "name-clash",
-                f"block `{name}` is defined twice: {places[0]} and {places[1]}",
-                own.span if own else None,
-                help="give yours another name",
-            )
-
-    def _load(self, name: str) -> BlockSpec | None:
-        paths = candidates(name, "block", self.folders)
-        if not paths:
-            return None
-        self._check_clash(name, paths)
-        path, file = paths[0], shown(paths[0])
-        shipped = real(path).is_relative_to(real(specs_dir()))
-        text, data, block = (_shipped_block if shipped else _block)(path, file)
-        self.sources[file] = text
-        if block.name != name:
-            raise error(
-                "not-found",
-                f"`{file}` defines `{block.name}`, a file is named by its block",
-                block.span,
-                help=f"rename the file to `{block.name}.yaml`",
-            )
-        if not shipped:
-            self.borrowed[name] = data
-        return block
-
-    def own_blocks(self) -> list[BlockSpec]:
-        """Blocks from outside the shipped library that the model called."""
-        return [block for name in self.borrowed if (block := self.found[name]) is not None]
-
-    def known(self) -> list[str]:
-        """Names to suggest."""
-        beside = [
-            path.stem
-            for folder in self.folders
-            for path in sorted(folder.glob("*.yaml"))[:200]
-            if holds(path, "block")
-        ]
-        return [*self.own, *beside, *_index()[1]]
+def known_blocks(folders: Sequence[Path]) -> list[str]:
+    """Names of blocks to suggest: those in the folders, then the shipped ones."""
+    beside = [
+        path.stem
+        for folder in folders
+        if not _indexed(folder)
+        for path in sorted(folder.glob("*.yaml"))[:200]
+        if holds(path, "block")
+    ]
+    return [*beside, *_index()[1]]
 
 
 def locate(name: str) -> tuple[Path, str | None]:
@@ -189,20 +131,26 @@ def locate(name: str) -> tuple[Path, str | None]:
 def candidates(name: str, what: str, folders: Sequence[Path]) -> list[Path]:
     """Files that define a `model` or a `block`, each once, equal texts counted as one: in the
     folders (a block also in their `blocks/`), then shipped."""
-    beside = [folder / f"{name}.yaml" for folder in folders]
+    beside = [folder / f"{name}.yaml" for folder in folders if not _indexed(folder)]
     if what == "block":
         beside = [path for one in beside for path in (one, one.parent / "blocks" / one.name)]
     paths = [path for path in beside if holds(path, what)]
     paths += [entry.path for entry in _index()[what == "block"].get(name, ())]
-    distinct: dict[Path, Path] = {}
-    for path in paths:
-        distinct.setdefault(real(path), path)
-    if len(distinct) < 2:
-        return list(distinct.values())
-    texts: dict[bytes, Path] = {}
-    for path in distinct.values():
-        texts.setdefault(content(path), path)
-    return list(texts.values())
+    if len(paths) < 2:
+        return paths
+    distinct = {real(path): path for path in reversed(paths)}
+    texts = {content(path): path for path in distinct.values()} if len(distinct) > 1 else distinct
+    return [*texts.values()][::-1]
+
+
+def ships(path: Path) -> bool:
+    """Whether a file is one of the shipped ones."""
+    return _indexed(path) or real(path).is_relative_to(real(_root()))
+
+
+def _indexed(path: Path) -> bool:
+    """Whether the index knows what is there: it is below the shipped folder, on its plain path."""
+    return os.path.abspath(path).startswith(f"{_root()}{os.sep}") or path == _root()  # noqa: PTH100
 
 
 def holds(path: Path, what: str) -> bool:
@@ -213,29 +161,6 @@ def holds(path: Path, what: str) -> bool:
         return False
     kinds = dict(_KIND.findall(text)[::-1])
     return what in kinds and (what == "model" or "model" not in kinds)
-
-
-def _block(path: Path, file: str) -> tuple[str, Map, BlockSpec]:
-    """The block in a file, its text and its data; `file` is what messages call it."""
-    text = content(path)
-    data = parse(text, file)
-    if not isinstance(data, Map):
-        raise no_mapping(f"`{file}` holds {show(data)}, and a block is a mapping", file, data)
-    grammar = Grammar()
-    block = grammar.block(data)
-    grammar.finish()
-    if block is None:
-        raise AssertionError("a block without problems is one")
-    return text.decode("utf-8"), data, block
-
-
-_shipped_block = cache(_block)  # they do not change, and a family asks for them variant by variant
-
-
-def no_mapping(message: str, file: str, data: Any) -> SpecError:
-    """That a file holds no mapping."""
-    span = data.span if isinstance(data, Seq) else Span(file, 1, 1, 1, 2)
-    return error("not-a-mapping", message, span, help="begin with `model: name`, no dash before it")
 
 
 def real(path: Path) -> Path:
@@ -254,12 +179,12 @@ def shown(path: Path) -> str:
 
 __all__ = [
     "Entry",
-    "Library",
     "blocks",
     "candidates",
+    "known_blocks",
     "locate",
     "models",
-    "no_mapping",
     "real",
+    "ships",
     "shown",
 ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from resspec.cli import common
+from resspec.options import LoadOptions
 
 if TYPE_CHECKING:
     from resspec.api import Compiled
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 FILES = ("model.py", "weights.safetensors", "spec.yaml", "summary.json")
 
 
+@common.loading
 def build(
     spec: Annotated[str, typer.Argument(metavar="SPEC")],
     backend: common.BackendName = "torch",
@@ -48,8 +50,7 @@ def build(
         ),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Examples in the forward pass.")] = 1,
-    input: common.Input = None,
-    sets: common.Set = None,
+    options: LoadOptions = LoadOptions(),
     weights: Annotated[
         Path | None,
         typer.Option(
@@ -77,8 +78,6 @@ def build(
     ] = None,
     outputs: common.Outputs = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
-    search: common.Search = None,
-    limits: common.Limit = None,
     force: common.Force = False,
     format: Annotated[str, typer.Option(help="text or json.")] = "text",
 ) -> None:
@@ -114,7 +113,7 @@ def build(
     with staged as staging, common.progress() as doing:
         doing("compiling")
         with clock.measure("compile"):
-            loaded = common.load(spec, sets, search, input, limits)
+            loaded = common.load(spec, options)
             compiled = api.compile_for(loaded, backend, wanted)
             common.batch(batch, compiled.graph.input.type.shape)
         doing(f"instantiating on {backend}")

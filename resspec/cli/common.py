@@ -6,10 +6,13 @@ Results go to stdout, everything else to stderr.
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,10 +21,10 @@ import typer
 
 from resspec.cli import streams
 from resspec.diagnostics import Diagnostic, escape, render, suggest
+from resspec.options import Limits, LoadOptions
 
 if TYPE_CHECKING:
     from resspec.compile import LoadedSpec
-    from resspec.lower.builder import Limits
 
 PIXEL = (1, 3, 4)  # channels of most images
 MAX_NUMBERS = 2**31  # of a batch of inputs, 8 GiB in float32
@@ -105,60 +108,64 @@ def backend_name(word: str) -> str:
     return choice(word, backend.names(), "--backend")
 
 
-def load(
-    spec: str,
-    sets: list[str] | None,
-    search: list[Path] | None,
-    input: str | None = None,
-    limits: list[str] | None = None,
-) -> LoadedSpec:
-    """Load a spec as the options say, its warnings shown. Errors: SpecError; a usage error."""
-    loaded = load_quietly(spec, sets, search, input, limits)
+def loading(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose `options` stand on the command line as --input, --set, --path and --limit."""
+    signature = inspect.signature(command, eval_str=True)
+    given = {"input": Input, "sets": Set, "search": Search, "limits": Limit}
+    parameters: list[inspect.Parameter] = []
+    for one in signature.parameters.values():
+        if one.name == "options":
+            kind = inspect.Parameter.KEYWORD_ONLY
+            parameters += [
+                inspect.Parameter(name, kind, default=None, annotation=annotation)
+                for name, annotation in given.items()
+            ]
+        else:
+            parameters.append(one.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+
+    @functools.wraps(command)
+    def run(**arguments: Any) -> None:
+        options = load_options(*(arguments.pop(name) for name in given))
+        command(**arguments, options=options)
+
+    vars(run)["__signature__"] = signature.replace(parameters=parameters)
+    return run
+
+
+def load(spec: str, options: LoadOptions) -> LoadedSpec:
+    """Load a spec, its warnings shown. Errors: SpecError."""
+    from resspec import compile
+
+    loaded = compile.load(spec, options)
     if loaded.warnings:
         show(loaded.warnings)
     return loaded
 
 
-def load_quietly(
-    spec: str,
-    sets: list[str] | None,
-    search: list[Path] | None,
-    input: str | None = None,
-    limits: list[str] | None = None,
-) -> LoadedSpec:
-    """Load a spec as the options say."""
-    from resspec import api
-
-    return api.load(
-        spec, overrides=overrides(sets, input), search=folders(search), limits=bounds(limits)
-    )
-
-
-def overrides(sets: list[str] | None, input: str | None) -> list[str]:
-    """`--set` and `--input` as settings, or a usage error."""
-    settings = list(sets or [])
-    for one in settings:
+def load_options(
+    input: str | None, sets: list[str] | None, search: list[Path] | None, limits: list[str] | None
+) -> LoadOptions:
+    """The options as they were written, or a usage error."""
+    for one in sets or []:
         if "=" not in one:
             raise typer.BadParameter(f"'{escape(one)}' is not KEY=VALUE.", param_hint="--set")
-    return settings if input is None else [*settings, f"input={_shape(input)}"]
-
-
-def folders(search: list[Path] | None) -> list[str]:
-    """`--path` as folders that there are, or a usage error."""
     for folder in search or []:
         if not folder.is_dir():
             raise typer.BadParameter(f"'{escape(str(folder))}' is no folder.", param_hint="--path")
-    return [str(folder) for folder in search or []]
+    shape = None if input is None else _shape(input)
+    return LoadOptions(tuple(sets or ()), tuple(search or ()), shape, _bounds(limits or []))
 
 
-def bounds(settings: list[str] | None) -> Limits:
-    """`nodes=100000` … as limits, or a usage error."""
-    from dataclasses import fields, replace
-
-    from resspec.lower.builder import Limits
-
+def _bounds(settings: list[str]) -> Limits:
+    """`nodes=100000` …"""
     limits, known = Limits(), [field.name for field in fields(Limits) if field.name != "problems"]
-    for setting in settings or []:
+    for setting in settings:
+        if setting.isdecimal():  # what it meant in 0.1
+            raise typer.BadParameter(
+                f"'{setting}' is not NAME=NUMBER. To leave larger networks out of `parity`, write "
+                f"--max-params {setting}.",
+                param_hint="--limit",
+            )
         name, _, number = setting.partition("=")
         choice(name.strip(), known, "--limit")
         digits = number.strip().replace("_", "").replace(",", "")
@@ -170,7 +177,7 @@ def bounds(settings: list[str] | None) -> Limits:
     return limits
 
 
-def _shape(text: str) -> list[int]:
+def _shape(text: str) -> tuple[int, int, int]:
     parts = text.lower().replace("×", "x").replace(",", "x").split("x")
     if not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
         raise typer.BadParameter(f"'{escape(text)}' is not CxHxW.", param_hint="--input")
@@ -188,7 +195,7 @@ def _shape(text: str) -> list[int]:
             f"({first} channels: --set 'input=[{first}, {second}, {third}]')",
             param_hint="--input",
         )
-    return [first, second, third]
+    return first, second, third
 
 
 def names(

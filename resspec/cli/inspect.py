@@ -10,6 +10,7 @@ import typer
 
 from resspec.cli import common
 from resspec.diagnostics import escape
+from resspec.options import LoadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,7 @@ FORMATS = ("table", "json", "csv", "markdown")
 Specs = Annotated[list[str], typer.Argument(metavar="SPEC...")]
 
 
+@common.loading
 def summarize(
     specs: Specs,
     level: Annotated[
@@ -30,11 +32,8 @@ def summarize(
         typer.Option(help="model, stage, block or layer; by default one row a model."),
     ] = None,
     format: Annotated[str, typer.Option(help=", ".join(FORMATS) + ".")] = "table",
-    input: common.Input = None,
-    sets: common.Set = None,
+    options: LoadOptions = LoadOptions(),
     outputs: common.Outputs = None,
-    search: common.Search = None,
-    limits: common.Limit = None,
 ) -> None:
     """Count parameters, MACs and memory.
 
@@ -55,10 +54,7 @@ def summarize(
     if level is not None:
         common.choice(level, get_args(Level), "--level")
     chosen = common.names(outputs)
-    summaries = [
-        api.summarize(api.graph_of(common.load(spec, sets, search, input, limits), chosen))
-        for spec in specs
-    ]
+    summaries = [api.summarize(api.graph_of(common.load(spec, options), chosen)) for spec in specs]
     at: Any = level
     if format == "json":
         common.print_json([summary.to_json(at or "layer") for summary in summaries])
@@ -112,6 +108,7 @@ def _table(summaries: list[Summary], level: Level, format: str) -> str:
     return write(head, rows)
 
 
+@common.loading
 def validate(
     specs: Specs,
     format: Annotated[str, typer.Option(help="text or json.")] = "text",
@@ -125,11 +122,8 @@ def validate(
         ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
-    input: common.Input = None,
-    sets: common.Set = None,
+    options: LoadOptions = LoadOptions(),
     outputs: common.Outputs = None,
-    search: common.Search = None,
-    limits: common.Limit = None,
 ) -> None:
     """Check specs, every problem at once.
 
@@ -158,12 +152,7 @@ def validate(
             for found in target.check(part):
                 yield found if named else replace(found, severity="warning")
 
-    settings, bounds = common.overrides(sets, input), common.bounds(limits)
-    folders = common.folders(search)
-    verdicts = [
-        check(spec, overrides=settings, search=folders, limits=bounds, judge=judge)
-        for spec in specs
-    ]
+    verdicts = [check(spec, options, judge) for spec in specs]
     fatal = ("error", "warning") if strict else ("error",)
     wrong = [one for one in verdicts if any(it.severity in fatal for it in one.diagnostics)]
     if format == "json":
@@ -182,17 +171,15 @@ def validate(
         raise SystemExit(1)
 
 
+@common.loading
 def source(
     spec: Annotated[str, typer.Argument(metavar="SPEC")],
     backend: common.BackendName = "torch",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it there instead.")
     ] = None,
-    input: common.Input = None,
-    sets: common.Set = None,
+    options: LoadOptions = LoadOptions(),
     outputs: common.Outputs = None,
-    search: common.Search = None,
-    limits: common.Limit = None,
     force: common.Force = False,
 ) -> None:
     """Print the source of a network.
@@ -208,7 +195,7 @@ def source(
 
     backend = common.backend_name(backend)
     wanted = common.names(outputs)
-    loaded = common.load(spec, sets, search, input, limits)
+    loaded = common.load(spec, options)
     text = api.compile_for(loaded, backend, wanted).source.text
     if out is None:
         print(text, end="")

@@ -15,6 +15,7 @@ import typer
 from resspec.cli import common
 from resspec.diagnostics import SpecError, escape
 from resspec.files import kind
+from resspec.options import LoadOptions
 
 if TYPE_CHECKING:
     from resspec.compile import LoadedSpec
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 FORMATS = ("table", "json", "markdown")
 
 
+@common.loading
 def parity(
     specs: Annotated[list[str] | None, typer.Argument(metavar="SPEC...")] = None,
     backends: Annotated[
@@ -40,14 +42,11 @@ def parity(
     batch: Annotated[int, typer.Option(min=1, help="Examples in a batch.")] = 4,
     seed: Annotated[int, typer.Option(help="Of weights and data.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
-    input: common.Input = None,
+    options: LoadOptions = LoadOptions(),
     small: Annotated[
         bool, typer.Option("--small", help="At the smallest input that each spec allows.")
     ] = False,
-    sets: common.Set = None,
     outputs: common.Outputs = None,
-    search: common.Search = None,
-    limits: common.Limit = None,
     python: Annotated[
         list[str] | None,
         typer.Option(
@@ -89,14 +88,10 @@ def parity(
     common.choice(format, FORMATS, "--format")
     if bool(specs) == everything:
         raise typer.BadParameter("Name some specs, or give --all.", param_hint="SPEC")
-    for count in filter(str.isdecimal, limits or []):  # what it meant in 0.1
-        raise typer.BadParameter(
-            f"To leave larger networks out, write --max-params {count}.", param_hint="--limit"
-        )
-    options = _options(mode, dtype, steps, optimizer, lr, batch, seed, device)
+    measured = _options(mode, dtype, steps, optimizer, lr, batch, seed, device)
     runners = _runners(backends, python or [])
     wanted = common.names(outputs)
-    comparison = _Comparison(runners, options, sets, search, input, limits, wanted, small, most)
+    comparison = _Comparison(runners, measured, options, wanted, small, most)
     chosen = specs or list(_shipped())
     done = _finished(resume, comparison.key)
     found: list[dict[str, Any]] = []
@@ -204,11 +199,8 @@ class _Comparison:
     """What is done with each spec."""
 
     runners: list[Runner]
-    options: Options
-    sets: list[str] | None
-    search: list[Path] | None
-    input: str | None
-    limits: list[str] | None
+    measured: Options
+    options: LoadOptions
     outputs: list[str] | None
     small: bool
     most: int
@@ -218,9 +210,9 @@ class _Comparison:
         """What a report depends on beside its spec, as JSON gives it back."""
         parts = {
             "backends": [one.name for one in self.runners],
-            "options": asdict(self.options),
-            "input": "small" if self.small else self.input,
-            "sets": self.sets or [],
+            "options": asdict(self.measured),
+            "input": "small" if self.small else self.options.input,
+            "sets": self.options.set,
             **({"outputs": self.outputs} if self.outputs else {}),
         }
         key: dict[str, Any] = json.loads(json.dumps(parts))
@@ -228,32 +220,32 @@ class _Comparison:
 
     def of(self, spec: str, spent: bool, say: Callable[[str], None]) -> dict[str, Any]:
         """The report of one spec, or why there is none. Errors: SpecError."""
-        from resspec import api
+        from resspec import api, compile
         from resspec.parity import compare
         from resspec.parity.small import enough
         from resspec.parity.small import small as smallest
 
         say("loading")
-        loaded: LoadedSpec = common.load(spec, self.sets, self.search, self.input, self.limits)
+        loaded = common.load(spec, self.options)
         graph = api.graph_of(loaded, self.outputs)
         params = sum(param.size for param in graph.parameters().values() if param.trainable)
         if self.most and params > self.most:
             return {"spec": spec, "ok": True, "error": f"left out: {params:,} params"}
         if spent:
             return {"spec": spec, "ok": True, "error": "not run: the time was spent"}
-        options = self.options
+        measured, options = self.measured, self.options
         if self.small:
-            _, extra = smallest(lambda more: self._quietly(spec, more).graph, options.batch)
-            loaded = self._quietly(spec, extra)
-            graph = api.graph_of(loaded, self.outputs)
-            options = replace(options, batch=enough(graph, options.batch))
-        common.batch(options.batch, graph.input.type.shape)
-        data = compare(graph, self.runners, options, loaded.data, say).to_json()
-        return {**data, "spec": spec}
 
-    def _quietly(self, spec: str, more: Sequence[str]) -> LoadedSpec:
-        sets = [*(self.sets or []), *more]
-        return common.load_quietly(spec, sets, self.search, self.input, self.limits)
+            def tried(more: Sequence[str]) -> LoadedSpec:
+                return compile.load(spec, options.having(*more))
+
+            _, extra = smallest(lambda more: tried(more).graph, measured.batch)
+            loaded = tried(extra)
+            graph = api.graph_of(loaded, self.outputs)
+            measured = replace(measured, batch=enough(graph, measured.batch))
+        common.batch(measured.batch, graph.input.type.shape)
+        data = compare(graph, self.runners, measured, loaded.data, say).to_json()
+        return {**data, "spec": spec}
 
 
 def _finished(path: Path | None, key: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,7 @@ import typer
 
 from resspec.cli import common
 from resspec.diagnostics import escape
+from resspec.options import LoadOptions
 
 if TYPE_CHECKING:
     from resspec.ir import Graph
@@ -20,6 +21,7 @@ SHOWN = 5
 NAMES = {"torch": "torch's", "tensorflow": "Keras'"}
 
 
+@common.loading
 def port(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT")],
     spec: Annotated[str, typer.Option("--spec", metavar="SPEC", help="The same network here.")],
@@ -65,11 +67,8 @@ def port(
         bool,
         typer.Option("--partial", help="Without code: leave out a head of other classes, or none."),
     ] = False,
-    input: common.Input = None,
-    sets: common.Set = None,
+    options: LoadOptions = LoadOptions(),
     outputs: common.Outputs = None,
-    search: common.Search = None,
-    limits: common.Limit = None,
     force: common.Force = False,
     format: Annotated[str, typer.Option(help="text or json.")] = "text",
 ) -> None:
@@ -97,7 +96,7 @@ def port(
         raise typer.BadParameter("it is for what --from reads.", param_hint="--trust-order")
     if partial and source != "torch":
         raise typer.BadParameter("it is for --from torch.", param_hint="--partial")
-    from resspec import api, artifacts
+    from resspec import api, artifacts, compile
     from resspec.port import confirm, origins
     from resspec.port import verify as examples
     from resspec.port.transfer import candidates, must_be_free, outputs_apart, write
@@ -111,14 +110,13 @@ def port(
     wanted = common.names(outputs)
 
     def at(shape: tuple[int, ...]) -> Graph:
-        other = [*(sets or []), f"input={list(shape)}"]
-        loaded = common.load_quietly(spec, other, search, limits=limits)
+        loaded = compile.load(spec, options.having(f"input={list(shape)}"))
         return api.graph_of(loaded, wanted)
 
     apart = verdict = None
     with common.progress() as doing:
         doing("compiling")
-        graph = api.graph_of(common.load(spec, sets, search, input, limits), wanted)
+        graph = api.graph_of(common.load(spec, options), wanted)
         doing("matching")
         if source is not None:
             example = None if verify is None else examples.read(verify, graph)

@@ -7,7 +7,7 @@ written at.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, error, suggest
@@ -21,15 +21,9 @@ RESHAPES = ("block", "stages", "params", "let", "blocks", "defaults")  # what bl
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
-def extend(data: Map, fetch: Callable[[str, Map], Map], depth: int = 0) -> Map:
-    """Apply `extends`. `fetch` gives the data of the base, itself not yet extended.
-
-    Errors: `extends-cycle` where a chain comes back or is longer than 16.
-    """
-    if "extends" not in data:
-        return data
-    name = data["extends"]
-    span = data.at("extends")
+def extended(data: Map, depth: int) -> str:
+    """The model that `extends` names. Errors: `extends-cycle` where a chain is longer than 16."""
+    name, span = data["extends"], data.at("extends")
     if not isinstance(name, str):
         raise error("wrong-type", f"`extends` names a model, found {show(name)}", span)
     if depth >= MAX_EXTENDS:
@@ -39,7 +33,11 @@ def extend(data: Map, fetch: Callable[[str, Map], Map], depth: int = 0) -> Map:
             span,
             help="one of them extends itself, over the others",
         )
-    base = bare(extend(fetch(name, data), fetch, depth + 1))
+    return name
+
+
+def extend(base: Map, data: Map) -> Map:
+    """A model laid over what it extends."""
     patch = without(data, "extends")
     params = patch.get("params")
     if isinstance(params, Map):  # a plain value is a new default, the declaration stays
@@ -255,4 +253,14 @@ def inside(name: str) -> bool:
     return not path.is_absolute() and ".." not in path.parts and ":" not in name
 
 
-__all__ = ["bare", "choose", "extend", "inherited", "inside", "members", "mentions", "table"]
+__all__ = [
+    "bare",
+    "choose",
+    "extend",
+    "extended",
+    "inherited",
+    "inside",
+    "members",
+    "mentions",
+    "table",
+]

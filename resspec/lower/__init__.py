@@ -15,7 +15,7 @@ from resspec.diagnostics import Diagnostic, Span, SpecError
 from resspec.ir import Graph, Value
 from resspec.language.spec import Branch, ModelSpec, Ref
 from resspec.lower.arguments import counted
-from resspec.lower.builder import Builder, Limits
+from resspec.lower.builder import Builder
 from resspec.lower.layers import Layers, Library, Stop, poisoned
 from resspec.lower.scope import (
     NO_VALUE,
@@ -29,6 +29,7 @@ from resspec.lower.scope import (
 )
 from resspec.lower.stages import Stages
 from resspec.lower.uncalled import ROLE_DEFAULTS
+from resspec.options import Limits
 from resspec.types import TensorType
 
 PYTHON_DEPTH = 4_000
@@ -157,4 +158,4 @@ class _Model:
         return self.layers.shut(self.layers.run(branch.layers, current, inner, self.env))
 
 
-__all__ = ["Limits", "lower"]
+__all__ = ["lower"]

@@ -12,23 +12,12 @@ from resspec.ir import Item, Node, Region, Step, Value
 from resspec.language.expr import Size
 from resspec.lower.scope import Env, Lost, Thunk, failure, show_value
 from resspec.ops.base import Op, OpError, attributes
+from resspec.options import Limits
 from resspec.passes.dead import read_by
 from resspec.types import TensorType
 
 Factor = tuple[Fraction, Fraction]
 Scale = Factor | Lost | None  # None of a value that was made elsewhere
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds on what one spec may ask for; each has its own error that names the flag."""
-
-    nodes: int = 10_000
-    params: int = 2_000_000_000
-    elements: int = 2**28  # of one tensor of one example
-    turns: int = 4096  # of one repeat, and blocks of one stage
-    nesting: int = 40  # of block calls
-    problems: int = 20  # reported before lowering stops
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 
 from resspec import api, backend, weights
 from resspec.diagnostics import SpecError, error, render
-from resspec.lower import Limits
+from resspec.options import Limits
 from resspec.parity import graphs
 from resspec.parity.kept import kept
 from resspec.parity.measure import Job, Result, measure

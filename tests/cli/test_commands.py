@@ -240,7 +240,7 @@ def test_a_bug_is_one_line_and_a_hint(run: Run, monkeypatch: pytest.MonkeyPatch)
     def explode(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError("first line\nsecond line")
 
-    monkeypatch.setattr("resspec.api.load", explode)
+    monkeypatch.setattr("resspec.compile.load", explode)
     monkeypatch.delenv("RESSPEC_DEBUG", raising=False)
     result = run("summarize", "resnet18")
     assert result.code == 1

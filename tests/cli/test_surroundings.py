@@ -331,7 +331,7 @@ def test_an_interrupt_is_quiet_whatever_it_becomes(
         except KeyboardInterrupt:
             raise ImportError("a half-imported library") from None
 
-    monkeypatch.setattr("resspec.api.load", importing)
+    monkeypatch.setattr("resspec.compile.load", importing)
     before = signal.getsignal(signal.SIGTERM)
     result = run("summarize", "tiny.yaml")
     assert (result.code, result.out, result.err) == (130, "", "")
@@ -345,7 +345,7 @@ def test_too_little_memory_is_one_line(
     def greedy(*_: Any, **__: Any) -> Any:
         raise MemoryError
 
-    monkeypatch.setattr("resspec.api.load", greedy)
+    monkeypatch.setattr("resspec.compile.load", greedy)
     result = run("summarize", "tiny.yaml")
     assert (result.code, result.err) == (1, "error: there is not enough memory for this\n")
 

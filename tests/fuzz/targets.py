@@ -10,7 +10,7 @@ from pathlib import Path
 from resspec import api
 from resspec.diagnostics import SpecError, render
 from resspec.language.expr import ExprError, parse_expr
-from resspec.lower.builder import Limits
+from resspec.options import Limits
 from resspec.syntax import parse
 
 LIMITS = Limits(nodes=2_000, params=10_000_000, elements=2**22)
