@@ -50,7 +50,7 @@ def compile_one(family: Family, variant: str | None, options: LoadOptions) -> Lo
     spec = _checked(data).model_copy(update={"inherited": inherited(layers)})
     library = Library(spec.blocks, [family.path.parent, *options.search])
     lowered = _lowered(spec, library, options, data.at("stages"))
-    graph = passes.run(lowered)
+    graph = passes.simplify(lowered)
     own = [*spec.blocks.values(), *library.own_blocks()]
     warnings = tuple(suspicions(spec, own, lowered, graph, family.words))
     sources = {**family.sources, **library.sources}

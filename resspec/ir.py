@@ -7,8 +7,9 @@ Two nodes with the same path share their parameters (`reuse`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from operator import is_
 
 from resspec.diagnostics import Span
 from resspec.ops.base import Op, Param
@@ -103,6 +104,23 @@ class Region:
         for item in self.items:
             if isinstance(item, Region):
                 yield from item.regions()
+
+    def map(
+        self,
+        node: Callable[[Node], Node | None],
+        region: Callable[[Region], Region] = lambda region: region,
+    ) -> Region:
+        """This region with every node inside changed, in execution order, and every region after
+        what is in it. A node that `node` gives None for is left out, and so is a region inside
+        that nothing is left of. What does not change stays the same object.
+        """
+        items: list[Item] = []
+        for item in self.items:
+            changed = node(item) if isinstance(item, Node) else item.map(node, region)
+            if changed is not None and (isinstance(changed, Node) or changed.items):
+                items.append(changed)
+        same = len(items) == len(self.items) and all(map(is_, items, self.items))
+        return region(self if same else replace(self, items=tuple(items)))
 
 
 Item = Node | Region

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from resspec.ir import Graph, Item, Node, Region, Value
+from resspec.ir import Graph, Node, Region, Value
 from resspec.ops.base import Op, OpError
 from resspec.ops.extent import INPUT, ONE, Extent, unknown
 from resspec.types import TensorType
@@ -103,8 +103,22 @@ def resized(graph: Graph, height: int, width: int) -> Graph:
     """
     kind = graph.input.type.with_spatial(height, width)
     values = {graph.input.index: Value(graph.input.index, kind)}
-    root = _resized(graph.root, values)
-    outputs = tuple((name, _renewed(found, values)) for name, found in graph.outputs)
+
+    def renewed(found: Sequence[Value]) -> tuple[Value, ...]:
+        return tuple(values[value.index] for value in found)
+
+    def node(old: Node) -> Node:
+        inputs = renewed(old.inputs)
+        kinds: tuple[TensorType, ...] = old.op.infer(*(value.type for value in inputs))
+        made = tuple(Value(v.index, kind) for v, kind in zip(old.outputs, kinds, strict=True))
+        values.update((value.index, value) for value in made)
+        return replace(old, inputs=inputs, outputs=made)
+
+    def region(old: Region) -> Region:
+        return replace(old, inputs=renewed(old.inputs), outputs=renewed(old.outputs))
+
+    root = graph.root.map(node, region)
+    outputs = tuple((name, renewed(found)) for name, found in graph.outputs)
     return replace(graph, input=values[graph.input.index], outputs=outputs, root=root)
 
 
@@ -128,23 +142,3 @@ def second(graph: Graph) -> tuple[int, int] | None:
                 continue
             return size
     return None
-
-
-def _resized(region: Region, values: dict[int, Value]) -> Region:
-    read = _renewed(region.inputs, values)
-    items: list[Item] = []
-    for item in region.items:
-        if isinstance(item, Region):
-            items.append(_resized(item, values))
-            continue
-        inputs = _renewed(item.inputs, values)
-        kinds: tuple[TensorType, ...] = item.op.infer(*(value.type for value in inputs))
-        made = tuple(Value(v.index, kind) for v, kind in zip(item.outputs, kinds, strict=True))
-        values.update((value.index, value) for value in made)
-        items.append(replace(item, inputs=inputs, outputs=made))
-    outputs = _renewed(region.outputs, values)
-    return replace(region, inputs=read, items=tuple(items), outputs=outputs)
-
-
-def _renewed(found: Sequence[Value], values: Mapping[int, Value]) -> tuple[Value, ...]:
-    return tuple(values[value.index] for value in found)

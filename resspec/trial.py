@@ -73,7 +73,7 @@ def try_block(
         if found:
             return found, ""
         spec = _model(one.model)
-        final = passes.run(lowered)
+        final = passes.simplify(lowered)
         own = [block] if block.name in library.borrowed else []  # what ships is not judged
         warnings = (*suspicions(spec, own, lowered, final), *judge(final))
         return [w for w in warnings if w.span and w.span.file == block.span.file], one.told

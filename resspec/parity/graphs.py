@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
-from resspec.ir import Graph, Item, Node, Region
+from resspec.ir import Graph, Node
 from resspec.ops.scaling import Dropout, DropPath
-from resspec.passes import noops
 from resspec.passes.expose import expose as expose
+from resspec.passes.noops import remove_noise as remove_noise
 from resspec.printer import print_graph
 
 
@@ -27,22 +26,3 @@ def random_layers(graph: Graph) -> tuple[Node, ...]:
     return tuple(
         node for node in graph.nodes if isinstance(node.op, Dropout | DropPath) and node.op.rate
     )
-
-
-def without_noise(graph: Graph) -> Graph:
-    """The graph with the rate of every dropout and drop path at 0."""
-    if not random_layers(graph):
-        return graph
-    return noops.remove_noops(replace(graph, root=_quiet(graph.root)))
-
-
-def _quiet(region: Region) -> Region:
-    items: list[Item] = []
-    for item in region.items:
-        if isinstance(item, Region):
-            items.append(_quiet(item))
-        elif isinstance(item.op, Dropout | DropPath):
-            items.append(replace(item, op=replace(item.op, rate=0.0)))
-        else:
-            items.append(item)
-    return replace(region, items=tuple(items))

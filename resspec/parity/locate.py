@@ -67,7 +67,7 @@ def activation(subject: Subject, pair: Pair, job: Job, say: Say) -> Departure | 
     `job` has one mode: in `grad` and `train` the layers run in training mode.
     """
     training = job.modes != ("eval",)
-    graph = graphs.without_noise(subject.graph) if training else subject.graph
+    graph = graphs.remove_noise(subject.graph) if training else subject.graph
     makers = {value.index: node for node in graph.nodes for value in node.outputs}
     apart = {graph.input.index: 0.0}
     for chunk in _chunks(graph, job.batch):
@@ -128,7 +128,7 @@ def _part(subject: Subject, pair: Pair, job: Job, say: Say) -> Departure | None:
     """The first part of the model that departs while its layers stay inside it: a fault that
     shows only in how layers are put together."""
     training = job.modes != ("eval",)
-    graph = graphs.without_noise(subject.graph) if training else subject.graph
+    graph = graphs.remove_noise(subject.graph) if training else subject.graph
     before = 0.0
     for item in graph.root.items:
         watch = tuple(value.index for value in item.outputs)

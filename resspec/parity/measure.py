@@ -89,7 +89,7 @@ def measure(
     if not trained:
         return Result(found, settings)
     if "eval" not in job.modes or graphs.random_layers(graph):
-        live = _Live(graphs.without_noise(graph), backend, drawn, job)
+        live = _Live(graphs.remove_noise(graph), backend, drawn, job)
         settings |= live.settings()
     if job.watch:
         found["activations"] = live.forward(training=True)

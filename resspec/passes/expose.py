@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from resspec.ir import Graph, Item, Region, Value
-from resspec.passes import dead
+from resspec.ir import Graph, Region, Value
+from resspec.passes.dead import remove_dead
 
 
 def expose(graph: Graph, values: Collection[int]) -> Graph:
@@ -14,22 +14,18 @@ def expose(graph: Graph, values: Collection[int]) -> Graph:
 
     Paths, and so the names of parameters, do not change.
     """
+    wanted = sorted(set(values))
     found: dict[int, Value] = {graph.input.index: graph.input}
     for node in graph.nodes:
         found |= {value.index: value for value in node.outputs}
-    wanted = sorted(set(values))
-    root = _open(graph.root, set(wanted))
+
+    def giving(region: Region) -> Region:
+        made = (value for item in region.items for value in item.outputs if value.index in wanted)
+        return replace(region, outputs=tuple(dict.fromkeys((*region.outputs, *made))))
+
+    root = replace(
+        graph.root.map(lambda node: node, giving),
+        outputs=tuple(found[index] for index in wanted),
+    )
     outputs = tuple((f"v{index}", (found[index],)) for index in wanted)
-    root = replace(root, outputs=tuple(found[index] for index in wanted))
-    return dead.remove_dead(replace(graph, root=root, outputs=outputs))
-
-
-def _open(region: Region, wanted: set[int]) -> Region:
-    """The region that also gives what is wanted and made inside it."""
-    items: list[Item] = []
-    given = {value.index: value for value in region.outputs}
-    for item in region.items:
-        made = _open(item, wanted) if isinstance(item, Region) else item
-        items.append(made)
-        given |= {value.index: value for value in made.outputs if value.index in wanted}
-    return replace(region, items=tuple(items), outputs=tuple(given.values()))
+    return remove_dead(replace(graph, root=root, outputs=outputs))

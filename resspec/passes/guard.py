@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from resspec import sizes
-from resspec.ir import Graph, Item, Region
+from resspec.ir import Graph, Node
 from resspec.ops.base import attributes
 from resspec.ops.merge import CHECKED
 
@@ -16,18 +16,11 @@ def guard(graph: Graph) -> Graph:
     Done last, right before source is written: what can be proven depends on the outputs chosen.
     """
     unproven = sizes.of(graph).unproven
-    return replace(graph, root=_walk(graph.root, unproven)) if unproven else graph
 
+    def checked(node: Node) -> Node:
+        kind = CHECKED.get(type(node.op))
+        if kind is None or node.path not in unproven:
+            return node
+        return replace(node, op=kind(**{k: getattr(node.op, k) for k in attributes(node.op)}))
 
-def _walk(region: Region, unproven: frozenset[str]) -> Region:
-    items: list[Item] = []
-    for item in region.items:
-        if isinstance(item, Region):
-            items.append(_walk(item, unproven))
-            continue
-        checked = CHECKED.get(type(item.op))
-        if checked is not None and item.path in unproven:
-            op = checked(**{name: getattr(item.op, name) for name in attributes(item.op)})
-            item = replace(item, op=op)
-        items.append(item)
-    return replace(region, items=tuple(items))
+    return replace(graph, root=graph.root.map(checked)) if unproven else graph

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from resspec.ir import Graph, Item, Node, Region, Value
-from resspec.ops.scaling import Scale
+from resspec.ir import Graph, Node, Region, Value
+from resspec.ops.scaling import Dropout, DropPath, Scale
 
 SINGLE_INPUT_IDENTITY = ("add", "mul", "concat", "maximum")
 
@@ -14,41 +15,64 @@ def remove_noops(graph: Graph) -> Graph:
     """The same function without ops that do nothing; their readers read their input instead."""
     instead: dict[int, Value] = {}
     zeros: set[int] = set()
-    root = _walk(graph.root, instead, zeros)
-    outputs = tuple((name, _renamed(values, instead)) for name, values in graph.outputs)
-    return replace(graph, root=root, outputs=outputs) if instead or zeros else graph
+
+    def kept(node: Node) -> Node | None:
+        node = reading(node, instead)
+        if isinstance(node.op, Scale) and node.op.value == 0.0:
+            zeros.add(node.outputs[0].index)
+        if node.op.NAME == "add" and any(value.index in zeros for value in node.inputs):
+            terms = tuple(value for value in node.inputs if value.index not in zeros)
+            node = replace(node, inputs=terms or node.inputs[:1])
+        if not is_noop(node):
+            return node
+        instead[node.outputs[0].index] = node.inputs[0]
+        return None
+
+    return rewired(graph, graph.root.map(kept), instead)
 
 
-def _is_noop(node: Node) -> bool:
+def remove_noise(graph: Graph) -> Graph:
+    """The graph without dropout and drop path, which do nothing at inference."""
+
+    def quiet(node: Node) -> Node:
+        if isinstance(node.op, Dropout | DropPath):
+            return replace(node, op=replace(node.op, rate=0.0))
+        return node
+
+    return remove_noops(replace(graph, root=graph.root.map(quiet)))
+
+
+def is_noop(node: Node) -> bool:
+    """Whether it gives its input, whatever that is."""
     alone = node.op.NAME in SINGLE_INPUT_IDENTITY and len(node.inputs) == 1
     return (alone or node.op.is_noop) and not node.params
 
 
-def _walk(region: Region, instead: dict[int, Value], zeros: set[int]) -> Region:
-    items: list[Item] = []
-    for item in region.items:
-        if isinstance(item, Region):
-            inner = _walk(item, instead, zeros)
-            if inner.items:
-                items.append(inner)
-            continue
-        node = replace(item, inputs=_renamed(item.inputs, instead))
-        if isinstance(node.op, Scale) and node.op.value == 0.0:
-            zeros.add(node.outputs[0].index)
-        if node.op.NAME == "add":
-            terms = tuple(value for value in node.inputs if value.index not in zeros)
-            node = replace(node, inputs=terms or node.inputs[:1])
-        if _is_noop(node):
-            instead[node.outputs[0].index] = node.inputs[0]
-        else:
-            items.append(node)
-    return replace(
-        region,
-        items=tuple(items),
-        inputs=tuple(dict.fromkeys(_renamed(region.inputs, instead))),
-        outputs=_renamed(region.outputs, instead),
-    )
+def without_noops(graph: Graph) -> str | None:
+    """Condition: every op does something."""
+    left = next((node for node in graph.nodes if is_noop(node)), None)
+    return f"{left.path} does nothing" if left else None
 
 
-def _renamed(values: tuple[Value, ...], instead: dict[int, Value]) -> tuple[Value, ...]:
+def reading(node: Node, instead: Mapping[int, Value]) -> Node:
+    """The node where it reads other values in place of some."""
+    inputs = renamed(node.inputs, instead)
+    return node if inputs == node.inputs else replace(node, inputs=inputs)
+
+
+def rewired(graph: Graph, root: Region, instead: Mapping[int, Value]) -> Graph:
+    """The graph with that root, whose regions and outputs give other values in place of some."""
+
+    def through(region: Region) -> Region:
+        inputs = tuple(dict.fromkeys(renamed(region.inputs, instead)))
+        return replace(region, inputs=inputs, outputs=renamed(region.outputs, instead))
+
+    if instead:
+        root = root.map(lambda node: node, through)
+    outputs = tuple((name, renamed(values, instead)) for name, values in graph.outputs)
+    return graph if root is graph.root else replace(graph, root=root, outputs=outputs)
+
+
+def renamed(values: tuple[Value, ...], instead: Mapping[int, Value]) -> tuple[Value, ...]:
+    """The values, others in place of some."""
     return tuple(instead.get(value.index, value) for value in values)
