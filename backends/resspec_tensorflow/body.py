@@ -13,6 +13,7 @@ from resspec.emit.template import literal, render
 
 from .functions import GLOBALS, OWN
 from .helpers import HELPERS
+from .rules import written
 from .tensors import Tensors
 from .text import Path, Statement
 
@@ -87,7 +88,7 @@ class Body:
             self._say(self._call(item, path, inputs), ", ".join(targets))
 
     def _layer(self, layer: Layer, path: Path, inputs: list[str], targets: list[str]) -> None:
-        rule = layer.rule
+        rule = written(layer)
         self.helpers |= dict.fromkeys(rule.helpers)
         leaves = dict(layer.leaves)
         target = ", ".join(targets)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TENSOR = "keras.KerasTensor"
 ANY = (1, 1)  # a size that every input has
+STANDARD = ("collections", "functools", "math", "sys", "typing")
 DEEP = 600  # operations in a row that Python's usual limit of 1000 calls leaves room for
 
 
@@ -55,9 +56,9 @@ def _head(program: Program, imports: set[str]) -> str:
     title = f"{program.name}: a Keras functional model for TensorFlow, channels last."
     lines = doc_lines(title, "")
     lines += ["", "from __future__ import annotations", ""]
-    standard = {line for line in imports if line.startswith("from ") or line == "import sys"}
+    standard = {line for line in imports if line.split()[1].partition(".")[0] in STANDARD}
     if standard:
-        lines += [*sorted(standard, key=lambda line: line.startswith("from ")), ""]
+        lines += [*sorted(standard, key=lambda line: (line.startswith("from "), line)), ""]
     return "\n".join([*lines, "import keras", *sorted(imports - standard)])
 
 

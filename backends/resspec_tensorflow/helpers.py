@@ -89,6 +89,31 @@ GroupedConv2D.__module__ = "keras.layers"
 GroupedConv2D.__name__ = "Conv2D"
 '''
 
+PADDED = '''\
+def padded(
+    layer: Callable[..., Callable[[keras.KerasTensor], keras.KerasTensor]],
+    *sizes: int | tuple[int, int],
+    strides: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int],
+    dilation_rate: int | tuple[int, int] = 1,
+    name: str,
+    **options: Any,
+) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
+    """A convolution that pads alike at every stride, which Keras' `same` does not."""
+    reach = np.multiply(dilation_rate, np.subtract(sizes[-1], 1))
+    same = np.all(np.equal(strides, 1)) and np.all(np.multiply(padding, 2) == reach)
+    options |= {"strides": strides, "dilation_rate": dilation_rate, "name": name}
+    conv = layer(*sizes, padding="same" if same else "valid", **options)
+    if same or not np.any(padding):
+        return conv
+    pad = keras.layers.ZeroPadding2D(padding, name=f"{name}.pad")
+    return lambda x: conv(pad(x))
+'''
+
+ALIKE = """\
+{name} = functools.partial(padded, {layer})
+"""
+
 RESCALING = '''\
 class Rescaling(keras.layers.Rescaling):
     """Multiply and add constants, which the stock layer rounds to float32 in a float64 model.
@@ -117,16 +142,28 @@ ANY_SIZE = "(*[None] * (len(x.shape) - 2), x.shape[-1])"
 TYPING = ("from collections.abc import Callable", "from typing import Any")
 
 TENSORFLOW = ("import tensorflow as tf",)
+PADDED_LAYERS = {
+    "conv2d": "keras.layers.Conv2D",
+    "depthwise_conv2d": "keras.layers.DepthwiseConv2D",
+    "grouped_conv2d": "GroupedConv2D",
+    "padded_std_conv2d": "std_conv2d",
+}
 
 HELPERS: dict[str, Helper] = {
     "BatchNormalization": Helper(BATCH_NORMALIZATION, TENSORFLOW),
     "GroupedConv2D": Helper(GROUPED_CONV2D, TENSORFLOW),
+    "padded": Helper(PADDED, (*TYPING, "import numpy as np")),
     "Rescaling": Helper(RESCALING, TENSORFLOW),
     "submodel": Helper(SUBMODEL.replace("SHAPE", ONE_SIZE), TYPING),
     # for a block that is applied to feature maps of several sizes
     "submodel_any": Helper(SUBMODEL.replace("SHAPE", ANY_SIZE), TYPING),
 }
 HELPERS |= {name: Helper(text, imports) for name, (text, imports) in (POSITIONS | SNIPPETS).items()}
+# after what they name
+HELPERS |= {
+    name: Helper(ALIKE.format(name=name, layer=layer), ("import functools",))
+    for name, layer in PADDED_LAYERS.items()
+}
 
 
 def needed(names: Iterable[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from resspec.ops import conv, norm
 from resspec.ops.base import Op, Sides
 from resspec.types import TensorType
 
-from .rules import NONE, padded, sliced
+from .rules import NONE, Padded, padded, sees_size, sides_of, sliced
 
 AFFINE = (("weight", "kernel", ""), ("bias", "bias", ""))
 GAMMA = (("weight", "gamma", ""), ("bias", "beta", ""))
@@ -32,25 +32,33 @@ def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     # Keras refuses stride with dilation, TensorFlow unequal strides of a depthwise convolution
     whole = stride != (1, 1) and (dilated or (depthwise and stride[0] != stride[1]))
     pads, same, helpers = padded(op, whole)
-    arguments = f"{{in_channels}}, {{out_channels}}, {op.kernel_size}"
+    sizes, more = "{in_channels}, {out_channels}, {kernel_size}", ""
     variables: tuple[tuple[str, str, str], ...] = (("weight", "weight/kernel", "OIHW->1HWIO"),)
-    if not whole and stride != (1, 1):
-        arguments += ", strides={stride}"
-    if dilated:
-        arguments += ", dilation_rate={dilation}"
-    if same:
-        arguments += ', padding="same"'
-    arguments += ", groups={groups|1}, use_bias={bias|True}"
+    if not whole:
+        sizes += ", strides={stride|1}"
     if isinstance(op, conv.ScaledStdConv2d):
-        arguments += ", scale={scale}"
+        more = ", scale={scale}"
         variables += (("gain", "gain/kernel", "O111->1O"),)
     if op.bias:
         variables += (("bias", "bias/kernel", "O->1O"),)
-    return Rule(
+    more = (
+        ", dilation_rate={dilation|1}%s, groups={groups|1}, use_bias={bias|True}"
+        f"{more}, eps={{eps|1e-06}}, name={{name}})"
+    )
+    plain = Rule(
         call=pads + "{self}({x})" + (sliced(stride) if whole else ""),
-        init=f"std_conv2d({arguments}, eps={{eps|1e-06}}, name={{name}})",
+        init=f"std_conv2d({sizes}" + more % (', padding="same"' if same else ""),
         variables=variables,
         helpers=(*helpers, "std_conv2d"),
+    )
+    if whole or sees_size(op) or not conv.symmetric(sides_of(op)):
+        return plain
+    return Padded(
+        call="{self}({x})",
+        init=f"padded_std_conv2d({sizes}, padding={{pad}}" + more % "",
+        variables=variables,
+        helpers=("std_conv2d", "padded", "padded_std_conv2d"),
+        plain=plain,
     )
 
 

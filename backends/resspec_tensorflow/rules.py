@@ -6,12 +6,13 @@ A step's extra layer is named after the node, as in `{name.pad}`. Layouts are NH
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from resspec.backend import Rule, RuleChoice
+from resspec.emit.program import Arg
 from resspec.ops.activation import Relu
-from resspec.ops.conv import Conv2d, ScaledStdConv2d, StdConv2d
+from resspec.ops.conv import Conv2d, ScaledStdConv2d, StdConv2d, symmetric
 from resspec.ops.linear import Linear
 from resspec.ops.merge import Add, Concat, Mul
 from resspec.ops.norm import BatchNorm
@@ -19,10 +20,31 @@ from resspec.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from resspec.ops.shape import Flatten, Split
 
 if TYPE_CHECKING:
+    from resspec.emit.program import Layer
     from resspec.ops.base import Op, Sides
     from resspec.types import TensorType
 
 NONE: Sides = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Padded(Rule):
+    """A convolution in the one form that it has at every window, stride and padding.
+
+    plain: what Keras' own layers make of it where these are known.
+    """
+
+    plain: Rule | None = field(default=None, compare=False)
+
+
+def written(layer: Layer) -> Rule:
+    """How a layer is written: a padded convolution plainly, where that is the same in every use."""
+    rule, leaves = layer.rule, dict(layer.leaves)
+    if not isinstance(rule, Padded) or rule.plain is None:
+        return rule
+    window = (leaves[name] for name in ("kernel_size", "stride", "dilation", "pad"))
+    varies = leaves["pad"] != 0 and any(isinstance(leaf, Arg) for leaf in window)
+    return rule if varies else rule.plain
 
 
 def layer(constructor: str, arguments: str = "", call: str = "{self}({x})") -> Rule:
@@ -60,8 +82,7 @@ def zero_pad(sides: Sides) -> str:
     """The step that pads with zeros; empty where there is nothing to pad."""
     if sides == NONE:
         return ""
-    symmetric = sides[0] == sides[1] and sides[2] == sides[3]
-    leaf = "{pad}" if symmetric else "{pad_nested}"
+    leaf = "{pad}" if symmetric(sides) else "{pad_nested}"
     return f"keras.layers.ZeroPadding2D({leaf}, name={{name.pad}})({{x}})\n"
 
 
@@ -117,30 +138,39 @@ def conv2d(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     # Keras refuses stride with dilation, TensorFlow unequal strides of a depthwise convolution
     whole = stride != (1, 1) and (dilated or (depthwise and stride[0] != stride[1]))
     pads, same, helpers = padded(op, whole)
-    arguments = "{kernel_size}"
+    window, dilation = "{kernel_size}", ", dilation_rate={dilation|1}"
     if not whole:
-        arguments += ", strides={stride|1}"
-    if same:
-        arguments += ', padding="same"'
-    arguments += ", dilation_rate={dilation|1}"
-    kind = "keras.layers.Conv2D({out_channels}, "
+        window += ", strides={stride|1}"
+    kind, alike, first, more = "keras.layers.Conv2D", "conv2d", "{out_channels}, ", ""
     if depthwise:
-        kind = "keras.layers.DepthwiseConv2D("
+        kind, alike, first = "keras.layers.DepthwiseConv2D", "depthwise_conv2d", ""
         if op.out_channels != channels:
-            arguments += f", depth_multiplier={op.out_channels // channels}"
+            more = f", depth_multiplier={op.out_channels // channels}"
     elif op.groups > 1:
-        kind, helpers = "GroupedConv2D({out_channels}, ", (*helpers, "GroupedConv2D")
-        arguments += ", groups={groups}"
+        kind, alike = "GroupedConv2D", "grouped_conv2d"
+        helpers = (*helpers, "GroupedConv2D")
+        more = ", groups={groups}"
+    more += ", use_bias={bias|True}, name={name})"
     variables: tuple[tuple[str, str, str], ...] = (
         ("weight", "kernel", "OIHW->HWOI" if depthwise else "OIHW->HWIO"),
     )
     if op.bias:
         variables += (("bias", "bias", ""),)
-    return Rule(
+    own = ', padding="same"' if same else ""
+    plain = Rule(
         call=pads + "{self}({x})" + (sliced(stride) if whole else ""),
-        init=f"{kind}{arguments}, use_bias={{bias|True}}, name={{name}})",
+        init=f"{kind}({first}{window}{own}{dilation}{more}",
         variables=variables,
         helpers=helpers,
+    )
+    if whole or sees_size(op) or not symmetric(sides_of(op)):
+        return plain
+    return Padded(
+        call="{self}({x})",
+        init=f"{alike}({first}{window}, padding={{pad}}{dilation}{more}",
+        variables=variables,
+        helpers=(*helpers, "padded", alike),
+        plain=plain,
     )
 
 

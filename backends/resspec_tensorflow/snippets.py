@@ -34,7 +34,7 @@ STD_CONV2D = '''\
 def std_conv2d(
     channels: int,
     filters: int,
-    kernel_size: tuple[int, int],
+    kernel_size: int | tuple[int, int],
     *,
     strides: int | tuple[int, int] = 1,
     dilation_rate: int | tuple[int, int] = 1,
@@ -53,7 +53,8 @@ def std_conv2d(
     full = policy.variable_dtype  # of the kernel until it is standardised
     x = inputs = keras.Input((None, None, channels), dtype=policy.compute_dtype)
     one = keras.ops.ones_like(inputs[:1, 0, 0, :1])  # reshaped, oneDNN's graphs would be cyclic
-    shape = (*kernel_size, channels // groups, filters)
+    window = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+    shape = (*window, channels // groups, filters)
     kernel = keras.layers.EinsumDense(
         "na,ahwio->nhwio", shape, dtype=full, name=f"{name}.weight"
     )
@@ -65,7 +66,7 @@ def std_conv2d(
         weight = weight * gain(one)[0] * scale
     weight = keras.ops.cast(weight, policy.compute_dtype)
     if groups == channels > 1 and isinstance(dilation_rate, int):
-        weight = keras.ops.reshape(weight, (*kernel_size, channels, -1))
+        weight = keras.ops.reshape(weight, (*window, channels, -1))
         x = keras.ops.depthwise_conv(x, weight, strides, padding, dilation_rate=dilation_rate)
     elif groups == 1 or tf.config.list_logical_devices("GPU"):
         x = keras.ops.conv(x, weight, strides, padding, dilation_rate=dilation_rate)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from resspec_tensorflow import BACKEND
+from resspec_tensorflow.emitter import STANDARD
 
 from resspec import api
 from resspec.backend import Source
@@ -38,7 +39,7 @@ def test_stands_alone(case: str) -> None:
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
     modules = {alias.name for node in imports for alias in node.names}
     modules |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert modules <= {"__future__", "collections.abc", "typing", "keras", "tensorflow"}
+    assert modules <= {*STANDARD, "__future__", "collections.abc", "keras", "numpy", "tensorflow"}
     assert "resspec" not in source.text
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     assert functions[-1].name == source.entry
