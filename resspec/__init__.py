@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from resspec.api import build as build
     from resspec.api import load as load
+    from resspec.api import optimizer as optimizer
     from resspec.api import read_weights as read_weights
     from resspec.api import save_weights as save_weights
     from resspec.api import source as source
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from resspec.diagnostics import Diagnostic as Diagnostic
     from resspec.diagnostics import SpecError as SpecError
     from resspec.ir import Graph as Graph
-    from resspec.optim import optimizer as optimizer
     from resspec.summary import Summary as Summary
 
     __version__: str
@@ -36,7 +36,7 @@ _HOMES = {
     "Summary": "resspec.summary",
     "build": "resspec.api",
     "load": "resspec.api",
-    "optimizer": "resspec.optim",
+    "optimizer": "resspec.api",
     "read_weights": "resspec.api",
     "save_weights": "resspec.api",
     "source": "resspec.api",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from resspec.backend import Backend, Source
+    from resspec.running import Running
     from resspec.weights.fitting import Stored
 
 Spec = str | Path | LoadedSpec | Graph
@@ -70,13 +71,23 @@ class Compiled:
     backend: Backend
     source: Source
 
-    def instantiate(self, device: str = "cpu", dtype: str = "float32") -> Any:
-        """A live model, its weights not yet set. Errors: `no-backend`, `no-device`."""
+    def running(
+        self,
+        device: str = "cpu",
+        dtype: str = "float32",
+        weights: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Running:
+        """A live model with these weights, of all parameters, or with what its framework starts
+        from. device, dtype: the framework's words. Errors: `no-backend`, `no-device`."""
+        from resspec.running import Running
         from resspec.weights import models
 
-        model = self.backend.instantiate(self.graph, self.source, device, dtype)
-        models.remember(model, self.graph, self.backend, self.source)
-        return model
+        model = self.backend.runtime().instantiate(self.graph, self.source, device, dtype)
+        live = Running(self.backend, self.source, model)
+        if weights is not None:
+            live.load(weights)
+        models.remember(live.model, self.graph, self.backend, self.source)
+        return live
 
     def weights(
         self,
@@ -147,8 +158,7 @@ def build(
     """
     compiled = compile_for(spec, backend, outputs)
     stored = compiled.weights(seed, weights, partial=partial, key=key, adapt_input=adapt_input)
-    model = compiled.instantiate(device, dtype)
-    compiled.backend.load_weights(model, compiled.source, stored.weights)
+    model = compiled.running(device, dtype, stored.weights).model
     if stored.left_out:
         import warnings
 
@@ -183,6 +193,23 @@ def save_weights(
     arrays, name = _weights_of(model, spec)
     dtypes = {one: dtype or array.dtype.name for one, array in arrays.items()}
     weights.save(path, arrays, name, dtype=dtypes, force=force)
+
+
+def optimizer(name: str, model: Any, **settings: Any) -> Any:
+    """An optimiser for a live model, of its framework's own kind; all take the same steps.
+
+    name: `sgd` (momentum, nesterov, weight_decay, decoupled), `adam` or `adamw` (betas, eps,
+    weight_decay); `lr`; `schedule`: one of `optim.Schedule`, its kind, or its settings.
+    Errors: SpecError; TypeError where no installed backend knows the model.
+    """
+    from resspec import backend, optim
+    from resspec.weights.models import backend_of
+
+    rule = optim.make(name, **settings)
+    owner = backend_of(model)
+    if owner is None or owner.training is None:
+        raise TypeError(f"{type(model).__name__} is no model of {', '.join(backend.names())}")
+    return owner.training().optimizer(model, rule)
 
 
 def _weights_of(model: Any, spec: Spec | None) -> tuple[dict[str, NDArray[Any]], str]:

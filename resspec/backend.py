@@ -1,117 +1,121 @@
-"""What a backend is, and how one is found: by the entry-point group `resspec.backends`."""
+"""What a backend is, and how one is found: by the entry-point group `resspec.backends`.
+
+A backend is data, and works where its framework is not installed. What needs the framework is
+behind loaders: a runtime, which every backend has, and what it offers beside. None of their
+functions has to change a model in place: whatever moves weights or statistics gives the model back,
+the same or another, and the caller goes on with that.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from resspec.diagnostics import Diagnostic, error, suggest
+from resspec.emit import unsupported
+from resspec.rule import Rule as Rule
+from resspec.rule import RuleChoice as RuleChoice
+from resspec.rule import RuleTable as RuleTable
+from resspec.rule import Source as Source
+from resspec.rule import Unsupported as Unsupported
+from resspec.rule import Variable as Variable
 
 if TYPE_CHECKING:
     import numpy as np
 
     from resspec.ir import Graph
-    from resspec.ops.base import Op
     from resspec.optim import Optimizer
-    from resspec.types import TensorType
+
+    Array: TypeAlias = np.ndarray[Any, Any]
 
 GROUP = "resspec.backends"
+DEFAULT = "torch"  # what Python functions and commands compile for, unless told
+Model: TypeAlias = Any  # what the framework's users hold: an object that changes, or one that never
+Variables: TypeAlias = Mapping[str, Variable]  # those of a `Source`, or some of them
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """How one op is written in a backend's source. Strings only, so no framework is needed.
+class Runtime(Protocol):
+    """What a framework does with emitted source; a module of these functions is one.
 
-    call: expression of the output. Placeholders: {x}, {y}, {z} the inputs, {xs} all of them
-        separated by commas, {self} the layer that `init` made, and any leaf (attribute, derived
-        number). An op of several outputs gives a sequence, unpacked by the emitter.
-    init: constructor of a stateful layer, or None. `name={leaf|default}` is left out where the
-        value is that default; {name} is the layer's canonical path.
-    variables: (canonical local name, the backend's name, layout), layout as in "OIHW->HWIO".
-    helpers: names of the backend's helper snippets that the file must then contain.
+    Inputs x are (N, C, H, W), outputs by name, each NCHW or (N, C), in a list: a pyramid has
+    several. Weights have canonical names and layouts. device, dtype: in the framework's own words.
+    key: what is random in a call (dropout) is drawn by it.
     """
 
-    call: str
-    init: str | None = None
-    variables: tuple[tuple[str, str, str], ...] = ()
-    helpers: tuple[str, ...] = ()
-
-
-class Unsupported(Exception):
-    """A rule's answer where the backend cannot express the op; the text is the reason."""
-
-
-RuleChoice = Rule | Callable[["Op", "tuple[TensorType, ...]"], Rule]
-RuleTable = Mapping[type["Op"], RuleChoice]
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """Where a canonical parameter lives in a backend's model, and in what layout."""
-
-    name: str
-    layout: str  # "" = as it is, else "OIHW->HWIO"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Emitted source: stands alone, `entry` names the class or function that makes the model."""
-
-    text: str
-    entry: str
-    variables: Mapping[str, Variable]  # canonical name → variable, in execution order
-
-
-class Backend(Protocol):
-    """A target framework. `emit` and `check` work where the framework is not installed."""
-
-    name: str
-    rules: RuleTable
-
-    def check(self, graph: Graph) -> tuple[Diagnostic, ...]:
-        """What this backend cannot express, each at its line."""
-        ...
-
-    def emit(self, graph: Graph) -> Source:
-        """Source of the graph."""
-        ...
-
-    def instantiate(self, graph: Graph, source: Source, device: str, dtype: str) -> Any:
-        """A live model from the source: device `cpu`, `cuda`, `cuda:1`; raises SpecError
-        (no-device, no-backend)."""
+    def instantiate(self, graph: Graph, source: Source, device: str, dtype: str) -> Model:
+        """A live model from the source. Raises SpecError (no-device, unsupported)."""
         ...
 
     def load_weights(
-        self, model: Any, source: Source, weights: Mapping[str, np.ndarray[Any, Any]]
-    ) -> None:
-        """Set every variable from canonical arrays (all names present, shapes checked before)."""
+        self, model: Model, variables: Variables, weights: Mapping[str, Array]
+    ) -> Model:
+        """The model with these variables set (all names present, shapes checked before)."""
         ...
 
-    def read_weights(self, model: Any, source: Source) -> dict[str, np.ndarray[Any, Any]]:
-        """Canonical arrays of a live model, in the model's dtype."""
+    def read_weights(self, model: Model, variables: Variables) -> dict[str, Array]:
+        """Arrays of these variables, in the model's dtype."""
         ...
 
     def forward(
-        self, model: Any, x: np.ndarray[Any, Any], training: bool = False
-    ) -> dict[str, list[np.ndarray[Any, Any]]]:
-        """Run on x (N, C, H, W); outputs by name, each NCHW or (N, C), in a list (a pyramid has
-        several). With training=True, running statistics move."""
+        self, model: Model, x: Array, training: bool = False, key: int = 0
+    ) -> tuple[dict[str, list[Array]], Model]:
+        """Outputs, and the model, of which running statistics have moved with training=True."""
         ...
+
+    def counts(self, model: Model) -> tuple[int, int]:
+        """Trainable parameters and buffers (step counters left out) of the live model."""
+        ...
+
+
+class Training(Protocol):
+    """So that gradients and training can be compared. c: the fixed cotangents of
+    `resspec.weights.cotangent`."""
 
     def gradients(
-        self, model: Any, source: Source, x: np.ndarray[Any, Any], training: bool
-    ) -> dict[str, np.ndarray[Any, Any]]:
-        """d(loss)/d(parameter) by canonical name, in canonical layout, where loss is the sum over
-        outputs of mean(y·c), c the fixed cotangents of `resspec.weights.cotangent`."""
+        self, model: Model, variables: Variables, x: Array, training: bool, key: int = 0
+    ) -> dict[str, Array]:
+        """d(loss)/d(parameter) for what is trainable of these variables, where loss is the sum
+        over outputs of mean(y·c)."""
         ...
 
-    def counts(self, model: Any) -> tuple[int, int]:
-        """Trainable parameters and buffers (step counters left out) of the live model."""
+    def optimizer(self, model: Model, rule: Optimizer) -> Any:
+        """The framework's own kind of optimiser, which takes the steps that `rule` defines."""
+        ...
+
+    def step(
+        self, model: Model, optimizer: Any, x: Array, key: int = 0
+    ) -> tuple[float, Model, Any]:
+        """The loss, the sum over outputs of mean((y − c)²)/2; then the model and the optimiser
+        after one step on it."""
+        ...
+
+    def settings(self, model: Model, variables: Variables) -> dict[str, dict[str, float]]:
+        """Numbers that live layers hold and outputs hardly show, by layer path: `eps` and
+        `momentum` in the sense of the ops; layers that do not show theirs are left out."""
+        ...
+
+
+class Live(Protocol):
+    """So that weights are taken out of live models, of wrappers around them, and of models of the
+    framework that resspec did not make."""
+
+    def parts(self, model: Model) -> Iterator[Model]:
+        """The model and every model inside it, the outermost first."""
+        ...
+
+    def state(self, model: Model) -> dict[str, Array]:
+        """Its tensors by the framework's names, those of `Source.variables` where it was emitted
+        here."""
+        ...
+
+    def shapes(self, model: Model) -> dict[str, tuple[int, ...]]:
+        """Their shapes by the same names."""
         ...
 
 
@@ -130,15 +134,12 @@ class Format:
     native: bool = False
 
 
-@runtime_checkable
-class ExportingBackend(Protocol):
-    """What a backend offers beside `Backend` so that builds hold native files: optional."""
-
-    formats: Mapping[str, Format]  # by the word that a user writes
+class Exporter(Protocol):
+    """So that builds hold the files of the backend's `formats`."""
 
     def export(
         self,
-        model: Any,
+        model: Model,
         graph: Graph,
         source: Source,
         format: str,
@@ -153,52 +154,57 @@ class ExportingBackend(Protocol):
         ...
 
 
-@runtime_checkable
-class LiveBackend(Protocol):
-    """What a backend offers beside `Backend` so that weights are taken out of live models, of
-    wrappers around them, and of models that it did not make itself: optional."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Backend:
+    """A target framework. Loaders (`runtime` and its like) raise SpecError(no-backend) where the
+    framework is not installed; `module` makes one. None: it does not offer that.
+
+    rules: how each op is written. emitter: the source of a graph by these rules.
+    models: the module in which the class of its live models is defined, or a package around it; by
+    it they are known for its own without importing anything.
+    formats: what `exporter` writes, by the word that a user writes.
+    """
+
+    name: str
+    rules: RuleTable
+    emitter: Callable[[Graph, RuleTable], Source]
+    runtime: Callable[[], Runtime]
+    training: Callable[[], Training] | None = None
+    live: Callable[[], Live] | None = None
+    models: str = ""
+    exporter: Callable[[], Exporter] | None = None
+    formats: Mapping[str, Format] = field(default_factory=dict)
+
+    def check(self, graph: Graph) -> tuple[Diagnostic, ...]:
+        """What this backend cannot express, each at its line."""
+        return unsupported(graph, self.rules, self.name)
+
+    def emit(self, graph: Graph) -> Source:
+        """Source of the graph. Raises SpecError(unsupported)."""
+        return self.emitter(graph, self.rules)
 
     def owns(self, model: object) -> bool:
-        """Whether this is a live model of the framework; imports nothing to find out."""
-        ...
-
-    def parts(self, model: Any) -> Iterator[Any]:
-        """The model and every model inside it, the outermost first."""
-        ...
-
-    def state(self, model: Any) -> dict[str, np.ndarray[Any, Any]]:
-        """Its tensors by the framework's names, those of `Source.variables` where it emitted the
-        model."""
-        ...
-
-    def shapes(self, model: Any) -> dict[str, tuple[int, ...]]:
-        """Their shapes by the same names."""
-        ...
+        """Whether this is a live model of the framework, whose weights it can tell."""
+        within = f"{self.models}."
+        return self.live is not None and any(
+            f"{base.__module__}.".startswith(within) for base in type(model).__mro__
+        )
 
 
-@runtime_checkable
-class TrainingBackend(Protocol):
-    """What a backend offers beside `Backend` so that training can be compared: optional."""
+def module(path: str, needs: str, install: str) -> Callable[[], Any]:
+    """A loader: imports the module when it is called. Raises SpecError(no-backend), with the
+    command that installs what it `needs`, where an import fails."""
 
-    def owns(self, model: object) -> bool:
-        """Whether this is a live model of the framework; imports nothing to find out."""
-        ...
+    def load() -> Any:
+        try:
+            return import_module(path)
+        except ImportError as missing:
+            if (missing.name or "").startswith("resspec"):
+                raise
+            message = f"the backend needs {needs}, which cannot be imported: {missing}"
+            raise error("no-backend", message, help=install) from missing
 
-    def optimizer(self, model: Any, rule: Optimizer) -> Any:
-        """The framework's own kind of optimiser, which takes the steps that `rule` defines."""
-        ...
-
-    def train(
-        self, model: Any, optimizer: Any, batches: Sequence[np.ndarray[Any, Any]]
-    ) -> list[float]:
-        """One step on each batch (N, C, H, W) and its loss before the step: the sum over outputs
-        of mean((y − c)²)/2, c the cotangents of `resspec.weights.cotangent`."""
-        ...
-
-    def settings(self, model: Any, source: Source) -> dict[str, dict[str, float]]:
-        """Numbers that live layers hold and outputs hardly show, by layer path: `eps` and
-        `momentum` in the sense of the ops; layers that do not show theirs are left out."""
-        ...
+    return load
 
 
 def names() -> tuple[str, ...]:

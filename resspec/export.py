@@ -6,20 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from resspec import backend as backends
-from resspec.backend import ExportingBackend, Format
+from resspec.backend import Format
 from resspec.diagnostics import SpecError, error, escape
 
 if TYPE_CHECKING:
     from resspec.api import Compiled
     from resspec.artifacts import Staging
-    from resspec.backend import Backend
 
 ALL, NONE = "all", "none"
-
-
-def formats(backend: Backend) -> Mapping[str, Format]:
-    """What the backend can write, by the word for it; nothing where it offers none."""
-    return backend.formats if isinstance(backend, ExportingBackend) else {}
 
 
 def chosen(words: Sequence[str] | None, known: Mapping[str, Format]) -> tuple[str, ...]:
@@ -41,7 +35,7 @@ def owned() -> tuple[str, ...]:
     """Patterns of the files that an export by any installed backend may have left in a folder."""
     found: dict[str, None] = {}
     for name in backends.names():
-        for one in formats(backends.get(name)).values():
+        for one in backends.get(name).formats.values():
             found.update(dict.fromkeys(one.files or (one.file,)))
     return tuple(found)
 
@@ -55,11 +49,11 @@ def write(
     Errors: `no-exporter`, `export-failed`, `io-error`.
     """
     backend = compiled.backend
-    assert isinstance(backend, ExportingBackend)
+    assert backend.exporter is not None
     file = backend.formats[format].file
     with staging.place(file) as path:
         try:
-            backend.export(model, compiled.graph, compiled.source, format, path, dtypes)
+            backend.exporter().export(model, compiled.graph, compiled.source, format, path, dtypes)
         except (SpecError, OSError):
             raise
         except Exception as problem:
@@ -80,4 +74,4 @@ def _failed(compiled: Compiled, format: str, problem: Exception) -> SpecError:
     )
 
 
-__all__ = ["chosen", "formats", "owned", "write"]
+__all__ = ["chosen", "owned", "write"]

@@ -214,24 +214,6 @@ def make(name: str, **settings: Any) -> Optimizer:
     return cls(**settings)
 
 
-def optimizer(name: str, model: Any, **settings: Any) -> Any:
-    """An optimiser for a live model, as its framework has them: `torch.optim.Optimizer` over the
-    model's parameters, or `keras.optimizers.Optimizer`. Both take the same steps.
-
-    name: `sgd` (momentum, nesterov, weight_decay, decoupled), `adam` or `adamw` (betas, eps,
-    weight_decay); `lr`; `schedule`: one of `Schedule`, its kind, or its settings.
-    Errors: SpecError; TypeError where no installed backend knows the model.
-    """
-    from resspec import backend
-
-    rule = make(name, **settings)
-    for found in backend.names():
-        target = backend.get(found)
-        if isinstance(target, backend.TrainingBackend) and target.owns(model):
-            return target.optimizer(model, rule)
-    raise TypeError(f"{type(model).__name__} is no model of {', '.join(backend.names())}")
-
-
 def _decayed(
     parameter: Any, gradient: Any, rate: Any, decay: float, decoupled: bool
 ) -> tuple[Any, Any]:

@@ -10,9 +10,8 @@ from typing import Any
 from resspec.diagnostics import error, escape
 from resspec.weights import files
 
-from .runtime import frameworks
+from .frameworks import keras
 
-keras, _ = frameworks()
 # Stock classes that run code of the file's, or another framework's.
 ACTING = ("Lambda", "__lambda__", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer")
 FUNCTIONS = ("builtins", "keras.activations", "keras.src.activations")

@@ -61,9 +61,8 @@ def _serve(model: Any, graph: Graph, path: Path) -> None:
 
     `serve` gives what the model gives, the signature names it, one output alone, too.
     """
-    from . import runtime
+    from .frameworks import keras
 
-    keras, _ = runtime.frameworks()
     flat = _flat(model, graph)
     (inputs,) = flat.inputs
     shape = (None, *inputs.shape[1:])
@@ -81,9 +80,8 @@ def _flat(model: Any, graph: Graph) -> Any:
     """The model with a dictionary of tensors for its outputs: a signature holds no lists."""
     if all(len(values) == 1 for _, values in graph.outputs):
         return model
-    from . import runtime
+    from .frameworks import keras
 
-    keras, _ = runtime.frameworks()
     names = [
         name if len(values) == 1 else f"{name}.{level}"
         for name, values in graph.outputs

@@ -22,11 +22,10 @@ from resspec.port import origins
 from resspec.weights import files
 
 from . import archive
-from .runtime import frameworks
+from .frameworks import keras, tf
 from .trace import results, trace
 from .variables import names, ordered
 
-keras, tf = frameworks()
 SHOWN = 20
 
 

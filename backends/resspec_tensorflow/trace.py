@@ -24,10 +24,8 @@ from resspec.port.dataflow import (
     subtracted,
 )
 
-from .runtime import frameworks
+from .frameworks import keras, tf
 from .variables import names
-
-keras, tf = frameworks()
 
 LINEAR = ("linear", "identity")
 # Layers and ops after which channel c still only depends on channel c.

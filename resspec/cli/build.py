@@ -17,6 +17,8 @@ from resspec.options import LoadOptions
 if TYPE_CHECKING:
     from resspec.api import Compiled
     from resspec.compile import LoadedSpec
+    from resspec.ir import Graph
+    from resspec.running import Running
     from resspec.weights.fitting import Stored
 
 FILES = ("model.py", "weights.safetensors", "spec.yaml", "summary.json")
@@ -121,13 +123,12 @@ def build(
             stored = compiled.weights(
                 seed, weights, partial=partial, key=key, adapt_input=adapt_input
             )
-            model = compiled.instantiate(device, dtype or "float32")
-            compiled.backend.load_weights(model, compiled.source, stored.weights)
+            live = compiled.running(device, dtype or "float32", stored.weights)
         doing("running")
         with clock.measure("forward"):
-            shapes = _forward(compiled, model, batch, dtype or "float32")
+            shapes = _forward(compiled.graph, live, batch, dtype or "float32")
         summary = api.summarize(compiled.graph)
-        params, buffers = compiled.backend.counts(model)
+        params, buffers = live.counts()
         if staging:
             doing(f"writing {out}")
             dtypes = dict.fromkeys(stored.weights, dtype) if dtype else dict(stored.dtypes)
@@ -137,7 +138,7 @@ def build(
             for format_ in chosen:
                 doing(f"exporting {format_}")
                 with clock.measure(format_):
-                    written.append(exports.write(compiled, model, format_, staging, dtypes))
+                    written.append(exports.write(compiled, live.model, format_, staging, dtypes))
     report: dict[str, Any] = {
         "name": compiled.graph.name,
         "backend": backend,
@@ -168,7 +169,7 @@ def _chosen(backend: str, words: str | None, out: Path | None) -> tuple[str, ...
     from resspec import backend as backends
     from resspec import export
 
-    known = export.formats(backends.get(backend))
+    known = backends.get(backend).formats
     if words is not None and out is None:
         raise typer.BadParameter("it needs --out DIR.", param_hint="--export")
     try:
@@ -207,17 +208,15 @@ class Clock:
         self.seconds[phase] = round(time.perf_counter() - start, 3)
 
 
-def _forward(compiled: Compiled, model: Any, batch: int, dtype: str) -> Any:
+def _forward(graph: Graph, live: Running, batch: int, dtype: str) -> Any:
     """One forward pass on a seeded batch; the shape of the output, or of each by name."""
     from resspec.weights import example
 
-    graph = compiled.graph
     x = example((batch, *graph.input.type.shape))
     if dtype != "bfloat16":  # which NumPy lacks; the backend narrows
         x = x.astype(dtype)
     found = {
-        name: [list(value.shape) for value in values]
-        for name, values in compiled.backend.forward(model, x).items()
+        name: [list(value.shape) for value in values] for name, values in live.forward(x).items()
     }
     expected = {
         name: [[batch, *value.type.shape] for value in values] for name, values in graph.outputs

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from resspec.backend import RuleTable
 from resspec.emit.grouping import choose
 from resspec.emit.program import Arg, Call, Chain, Definition, Item, Layer, Leaf, Program, Run
 from resspec.emit.template import leaves
 from resspec.ir import Graph
 from resspec.ops.base import Op, attributes
 from resspec.passes.guard import guard
+from resspec.rule import RuleTable
 
 Env = Mapping[str, Leaf]
 Arguments = tuple[tuple[str, Leaf], ...]

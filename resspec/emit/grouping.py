@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
-from resspec.backend import Rule, RuleTable, Unsupported
 from resspec.diagnostics import error
 from resspec.emit.folding import Folding, feeds_of, inner_sites, turn_of
 from resspec.emit.naming import name_definitions
@@ -33,6 +32,7 @@ from resspec.emit.template import is_numeric, leaves, placeholders
 from resspec.ir import Graph, Node
 from resspec.ops.base import attributes
 from resspec.passes.guard import guard
+from resspec.rule import Rule, RuleTable, Unsupported
 
 Take = Callable[[Column], Leaf]
 BLANK = Arg("")

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from resspec.backend import Rule
 from resspec.ops.base import Op
+from resspec.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import textwrap
 
-from resspec.backend import Rule, RuleTable, Unsupported
 from resspec.diagnostics import Diagnostic, Note
 from resspec.emit.grouping import choose
 from resspec.emit.program import Definition
 from resspec.emit.template import leaves, literal, placeholders
 from resspec.ir import Graph, Node
+from resspec.rule import Rule, RuleTable, Unsupported
 from resspec.types import TensorType
 
 WIDTH = 100  # of a line

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resspec import optim, weights
-from resspec.backend import TrainingBackend
-from resspec.diagnostics import SpecError, error
 from resspec.parity import graphs
 from resspec.parity.kept import kept
+from resspec.running import Running
 from resspec.weights import sampling
 
 if TYPE_CHECKING:
-    from resspec.backend import Backend, Source
+    from resspec.backend import Backend
     from resspec.ir import Graph
 
 Array = NDArray[Any]
@@ -104,16 +103,14 @@ def measure(
 
 
 def _train(live: _Live, job: Job, say: Say) -> dict[str, dict[str, Array]]:
-    backend = live.backend
-    if not isinstance(backend, TrainingBackend):
-        raise error("unsupported", f"the backend `{backend.name}` has no optimisers")
     live.load(trainable=False)  # the statistics that `grad` has moved
-    optimizer = backend.optimizer(live.model, optim.make(**job.optimizer))
+    optimizer = live.running.optimizer(optim.make(**job.optimizer))
     losses: list[float] = []
     found: dict[str, dict[str, Array]] = {}
     for step in range(job.steps):
-        say(f"{backend.name}, {job.dtype}: step {step + 1} of {job.steps}")
-        losses += backend.train(live.model, optimizer, [live.batch(step)])
+        say(f"{live.running.backend.name}, {job.dtype}: step {step + 1} of {job.steps}")
+        loss, optimizer = live.running.step(optimizer, live.batch(step), key=step)
+        losses.append(loss)
         if step == 0 and job.steps > 1:
             found["weights after 1 step"] = kept(live.read(trainable=True))
     found["losses"] = {f"step {step + 1}": np.array(loss) for step, loss in enumerate(losses)}
@@ -126,13 +123,10 @@ class _Live:
     """A live model with its weights."""
 
     def __init__(self, graph: Graph, backend: Backend, drawn: Arrays, job: Job) -> None:
-        self.backend, self.job = backend, job
+        self.job = job
         self.graph = graphs.expose(graph, job.watch) if job.watch else graph
-        problems = [one for one in backend.check(self.graph) if one.severity == "error"]
-        if problems:
-            raise SpecError(*problems)
-        self.source = backend.emit(self.graph)
-        self.model = backend.instantiate(self.graph, self.source, job.device, job.dtype)
+        self.running = Running.start(self.graph, backend, job.device, job.dtype)
+        self.settings = self.running.settings
         self.weights = {name: np.asarray(drawn[name]) for name in self.graph.parameters()}
         if job.disturbed:
             self.weights = {name: disturbed(a, name, job) for name, a in self.weights.items()}
@@ -140,17 +134,12 @@ class _Live:
         self.load(trainable=False)
 
     def load(self, trainable: bool) -> None:
-        self.backend.load_weights(self.model, self.only(trainable), self.weights)
+        self.running.load(self.weights, self.only(trainable))
 
-    def only(self, trainable: bool) -> Source:
-        """The source with its parameters or its statistics: copies of all cost more than a run."""
-        parameters = self.graph.parameters()
-        chosen = {
-            name: variable
-            for name, variable in self.source.variables.items()
-            if parameters[name].trainable == trainable
-        }
-        return replace(self.source, variables=chosen)
+    def only(self, trainable: bool) -> list[str]:
+        """Its parameters or its statistics: copies of all cost more than a run."""
+        parameters = self.graph.parameters().items()
+        return [name for name, one in parameters if one.trainable == trainable]
 
     def batch(self, step: int = 0, size: tuple[int, ...] = ()) -> Array:
         channels, *tried = self.graph.input.type.shape
@@ -158,7 +147,7 @@ class _Live:
         return weights.example(shape, self.job.seed + step).astype(self.job.dtype)
 
     def forward(self, training: bool, size: tuple[int, ...] = ()) -> dict[str, Array]:
-        outputs = self.backend.forward(self.model, self.batch(size=size), training)
+        outputs = self.running.forward(self.batch(size=size), training)
         return {
             name if len(values) == 1 else f"{name}.{level}": value
             for name, values in outputs.items()
@@ -166,15 +155,10 @@ class _Live:
         }
 
     def gradients(self) -> dict[str, Array]:
-        return self.backend.gradients(self.model, self.source, self.batch(), training=True)
+        return self.running.gradients(self.batch(), training=True)
 
     def read(self, trainable: bool) -> dict[str, Array]:
-        return self.backend.read_weights(self.model, self.only(trainable))
-
-    def settings(self) -> dict[str, dict[str, float]]:
-        if not isinstance(self.backend, TrainingBackend):
-            return {}
-        return self.backend.settings(self.model, self.source)
+        return self.running.read(self.only(trainable))
 
 
 def disturbed(array: Array, name: str, job: Job) -> Array:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from resspec.passes.expose import expose
 from resspec.port.distance import distance
+from resspec.running import Running
 
 if TYPE_CHECKING:
     from resspec.backend import Backend
@@ -122,10 +123,7 @@ def _values(
 ) -> dict[int, Array]:
     """Values of the graph, by index, NCHW."""
     opened = expose(graph, indices - {graph.input.index})
-    source = backend.emit(opened)
-    model = backend.instantiate(opened, source, "cpu", "float32")
-    backend.load_weights(model, source, {name: weights[name] for name in opened.parameters()})
-    found = backend.forward(model, x)
+    found = Running.start(opened, backend).load(weights).forward(x)
     values = {int(name[1:]): arrays[0] for name, arrays in found.items()}
     return {graph.input.index: x, **values}
 

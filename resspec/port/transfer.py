@@ -22,6 +22,7 @@ from resspec.port.bare import in_order
 from resspec.port.distance import distance
 from resspec.port.match import match
 from resspec.port.mismatch import structure_differences
+from resspec.running import Running
 from resspec.weights import draw, example
 from resspec.weights.fitting import FLOATS, Stored, take
 from resspec.weights.given import Arrays, Given
@@ -174,10 +175,8 @@ def outputs_apart(
     x = example((1, *graph.input.type.shape))
     expected = original.forward(x)
     backend = get(origin.backend)
-    emitted = backend.emit(graph)
-    live = backend.instantiate(graph, emitted, "cpu", "float32")
-    backend.load_weights(live, emitted, stored.weights)
-    found = [value for values in backend.forward(live, x).values() for value in values]
+    outputs = Running.start(graph, backend).load(stored.weights).forward(x)
+    found = [value for values in outputs.values() for value in values]
     apart = distance(found, expected)
     if not apart <= ROUNDED:
         matching = match(original.trace, graph)

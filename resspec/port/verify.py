@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from resspec import backend as backends
 from resspec.diagnostics import Note, SpecError, error, escape
 from resspec.port.distance import distance
+from resspec.running import Running
 from resspec.weights import example, files, sampling
 
 if TYPE_CHECKING:
-    from resspec.backend import Backend, Source
     from resspec.ir import Graph
 
 Array = NDArray[Any]
@@ -102,15 +102,11 @@ class Runner:
 
     def __init__(self, graph: Graph, given: Example) -> None:
         self.graph, self.example = graph, given
-        self.backend, self.source, self.model = _live(graph, "float64")
+        self.live = _live(graph, "float64")
 
     def outputs(self, weights: Arrays, names: Sequence[str] | None = None) -> list[Array]:
         """What it gives, in double precision, after these weights are set: those named, or all."""
-        source = self.source
-        if names is not None:
-            source = replace(source, variables={name: source.variables[name] for name in names})
-        self.backend.load_weights(self.model, source, weights)
-        return self._matched(self.backend.forward(self.model, self.example.x))
+        return self._matched(self.live.load(weights, names).forward(self.example.x))
 
     def shows(self, weights: Arrays, names: Sequence[str], expected: list[Array]) -> float:
         """How far the outputs are from what is expected while these tensors are exchanged."""
@@ -241,17 +237,13 @@ def _exchanged(weights: Arrays, names: Sequence[str]) -> Arrays:
     return {name: weights[other] for name, other in zip(names, others, strict=True)}
 
 
-def _live(graph: Graph, dtype: str) -> tuple[Backend, Source, Any]:
-    """The graph on a backend whose framework is there, torch before others."""
-    names = sorted(backends.names(), key=lambda name: (name != "torch", name))
+def _live(graph: Graph, dtype: str) -> Running:
+    """The graph on a backend that can run it, the default one before others."""
+    names = sorted(backends.names(), key=lambda name: (name != backends.DEFAULT, name))
     problem: SpecError | None = None
     for name in names:
-        backend = backends.get(name)
-        if any(found.severity == "error" for found in backend.check(graph)):
-            continue
-        source = backend.emit(graph)
         try:
-            return backend, source, backend.instantiate(graph, source, "cpu", dtype)
+            return Running.start(graph, backends.get(name), dtype=dtype)
         except SpecError as missing:
             problem = missing
     raise problem or error("no-backend", f"no installed backend can run {graph.name}")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resspec.backend import Variable
 from resspec.diagnostics import Note, error, escape
+from resspec.rule import Variable
 from resspec.weights import layout
 from resspec.weights.adapting import adapted, readers
 from resspec.weights.given import Arrays, Given

@@ -10,14 +10,14 @@ import contextlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resspec import backend as backends
-from resspec.backend import Backend, LiveBackend, Source
+from resspec.backend import Backend, Live, Source
 from resspec.diagnostics import SpecError, error
 from resspec.live import PREFIX
 
@@ -49,7 +49,7 @@ def remember(model: Any, graph: Graph, backend: Backend, source: Source) -> None
         _INSTANCES[model] = origin
     if type(model).__module__.startswith(PREFIX):
         _CLASSES[type(model)] = origin
-    if isinstance(backend, LiveBackend):
+    if backend.live is not None:
         kind = _kind(backend, model)
         _KINDS[kind] = origin
         _KINDS.move_to_end(kind)
@@ -57,11 +57,10 @@ def remember(model: Any, graph: Graph, backend: Backend, source: Source) -> None
             _KINDS.popitem(last=False)
 
 
-def backend_of(model: object) -> LiveBackend | None:
+def backend_of(model: object) -> Backend | None:
     """The backend of whose framework this is a live model; None for anything else."""
     for name in backends.names():
-        found = backends.get(name)
-        if isinstance(found, LiveBackend) and found.owns(model):
+        if (found := backends.get(name)).owns(model):
             return found
     return None
 
@@ -73,7 +72,7 @@ def built(model: object) -> tuple[Any, Origin] | None:
     if owner is None:
         return None
     found: list[tuple[Any, Origin]] = []
-    for part in owner.parts(model):
+    for part in _live(owner).parts(model):
         origin = _INSTANCES.get(part) or _CLASSES.get(type(part))
         if origin is not None and all(part is not one for one, _ in found):
             found.append((part, origin))
@@ -83,7 +82,7 @@ def built(model: object) -> tuple[Any, Origin] | None:
                     help="give the one that is meant")  # fmt: skip
     if found:
         return found[0]
-    for part in islice(owner.parts(model), WRAPPED):
+    for part in islice(_live(owner).parts(model), WRAPPED):
         if (origin := _KINDS.get(_kind(owner, part))) is not None:
             return part, origin
     return None
@@ -98,7 +97,7 @@ def read(model: object) -> tuple[dict[str, NDArray[Any]], str]:
     if found is None:
         raise foreign(model)
     inner, origin = found
-    arrays = origin.backend.read_weights(inner, origin.source)
+    arrays = origin.backend.runtime().read_weights(inner, origin.source.variables)
     return {name: widened(array) for name, array in arrays.items()}, origin.spec
 
 
@@ -107,7 +106,7 @@ def state(model: object) -> dict[str, NDArray[Any]]:
     owner = backend_of(model)
     if owner is None:
         raise foreign(model)
-    return {name: widened(array) for name, array in owner.state(model).items()}
+    return {name: widened(array) for name, array in _live(owner).state(model).items()}
 
 
 def widened(array: NDArray[Any]) -> NDArray[Any]:
@@ -131,8 +130,13 @@ def foreign(model: object) -> SpecError:
     )
 
 
-def _kind(backend: LiveBackend, model: object) -> tuple[Any, ...]:
-    return (cast(Any, backend).name, *backend.shapes(model).items())
+def _kind(backend: Backend, model: object) -> tuple[Any, ...]:
+    return (backend.name, *_live(backend).shapes(model).items())
+
+
+def _live(owner: Backend) -> Live:
+    assert owner.live is not None  # what owns a model can tell its weights
+    return owner.live()
 
 
 __all__ = ["Origin", "backend_of", "built", "read", "remember", "state", "widened"]

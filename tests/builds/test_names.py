@@ -129,7 +129,7 @@ MAKERS = (labels, values, params, kept, blocks, outputs)
 
 
 def run(graph: Any, backend: str) -> dict[str, list[np.ndarray[Any, Any]]]:
-    return backends.get(backend).forward(api.build(graph, backend), X)
+    return backends.get(backend).runtime().forward(api.build(graph, backend), X)[0]
 
 
 def scripted(model: Any) -> dict[str, Any]:
@@ -150,14 +150,14 @@ def test_a_name_of_torch_or_python_is_as_good_as_any(
     names = of_files() if make in (params, blocks) else of_torch()
     net = graph(make(names), tmp_path)
     model = api.build(net).eval()
-    wanted = backends.get("torch").forward(model, X)
+    wanted = backends.get("torch").runtime().forward(model, X)[0]
     for name, value in scripted(model).items():
         np.testing.assert_allclose(value.detach().numpy(), wanted[name][0], rtol=1e-5, atol=1e-6)
     twin = pickle.loads(pickle.dumps(copy.deepcopy(model)))
     assert twin.state_dict().keys() == model.state_dict().keys()
     source = api.compile_for(net, "torch").source
     assert list(source.variables) == list(net.parameters())  # canonical names are the spec's
-    read = backends.get("torch").read_weights(model, source)
+    read = backends.get("torch").runtime().read_weights(model, source.variables)
     assert all(read[name].shape == param.shape for name, param in net.parameters().items())
 
 

@@ -83,4 +83,4 @@ def test_no_live_model_trains_on_one_number(tmp_path: Path) -> None:
     assert step(tf.repeat(one, 2, axis=0)).shape == (2, 4)
     with pytest.raises(tf.errors.InvalidArgumentError, match=MESSAGE):
         step(one)
-    assert backends.get("tensorflow").forward(model, x)["out"][0].shape == (1, 4)
+    assert backends.get("tensorflow").runtime().forward(model, x)[0]["out"][0].shape == (1, 4)

@@ -26,7 +26,7 @@ def outputs(spec: Path, backend: str, x: np.ndarray[Any, Any], **options: Any) -
     from resspec.backend import get
 
     model = resspec.build(resspec.load(spec, **options), backend, dtype="float64")
-    ((value,),) = get(backend).forward(model, x).values()
+    ((value,),) = get(backend).runtime().forward(model, x)[0].values()
     return value
 
 

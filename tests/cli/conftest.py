@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from resspec import backend
-from resspec.backend import Source
+from resspec.backend import Rule, Source
 from resspec.cli import main
 from resspec.ir import Graph
+from resspec.ops import OPS
 
 
 @dataclass(frozen=True)
@@ -38,29 +39,21 @@ def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 
 
 class Paper:
-    """A backend whose models are dictionaries: enough to see what a command hands over."""
-
-    name = "paper"
-    rules: Mapping[Any, Any] = {}
-
-    def check(self, graph: Graph) -> tuple[Any, ...]:
-        return ()
-
-    def emit(self, graph: Graph) -> Source:
-        return Source(f"# {graph.name}\n", "model", {})
+    """A runtime whose models are data: enough to see what a command hands over."""
 
     def instantiate(self, graph: Graph, source: Source, device: str, dtype: str) -> Any:
         return SimpleNamespace(graph=graph, device=device, dtype=dtype, weights=None)
 
-    def load_weights(self, model: Any, source: Source, weights: Any) -> None:
-        model.weights = dict(weights)
+    def load_weights(self, model: Any, variables: Any, weights: Any) -> Any:
+        return SimpleNamespace(**vars(model) | {"weights": dict(weights)})
 
-    def forward(self, model: Any, x: Any, training: bool = False) -> Any:
+    def forward(self, model: Any, x: Any, training: bool = False, key: int = 0) -> Any:
         assert x.dtype == model.dtype
-        return {
+        found = {
             name: [np.zeros((len(x), *value.type.shape)) for value in values]
             for name, values in model.graph.outputs
         }
+        return found, model
 
     def counts(self, model: Any) -> tuple[int, int]:
         sizes = [param.size for param in model.graph.parameters().values() if param.trainable]
@@ -68,10 +61,16 @@ class Paper:
         return sum(sizes), total - sum(sizes)
 
 
+def emit(graph: Graph, rules: Any) -> Source:
+    return Source(f"# {graph.name}\n", "model", {})
+
+
 @pytest.fixture
 def paper(monkeypatch: pytest.MonkeyPatch) -> Paper:
-    """The only backend installed."""
+    """The runtime of the only backend installed, which writes every op."""
     found = Paper()
+    rules = dict.fromkeys(OPS.values(), Rule("{x}"))
+    chosen = backend.Backend(name="paper", rules=rules, emitter=emit, runtime=lambda: found)
     monkeypatch.setattr(backend, "names", lambda: ("paper",))
-    monkeypatch.setattr(backend, "get", lambda name: found)
+    monkeypatch.setattr(backend, "get", lambda name: chosen)
     return found

@@ -37,7 +37,7 @@ def test_build_out_and_reload(run: Callable[..., Any], tmp_path: Path, name: str
     first = api.build(path, name, seed=4)
     x = weights.example((2, 3, 8, 8))
     target = backend.get(name)
-    one, two = target.forward(again, x), target.forward(first, x)
+    one, two = target.runtime().forward(again, x)[0], target.runtime().forward(first, x)[0]
     (key,) = one
     np.testing.assert_array_equal(one[key][0], two[key][0])
     assert np.ptp(one[key][0]) > 0
@@ -49,7 +49,6 @@ def test_every_backend_stores_the_same_bytes(tmp_path: Path) -> None:
     for name in ("torch", "tensorflow"):
         pytest.importorskip(name)
         compiled = api.compile_for(graph, name)
-        model = compiled.instantiate()
-        compiled.backend.load_weights(model, compiled.source, drawn)
-        stored = compiled.backend.read_weights(model, compiled.source)
+        model = compiled.running(weights=drawn).model
+        stored = compiled.backend.runtime().read_weights(model, compiled.source.variables)
         assert weights.encode(stored, "tiny") == weights.encode(drawn, "tiny")

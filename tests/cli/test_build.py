@@ -184,7 +184,7 @@ def test_source_to_a_file(run: Run, tmp_path: Path) -> None:
 def test_a_model_that_disagrees_with_its_graph_is_a_bug(
     build: Run, paper: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paper, "forward", lambda model, x: {"head": [x]})
+    monkeypatch.setattr(paper, "forward", lambda model, x, *_: ({"head": [x]}, model))
     result = build()
     assert result.code == 1
     assert "RuntimeError" in result.err

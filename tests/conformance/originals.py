@@ -289,9 +289,8 @@ def runs(
 ) -> list[list[NDArray[Any]]]:
     """Outputs of one live model for each input."""
     compiled = api.compile_for(graph, backend)
-    model = compiled.instantiate("cpu", dtype)
-    compiled.backend.load_weights(model, compiled.source, weights)
-    outputs = [compiled.backend.forward(model, x) for x in inputs]
+    model = compiled.running("cpu", dtype, weights).model
+    outputs = [compiled.backend.runtime().forward(model, x)[0] for x in inputs]
     del model
     if backend == "tensorflow":
         import keras

@@ -99,8 +99,8 @@ def agree(spec: str | Path, overrides: tuple[str, ...], size: tuple[int, int]) -
         compiled = api.compile_for(graph, name)
         model = api.build(graph, name, dtype="float64", weights=weights)
         one = backend.get(name)
-        outputs = [y for values in one.forward(model, x).values() for y in values]
-        found[name] = outputs, one.gradients(model, compiled.source, x, False)
+        outputs = [y for values in one.runtime().forward(model, x)[0].values() for y in values]
+        found[name] = outputs, one.training().gradients(model, compiled.source.variables, x, False)
     for a, b in zip(found["tensorflow"][0], found["torch"][0], strict=True):
         assert error(a, b) <= 1e-12
     assert error(together(found["tensorflow"][1]), together(found["torch"][1])) <= 1e-12

@@ -16,7 +16,7 @@ graph = api.load("resnet18").graph
 source = BACKEND.emit(graph)
 assert not {{"tensorflow", "keras", "torch", "jax"}} & {{n for n, m in sys.modules.items() if m}}
 try:
-    BACKEND.instantiate(graph, source, "cpu", "float32")
+    BACKEND.runtime()
 except SpecError as caught:
     (found,) = caught.diagnostics
     print(found.code, found.message, found.help, sep="\\n")

@@ -97,9 +97,9 @@ def shared(pooled: bool) -> Graph:
 
 def made(graph: Graph, dtype: str = "float64") -> tuple[Any, Any, dict[str, Any], Any]:
     source = BACKEND.emit(graph)
-    model = BACKEND.instantiate(graph, source, "cpu", dtype)
+    model = BACKEND.runtime().instantiate(graph, source, "cpu", dtype)
     weights = randomise(graph)
-    BACKEND.load_weights(model, source, weights)
+    BACKEND.runtime().load_weights(model, source.variables, weights)
     return model, source, weights, example((4, *graph.input.type.shape)).astype(dtype)
 
 
@@ -118,26 +118,26 @@ def test_is_the_reference_in_float64(case: str, training: bool, tiny: Graph) -> 
     model, source, weights, x = made(graph)
     truth = tensors(graph, weights)
     expected = run(graph, truth, torch.tensor(x), training)
-    found = BACKEND.forward(model, x, training)
+    found = BACKEND.runtime().forward(model, x, training)[0]
     assert list(found) == list(expected)
     for name, values in expected.items():
         assert len(found[name]) == len(values)
         for a, b in zip(found[name], values, strict=True):
             assert rel(a, b.detach()) <= 1e-12
-    after = BACKEND.read_weights(model, source)
+    after = BACKEND.runtime().read_weights(model, source.variables)
     assert list(after) == list(graph.parameters())
     for name, tensor in truth.items():
         assert rel(after[name], tensor.detach()) <= 1e-12
-    BACKEND.load_weights(model, source, weights)
+    BACKEND.runtime().load_weights(model, source.variables, weights)
     wanted = gradients(graph, tensors(graph, weights), torch.tensor(x), training)
-    got = BACKEND.gradients(model, source, x, training)
+    got = BACKEND.training().gradients(model, source.variables, x, training)
     assert rel(*(np.concatenate([g[n].ravel() for n in wanted]) for g in (got, wanted))) <= 1e-12
 
 
 def test_counts_and_names(tiny: Graph) -> None:
     model, source, _, _ = made(tiny, "float32")
     params = tiny.parameters().values()
-    assert BACKEND.counts(model) == (
+    assert BACKEND.runtime().counts(model) == (
         sum(p.size for p in params if p.trainable),
         sum(p.size for p in params if not p.trainable),
     )
@@ -150,7 +150,7 @@ def test_counts_and_names(tiny: Graph) -> None:
 
 def test_every_parameter_reaches_the_loss(tiny: Graph) -> None:
     model, source, _, x = made(tiny)
-    found = BACKEND.gradients(model, source, x, training=True)
+    found = BACKEND.training().gradients(model, source.variables, x, training=True)
     assert all(np.abs(gradient).max() > 0 for gradient in found.values())
 
 
@@ -194,7 +194,7 @@ def test_saved_model_reloads_where_resspec_is_absent(
     done = subprocess.run([sys.executable, "-c", RELOAD, *files], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     saved = np.load(tmp_path / "y.npz")
-    wanted = [y for values in BACKEND.forward(model, x).values() for y in values]
+    wanted = [y for values in BACKEND.runtime().forward(model, x)[0].values() for y in values]
     assert len(saved.files) == len(wanted)
     for name, y in zip(saved.files, wanted, strict=True):
         found = saved[name]
@@ -208,13 +208,13 @@ def test_fit_pickle_and_export(tiny: Graph, tmp_path: Path) -> None:
 
     model, source, _, x = made(tiny, "float32")
     weights = draw(tiny)  # as training starts: of weights for comparisons, some hardly move
-    BACKEND.load_weights(model, source, weights)
+    BACKEND.runtime().load_weights(model, source.variables, weights)
     images, labels = x.transpose(0, 2, 3, 1), np.arange(4) % 5
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.01), loss, jit_compile=False)
     history = model.fit(images, labels, epochs=3, batch_size=4, verbose=0).history["loss"]
     assert history[-1] < history[0]
-    moved = BACKEND.read_weights(model, source)
+    moved = BACKEND.runtime().read_weights(model, source.variables)
     assert all(not np.array_equal(moved[name], weights[name]) for name in weights)
 
     expected = model(images).numpy()
@@ -244,7 +244,7 @@ def test_grouped_convolution_has_a_gradient_in_a_graph(tiny: Graph) -> None:
 def test_absent_device_is_an_error(device: str, tiny: Graph) -> None:
     source = BACKEND.emit(tiny)
     with pytest.raises(SpecError) as caught:
-        BACKEND.instantiate(tiny, source, device, "float32")
+        BACKEND.runtime().instantiate(tiny, source, device, "float32")
     assert [d.code for d in caught.value.diagnostics] == ["no-device"]
 
 

@@ -68,27 +68,27 @@ def check(shape: tuple[int, ...], *ops: Op, dtype: str = "float64", limit: float
     graph = chain(shape, *ops)
     source = BACKEND.emit(graph)
     weights = randomise(graph)
-    model = BACKEND.instantiate(graph, source, "cpu", dtype)
+    model = BACKEND.runtime().instantiate(graph, source, "cpu", dtype)
     x = example((3, *shape)).astype(dtype)
     for training in (False, True):
-        BACKEND.load_weights(model, source, weights)
+        BACKEND.runtime().load_weights(model, source.variables, weights)
         truth = tensors(graph, weights)
         expected = run(graph, truth, torch.tensor(x.astype("float64")), training)
-        found = BACKEND.forward(model, x, training)
+        found = BACKEND.runtime().forward(model, x, training)[0]
         assert list(found) == list(expected)
         for name, values in expected.items():
             for a, b in zip(found[name], values, strict=True):
                 assert a.dtype == dtype
                 assert rel(a, b.detach()) <= limit
-        after = BACKEND.read_weights(model, source)
+        after = BACKEND.runtime().read_weights(model, source.variables)
         for name, tensor in truth.items():
             assert after[name].dtype == dtype
             assert rel(after[name], tensor.detach()) <= limit, name
-        BACKEND.load_weights(model, source, weights)
+        BACKEND.runtime().load_weights(model, source.variables, weights)
         truth = tensors(graph, weights)
         if any(tensor.requires_grad for tensor in truth.values()):
             wanted = gradients(graph, truth, torch.tensor(x.astype("float64")), training)
-            got = BACKEND.gradients(model, source, x, training)
+            got = BACKEND.training().gradients(model, source.variables, x, training)
             assert set(got) == set(wanted)
             total = rel(*(np.concatenate([g[n].ravel() for n in wanted]) for g in (got, wanted)))
             assert total <= limit

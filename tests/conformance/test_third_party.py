@@ -55,9 +55,8 @@ x = np.random.default_rng(0).standard_normal((2, 3, 64, 64))
 results = []
 for name in ("numpy", "torch"):
     made = api.compile_for(api.load("resnet18", overrides=["input=[3, 64, 64]"]), name)
-    model = made.instantiate("cpu", "float64")
-    made.backend.load_weights(model, made.source, weights.randomise(made.graph, 0))
-    results.append(made.backend.forward(model, x)["out"][0])
+    model = made.running("cpu", "float64", weights.randomise(made.graph, 0)).model
+    results.append(made.backend.runtime().forward(model, x)[0]["out"][0])
 a, b = results
 print(np.linalg.norm(a - b) / np.linalg.norm(b))
 """

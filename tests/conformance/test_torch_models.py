@@ -69,8 +69,8 @@ def graph(request: pytest.FixtureRequest, tmp_path: Path) -> Graph:
 
 def live(graph: Graph, dtype: str = "float64") -> tuple[Source, Any]:
     source = BACKEND.emit(graph)
-    model = BACKEND.instantiate(graph, source, "cpu", dtype)
-    BACKEND.load_weights(model, source, randomise(graph))
+    model = BACKEND.runtime().instantiate(graph, source, "cpu", dtype)
+    BACKEND.runtime().load_weights(model, source.variables, randomise(graph))
     return source, model.eval()
 
 
@@ -90,12 +90,12 @@ def test_computes_the_graph(graph: Graph, training: bool) -> None:
     weights = tensors(graph, randomise(graph))
     x = batch(graph)
     expected = run(graph, weights, x, training)
-    found = BACKEND.forward(model, x.numpy(), training)
+    found = BACKEND.runtime().forward(model, x.numpy(), training)[0]
     assert list(found) == list(expected)
     for name, values in expected.items():
         for mine, theirs in zip(found[name], values, strict=True):
             assert rel(mine, theirs.detach()) < 1e-12
-    after = BACKEND.read_weights(model, source)
+    after = BACKEND.runtime().read_weights(model, source.variables)
     assert list(after) == list(graph.parameters())
     assert max(rel(after[name], weights[name].detach()) for name in after) < 1e-12
 
@@ -105,7 +105,7 @@ def test_gradients(graph: Graph) -> None:
     weights = tensors(graph, randomise(graph))
     x = batch(graph)
     expected = gradients(graph, weights, x, training=True)
-    found = BACKEND.gradients(model, source, x.numpy(), training=True)
+    found = BACKEND.training().gradients(model, source.variables, x.numpy(), training=True)
     assert list(found) == list(expected)
     assert max(rel(found[name], expected[name]) for name in found) < 1e-11
 
@@ -115,7 +115,7 @@ def test_counts(graph: Graph) -> None:
     params = graph.parameters().values()
     trainable = sum(p.size for p in params if p.trainable)
     buffers = sum(p.size for p in params if not p.trainable)
-    assert BACKEND.counts(model) == (trainable, buffers)
+    assert BACKEND.runtime().counts(model) == (trainable, buffers)
 
 
 def test_copies_and_pickles(graph: Graph) -> None:
@@ -237,7 +237,7 @@ def test_the_callers_random_numbers_stay(tmp_path: Path) -> None:
 def test_forward_keeps_the_mode(tmp_path: Path) -> None:
     graph = load(tmp_path).graph
     _, model = live(graph)
-    BACKEND.forward(model, batch(graph).numpy(), training=True)
+    BACKEND.runtime().forward(model, batch(graph).numpy(), training=True)[0]
     assert not model.training
 
 
@@ -246,23 +246,26 @@ def test_dtypes(tmp_path: Path, dtype: str) -> None:
     graph = load(tmp_path).graph
     source, model = live(graph, dtype)
     assert {p.dtype for p in model.parameters()} == {getattr(torch, dtype)}
-    (y,) = BACKEND.forward(model, batch(graph).numpy())["out"]
+    (y,) = BACKEND.runtime().forward(model, batch(graph).numpy())[0]["out"]
     assert y.shape == (2, 5)
     assert np.isfinite(y).all()
-    assert all(array.dtype.kind == "f" for array in BACKEND.read_weights(model, source).values())
+    assert all(
+        array.dtype.kind == "f"
+        for array in BACKEND.runtime().read_weights(model, source.variables).values()
+    )
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "tpu", "nonsense", "cuda:x"])
 def test_an_absent_device_is_told(tmp_path: Path, device: str) -> None:
     graph = load(tmp_path).graph
     with pytest.raises(SpecError, match=r"no-device.*" + device.partition(":")[0]):
-        BACKEND.instantiate(graph, BACKEND.emit(graph), device, "float32")
+        BACKEND.runtime().instantiate(graph, BACKEND.emit(graph), device, "float32")
 
 
 def test_an_unknown_dtype_is_told(tmp_path: Path) -> None:
     graph = load(tmp_path).graph
     with pytest.raises(SpecError, match=r"bad-value.*int8"):
-        BACKEND.instantiate(graph, BACKEND.emit(graph), "cpu", "int8")
+        BACKEND.runtime().instantiate(graph, BACKEND.emit(graph), "cpu", "int8")
 
 
 ABSENT = """\
@@ -275,7 +278,7 @@ graph = api.load(sys.argv[1]).graph
 source = BACKEND.emit(graph)
 assert not BACKEND.check(graph) and "class ResNet18" in source.text
 try:
-    BACKEND.instantiate(graph, source, "cpu", "float32")
+    BACKEND.runtime().instantiate(graph, source, "cpu", "float32")
 except SpecError as problem:
     print(problem)
 """

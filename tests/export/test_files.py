@@ -78,7 +78,7 @@ FORMATS = {"torch": ("state_dict", "pt2", "onnx"), "tensorflow": ("keras", "sour
 
 def outputs(name: str, graph: Any, arrays: Any, dtype: str, x: Any) -> dict[str, Any]:
     model = api.build(graph, name, dtype=dtype, weights=arrays)
-    found = backend.get(name).forward(model, x.astype(dtype))
+    found = backend.get(name).runtime().forward(model, x.astype(dtype))[0]
     return {
         f"{key}.{level}" if len(values) > 1 else key: value
         for key, values in found.items()

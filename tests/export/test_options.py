@@ -7,13 +7,12 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from resspec import backend, export
-from resspec.backend import ExportingBackend, Format
+from resspec.backend import Format
 from resspec.diagnostics import SpecError
 from tests.export.running import TINY, command
 
@@ -66,11 +65,6 @@ def test_words_choose_formats() -> None:
             export.chosen(words, known)
 
 
-def test_a_backend_may_export_nothing() -> None:
-    assert export.formats(SimpleNamespace(name="plain")) == {}  # type: ignore[arg-type]
-    assert isinstance(backend.get("torch"), ExportingBackend)
-
-
 def test_usage_errors(build: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert build("--export", "pt2") == 2
     assert "--out" in capsys.readouterr().err
@@ -91,7 +85,7 @@ def test_help_names_every_format(capsys: pytest.CaptureFixture[str]) -> None:
     for name in BACKENDS:
         words = [
             f"{word} (default)" if one.native else word
-            for word, one in export.formats(backend.get(name)).items()
+            for word, one in backend.get(name).formats.items()
         ]
         assert f"{name}: {', '.join(words)}" in text
 
@@ -115,7 +109,8 @@ def test_a_failed_export_leaves_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     pytest.importorskip("torch")
-    real = backend.get("torch").export  # type: ignore[attr-defined]
+    exporter = backend.get("torch").exporter()
+    real = exporter.export
     out = tmp_path / "out"
     assert build("--out", out) == 0
     before = {path.name: path.read_bytes() for path in out.iterdir()}
@@ -124,7 +119,7 @@ def test_a_failed_export_leaves_nothing(
         real(*arguments[:3], "state_dict", *arguments[4:])  # half the work is done
         raise problem
 
-    monkeypatch.setattr(type(backend.get("torch")), "export", lambda self, *a: fail(*a))
+    monkeypatch.setattr(exporter, "export", fail)
     capsys.readouterr()
     status = 1 if code else 130
     assert build("--out", tmp_path / "new" / "out", "--export", "pt2") == status
@@ -226,7 +221,7 @@ def test_exporting_leaves_the_model_as_it_was(tmp_path: Path) -> None:
 
     (tmp_path / "tiny.yaml").write_text(TINY)
     compiled = api.compile_for(tmp_path / "tiny.yaml", "torch")
-    model = compiled.instantiate()
+    model = compiled.running().model
     model.stem.eval()
     before = [module.training for module in model.modules()]
     state = {name: value.clone() for name, value in model.state_dict().items()}

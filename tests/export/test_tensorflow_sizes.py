@@ -97,7 +97,7 @@ def test_every_file_runs_at_a_second_size_without_resspec(
 
 def outputs(graph: Any, arrays: Any, dtype: str, x: Any) -> Any:
     model = api.build(graph, "tensorflow", dtype=dtype, weights=arrays)
-    (found,) = backend.get("tensorflow").forward(model, x.astype(dtype)).values()
+    (found,) = backend.get("tensorflow").runtime().forward(model, x.astype(dtype))[0].values()
     return found[0]
 
 

@@ -69,7 +69,7 @@ def exported(kind: str, graph: Graph, model: Any, path: Path) -> Callable[[Any],
         torch._dynamo.reset()
         return torch.compile(model, fullgraph=True, dynamic=True, backend="eager")
     ours = backend.get("torch")
-    ours.export(model, graph, ours.emit(graph), kind, path, {})
+    ours.exporter().export(model, graph, ours.emit(graph), kind, path, {})
     if kind == "pt2":
         return torch.export.load(path).module()
     session = pytest.importorskip("onnxruntime").InferenceSession(str(path))

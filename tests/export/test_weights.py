@@ -53,21 +53,21 @@ def test_round_trip_through_both_backends_is_exact(case: str, dtype: str, tmp_pa
     graph = spec(tmp_path, case)
     start = backend.get("torch")
     source = start.emit(graph)
-    model = start.instantiate(graph, source, "cpu", "float32")
-    start.load_weights(model, source, weights.randomise(graph, 1))
+    model = start.runtime().instantiate(graph, source, "cpu", "float32")
+    start.runtime().load_weights(model, source.variables, weights.randomise(graph, 1))
     model.to(getattr(torch, dtype)).to(torch.float32)  # numbers that the type can hold
     first = {name: value.clone() for name, value in model.state_dict().items()}
-    arrays = start.read_weights(model, source)
+    arrays = start.runtime().read_weights(model, source.variables)
     for step, name in enumerate(("tensorflow", "torch")):
         path = tmp_path / f"{step}.safetensors"
         weights.save(path, arrays, case, dtype=dtype)
         target = backend.get(name)
         source = target.emit(graph)
-        model = target.instantiate(graph, source, "cpu", "float32")
+        model = target.runtime().instantiate(graph, source, "cpu", "float32")
         stored = weights.read(path, graph)
         assert set(stored.dtypes.values()) == {dtype}
-        target.load_weights(model, source, stored.weights)
-        arrays = target.read_weights(model, source)
+        target.runtime().load_weights(model, source.variables, stored.weights)
+        arrays = target.runtime().read_weights(model, source.variables)
     last = model.state_dict()
     assert list(last) == list(first)
     for key, value in first.items():
@@ -151,7 +151,7 @@ def test_another_number_of_classes_and_channels(name: str, graph: Graph, tmp_pat
     assert all(note.message in str(told[0].message) for note in problem.notes)
     assert told[0].filename == __file__
     compiled = api.compile_for(changed, name)
-    found = compiled.backend.read_weights(model, compiled.source)
+    found = compiled.backend.runtime().read_weights(model, compiled.source.variables)
     drawn = weights.draw(changed.graph, 6)
     for key, array in found.items():
         expected = drawn if key == STEM or key.startswith(HEAD) else trained

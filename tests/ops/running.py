@@ -50,11 +50,11 @@ def expected(graph: Graph, tested: Node, weights: Arrays, x: Array) -> list[torc
 def live(backend: Backend, graph: Graph, weights: Arrays, dtype: str) -> tuple[Any, Any]:
     """Source and model with these weights."""
     source = backend.emit(graph)
-    model = backend.instantiate(graph, source, "cpu", dtype)
-    backend.load_weights(model, source, weights)
+    model = backend.runtime().instantiate(graph, source, "cpu", dtype)
+    backend.runtime().load_weights(model, source.variables, weights)
     return source, model
 
 
 def outputs(backend: Backend, model: Any, x: Array) -> list[Array]:
-    (found,) = backend.forward(model, x).values()
+    (found,) = backend.runtime().forward(model, x)[0].values()
     return found

@@ -57,16 +57,16 @@ def test_double_precision(name: str, case: Case) -> None:
         backend = backends.get(key)
         assert backend.check(graph) == ()
         source, model = live(backend, graph, weights, "float64")
-        read = backend.read_weights(model, source)
+        read = backend.runtime().read_weights(model, source.variables)
         assert {n: a.shape for n, a in read.items()} == {n: p.shape for n, p in params.items()}
         assert all(np.array_equal(read[n], weights[n]) for n in params)
-        assert backend.counts(model) == (
+        assert backend.runtime().counts(model) == (
             sum(p.size for p in params.values() if p.trainable),
             sum(p.size for p in params.values() if not p.trainable),
         )
         for output, tensor in zip(outputs(backend, model, x), wanted, strict=True):
             assert error(output, tensor) <= 1e-12, key
-        gradients[key] = backend.gradients(model, source, x, False)
+        gradients[key] = backend.training().gradients(model, source.variables, x, False)
     first, *others = gradients.values()
     assert np.any(together(first))
     for other in others:
@@ -106,7 +106,9 @@ def test_gradients_at_kinks_and_ties(name: str) -> None:
             source, model = live(backend, graph, weights, "float64")
             for output, tensor in zip(outputs(backend, model, x), wanted, strict=True):
                 assert error(output, tensor) <= 1e-12, key
-            gradients.append(together(backend.gradients(model, source, x, False)))
+            gradients.append(
+                together(backend.training().gradients(model, source.variables, x, False))
+            )
         assert np.isfinite(gradients[0]).all()
         for other in gradients[1:]:
             assert error(other, gradients[0]) <= 1e-12

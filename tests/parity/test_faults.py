@@ -272,13 +272,13 @@ def test_a_wrong_backward_pass_is_traced(graph: Graph, monkeypatch: pytest.Monke
 def test_a_wrong_optimiser_is_told_from_a_wrong_network(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from resspec_torch import runtime
+    from resspec_torch import training
 
     from resspec import optim
 
-    right = runtime.optimizer
+    right = training.optimizer
     monkeypatch.setattr(
-        runtime, "optimizer", lambda model, rule: right(model, optim.SGD(0.011, momentum=0.9))
+        training, "optimizer", lambda model, rule: right(model, optim.SGD(0.011, momentum=0.9))
     )
     found = compared(graph, modes=("eval", "grad", "train"))
     assert {check.quantity for check in found.checks if not check.ok} == {"weights"}

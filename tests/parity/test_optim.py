@@ -186,7 +186,7 @@ def test_groups_have_settings_of_their_own() -> None:
 
         return steps(made)
 
-    from resspec_torch.runtime import Optimizer
+    from resspec_torch.training import Optimizer
 
     rule = optim.SGD(0.1, momentum=0.9, weight_decay=0.1)
     ours = grouped(lambda groups: Optimizer(groups, rule))
@@ -232,10 +232,10 @@ def test_both_backends_take_the_same_steps(name: str, tmp_path: Any) -> None:
     found = {}
     for backend in ("torch", "tensorflow"):
         made = api.compile_for(graph, backend)
-        model = made.instantiate("cpu", "float64")
-        made.backend.load_weights(model, made.source, drawn)
-        losses = made.backend.train(model, resspec.optimizer(kind, model, **settings), batches)
-        found[backend] = losses, made.backend.read_weights(model, made.source)
+        model = made.running("cpu", "float64", drawn).model
+        optimizer = resspec.optimizer(kind, model, **settings)
+        losses = [made.backend.training().step(model, optimizer, x)[0] for x in batches]
+        found[backend] = losses, made.backend.runtime().read_weights(model, made.source.variables)
     (losses, after), (others, theirs) = found["torch"], found["tensorflow"]
     np.testing.assert_allclose(others, losses, rtol=1e-10)
     for key, array in after.items():

@@ -65,10 +65,9 @@ def test_a_ported_checkpoint_gives_the_same_outputs(
     assert "from timm's test_resnet" in text
     assert "from those of timm's test_resnet, relative" in text
     compiled = api.compile_for(NAME, backend)
-    model = compiled.instantiate("cpu", "float32")
-    compiled.backend.load_weights(model, compiled.source, compiled.weights(stored=out).weights)
+    model = compiled.running("cpu", "float32", compiled.weights(stored=out).weights).model
     x = example((1, *compiled.graph.input.type.shape))
-    (y,) = compiled.backend.forward(model, x)["out"]
+    (y,) = compiled.backend.runtime().forward(model, x)[0]["out"]
     np.testing.assert_allclose(y, original.forward(x)[0], rtol=1e-3, atol=1e-4)
 
 
@@ -105,9 +104,8 @@ def test_through_the_other_framework(
     middle, back = tmp_path / "b.safetensors", tmp_path / "c.pth"
     assert run(checkpoint, "--from", "timm", "--spec", NAME, "--out", middle)[0] == 0
     compiled = api.compile_for(NAME, "tensorflow")
-    model = compiled.instantiate("cpu", "float32")
-    compiled.backend.load_weights(model, compiled.source, compiled.weights(stored=middle).weights)
-    weights = compiled.backend.read_weights(model, compiled.source)
+    model = compiled.running("cpu", "float32", compiled.weights(stored=middle).weights).model
+    weights = compiled.backend.runtime().read_weights(model, compiled.source.variables)
     stored.save(middle, weights, NAME, force=True)
     assert run(middle, "--to", "timm", "--spec", NAME, "--out", back)[0] == 0
     found = torch.load(back)

@@ -75,9 +75,9 @@ def io(spec: Path, graph: Graph, right: dict[str, Any], tmp_path_factory: Any) -
 def outputs(graph: Graph, arrays: dict[str, Any], x: Any) -> Any:
     backend = get("torch")
     source = backend.emit(graph)
-    model = backend.instantiate(graph, source, "cpu", "float32")
-    backend.load_weights(model, source, arrays)
-    (found,) = backend.forward(model, x.astype("float32"))["out"]
+    model = backend.runtime().instantiate(graph, source, "cpu", "float32")
+    backend.runtime().load_weights(model, source.variables, arrays)
+    (found,) = backend.runtime().forward(model, x.astype("float32"))[0]["out"]
     return found
 
 

@@ -77,10 +77,9 @@ def on_torch(graph: Graph) -> Any:
 
 def on_keras(graph: Graph) -> Any:
     pytest.importorskip("tensorflow")
+    from resspec_tensorflow.frameworks import keras
     from resspec_tensorflow.origins import KerasOriginal
-    from resspec_tensorflow.runtime import frameworks
 
-    keras, _ = frameworks()
     layers = keras.layers
     inputs = keras.Input((8, 8, 4))
     x = layers.Conv2D(6, 3, padding="same", use_bias=False)(inputs)

@@ -14,8 +14,8 @@ import pytest
 pytest.importorskip("tensorflow")
 pytest.importorskip("resspec_tensorflow")
 
+from resspec_tensorflow.frameworks import keras, tf
 from resspec_tensorflow.origins import KerasOriginal
-from resspec_tensorflow.runtime import frameworks
 from resspec_tensorflow.trace import trace
 
 from resspec import api
@@ -25,8 +25,6 @@ from resspec.port.match import match
 from resspec.weights import example, randomise
 from tests.specs import load
 from tests.weights.memory import Peak
-
-keras, tf = frameworks()
 
 
 class Affine(keras.layers.Layer):  # type: ignore[misc]
@@ -95,9 +93,8 @@ def test_outputs_are_equal(tmp_path: Path) -> None:
     weights = found.canonical(original.arrays())
     x = example((2, 4, 6, 8)).astype("float64")
     compiled = api.compile_for(graph, "tensorflow")
-    model = compiled.instantiate("cpu", "float64")
-    compiled.backend.load_weights(model, compiled.source, weights)
-    (y,) = compiled.backend.forward(model, x)["out"]
+    model = compiled.running("cpu", "float64", weights).model
+    (y,) = compiled.backend.runtime().forward(model, x)[0]["out"]
     np.testing.assert_allclose(y, original.forward(x)[0], rtol=1e-10)
 
 

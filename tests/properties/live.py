@@ -59,9 +59,9 @@ def check(graph: Graph, backend: str, *, thorough: bool = True) -> bool:
         raise Wrong(f"{backend}: the source calls {sorted(strange)}")
     with warnings.catch_warnings(), tidy():
         warnings.simplefilter("ignore")
-        live = compiled.instantiate()
+        live = compiled.running().model
         summary = api.summarize(graph)
-        counted = compiled.backend.counts(live)
+        counted = compiled.backend.runtime().counts(live)
         expect(f"{backend}: counts", counted, (summary.params, summary.buffers))
         if backend == "tensorflow":
             symbolic(graph, live)
@@ -71,7 +71,7 @@ def check(graph: Graph, backend: str, *, thorough: bool = True) -> bool:
         if not thorough:
             return True
         another_size(compiled, live)
-        slopes = compiled.backend.gradients(live, compiled.source, x, True)
+        slopes = compiled.backend.training().gradients(live, compiled.source.variables, x, True)
         trained = {
             name: param.shape for name, param in graph.parameters().items() if param.trainable
         }
@@ -82,8 +82,8 @@ def check(graph: Graph, backend: str, *, thorough: bool = True) -> bool:
 def stored(compiled: Compiled, live: Any) -> None:
     """Each canonical weight goes where it comes back from."""
     given = weights(compiled.graph)
-    compiled.backend.load_weights(live, compiled.source, given)
-    back = compiled.backend.read_weights(live, compiled.source)
+    compiled.backend.runtime().load_weights(live, compiled.source.variables, given)
+    back = compiled.backend.runtime().read_weights(live, compiled.source.variables)
     expect(f"{compiled.backend.name}: weights", back.keys(), given.keys())
     for name, array in given.items():
         same = np.array_equal(back[name], array.astype(back[name].dtype))
@@ -124,11 +124,11 @@ def forward(compiled: Compiled, live: Any, x: Any, macs: int) -> None:
         from torch.utils.flop_counter import FlopCounterMode
 
         with FlopCounterMode(display=False) as counter:
-            outputs = backend.forward(live, x)
+            outputs = backend.runtime().forward(live, x)[0]
         if not any(node.op.NAME in FIXED_FILTERS for node in graph.nodes):
             expect("torch: MACs", counter.get_total_flops(), 2 * len(x) * macs)
     else:
-        outputs = backend.forward(live, x)
+        outputs = backend.runtime().forward(live, x)[0]
     found = {name: [value.shape[1:] for value in values] for name, values in outputs.items()}
     expect(f"{backend.name}: shapes", found, types(graph))
 
@@ -141,7 +141,7 @@ def another_size(compiled: Compiled, live: Any) -> None:
     size = (BATCH, graph.input.type.channels, height + 3, width + 6)
     x = np.random.default_rng(2).standard_normal(size, np.float32)
     try:
-        outputs = backend.forward(live, x)
+        outputs = backend.runtime().forward(live, x)[0]
     except Exception as caught:
         if there is None or not sizes.of(graph).free:
             return

@@ -55,10 +55,12 @@ def measured(graph: Graph, backend: str, x: Any) -> tuple[Any, Any]:
     compiled = api.compile_for(graph, backend)
     with warnings.catch_warnings(), tidy():
         warnings.simplefilter("ignore")
-        model = compiled.instantiate(dtype="float64")
-        get(backend).load_weights(model, compiled.source, weights(graph))
-        outputs = get(backend).forward(model, x)
-        return outputs, get(backend).gradients(model, compiled.source, x, False)
+        model = compiled.running(dtype="float64").model
+        get(backend).runtime().load_weights(model, compiled.source.variables, weights(graph))
+        outputs = get(backend).runtime().forward(model, x)[0]
+        return outputs, get(backend).training().gradients(
+            model, compiled.source.variables, x, False
+        )
 
 
 def biggest(arrays: Any) -> float:

@@ -50,7 +50,9 @@ DROPPED = (
 def test_a_rate_of_1_leaves_zeros(backend: str, tmp_path: Path) -> None:
     pytest.importorskip(backend)
     compiled = api.compile_for(live.load(DROPPED, tmp_path).graph, backend)
-    found = compiled.backend.forward(compiled.instantiate(), np.ones((2, 2, 4, 4)), training=True)
+    found = compiled.backend.runtime().forward(
+        compiled.running().model, np.ones((2, 2, 4, 4)), training=True
+    )[0]
     assert all(not array.any() for arrays in found.values() for array in arrays)
 
 

@@ -1,38 +1,37 @@
-"""A toy backend: one NumPy function a network, inference only, enough ops for a ResNet."""
+"""A toy backend in NumPy, written as a functional framework would have it: no model is changed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from resspec.backend import Backend, Rule, RuleTable, Source, Variable
-from resspec.diagnostics import Diagnostic, error
-from resspec.emit import choose, leaves, render, unsupported
+from resspec.backend import Backend, Rule, RuleTable, Source, Variable, Variables
+from resspec.diagnostics import error
+from resspec.emit import choose, leaves, render
 from resspec.ir import Graph
 from resspec.live import load
 from resspec.ops.base import OPS
 
+Array = np.ndarray[Any, Any]
 RULES: RuleTable = {
     OPS["conv2d"]: Rule(
-        "conv2d({x}, {self}, {stride}, {padding}, {dilation}, {groups})", init="conv2d"
+        "conv2d({x}, w, {path}, {stride_pair}, {padding}, {dilation_pair}, {groups})"
     ),
-    OPS["batch_norm"]: Rule("batch_norm({x}, {self}, {eps})", init="batch_norm"),
+    OPS["batch_norm"]: Rule("batch_norm({x}, w, {path}, {eps}, {momentum}, random, moved)"),
     OPS["relu"]: Rule("np.maximum({x}, 0)"),
-    OPS["max_pool"]: Rule("max_pool({x}, {kernel_size}, {stride}, {padding})"),
+    OPS["max_pool"]: Rule("max_pool({x}, {kernel_size_pair}, {stride_pair}, {padding})"),
     OPS["global_avg_pool"]: Rule("{x}.mean((2, 3), keepdims=True)"),
     OPS["flatten"]: Rule("{x}.reshape(len({x}), -1)"),
-    OPS["linear"]: Rule("linear({x}, {self})", init="linear"),
-    OPS["add"]: Rule("np.add({x}, {y})"),
+    OPS["linear"]: Rule("{x} @ w[{path} + '.weight'].T + w.get({path} + '.bias', 0)"),
+    OPS["dropout"]: Rule("dropout({x}, {rate}, random)"),
+    OPS["add"]: Rule("{x} + {y}"),
 }
 
-PREAMBLE = '''\
+HELPERS = '''\
 import numpy as np
-
-
-def pair(value):
-    return value if isinstance(value, tuple) else (value, value)
 
 
 def windows(x, kernel, stride, padding, dilation=(1, 1), fill=0.0):
@@ -41,94 +40,91 @@ def windows(x, kernel, stride, padding, dilation=(1, 1), fill=0.0):
     x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=fill)
     reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation))
     view = np.lib.stride_tricks.sliding_window_view(x, reach, (2, 3))
-    view = view[:, :, :: stride[0], :: stride[1]]
-    return view[..., :: dilation[0], :: dilation[1]]
+    return view[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
 
 
-def conv2d(x, w, stride, padding, dilation, groups):
-    kernel = w["weight"].shape[2:]
-    view = windows(x, kernel, pair(stride), padding, pair(dilation))
-    parts = zip(np.split(view, groups, 1), np.split(w["weight"], groups, 0))
-    y = np.concatenate([np.einsum("ncijhw,ochw->noij", v, k, optimize=True) for v, k in parts], 1)
-    return y + w["bias"][:, None, None] if "bias" in w else y
+def conv2d(x, w, path, stride, padding, dilation, groups):
+    kernel, bias = w[path + ".weight"], w.get(path + ".bias", np.zeros(1))
+    view = windows(x, kernel.shape[2:], stride, padding, dilation)
+    parts = zip(np.split(view, groups, 1), np.split(kernel, groups, 0))
+    y = [np.einsum("ncijhw,ochw->noij", v, k, optimize=True) for v, k in parts]
+    return np.concatenate(y, 1) + bias[:, None, None]
 
 
-def batch_norm(x, w, eps):
-    scale = w["weight"] / np.sqrt(w["running_var"] + eps)
-    return x * scale[:, None, None] + (w["bias"] - w["running_mean"] * scale)[:, None, None]
+def batch_norm(x, w, path, eps, momentum, random, moved):
+    weight, bias, mean, var = (w[path + "." + name] for name in NORM)
+    if random is not None:
+        mean, var, count = x.mean((0, 2, 3)), x.var((0, 2, 3)), x[:, 0].size
+        for name, new in zip(NORM[2:], (mean, var * count / (count - 1))):
+            name = path + "." + name
+            moved[name] = w[name] + momentum * (new - w[name])
+    scale = weight / np.sqrt(var + eps)
+    return x * scale[:, None, None] + (bias - mean * scale)[:, None, None]
+
+
+NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 def max_pool(x, kernel, stride, padding):
-    return windows(x, pair(kernel), pair(stride), padding, fill=-np.inf).max((4, 5))
+    return windows(x, kernel, stride, padding, fill=-np.inf).max((4, 5))
 
 
-def linear(x, w):
-    y = x @ w["weight"].T
-    return y + w["bias"] if "bias" in w else y
+def dropout(x, rate, random):
+    return x if random is None else x * (random.random(x.shape) >= rate) / max(1 - rate, 1e-9)
 '''
 
 
-class NumpyModel:
-    """Weights and the emitted function."""
+def emit(graph: Graph, rules: RuleTable) -> Source:
+    """A function of x, the weights and, while training, a source of random numbers; it returns
+    the outputs, and the weights with the running statistics that have moved."""
+    lines = [HELPERS, "", f"def {graph.name}(v{graph.input.index}, w, random=None):"]
+    lines.append("    moved = dict(w)")
+    for node in graph.nodes:
+        code = {"path": repr(node.path)}
+        code |= dict(zip("xyz", (f"v{value.index}" for value in node.inputs), strict=False))
+        text = render(choose(rules, node).call, leaves(node.op, node.input_types), code)
+        lines.append(f"    v{node.outputs[0].index} = {text}")
+    outputs = (f"{name!r}: [{', '.join(f'v{v.index}' for v in vs)}]" for name, vs in graph.outputs)
+    lines.append(f"    return {{{', '.join(outputs)}}}, moved\n")
+    return Source("\n".join(lines), graph.name, {n: Variable(n, "") for n in graph.parameters()})
 
-    def __init__(self, forward: Any, dtype: str) -> None:
-        self.forward, self.dtype = forward, dtype
-        self.weights: dict[str, np.ndarray[Any, Any]] = {}
 
-    def __call__(self, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        layers: dict[str, dict[str, np.ndarray[Any, Any]]] = {}
-        for name, array in self.weights.items():
-            path, _, local = name.rpartition(".")
-            layers.setdefault(path, {})[local] = array
-        result: np.ndarray[Any, Any] = self.forward(x.astype(self.dtype), layers)
-        return result
+@dataclass(frozen=True)
+class Model:
+    """The emitted function and its weights by canonical name; nothing changes either."""
+
+    apply: Callable[..., Any]
+    dtype: str
+    weights: Mapping[str, Array]
 
 
-class NumpyBackend:
-    """`resspec.backend.Backend` in NumPy."""
+class Runtime:
+    """`resspec.backend.Runtime`."""
 
-    name = "numpy"
-    rules = RULES
-
-    def check(self, graph: Graph) -> tuple[Diagnostic, ...]:
-        return unsupported(graph, self.rules, self.name)
-
-    def emit(self, graph: Graph) -> Source:
-        lines = [PREAMBLE, "", f"def {graph.name}(v{graph.input.index}, w):"]
-        for node in graph.nodes:
-            rule = choose(self.rules, node)
-            code = {"self": f"w[{node.path!r}]"}
-            code |= dict(zip("xyz", (f"v{value.index}" for value in node.inputs), strict=False))
-            text = render(rule.call, leaves(node.op, node.input_types), code)
-            lines.append(f"    v{node.outputs[0].index} = {text}")
-        ((_, (result,)),) = graph.outputs
-        lines.append(f"    return v{result.index}\n")
-        variables = {name: Variable(name, "") for name in graph.parameters()}
-        return Source("\n".join(lines), graph.name, variables)
-
-    def instantiate(self, graph: Graph, source: Source, device: str, dtype: str) -> NumpyModel:
+    def instantiate(self, graph: Graph, source: Source, device: str, dtype: str) -> Model:
         if device != "cpu":
             raise error("no-device", f"the toy backend has no device `{device}`", help="use cpu")
-        return NumpyModel(getattr(load(source.text), source.entry), dtype)
+        return Model(getattr(load(source.text), source.entry), dtype, {})
 
-    def load_weights(self, model: NumpyModel, source: Source, weights: Mapping[str, Any]) -> None:
-        model.weights = {name: np.asarray(weights[name], model.dtype) for name in source.variables}
+    def load_weights(
+        self, model: Model, variables: Variables, weights: Mapping[str, Array]
+    ) -> Model:
+        new = {name: np.asarray(weights[name], model.dtype) for name in variables}
+        return replace(model, weights={**model.weights, **new})
 
-    def read_weights(self, model: NumpyModel, source: Source) -> dict[str, Any]:
-        return dict(model.weights)
+    def read_weights(self, model: Model, variables: Variables) -> dict[str, Array]:
+        return {name: model.weights[name] for name in variables}
 
-    def forward(self, model: NumpyModel, x: Any, training: bool = False) -> dict[str, Any]:
-        if training:
-            raise error("unsupported", "the toy backend does not train")
-        return {"out": [model(x)]}
+    def forward(
+        self, model: Model, x: Array, training: bool = False, key: int = 0
+    ) -> tuple[dict[str, list[Array]], Model]:
+        random = np.random.default_rng(key) if training else None
+        outputs, weights = model.apply(x.astype(model.dtype), model.weights, random)
+        return outputs, replace(model, weights=weights)
 
-    def gradients(self, model: Any, source: Source, x: Any, training: bool) -> dict[str, Any]:
-        raise error("unsupported", "the toy backend has no gradients")
-
-    def counts(self, model: NumpyModel) -> tuple[int, int]:
-        sizes = {name: array.size for name, array in model.weights.items()}
-        buffers = sum(size for name, size in sizes.items() if ".running_" in name)
-        return sum(sizes.values()) - buffers, buffers
+    def counts(self, model: Model) -> tuple[int, int]:
+        buffers = sum(one.size for name, one in model.weights.items() if ".running_" in name)
+        return sum(one.size for one in model.weights.values()) - buffers, buffers
 
 
-BACKEND: Backend = NumpyBackend()
+BACKEND = Backend(name="numpy", rules=RULES, emitter=emit, runtime=Runtime)

@@ -1,0 +1,85 @@
+"""A model at work on its backend, for callers that run it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from resspec.backend import Backend, Model, Source, Training, Variables
+from resspec.diagnostics import SpecError, error
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from resspec.ir import Graph
+    from resspec.optim import Optimizer
+
+    Array = NDArray[Any]
+
+
+class Running:
+    """A live model. What a runtime gives back takes its place, so a runtime may be functional."""
+
+    def __init__(self, backend: Backend, source: Source, model: Model) -> None:
+        self.backend, self.source, self.model = backend, source, model
+
+    @staticmethod
+    def start(
+        graph: Graph, backend: Backend, device: str = "cpu", dtype: str = "float32"
+    ) -> Running:
+        """The graph's, without its weights. Errors: `unsupported`, `no-backend`, `no-device`."""
+        problems = [found for found in backend.check(graph) if found.severity == "error"]
+        if problems:
+            raise SpecError(*problems)
+        source = backend.emit(graph)
+        return Running(backend, source, backend.runtime().instantiate(graph, source, device, dtype))
+
+    def load(self, weights: Mapping[str, Array], names: Collection[str] | None = None) -> Running:
+        """Set the parameters of these names, or all; this, with them."""
+        variables = self._variables(names)
+        self.model = self.backend.runtime().load_weights(self.model, variables, weights)
+        return self
+
+    def read(self, names: Collection[str] | None = None) -> dict[str, Array]:
+        """The parameters of these names, or all."""
+        return self.backend.runtime().read_weights(self.model, self._variables(names))
+
+    def forward(self, x: Array, training: bool = False, key: int = 0) -> dict[str, list[Array]]:
+        """Outputs by name; with training=True running statistics move."""
+        found, self.model = self.backend.runtime().forward(self.model, x, training, key)
+        return found
+
+    def counts(self) -> tuple[int, int]:
+        """Trainable parameters and buffers."""
+        return self.backend.runtime().counts(self.model)
+
+    def gradients(self, x: Array, training: bool, key: int = 0) -> dict[str, Array]:
+        """Of all trainable parameters. Errors: `unsupported`."""
+        return self._training().gradients(self.model, self.source.variables, x, training, key)
+
+    def optimizer(self, rule: Optimizer) -> Any:
+        """An optimiser for the model. Errors: `unsupported`."""
+        return self._training().optimizer(self.model, rule)
+
+    def step(self, optimizer: Any, x: Array, key: int = 0) -> tuple[float, Any]:
+        """One step; its loss, and the optimiser after it. Errors: `unsupported`."""
+        loss, self.model, optimizer = self._training().step(self.model, optimizer, x, key)
+        return loss, optimizer
+
+    def settings(self) -> dict[str, dict[str, float]]:
+        """Numbers that live layers hold, where the backend can tell."""
+        if self.backend.training is None:
+            return {}
+        return self.backend.training().settings(self.model, self.source.variables)
+
+    def _training(self) -> Training:
+        if self.backend.training is None:
+            raise error("unsupported", f"the backend `{self.backend.name}` does not train")
+        return self.backend.training()
+
+    def _variables(self, names: Collection[str] | None) -> Variables:
+        known = self.source.variables
+        return known if names is None else {name: known[name] for name in names}
+
+
+__all__ = ["Running"]
