@@ -103,7 +103,7 @@ CHOSEN = {
 
 # Those of them that are run with fewer blocks, so that the ordinary run stays short.
 SHORT = {
-    "convmixer_768_32": "params.width=32 params.layers_=2",
+    "convmixer_768_32": "params.width=32 params.layers=2",
     "cspdarknet53": "params.depths=[1,1,1,1,1]",
     # TensorFlow takes minutes for the gradient of 2048 channels with dilation 36
     "deeplabv3_resnet50": "stages.2.width=16 stages.3.width=16",
@@ -127,7 +127,7 @@ SHORT = {
     "resnetv2_50d_evos": "params.depths=[1,2,1,1]",
     "resnext50_32x4d": "stages.0.depth=2 stages.1.depth=1 stages.2.depth=1 stages.3.depth=1",
     "vgg11_bn": "params.hidden=16",
-    "xception41": "params.depth_=1",
+    "xception41": "params.depth=1",
 }
 
 
