@@ -12,6 +12,8 @@ from resspec.language.spec import Arg
 from resspec.syntax import Map, Seq
 
 RESERVED = ("in_channels", "channels", "input", "true", "false")
+# Params of shipped blocks and models that had an underscore at their end: older specs say it yet.
+OLDER = {f"{name}_": name for name in ("act", "depth", "gated", "layers", "residual")}
 _IDENTIFIER = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
@@ -33,6 +35,12 @@ _INDEXED_INSTEAD = {
     "an item": "`reuse: x` applies what an earlier turn named `x`",
     "a call": "choose by `when`, or by a param of type `block`",
 }
+
+
+def spelt(key: str, names: Collection[str]) -> str:
+    """The one of a callee's or a model's params that a key means, as it is spelt today."""
+    today = OLDER.get(key, key)
+    return today if key not in names and today in names else key
 
 
 class Checker:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from resspec.diagnostics import SpecError, error, suggest
-from resspec.language.checker import show
+from resspec.language.checker import show, spelt
 from resspec.language.grammar import MODEL_KEYS
 from resspec.language.layer_grammar import ROLES
 from resspec.syntax import Data, Map, Seq, parse
@@ -50,11 +50,11 @@ def change(data: Map, key: str, patch: Map, declared: Map) -> Map:
     param back to what it says. Errors: `unknown-key` where it is neither.
     """
     params = data.get("params")
-    if isinstance(params, Map) and key in params:
+    if isinstance(params, Map) and (name := spelt(key, params)) in params:
         if patch[key] is not None:
-            return set_param(data, key, patch)
+            return set_param(data, name, patch, key)
         before = declared.get("params")
-        return reset_param(data, key, before) if isinstance(before, Map) else data
+        return reset_param(data, name, before) if isinstance(before, Map) else data
     if key in MODEL_KEYS:
         return overlay(data, patch) if patch[key] is not None else without(data, key)
     near = suggest(key, [*(params if isinstance(params, Map) else ()), *MODEL_KEYS])
@@ -66,16 +66,17 @@ def change(data: Map, key: str, patch: Map, declared: Map) -> Map:
     )
 
 
-def set_param(data: Map, key: str, patch: Map) -> Map:
-    """The model with another default of one of its params; what is declared of it stays."""
+def set_param(data: Map, name: str, patch: Map, key: str) -> Map:
+    """The model with another default of one of its params, what a patch has under a key; what is
+    declared of it stays."""
     params = data["params"]
-    changed, declared = copy(params), params[key]
+    changed, declared = copy(params), params[name]
     if isinstance(declared, Map):
         declared = copy(declared)
         put(declared, "default", patch[key], patch, key)
-        put(changed, key, declared, params, key)
+        put(changed, name, declared, params, name)
     else:
-        put(changed, key, patch[key], patch, key)
+        put(changed, name, patch[key], patch, key)
     result = copy(data)
     put(result, "params", changed, data, "params")
     return result
@@ -140,6 +141,7 @@ def _descend(data: Map, keys: list[str], place: Map, setting: str) -> Map:
             if last:
                 here.item_spans[number] = place.at(key)
         elif isinstance(here, Map):
+            key = spelt(key, here)
             if not last and key not in here:
                 near = suggest(key, here)
                 raise error(
@@ -152,10 +154,10 @@ def _descend(data: Map, keys: list[str], place: Map, setting: str) -> Map:
             if not last:
                 child = _copy_any(here[key])
                 here[key] = child
-            elif place[key] is None:
+            elif place[keys[-1]] is None:
                 child = here.pop(key, None)
             else:
-                put(here, key, place[key], place, key)
+                put(here, key, place[keys[-1]], place, keys[-1])
                 child = here[key]
         else:
             raise error("not-found", f"`--set {setting}`: {at} is {show(here)}, it has no parts")

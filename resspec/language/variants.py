@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, error, suggest
-from resspec.language.checker import pick, show
+from resspec.language.checker import pick, show, spelt
 from resspec.language.overlay import change, overlay, plain, put, set_param, single, without
 from resspec.syntax import Data, Map, Seq
 
@@ -44,8 +44,9 @@ def extend(base: Map, data: Map) -> Map:
         known = base.get("params")
         declared = []
         for key, value in params.items():
-            if isinstance(known, Map) and key in known and not isinstance(value, Map | None):
-                base = set_param(base, key, pick(params, [key]))
+            name = spelt(key, known) if isinstance(known, Map) else key
+            if isinstance(known, Map) and name in known and not isinstance(value, Map | None):
+                base = set_param(base, name, params, key)
             else:
                 declared.append(key)
         put(patch, "params", pick(params, declared), patch, "params")

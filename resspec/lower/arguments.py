@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from resspec.diagnostics import Diagnostic, Span, SpecError, suggest
+from resspec.language.checker import spelt
 from resspec.language.expr import as_int
 from resspec.language.spec import BlockSpec, Ref
 from resspec.lower.scope import (
@@ -25,12 +26,18 @@ from resspec.lower.scope import (
 from resspec.lower.uncalled import ROLE_DEFAULTS
 from resspec.ops.base import MAX_EXTENT, OPS, Op, words
 
+T = TypeVar("T")
 _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),
     "less_than_equal": ("at most", "le"),
     "greater_than": ("more than", "gt"),
     "less_than": ("less than", "lt"),
 }
+
+
+def spelt_arguments(args: Mapping[str, T], spec: BlockSpec) -> dict[str, T]:
+    """The arguments under the names that the block has for them today."""
+    return {spelt(key, spec.params): value for key, value in args.items()}
 
 
 def check_arguments(

@@ -31,7 +31,7 @@ from resspec.language.spec import (
     ValueRef,
     When,
 )
-from resspec.lower.arguments import check_arguments, invalid, needless, whole
+from resspec.lower.arguments import check_arguments, invalid, needless, spelt_arguments, whole
 from resspec.lower.builder import Builder, over
 from resspec.lower.scope import (
     NO_VALUE,
@@ -402,8 +402,9 @@ class Layers:
         if isinstance(callee, BlockSpec):
             self.offered |= target.offer.keys() & callee.params.keys()
             args = {k: v for k, v in target.offer.items() if k in callee.params}
-            args |= {k: v for k, v in (offer or {}).items() if k in callee.params}
-            args |= target.args
+            meant = spelt_arguments(offer or {}, callee)
+            args |= {k: v for k, v in meant.items() if k in callee.params}
+            args |= spelt_arguments(target.args, callee)
             return self.block(callee, args, place, current, env, ref.span, where, span)
         known = attributes(callee)
         taken = {k: v for k, v in (offer or {}).items() if k in known}

@@ -480,7 +480,12 @@ class Scope:
             raise failure(
                 env, "missing-argument", f"`{self.block}` needs the block `{name}`", spec.span
             )
-        return Bound(parse_ref(thunk.arg), thunk.scope)
+        ref, scope = parse_ref(thunk.arg), thunk.scope
+        if given is None and ref.name == name:  # its own name is what it means outside
+            scope = replace(
+                self, params={key: self.params[key] for key in self.params if key != name}
+            )
+        return Bound(ref, scope)
 
 
 def failure(env: Env, code: str, message: str, span: Span, help: str | None = None) -> SpecError:

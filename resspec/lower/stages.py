@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from resspec.diagnostics import Note, SpecError
 from resspec.ir import Step
 from resspec.language.spec import Arg, BlocksEntry, BlockSpec, ModelSpec, Ref, StageSpec
-from resspec.lower.arguments import check_arguments, counted
+from resspec.lower.arguments import check_arguments, counted, spelt_arguments
 from resspec.lower.builder import Builder, over
 from resspec.lower.layers import ITEMS_A_NODE, Layers, Target
 from resspec.lower.scope import NO_VALUE, POISON, Bound, Env, Failed, Scope, Thunk, Val, failure
@@ -194,6 +194,7 @@ class Stages:
         target: Target = self.layers.resolve(block, self.scope, env)
         given = {**target.args, **{key: Thunk(arg, self.scope) for key, arg in args.items()}}
         if isinstance(target.callee, BlockSpec):
+            given = spelt_arguments(given, target.callee)
             found, _ = check_arguments(target.callee, given, block.span, env, self.layers.resolve)
             self.layers.report(*found)
             shortcut = {"shortcut"} if self.model.shortcut is not None else set()

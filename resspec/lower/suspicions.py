@@ -56,7 +56,10 @@ def unused_names(part: ModelSpec | BlockSpec, family: Set[str]) -> Iterator[Diag
             message = f"`{part.name}` never uses its param `{name}`"
             yield _warning("unused-param", message, param.span, "remove it, or use it")
     for name, arg in part.let.items():
-        if name not in used:
+        if name in part.params:
+            message = f"`{part.name}` never uses this `{name}`: its param of that name goes before"
+            yield _warning("unused-param", message, arg.span, "give one of them another name")
+        elif name not in used:
             message = f"`{part.name}` never uses `{name}`"
             yield _warning("unused-param", message, arg.span, "remove it, or use it")
 

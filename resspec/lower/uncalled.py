@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from resspec.diagnostics import Diagnostic, suggest
+from resspec.language.checker import spelt
 from resspec.language.expr import ExprError, parse_expr
 from resspec.language.layer_grammar import ROLES
 from resspec.language.spec import Arg, BlockSpec, Item, Ref, Repeat, When
@@ -79,7 +80,7 @@ def _call(
     op = OPS.get(ROLE_DEFAULTS.get(ref.name, ref.name)) if callee is None else None
     takes = (*attributes(op), *op.VALUE_ARGS) if op else tuple(callee.params if callee else ())
     for key, arg in ref.args.items():
-        if key not in takes and not (ref.name in ROLES and key in ARGUMENTS):
+        if spelt(key, takes) not in takes and not (ref.name in ROLES and key in ARGUMENTS):
             what = "role" if ref.name in ROLES else "block" if callee else "op"
             near = suggest(key, takes)
             help = f"did you mean `{near}`?" if near else f"it takes: {', '.join(takes) or 'none'}"
