@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import resspec
 from resspec import api, zoo
@@ -19,6 +18,7 @@ from resspec.codes import CODES
 from resspec.diagnostics import SpecError
 from resspec.ops import OPS
 from resspec.paths import specs_dir
+from resspec.record import REQUIRED
 
 COMMANDS = "build summarize validate source parity port list show explain schema".split()
 
@@ -62,17 +62,16 @@ def ops() -> Iterator[str]:
             first, _, rest = (inspect.getdoc(cls) or "").partition("\n\n")
             yield from ("", f"### `{name}`", "", first)
             yield from fence(rest) if rest else ()
-            fields: dict[str, Any] = vars(cls)["__pydantic_fields__"]
-            if fields:
+            if cls.FIELDS:
                 yield from table(
                     ("argument", "default", ""),
                     [
                         (
                             f"`{key}`",
-                            "needed" if field.is_required() else f"`{field.default}`",
-                            field.description or "",
+                            "needed" if field.default is REQUIRED else f"`{field.default}`",
+                            field.doc,
                         )
-                        for key, field in fields.items()
+                        for key, field in cls.FIELDS.items()
                     ],
                 )
 

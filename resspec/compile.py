@@ -47,7 +47,7 @@ def load(name: str, options: LoadOptions = LoadOptions()) -> LoadedSpec:
 def compile_one(family: Family, variant: str | None, options: LoadOptions) -> LoadedSpec:
     """One network of a family. Errors: SpecError with every problem found."""
     data, layers = _chosen(family, variant, options.settings)
-    spec = _checked(data).model_copy(update={"inherited": inherited(layers)})
+    spec = _checked(data).replace(inherited=inherited(layers))
     library = Library(spec.blocks, [family.path.parent, *options.search])
     lowered = _lowered(spec, library, options, data.at("stages"))
     graph = passes.simplify(lowered)

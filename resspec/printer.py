@@ -6,7 +6,6 @@ A value is `%index: shape`; a line shows the op's attributes that are not at the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import MISSING, fields
 from typing import Any
 
 from resspec.ir import Graph, Node, Region, Value
@@ -44,11 +43,10 @@ def _node(node: Node) -> str:
 
 def _unusual(node: Node) -> Iterator[tuple[str, Any]]:
     """Attributes that differ from their default, and padding, which is always shown."""
-    for field in fields(node.op):
-        value = getattr(node.op, field.name)
-        default = getattr(field.default, "default", field.default)
-        if default is MISSING or value != default or field.name == "padding":
-            yield field.name, value
+    for name, field in node.op.FIELDS.items():
+        value = getattr(node.op, name)
+        if value != field.default or name == "padding":
+            yield name, value
 
 
 def _show(value: Any) -> str:

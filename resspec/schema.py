@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from resspec import zoo
 from resspec.docstrings import docstring
 from resspec.language.grammar import (
@@ -26,6 +24,7 @@ from resspec.language.layer_grammar import ROLES, merge_ops
 from resspec.language.spec import BlockSpec, ParamSpec
 from resspec.language.words import DOCS
 from resspec.ops.base import OPS, Op
+from resspec.record import REQUIRED
 from resspec.syntax import Map, read
 
 Schema = dict[str, Any]
@@ -193,11 +192,11 @@ def _optional(arguments: Schema) -> Schema:
 
 def _op(cls: type[Op]) -> Schema:
     """Arguments of an op; each number may be an expression, each word a param's name."""
-    made = TypeAdapter(cls).json_schema()
     properties = {}
-    for name, part in made.get("properties", {}).items():
-        about = {k: part.pop(k) for k in ("description", "default") if k in part}
-        part.pop("title", None)
+    for name, field in cls.FIELDS.items():
+        part, about = cls.checks()[name].schema(), {"description": field.doc}
+        if field.default is not REQUIRED:
+            about["default"] = field.default
         accepts = [part, EXPRESSION]
         if "'array'" in str(part):  # [2, width], or one number for all
             accepts.append({"type": ["array", "integer"]})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from resspec.backend import Rule, RuleChoice
 from resspec.ops import conv, norm
-from resspec.ops.base import Op, Sides
+from resspec.ops.base import Op
+from resspec.ops.fields import Sides
 from resspec.types import TensorType
 
 from .rules import NONE, Padded, padded, sees_size, sides_of, sliced

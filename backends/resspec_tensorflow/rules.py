@@ -21,7 +21,8 @@ from resspec.ops.shape import Flatten, Split
 
 if TYPE_CHECKING:
     from resspec.emit.program import Layer
-    from resspec.ops.base import Op, Sides
+    from resspec.ops.base import Op
+    from resspec.ops.fields import Sides
     from resspec.types import TensorType
 
 NONE: Sides = (0, 0, 0, 0)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from resspec.backend import Rule, RuleChoice
 from resspec.ops import pool, shape
-from resspec.ops.base import Op, Sides
+from resspec.ops.base import Op
+from resspec.ops.fields import Sides
 from resspec.types import TensorType
 
 from .rules import (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from resspec.ops.base import Sides
 from resspec.ops.conv import symmetric
+from resspec.ops.fields import Sides
 
 
 def is_native(sides: Sides, kernel: tuple[int, int]) -> bool:

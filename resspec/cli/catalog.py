@@ -207,11 +207,11 @@ def _block_params(entry: Entry) -> list[dict[str, Any]]:
 
 def _op_params(name: str) -> list[dict[str, Any]]:
     from resspec.ops import OPS
+    from resspec.record import REQUIRED
 
-    fields: dict[str, Any] = vars(OPS[name])["__pydantic_fields__"]
     return [
-        _param(key, field.description or "", field.default, field.is_required())
-        for key, field in fields.items()
+        _param(key, field.doc, field.default, field.default is REQUIRED)
+        for key, field in OPS[name].FIELDS.items()
     ]
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from resspec.emit.program import Arg, Leaf
-from resspec.ops.base import Op, Pair, attributes
+from resspec.ops.base import Op, attributes
+from resspec.ops.fields import PAIR
 from resspec.types import TensorType
 
 PLACEHOLDER = re.compile(
@@ -58,18 +59,18 @@ def shortest(value: Any) -> Any:
     return value
 
 
-_PAIRS: dict[str, frozenset[str]] = {}
+_PAIRS: dict[type[Op], frozenset[str]] = {}
 
 
 def _pairs(cls: type[Op]) -> frozenset[str]:
     """Attributes of the op that are pairs (height, width), by their declared type."""
-    key = f"{cls.__module__}.{cls.__qualname__}"
-    if key not in _PAIRS:
-        hints = get_type_hints(cls, include_extras=True)
-        _PAIRS[key] = frozenset(
-            name for name in attributes(cls) if hints[name] == Pair or Pair in get_args(hints[name])
+    if cls not in _PAIRS:
+        _PAIRS[cls] = frozenset(
+            name
+            for name, check in cls.checks().items()
+            if PAIR in (check, *getattr(check, "checks", ()))
         )
-    return _PAIRS[key]
+    return _PAIRS[cls]
 
 
 def is_numeric(value: Leaf) -> bool:

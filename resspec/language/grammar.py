@@ -76,7 +76,7 @@ class Grammar(LayerGrammar):
                     data["blocks"].at(key),
                 )
         self.counts = Counter()
-        spec = {
+        spec: dict[str, Any] = {
             "doc": self.text(data, "doc"),
             "params": self.params(data),
             "let": self.lets(data),
@@ -99,7 +99,9 @@ class Grammar(LayerGrammar):
         }
         if self.problems or name is None:
             return None
-        optional = {key: self.arg(data, key) for key in ("num_classes", "shortcut") if key in data}
+        optional: dict[str, Any] = {
+            key: self.arg(data, key) for key in ("num_classes", "shortcut") if key in data
+        }
         if data.get("shortcut") is None:  # `shortcut: null` unsets that of a base
             optional.pop("shortcut", None)
         return ModelSpec(
@@ -142,7 +144,7 @@ class Grammar(LayerGrammar):
             message = f"`inputs` is a list of names, found {show(inputs)}"
             self.fail("wrong-type", message, data.at("inputs"), "write `inputs: [a, b]`")
             inputs = ()
-        spec = {
+        spec: dict[str, Any] = {
             "doc": self.text(data, "doc"),
             "inputs": tuple(inputs),
             "params": self.params(data),
@@ -280,7 +282,7 @@ class Grammar(LayerGrammar):
             ):
                 self.fail("wrong-type", f"param `{name}` needs `choices`, a list of words", span)
                 continue
-            bounds = {}
+            bounds: dict[str, Any] = {}
             for bound in ("min", "max"):
                 value = raw.get(bound)
                 if value is not None and (
@@ -310,7 +312,7 @@ class Grammar(LayerGrammar):
         }
 
 
-def words(default: Any, name: str, data: Map) -> dict[str, bool]:
+def words(default: Any, name: str, data: Map) -> dict[str, Any]:
     """Whether a param whose type is open may hold words, and is compared with one in `data`."""
     parts = default if isinstance(default, Seq) else [default]
     if not any(isinstance(part, str) and part.isidentifier() for part in parts):

@@ -6,17 +6,14 @@ Values that are expressions stay text here; lowering evaluates them where they a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
 
 from resspec.diagnostics import Span
+from resspec.record import Record
 
 
-class Part(BaseModel):
-    """Base of all parts of a spec: frozen, no unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+class Part(Record):
+    """Base of all parts of a spec."""
 
 
 class Arg(Part):
@@ -41,7 +38,7 @@ class Ref(Part):
 
     name: str
     span: Span
-    args: dict[str, Arg] = {}
+    args: Mapping[str, Arg] = {}
     index: str | None = None
     layers: tuple[Item, ...] | None = None
 
@@ -77,7 +74,7 @@ class Call(Item):
     """A call of an op, block, role or block-valued param; `offer` holds optional arguments."""
 
     ref: Ref
-    offer: dict[str, Arg] = {}
+    offer: Mapping[str, Arg] = {}
 
 
 class Merge(Item):
@@ -114,7 +111,7 @@ class Scoped(Item):
     """A list of layers under other defaults."""
 
     layers: tuple[Item, ...]
-    defaults: dict[str, Ref] = {}
+    defaults: Mapping[str, Ref] = {}
 
 
 class Reuse(Item):
@@ -134,7 +131,7 @@ class ParamSpec(Part):
     unless something is called so; `compared` where the text compares it with a quoted word.
     """
 
-    type: Literal["int", "float", "number", "bool", "size", "list", "choice", "block", "blocks"]
+    type: str  # one of PARAM_TYPES
     span: Span
     default: Arg | None = None
     min: float | None = None
@@ -152,9 +149,9 @@ class BlockSpec(Part):
     span: Span
     doc: str = ""
     inputs: tuple[str, ...] = ()
-    params: dict[str, ParamSpec] = {}
-    let: dict[str, Arg] = {}
-    defaults: dict[str, Ref] = {}
+    params: Mapping[str, ParamSpec] = {}
+    let: Mapping[str, Arg] = {}
+    defaults: Mapping[str, Ref] = {}
     layers: tuple[Item, ...] = ()
 
 
@@ -164,7 +161,7 @@ class BlocksEntry(Part):
     span: Span
     block: Ref | None = None
     depth: Arg | None = None
-    args: dict[str, Arg] = {}
+    args: Mapping[str, Arg] = {}
 
 
 class StageSpec(Part):
@@ -175,8 +172,8 @@ class StageSpec(Part):
     count: Arg | None = None
     stage: Ref | None = None
     stride: Arg | None = None
-    args: dict[str, Arg] = {}
-    blocks: tuple[BlocksEntry, ...] = Field(default=(), min_length=1)
+    args: Mapping[str, Arg] = {}
+    blocks: tuple[BlocksEntry, ...] = ()
 
 
 class ModelSpec(Part):
@@ -187,18 +184,14 @@ class ModelSpec(Part):
     doc: str = ""
     input: Arg
     num_classes: Arg | None = None
-    params: dict[str, ParamSpec] = {}
-    let: dict[str, Arg] = {}
-    defaults: dict[str, Ref] = {}
+    params: Mapping[str, ParamSpec] = {}
+    let: Mapping[str, Arg] = {}
+    defaults: Mapping[str, Ref] = {}
     stem: Ref | None = None
     block: Ref | None = None
     shortcut: Arg | None = None
     stages: tuple[StageSpec, ...] = ()
     head: Ref | None = None
-    outputs: dict[str, Branch] = {}
-    blocks: dict[str, BlockSpec] = {}
+    outputs: Mapping[str, Branch] = {}
+    blocks: Mapping[str, BlockSpec] = {}
     inherited: frozenset[str] = frozenset()
-
-
-for _part in (Ref, Branch, Call, Merge, Residual, Repeat, When, Scoped):
-    _part.model_rebuild()

@@ -1,12 +1,9 @@
-"""Arguments against what a callee declares, and pydantic's complaints in the language's terms."""
+"""Arguments against what a callee declares, and what is wrong with them in the language's terms."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from typing import Any, TypeVar
-
-from pydantic import ValidationError
 
 from resspec.diagnostics import Diagnostic, Span, SpecError, suggest
 from resspec.language.checker import spelt
@@ -24,15 +21,10 @@ from resspec.lower.scope import (
     show_value,
 )
 from resspec.lower.uncalled import ROLE_DEFAULTS
-from resspec.ops.base import MAX_EXTENT, OPS, Op, words
+from resspec.ops.base import OPS, Op, words
+from resspec.ops.fields import MAX_EXTENT, ArgumentError
 
 T = TypeVar("T")
-_BOUNDS = {
-    "greater_than_equal": ("at least", "ge"),
-    "less_than_equal": ("at most", "le"),
-    "greater_than": ("more than", "gt"),
-    "less_than": ("less than", "lt"),
-}
 
 
 def spelt_arguments(args: Mapping[str, T], spec: BlockSpec) -> dict[str, T]:
@@ -86,10 +78,11 @@ def needless(role: str, key: str, thunk: Thunk, env: Env) -> bool:
     A block that stands for the role need not take it: `dilation: 1` asks nothing of a `conv`.
     """
     op = OPS[ROLE_DEFAULTS[role]]
-    found = {field.name: field.default for field in fields(op)}
-    default = getattr(found.get(key), "default", found.get(key))
+    if key not in op.FIELDS:
+        return False
+    default = op.FIELDS[key].default
     try:
-        value = thunk.scope.evaluate(thunk.arg, env, NO_VALUE, words(op).get(key, ()))
+        value = thunk.scope.evaluate(thunk.arg, env, NO_VALUE, words(op, key))
     except (SpecError, Failed):  # told where it is used
         return False
     if isinstance(default, tuple) and isinstance(value, int):
@@ -101,44 +94,31 @@ def invalid(
     cls: type[Op],
     given: Mapping[str, Any],
     args: Mapping[str, Thunk],
-    caught: ValidationError,
+    fault: ArgumentError,
     env: Env,
     span: Span,
 ) -> SpecError:
-    """The first complaint of pydantic about an op's arguments."""
-    complaints = caught.errors(include_url=False, include_context=True)
-    # of a list that may be one number, too, what is wrong inside it says more
-    complaint = max(complaints[:3], key=lambda one: len(one["loc"]))
-    if complaint["loc"][:1] != complaints[0]["loc"][:1]:
-        complaint = complaints[0]
-    name = str(complaint["loc"][0]) if complaint["loc"] else ""
+    """The complaint about an op's argument."""
+    name, value = fault.attr, given.get(fault.attr)
     at = args[name].span if name in args else span
-    kind, value = complaint["type"], given.get(name)
     what, found = f"`{name}` of `{cls.NAME}`", show_value(value)
-    if kind == "missing":
+    if fault.kind == "missing":
         help = f"write `{{{cls.NAME}: {{{name}: …}}}}`"
         return failure(env, "missing-argument", f"op `{cls.NAME}` needs `{name}`", span, help)
-    if kind == "int_type" and isinstance(value, float | tuple):
+    if fault.kind == "whole" and isinstance(value, float | tuple):
         rounding = "`round`, `floor` and `ceil` give whole numbers"
         hint = None if isinstance(value, tuple) else rounding
         return not_whole(env, name, f"{what} is a whole number", value, at, hint)
-    if kind == "vanishing":
-        least = complaint.get("ctx", {})["least"]
-        message = f"{what} vanishes in float32, found {found}"
-        help = f"a number that is not 0 is {least:g} or more in size"
-        return failure(env, "bad-value", message, at, help)
-    if kind in _BOUNDS:
-        phrase, key = _BOUNDS[kind]
-        bound = complaint.get("ctx", {})[key]
-        return failure(env, "bad-value", f"{what} must be {phrase} {bound:g}, found {found}", at)
-    choices = words(cls).get(name)
+    if fault.kind == "bad-value":
+        message = f"{what} {fault.message}, found {found}"
+        return failure(env, "bad-value", message, at, fault.help)
+    choices = words(cls, name)
     if choices and isinstance(value, str):
         near = suggest(value, choices)
         message = f"{what} is one of {', '.join(choices)}, found {found}"
         hint = f"did you mean `{near}`?" if near else None
         return failure(env, "bad-value", message, at, hint)
-    text = str(complaint["msg"]).replace("Input should be", "it should be")
-    return failure(env, "wrong-type", f"{what}: {text}, found {found}", at)
+    return failure(env, "wrong-type", f"{what}: {fault.message}, found {found}", at)
 
 
 def counted(value: Any, what: str, span: Span, env: Env, least: int = 1) -> int:

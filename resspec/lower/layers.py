@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import ValidationError
-
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, suggest
 from resspec.ir import Step, Value
 from resspec.language.expr import Quotient
@@ -51,6 +49,7 @@ from resspec.lower.scope import (
     show_value,
 )
 from resspec.ops.base import OPS, Op, attributes, words
+from resspec.ops.fields import ArgumentError
 from resspec.types import TensorType
 
 Library = Callable[[str], BlockSpec | None]
@@ -238,7 +237,7 @@ class Layers:
                 else f"name one before it with `as: {item.target}`"
             )
             raise failure(env, "value-before-name", message, item.span, help)
-        again = named.item.model_copy(update={"source": None})
+        again = named.item.replace(source=None)
         there = replace(scope, counters=named.counters, items=named.items)
         with self.builder.again(named.path):
             return self.item(again, current, there, env)
@@ -460,7 +459,7 @@ class Layers:
         span: Span,
     ) -> Val:
         """One op on the current value."""
-        accepted, known = words(cls), attributes(cls)
+        known = attributes(cls)
         given: dict[str, Any] = {}
         named: list[Value] = []
         for key, thunk in args.items():
@@ -474,11 +473,11 @@ class Layers:
                     help = f"did you mean `{near}`?"
                 message = f"op `{cls.NAME}` has no argument `{key}`"
                 raise failure(env, "unknown-argument", message, thunk.key, help)
-            given[key] = thunk.scope.evaluate(thunk.arg, env, current, accepted.get(key, ()))
+            given[key] = thunk.scope.evaluate(thunk.arg, env, current, words(cls, key))
         try:
             made = cls(**{k: float(v) if isinstance(v, Quotient) else v for k, v in given.items()})
-        except ValidationError as caught:
-            raise invalid(cls, given, args, caught, env, span) from None
+        except ArgumentError as fault:
+            raise invalid(cls, given, args, fault, env, span) from None
         inputs = flat(current)
         if not inputs:
             raise nothing(f"`{cls.NAME}`", env, span)

@@ -176,7 +176,7 @@ class Stages:
         for index, (block, args) in enumerate(plan.blocks):
             given = {**block.args, **shared, **args, **(first_only if index == 0 else {})}
             place = {**env.ambient, "index": index, "block_index": first + index}
-            bound = block.model_copy(update={"args": given})
+            bound = block.replace(args=given)
             blocks.append(Bound(bound, scope, ambient=place, offer=offer, note=note))
         return self.layers.block(
             target.callee,

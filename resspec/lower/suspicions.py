@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
-from pydantic import BaseModel
-
 from resspec.diagnostics import Diagnostic, Span
 from resspec.ir import Graph, Node, Region
 from resspec.language.expr import ExprError, parse_expr
-from resspec.language.spec import Arg, BlockSpec, ModelSpec, Ref, ValueRef, When
+from resspec.language.spec import Arg, BlockSpec, ModelSpec, Part, Ref, ValueRef, When
 from resspec.ops import activation
 from resspec.ops.base import Op
 from resspec.ops.norm import BatchNorm
@@ -78,8 +76,8 @@ def _names(value: Any) -> Iterator[str]:
                 yield from _NAME.findall(index)
         case Arg():
             yield from _names(value.value)
-        case BaseModel():
-            for field in type(value).model_fields.keys() - {"doc", "name", "span"}:
+        case Part():
+            for field in value.FIELDS.keys() - {"doc", "name", "span"}:
                 yield from _names(getattr(value, field))
         case str():
             yield from _NAME.findall(value)
@@ -114,8 +112,8 @@ def constant_conditions(part: ModelSpec | BlockSpec) -> Iterator[Diagnostic]:
 def _conditions(value: Any) -> Iterator[When]:
     if isinstance(value, When):
         yield value
-    if isinstance(value, BaseModel):
-        for field in type(value).model_fields:
+    if isinstance(value, Part):
+        for field in value.FIELDS:
             yield from _conditions(getattr(value, field))
     elif isinstance(value, tuple | list):
         for part in value:
@@ -191,8 +189,8 @@ def _numbers(value: Any) -> Iterator[Arg]:
     if isinstance(value, Arg):
         if isinstance(value.value, int | float) and not isinstance(value.value, bool):
             yield value
-    elif isinstance(value, BaseModel):
-        for field in type(value).model_fields:
+    elif isinstance(value, Part):
+        for field in value.FIELDS:
             yield from _numbers(getattr(value, field))
     elif isinstance(value, tuple | list):
         for part in value:

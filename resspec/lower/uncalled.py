@@ -6,13 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel
-
 from resspec.diagnostics import Diagnostic, suggest
 from resspec.language.checker import spelt
 from resspec.language.expr import ExprError, parse_expr
 from resspec.language.layer_grammar import ROLES
-from resspec.language.spec import Arg, BlockSpec, Item, Ref, Repeat, When
+from resspec.language.spec import Arg, BlockSpec, Item, Part, Ref, Repeat, When
 from resspec.lower.scope import AMBIENT
 from resspec.ops.base import OPS, attributes, words
 
@@ -48,9 +46,9 @@ def check_uncalled(
 
 def _parts(value: Any) -> Iterator[Any]:
     """Every item and reference in a part of a spec, in the order of the text."""
-    if isinstance(value, BaseModel):
+    if isinstance(value, Part):
         yield value
-        for field in type(value).model_fields:
+        for field in value.FIELDS:
             yield from _parts(getattr(value, field))
     elif isinstance(value, tuple | list):
         for part in value:
@@ -86,7 +84,7 @@ def _call(
             help = f"did you mean `{near}`?" if near else f"it takes: {', '.join(takes) or 'none'}"
             message = f"{what} `{ref.name}` has no param `{key}`"
             yield Diagnostic("unknown-argument", message, arg.key or arg.span, help=help)
-        elif op and key in takes and key not in op.VALUE_ARGS and key not in words(op):
+        elif op and key in attributes(op) and not words(op, key):
             yield from _expression(arg, names)
 
 

@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import Field
-
-from resspec.ops.base import (
-    Init,
-    NonNegativeInt,
-    Number,
-    Op,
-    OpError,
-    Param,
-    need_map,
-    op,
-    replace,
-)
+from resspec.ops.base import Init, Op, OpError, Param, need_map, op
+from resspec.ops.fields import NonNegativeInt, Number, PositiveNumber, arg
 from resspec.types import TensorType
 
 
@@ -34,7 +23,7 @@ class Relu6(Op):
 class LeakyRelu(Op):
     """x where x > 0, else slope · x. Shape kept."""
 
-    slope: Number = Field(0.01, description="slope for negative inputs (0.01 in PyTorch)")
+    slope: Number = arg(0.01, "slope for negative inputs (0.01 in PyTorch)")
 
 
 @op("prelu")
@@ -46,8 +35,8 @@ class PRelu(Op):
     Source: arXiv:1502.01852.
     """
 
-    shared: bool = Field(False, description="one slope for all channels")
-    value: Number = Field(0.25, description="slope at the start")
+    shared: bool = arg(False, "one slope for all channels")
+    value: Number = arg(0.25, "slope at the start")
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         slopes = 1 if self.shared else inputs[0].channels
@@ -61,14 +50,14 @@ class PRelu(Op):
 class Elu(Op):
     """x where x > 0, else alpha · (eˣ − 1). Shape kept. Source: arXiv:1511.07289."""
 
-    alpha: Number = Field(1.0, description="minus the limit for very negative inputs")
+    alpha: Number = arg(1.0, "minus the limit for very negative inputs")
 
 
 @op("celu")
 class Celu(Op):
     """x where x > 0, else alpha · (e^(x/alpha) − 1). Shape kept. Source: arXiv:1704.07483."""
 
-    alpha: Number = Field(1.0, gt=0, description="minus the limit for very negative inputs")
+    alpha: PositiveNumber = arg(1.0, "minus the limit for very negative inputs")
 
 
 @op("selu")
@@ -83,7 +72,7 @@ class Gelu(Op):
     With `approximate: tanh`, 0.5x(1 + tanh(√(2/π)(x + 0.044715x³))), which is 5e-4 off.
     """
 
-    approximate: Literal["none", "tanh"] = Field("none", description="exact, or by tanh")
+    approximate: Literal["none", "tanh"] = arg("none", "exact, or by tanh")
 
 
 @op("quick_gelu")
@@ -179,12 +168,12 @@ class Softmax(Op):
     Source: arXiv:1903.06586 (selective kernels), arXiv:2004.08955 (split attention).
     """
 
-    groups: NonNegativeInt = Field(0, description="number of groups that compete, 0: all channels")
-    over: Literal["channels", "positions"] = Field("channels", description="what adds up to one")
+    groups: NonNegativeInt = arg(0, "number of groups that compete, 0: all channels")
+    over: Literal["channels", "positions"] = arg("channels", "what adds up to one")
 
     def resolve(self, *inputs: TensorType) -> Self:
         groups = inputs[0].channels if self.over == "channels" else 0
-        return self if self.groups else replace(self, groups=groups)
+        return self if self.groups else self.replace(groups=groups)
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs

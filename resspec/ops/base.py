@@ -1,34 +1,19 @@
 """What an op is: attributes, shape rule, parameters, cost and doc, declared once in one class.
 
-An op class is a frozen pydantic dataclass. Its fields are its YAML arguments, its docstring is
+An op class is a frozen record. Its fields are its YAML arguments, its docstring is
 what `resspec show` prints, and every backend's rule reads the same fields.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    ClassVar,
-    Literal,
-    Self,
-    TypeVar,
-    cast,
-    dataclass_transform,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
-
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
-from pydantic.dataclasses import dataclass as pydantic_dataclass
-from pydantic_core import PydanticCustomError
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from resspec.ops.extent import Extent
+from resspec.ops.fields import Argument, ArgumentError, Check, PaddingWord, Sides, checks_of
+from resspec.record import REQUIRED, Record
 from resspec.types import TensorType
 
 
@@ -71,50 +56,10 @@ class Param:
         return total
 
 
-def _pair(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return (value, value)
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _sides(value: Any) -> Any:
-    """Padding numbers: n, [vertical, horizontal] or [top, bottom, left, right]."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return (value,) * 4
-    if isinstance(value, list | tuple) and len(value) == 2:
-        return (value[0], value[0], value[1], value[1])
-    return tuple(value) if isinstance(value, list) else value
-
-
-MAX_EXTENT = 2**20
-PositiveInt = Annotated[int, Field(strict=True, ge=1, le=MAX_EXTENT)]
-NonNegativeInt = Annotated[int, Field(strict=True, ge=0, le=MAX_EXTENT)]
-Pair = Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_pair)]
-PairFromZero = Annotated[tuple[NonNegativeInt, NonNegativeInt], BeforeValidator(_pair)]
-Sides = tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt, NonNegativeInt]
-PaddingWord = Literal["symmetric", "same", "valid"]
-Padding = Annotated[PaddingWord | Sides, BeforeValidator(_sides)]
-SidesValue = Annotated[Sides, BeforeValidator(_sides)]
-
-
-def _tangible(value: float) -> float:
-    """Refuse what float32, or a product of a few of them, would take for 0."""
-    if value and abs(value) < TINY:
-        raise PydanticCustomError("vanishing", "it vanishes in float32", {"least": TINY})
-    return value
-
-
-TINY = 1e-30
-# its square is a number in float32, and so is what divides by its root three times
-Epsilon = Annotated[float, Field(ge=1e-18, lt=1)]
-Rate = Annotated[float, Field(ge=0, le=1)]
-Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e30, le=1e30), AfterValidator(_tangible)]
-
-
-@dataclass(frozen=True)
-class Op:
+class Op(Record):
     """Base of all ops. Shapes leave the batch axis out."""
 
+    FIELDS: ClassVar[dict[str, Argument]]
     NAME: ClassVar[str] = ""
     ARITY: ClassVar[int | None] = 1  # number of inputs, None = two or more (merges)
     VALUE_ARGS: ClassVar[tuple[str, ...]] = ()  # arguments that name a value, an input more each
@@ -122,6 +67,41 @@ class Op:
     ONE_SIZE: ClassVar[bool] = False  # works at the height and width alone that it was made for
     SAME_SIZE: ClassVar[bool] = False  # its inputs must agree in height and width
     BROADCASTS: ClassVar[bool] = False  # its inputs must agree where they are not 1
+
+    def __init__(self, *values: Any, **given: Any) -> None:
+        """Raises ArgumentError for the first argument, in order of declaration, that is wrong."""
+        given |= zip(self.FIELDS, values, strict=False)
+        for name in self.FIELDS | given:
+            self.__dict__[name] = self._checked(name, given.get(name, REQUIRED))
+
+    def replace(self, **changes: Any) -> Self:
+        """The same op with some arguments changed."""
+        made = object.__new__(type(self))
+        checked = {name: self._checked(name, value) for name, value in changes.items()}
+        made.__dict__.update(self.__dict__ | checked)
+        return made
+
+    @classmethod
+    def _checked(cls, name: str, value: Any) -> Any:
+        """An argument as the op holds it; its default where REQUIRED stands for it."""
+        try:
+            if name not in cls.FIELDS:
+                raise ArgumentError("unknown", "is no argument")
+            if value is not REQUIRED:
+                return cls.checks()[name](value)
+            if cls.FIELDS[name].default is REQUIRED:
+                raise ArgumentError("missing", "is needed")
+        except ArgumentError as fault:
+            fault.attr = name
+            raise
+        return cls.FIELDS[name].default
+
+    @classmethod
+    def checks(cls) -> Mapping[str, Check]:
+        """What each argument may be."""
+        if cls not in _CHECKS:
+            _CHECKS[cls] = checks_of(cls)
+        return _CHECKS[cls]
 
     def resolve(self, *inputs: TensorType) -> Self:
         """The same op with words made numbers where no size decides them; idempotent."""
@@ -165,54 +145,30 @@ class Op:
         return stride if isinstance(stride, tuple) else (1, 1)
 
 
+_CHECKS: dict[type[Op], Mapping[str, Check]] = {}
 OPS: dict[str, type[Op]] = {}
 _T = TypeVar("_T", bound=type[Op])
 
 
-_CONFIG = ConfigDict(extra="forbid")
-
-
-@dataclass_transform(frozen_default=True)
-def attribute_base(cls: _T) -> _T:
-    """Declare attributes that several ops share; no op by itself."""
-    return pydantic_dataclass(frozen=True, config=_CONFIG)(cls)  # type: ignore[return-value]
-
-
-@dataclass_transform(frozen_default=True)
 def op(name: str, *, arity: int | None = 1) -> Callable[[_T], _T]:
     """Declare an op under its YAML name."""
 
     def register(cls: _T) -> _T:
         cls.NAME, cls.ARITY = name, arity
-        OPS[name] = cast("_T", pydantic_dataclass(frozen=True, config=_CONFIG)(cls))
-        return cast("_T", OPS[name])
+        OPS[name] = cls
+        return cls
 
     return register
 
 
-def words(cls: type[Op]) -> dict[str, tuple[str, ...]]:
-    """The words that each attribute accepts, for the attributes that accept any."""
-    if cls.NAME not in _WORDS:
-        hints = get_type_hints(cls)
-        found = {field.name: tuple(_words(hints[field.name])) for field in fields(cls)}
-        _WORDS[cls.NAME] = {name: choices for name, choices in found.items() if choices}
-    return _WORDS[cls.NAME]
-
-
-_WORDS: dict[str, dict[str, tuple[str, ...]]] = {}
-
-
-def _words(hint: Any) -> Iterator[str]:
-    if get_origin(hint) is Literal:
-        yield from (value for value in get_args(hint) if isinstance(value, str))
-    else:
-        for part in get_args(hint):
-            yield from _words(part)
+def words(cls: type[Op], name: str) -> tuple[str, ...]:
+    """The words that an argument accepts."""
+    return tuple(cls.checks()[name].words())
 
 
 def attributes(cls: type[Op] | Op) -> tuple[str, ...]:
     """Names of an op's attributes, in order of declaration."""
-    return tuple(field.name for field in fields(cls))
+    return tuple(cls.FIELDS)
 
 
 def need_map(name: str, x: TensorType) -> None:
@@ -259,7 +215,7 @@ class Windowed(Op):
         sides = self.padding
         if isinstance(sides, str) and not (sides == "same" and self.sees_size):
             sides = resolve_padding(sides, inputs[0].spatial, *self.window)
-        return self if sides == self.padding else replace(self, padding=sides)  # type: ignore[call-arg]
+        return self if sides == self.padding else self.replace(padding=sides)
 
     @property
     def sees_size(self) -> bool:
@@ -340,6 +296,3 @@ def window_output(
             out -= 1
         result.append(out)
     return (result[0], result[1])
-
-
-__all__ = ["OPS", "Init", "Op", "OpError", "Param", "attributes", "op", "replace"]

@@ -5,44 +5,33 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, Literal, Self
 
-from pydantic import Field
-
 from resspec.ops.base import (
-    Epsilon,
     Init,
-    Number,
     Op,
     OpError,
-    Padding,
-    Pair,
-    PairFromZero,
     Param,
-    PositiveInt,
-    Sides,
     Windowed,
-    attribute_base,
     need_map,
     op,
-    replace,
     resolve_padding,
     window_output,
 )
 from resspec.ops.extent import Extent
+from resspec.ops.fields import Epsilon, Number, Padding, Pair, PairFromZero, PositiveInt, Sides, arg
 from resspec.types import TensorType
 
 
-@attribute_base
 class Convolution(Windowed):
     """What every 2-D convolution shares: window arithmetic, parameters, cost."""
 
-    out_channels: PositiveInt = Field(description="channels of the output")
-    kernel_size: Pair = Field(description="window, one number or [height, width]")
-    stride: Pair = Field((1, 1), description="step of the window")
-    padding: Padding = Field("symmetric", description="symmetric, same, valid or numbers")
-    dilation: Pair = Field((1, 1), description="distance between taps")
-    groups: PositiveInt = Field(1, description="number of groups of channels, each on its own")
-    bias: bool = Field(False, description="add one number a channel")
-    init: Literal["default", "zero"] = Field("default", description="how the weight starts")
+    out_channels: PositiveInt = arg(doc="channels of the output")
+    kernel_size: Pair = arg(doc="window, one number or [height, width]")
+    stride: Pair = arg((1, 1), "step of the window")
+    padding: Padding = arg("symmetric", "symmetric, same, valid or numbers")
+    dilation: Pair = arg((1, 1), "distance between taps")
+    groups: PositiveInt = arg(1, "number of groups of channels, each on its own")
+    bias: bool = arg(False, "add one number a channel")
+    init: Literal["default", "zero"] = arg("default", "how the weight starts")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs
@@ -105,7 +94,7 @@ class StdConv2d(Convolution):
     Source: arXiv:1903.10520; BiT, arXiv:1912.11370.
     """
 
-    eps: Epsilon = Field(1e-6, description="added to the variance of the weight")
+    eps: Epsilon = arg(1e-6, "added to the variance of the weight")
 
 
 @op("scaled_std_conv2d")
@@ -121,13 +110,13 @@ class ScaledStdConv2d(Convolution):
     Source: arXiv:2101.08692; NFNets, arXiv:2102.06171.
     """
 
-    bias: bool = Field(True, description="add one number a channel")
-    gamma: Number = Field(1.0, description="gain of the activation that came before")
-    eps: Epsilon = Field(1e-6, description="added to the variance of the weight")
+    bias: bool = arg(True, "add one number a channel")
+    gamma: Number = arg(1.0, "gain of the activation that came before")
+    eps: Epsilon = arg(1e-6, "added to the variance of the weight")
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         # what starts at zero is the gain: a weight of zeros cannot be standardised
-        params = Convolution.params(replace(self, init="default"), *inputs)
+        params = Convolution.params(self.replace(init="default"), *inputs)
         gain = Param((self.out_channels, 1, 1, 1), Init("zeros" if self.init == "zero" else "ones"))
         return {"weight": params.pop("weight"), "gain": gain} | params
 
@@ -150,8 +139,8 @@ class ConvTranspose2d(Convolution):
     Source: arXiv:1603.07285, section 4.
     """
 
-    output_padding: PairFromZero = Field(
-        (0, 0), description="lines more below and to the right, one number or [height, width]"
+    output_padding: PairFromZero = arg(
+        (0, 0), "lines more below and to the right, one number or [height, width]"
     )
 
     def resolve(self, *inputs: TensorType) -> Self:
@@ -165,7 +154,7 @@ class ConvTranspose2d(Convolution):
             pads += [max(total, 0) // 2, max(total, 0) - max(total, 0) // 2]
             more.append(max(-total, 0))
         sides = (pads[0], pads[1], pads[2], pads[3])
-        return replace(self, padding=sides, output_padding=(more[0], more[1]))
+        return self.replace(padding=sides, output_padding=(more[0], more[1]))
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs
@@ -238,8 +227,8 @@ class ChannelConv(Op):
 
     ONE_SIZE = True
 
-    kernel_size: PositiveInt = Field(description="channels in the window, odd")
-    bias: bool = Field(False, description="add one number")
+    kernel_size: PositiveInt = arg(doc="channels in the window, odd")
+    bias: bool = arg(False, "add one number")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
-
-from resspec.ops.base import Init, Op, OpError, Param, PositiveInt, op
+from resspec.ops.base import Init, Op, OpError, Param, op
+from resspec.ops.fields import PositiveInt, arg
 from resspec.types import TensorType
 
 
@@ -19,9 +18,9 @@ class Linear(Op):
     Cost:   |weight| MACs an example; the bias is not counted.
     """
 
-    out_features: PositiveInt = Field(description="size of the output")
-    bias: bool = Field(True, description="add one number a feature")
-    init: Literal["default", "zero"] = Field("default", description="how the weight starts")
+    out_features: PositiveInt = arg(doc="size of the output")
+    bias: bool = arg(True, "add one number a feature")
+    init: Literal["default", "zero"] = arg("default", "how the weight starts")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         if inputs[0].is_map:

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field
-
-from resspec.ops.base import (
-    Epsilon,
-    Init,
-    NonNegativeInt,
-    Op,
-    OpError,
-    Param,
-    PositiveInt,
-    attribute_base,
-    need_map,
-    op,
-    replace,
-)
+from resspec.ops.base import Init, Op, OpError, Param, need_map, op
+from resspec.ops.fields import Epsilon, NonNegativeInt, PositiveInt, Rate, arg
 from resspec.types import TensorType
 
 
@@ -41,11 +28,9 @@ class BatchNorm(Op):
     Source: arXiv:1502.03167.
     """
 
-    eps: Epsilon = Field(1e-5, description="added to the variance")
-    momentum: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.1, description="weight of the new batch in the running statistics (PyTorch's sense)"
-    )
-    init: Literal["one", "zero"] = Field("one", description="how the scale starts")
+    eps: Epsilon = arg(1e-5, "added to the variance")
+    momentum: Rate = arg(0.1, "weight of the new batch in the running statistics (PyTorch's sense)")
+    init: Literal["one", "zero"] = arg("one", "how the scale starts")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         need_map("batch_norm", inputs[0])
@@ -62,13 +47,12 @@ class BatchNorm(Op):
         return {"in_channels": inputs[0].channels}
 
 
-@attribute_base
 class ExampleNorm(Op):
     """What the norms share that look at one example alone: no running statistics."""
 
-    eps: Epsilon = Field(1e-6, description="added to the mean square or the variance")
-    affine: bool = Field(True, description="scale, and where the op has one shift, each channel")
-    init: Literal["one", "zero"] = Field("one", description="how the scale starts")
+    eps: Epsilon = arg(1e-6, "added to the mean square or the variance")
+    affine: bool = arg(True, "scale, and where the op has one shift, each channel")
+    init: Literal["one", "zero"] = arg("one", "how the scale starts")
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         return affine(inputs[0].channels, self.init) if self.affine else {}
@@ -77,7 +61,6 @@ class ExampleNorm(Op):
         return {"in_channels": inputs[0].channels}
 
 
-@attribute_base
 class ScaleOnlyNorm(ExampleNorm):
     """A norm that has a scale and no shift."""
 
@@ -100,18 +83,17 @@ def split_groups(name: str, x: TensorType, groups: int, group_size: int) -> int:
     return x.channels // group_size if group_size else groups
 
 
-@attribute_base
 class Grouped(Op):
     """What the norms over groups of channels share."""
 
-    groups: PositiveInt = Field(32, description="number of groups")
-    group_size: NonNegativeInt = Field(0, description="channels of a group, instead of `groups`")
+    groups: PositiveInt = arg(32, "number of groups")
+    group_size: NonNegativeInt = arg(0, "channels of a group, instead of `groups`")
 
     def resolve(self, *inputs: TensorType) -> Self:
         if not self.group_size:
             return self
         groups = split_groups(self.NAME, inputs[0], self.groups, self.group_size)
-        return replace(self, groups=groups, group_size=0)
+        return self.replace(groups=groups, group_size=0)
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         split_groups(self.NAME, inputs[0], self.groups, self.group_size)
@@ -132,9 +114,9 @@ class GroupNorm(Grouped):
     Source: arXiv:1803.08494.
     """
 
-    eps: Epsilon = Field(1e-5, description="added to the variance")
-    affine: bool = Field(True, description="scale and shift each channel")
-    init: Literal["one", "zero"] = Field("one", description="how the scale starts")
+    eps: Epsilon = arg(1e-5, "added to the variance")
+    affine: bool = arg(True, "scale and shift each channel")
+    init: Literal["one", "zero"] = arg("one", "how the scale starts")
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         return affine(inputs[0].channels, self.init) if self.affine else {}
@@ -151,7 +133,7 @@ class InstanceNorm(ExampleNorm):
     Source: arXiv:1607.08022.
     """
 
-    eps: Epsilon = Field(1e-5, description="added to the variance")
+    eps: Epsilon = arg(1e-5, "added to the variance")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         need_map("instance_norm", inputs[0])
@@ -221,7 +203,7 @@ class FilterResponseNorm(ExampleNorm):
     Source: arXiv:1911.09737; timm's `FilterResponseNormTlu2d` (eps 1e-5).
     """
 
-    eps: Epsilon = Field(1e-5, description="added to the mean square")
+    eps: Epsilon = arg(1e-5, "added to the mean square")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         need_map("filter_response_norm", inputs[0])
@@ -240,9 +222,9 @@ class EvoNormS0(Grouped):
     Source: arXiv:2004.02967, table 1; timm's `EvoNorm2dS0`.
     """
 
-    eps: Epsilon = Field(1e-5, description="added to the variance")
-    activate: bool = Field(True, description="normalise and activate before scale and shift")
-    init: Literal["one", "zero"] = Field("one", description="how the scale starts")
+    eps: Epsilon = arg(1e-5, "added to the variance")
+    activate: bool = arg(True, "normalise and activate before scale and shift")
+    init: Literal["one", "zero"] = arg("one", "how the scale starts")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         need_map("evonorm_s0", inputs[0])
@@ -266,7 +248,7 @@ class GlobalResponseNorm(Op):
     Source: ConvNeXt V2, arXiv:2301.00808.
     """
 
-    eps: Epsilon = Field(1e-6, description="added to the mean norm")
+    eps: Epsilon = arg(1e-6, "added to the mean norm")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         need_map("grn", inputs[0])
@@ -286,4 +268,4 @@ class L2Normalize(Op):
     y = x / max(√(sum of x²), eps). x: (C, H, W) or (C,) → the same shape.
     """
 
-    eps: Epsilon = Field(1e-12, description="least length that is divided by")
+    eps: Epsilon = arg(1e-12, "least length that is divided by")

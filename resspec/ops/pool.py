@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 from math import comb
-from typing import Any, Literal
-
-from pydantic import Field
+from typing import Annotated, Any, Literal
 
 from resspec.ops.base import (
     Op,
     OpError,
-    Padding,
-    Pair,
     Pairs,
-    PositiveInt,
     Windowed,
-    attribute_base,
     need_map,
     need_reflectable,
     op,
     window_output,
 )
 from resspec.ops.extent import ONE, Extent, constant
+from resspec.ops.fields import Padding, Pair, Whole, arg
 from resspec.types import TensorType
 
 
-@attribute_base
 class WindowPool(Windowed):
     """What the pools with a sliding window share."""
 
-    kernel_size: Pair = Field(description="window, one number or [height, width]")
-    stride: Pair = Field((1, 1), description="step of the window")
-    padding: Padding = Field("symmetric", description="symmetric, same, valid or numbers")
-    ceil_mode: bool = Field(False, description="keep the last, partial window")
+    kernel_size: Pair = arg(doc="window, one number or [height, width]")
+    stride: Pair = arg((1, 1), "step of the window")
+    padding: Padding = arg("symmetric", "symmetric, same, valid or numbers")
+    ceil_mode: bool = arg(False, "keep the last, partial window")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs
@@ -61,7 +55,7 @@ class MaxPool(WindowPool):
     Pads with −inf, or with zeros where `pad_value: zero` (Keras' ResNet, BiT).
     """
 
-    pad_value: Literal["lowest", "zero"] = Field("lowest", description="what the padding holds")
+    pad_value: Literal["lowest", "zero"] = arg("lowest", "what the padding holds")
 
 
 @op("avg_pool")
@@ -73,10 +67,9 @@ class AvgPool(WindowPool):
     `count_include_pad` those of the padding too. What `ceil_mode` adds beyond is never counted.
     """
 
-    count_include_pad: bool = Field(True, description="padding counts in the mean, as zeros")
+    count_include_pad: bool = arg(True, "padding counts in the mean, as zeros")
 
 
-@attribute_base
 class GlobalPool(Op):
     """What the pools over all positions share."""
 
@@ -106,11 +99,10 @@ class GlobalSumPool(GlobalPool):
     """Sum over height and width. x: (C, H, W) → (C, 1, 1)."""
 
 
-@attribute_base
 class AdaptivePool(Op):
     """What the pools to a given size share."""
 
-    output_size: Pair = Field(description="height and width of the output")
+    output_size: Pair = arg(doc="height and width of the output")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs
@@ -154,10 +146,10 @@ class BlurPool(Windowed):
     Source: arXiv:1904.11486; timm's `BlurPool2d` (for an even k it pads k // 2, write it out).
     """
 
-    kernel_size: PositiveInt = Field(3, le=31, description="taps of the filter")
-    stride: Pair = Field((2, 2), description="step of the window")
-    padding: Padding = Field("symmetric", description="symmetric, same, valid or numbers")
-    pad_mode: Literal["reflect", "zero"] = Field("reflect", description="what the padding holds")
+    kernel_size: Annotated[int, Whole(ge=1, le=31)] = arg(3, "taps of the filter")
+    stride: Pair = arg((2, 2), "step of the window")
+    padding: Padding = arg("symmetric", "symmetric, same, valid or numbers")
+    pad_mode: Literal["reflect", "zero"] = arg("reflect", "what the padding holds")
 
     @property
     def window(self) -> Pairs:
@@ -183,7 +175,6 @@ class BlurPool(Windowed):
         return {"coefficients": self.coefficients}
 
 
-@attribute_base
 class ChannelPool(Op):
     """What the pools over the channels share."""
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
-
-from resspec.ops.base import Init, Number, Op, OpError, Param, Rate, op
+from resspec.ops.base import Init, Op, OpError, Param, op
+from resspec.ops.fields import Number, Rate, arg
 from resspec.types import TensorType
 
 
@@ -19,7 +18,7 @@ class LayerScale(Op):
     Source: arXiv:2103.17239; ConvNeXt, arXiv:2201.03545 (1e-6).
     """
 
-    value: Number = Field(1e-6, description="the numbers at the start")
+    value: Number = arg(1e-6, "the numbers at the start")
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         return {"weight": Param((inputs[0].channels,), Init("constant", self.value))}
@@ -37,7 +36,7 @@ class Gain(Op):
     Source: SkipInit, arXiv:2002.10444; ReZero, arXiv:2003.04887; Fixup, arXiv:1901.09321 (1).
     """
 
-    value: Number = Field(0.0, description="the number at the start")
+    value: Number = arg(0.0, "the number at the start")
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         return {"weight": Param((1,), Init("constant", self.value))}
@@ -52,8 +51,8 @@ class Bias(Op):
     Source: Fixup, arXiv:1901.09321 (shared).
     """
 
-    shared: bool = Field(False, description="one number for all channels")
-    value: Number = Field(0.0, description="the numbers at the start")
+    shared: bool = arg(False, "one number for all channels")
+    value: Number = arg(0.0, "the numbers at the start")
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         count = 1 if self.shared else inputs[0].channels
@@ -80,7 +79,7 @@ class Scale(Op):
     Source: residual scaling of Inception-ResNet, arXiv:1602.07261, section 3.3.
     """
 
-    value: Number | tuple[Number, ...] = Field(description="one number, or a list, one a channel")
+    value: Number | tuple[Number, ...] = arg(doc="one number, or a list, one a channel")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         check_count("scale", self.value, inputs[0])
@@ -95,7 +94,7 @@ class Scale(Op):
 class Shift(Op):
     """Add a constant, or one constant a channel. Shape kept."""
 
-    value: Number | tuple[Number, ...] = Field(description="one number, or a list, one a channel")
+    value: Number | tuple[Number, ...] = arg(doc="one number, or a list, one a channel")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         check_count("shift", self.value, inputs[0])
@@ -114,7 +113,7 @@ class Dropout(Op):
     Source: JMLR 15 (2014), 1929–1958.
     """
 
-    rate: Rate = Field(0.5, description="probability of zero, 1 included")
+    rate: Rate = arg(0.5, "probability of zero, 1 included")
 
     @property
     def is_noop(self) -> bool:
@@ -129,7 +128,7 @@ class DropPath(Op):
     Source: arXiv:1603.09382.
     """
 
-    rate: Rate = Field(0.0, description="probability of zero, 1 included")
+    rate: Rate = arg(0.0, "probability of zero, 1 included")
 
     @property
     def is_noop(self) -> bool:

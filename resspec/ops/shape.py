@@ -5,23 +5,18 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
-
-from resspec.ops.base import (
+from resspec.ops.base import Op, OpError, need_map, need_reflectable, op
+from resspec.ops.extent import Extent, constant
+from resspec.ops.fields import (
     MAX_EXTENT,
     NonNegativeInt,
-    Op,
-    OpError,
     Pair,
     PositiveInt,
+    Real,
     Sides,
     SidesValue,
-    need_map,
-    need_reflectable,
-    op,
-    replace,
+    arg,
 )
-from resspec.ops.extent import Extent, constant
 from resspec.types import TensorType
 
 
@@ -45,8 +40,8 @@ class Split(Op):
 
     GIVES_TUPLE = True
 
-    sizes: tuple[PositiveInt, ...] = Field((), description="channels of each part")
-    chunks: PositiveInt = Field(1, description="number of equal parts, where no sizes are given")
+    sizes: tuple[PositiveInt, ...] = arg((), "channels of each part")
+    chunks: PositiveInt = arg(1, "number of equal parts, where no sizes are given")
 
     def resolve(self, *inputs: TensorType) -> Any:
         channels = inputs[0].channels
@@ -84,11 +79,11 @@ class Slice(Op):
     x: (C, H, W) or (C,) → (stop − start, H, W) or (stop − start,)
     """
 
-    start: NonNegativeInt = Field(0, description="first channel")
-    stop: NonNegativeInt = Field(0, description="channel after the last, 0: to the end")
+    start: NonNegativeInt = arg(0, "first channel")
+    stop: NonNegativeInt = arg(0, "channel after the last, 0: to the end")
 
     def resolve(self, *inputs: TensorType) -> Self:
-        return self if self.stop else replace(self, stop=inputs[0].channels)
+        return self if self.stop else self.replace(stop=inputs[0].channels)
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs
@@ -109,7 +104,7 @@ class Subsample(Op):
     Source: the parameter-free shortcut (option A) of arXiv:1512.03385.
     """
 
-    stride: Pair = Field(description="step, one number or [vertical, horizontal]")
+    stride: Pair = arg(doc="step, one number or [vertical, horizontal]")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs
@@ -133,8 +128,8 @@ class Pad(Op):
     Errors: reflected padding must be less than the input's size.
     """
 
-    padding: SidesValue = Field(description="n, [vertical, horizontal] or top, bottom, left, right")
-    mode: Literal["zero", "lowest", "reflect"] = Field("zero", description="what is added")
+    padding: SidesValue = arg(doc="n, [vertical, horizontal] or top, bottom, left, right")
+    mode: Literal["zero", "lowest", "reflect"] = arg("zero", "what is added")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs
@@ -163,8 +158,8 @@ class PadChannels(Op):
     arXiv:1610.02915.
     """
 
-    before: NonNegativeInt = Field(0, description="channels before the first")
-    after: NonNegativeInt = Field(0, description="channels after the last")
+    before: NonNegativeInt = arg(0, "channels before the first")
+    after: NonNegativeInt = arg(0, "channels after the last")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         return (inputs[0].with_channels(self.before + inputs[0].channels + self.after),)
@@ -183,8 +178,8 @@ class ChannelShuffle(Op):
     Source: ShuffleNet, arXiv:1707.01083; with blocks, the order of ResNeSt's radix softmax.
     """
 
-    groups: PositiveInt = Field(description="number of groups that are interleaved")
-    block_size: PositiveInt = Field(1, description="neighbouring channels that stay together")
+    groups: PositiveInt = arg(doc="number of groups that are interleaved")
+    block_size: PositiveInt = arg(1, "neighbouring channels that stay together")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs
@@ -217,14 +212,12 @@ class Resize(Op):
 
     VALUE_ARGS = ("like",)
 
-    size: Pair | None = Field(None, description="height and width of the output")
-    scale_factor: Annotated[float, Field(gt=0, le=MAX_EXTENT)] | None = Field(
-        None, description="output size over input size, the same for height and width"
+    size: Pair | None = arg(None, "height and width of the output")
+    scale_factor: Annotated[float, Real(gt=0, le=MAX_EXTENT)] | None = arg(
+        None, "output size over input size, the same for height and width"
     )
-    mode: Literal["nearest", "nearest_exact", "bilinear"] = Field(
-        "nearest", description="interpolation"
-    )
-    align_corners: bool = Field(False, description="bilinear: the corner pixels keep their place")
+    mode: Literal["nearest", "nearest_exact", "bilinear"] = arg("nearest", "interpolation")
+    align_corners: bool = arg(False, "bilinear: the corner pixels keep their place")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         for x in inputs:
@@ -298,7 +291,7 @@ class SpaceToDepth(Op):
     Source: TResNet, arXiv:2003.13630; `tf.nn.space_to_depth` (not PyTorch's `pixel_unshuffle`).
     """
 
-    block_size: PositiveInt = Field(description="rows and columns of a block")
+    block_size: PositiveInt = arg(doc="rows and columns of a block")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs
@@ -327,7 +320,7 @@ class DepthToSpace(Op):
     Errors: the square of the block must divide the channels.
     """
 
-    block_size: PositiveInt = Field(description="rows and columns of a block")
+    block_size: PositiveInt = arg(doc="rows and columns of a block")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs

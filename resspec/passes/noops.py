@@ -36,7 +36,7 @@ def remove_noise(graph: Graph) -> Graph:
 
     def quiet(node: Node) -> Node:
         if isinstance(node.op, Dropout | DropPath):
-            return replace(node, op=replace(node.op, rate=0.0))
+            return replace(node, op=node.op.replace(rate=0.0))
         return node
 
     return remove_noops(replace(graph, root=graph.root.map(quiet)))

@@ -1,0 +1,53 @@
+"""Frozen records: fields declared by annotation, as in a dataclass, of which nothing is compiled.
+
+`dataclass` compiles functions for every class that is declared. The language and the ops are more
+than a hundred classes, of which one spec needs a dozen; so they cost nothing until they are used.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final, NoReturn, Self, dataclass_transform
+
+REQUIRED: Final = object()  # in place of a default
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class Record:
+    """Base of records: made by keyword, equal where class and fields are, never changed."""
+
+    FIELDS: ClassVar[dict[str, Any]] = {}  # a field's name → its default, or REQUIRED
+
+    def __init_subclass__(cls) -> None:
+        hints = vars(cls).get("__annotations__", {})
+        cls.FIELDS = cls.FIELDS | {
+            name: vars(cls).get(name, REQUIRED)
+            for name, hint in hints.items()
+            if not hint.startswith("ClassVar")
+        }
+
+    def __init__(self, **given: Any) -> None:
+        values = self.FIELDS | given
+        needed = {name for name, default in self.FIELDS.items() if default is REQUIRED}
+        if len(values) > len(self.FIELDS) or not needed <= given.keys():
+            raise TypeError(f"{type(self).__name__} has {list(self.FIELDS)}, given {list(given)}")
+        self.__dict__.update(values)
+
+    def replace(self, **changes: Any) -> Self:
+        """The same record with some fields changed."""
+        return type(self)(**self.__dict__ | changes)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} is frozen, `{name}` cannot be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} is frozen, `{name}` cannot be deleted")
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self.__dict__.values()))
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
+        return f"{type(self).__name__}({fields})"
