@@ -1,11 +1,18 @@
-"""`--update-golden`: write the text that golden tests compare with, instead of comparing."""
+"""What every test shares: one thread a process, and `--update-golden`, which writes the text that
+golden tests compare with instead of comparing."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# Tests run side by side, and frameworks' threads that wait for each other take the others' cores:
+# a small network with depthwise convolutions took ten times as long.
+for threads in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+    os.environ.setdefault(threads, "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

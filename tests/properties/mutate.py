@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import random
 from functools import cache
@@ -12,8 +13,9 @@ import yaml
 from resspec.language.overlay import plain
 from resspec.paths import specs_dir
 from resspec.syntax import parse
-from tests.properties.generate import Seeded, make
+from tests.properties.generate import FAST_DUMPER, Seeded, make
 
+FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Data = Any
 Place = tuple[Data, Any]  # a container and a key or an index
 WORDS = """relu conv norm act body shortcut from as when then else layers params default channels
@@ -82,7 +84,18 @@ def around(params: dict[str, Any], block: Data) -> Data:
 
 
 def dump(data: Data) -> str:
-    return str(yaml.safe_dump(data, sort_keys=False, width=1000, allow_unicode=True))
+    """YAML, by libyaml where it writes the same: it escapes what lies beyond the plane of most
+    characters, and takes no half of a surrogate."""
+
+    def by(dumper: Any) -> str:
+        options = {"sort_keys": False, "width": 1000, "allow_unicode": True}
+        return str(yaml.dump(data, Dumper=dumper, **options))
+
+    with contextlib.suppress(UnicodeEncodeError):
+        text = by(FAST_DUMPER)
+        if "\\N" not in text and "\\U0" not in text:
+            return text
+    return by(yaml.SafeDumper)
 
 
 def mutant(seed: int) -> str:
@@ -93,7 +106,7 @@ def mutant(seed: int) -> str:
         for _ in range(rng.randint(1, 3)):
             text = torn(text, rng)
         return text
-    data = yaml.safe_load(text)
+    data = yaml.load(text, Loader=FAST_LOADER)
     for _ in range(rng.choice((1, 1, 2, 3))):
         if found := places(data):
             rng.choice(MUTATIONS)(*rng.choice(found), rng, found)

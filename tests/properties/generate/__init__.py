@@ -10,6 +10,7 @@ that its items give, and returns None where it does not fit.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
@@ -50,7 +51,10 @@ def text_of(data: object, anchors: bool = False) -> str:
     return str(yaml.dump(data, Dumper=dumper, sort_keys=False, width=1000, default_flow_style=None))
 
 
-class Anchored(yaml.SafeDumper):
+FAST_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class Anchored(FAST_DUMPER):
     """Numbers as YAML 1.2 reads them: 1.0e-05, where PyYAML writes 1e-05."""
 
 
@@ -72,4 +76,4 @@ Anchored.add_representer(float, _float)
 
 Plain.add_representer(float, _float)
 
-__all__ = ["KEEPERS", "LAYERS", "OPERATORS", "Made", "Seeded", "calls", "flow", "keepers", "made", "make", "values"]  # fmt: skip
+__all__ = ["FAST_DUMPER", "KEEPERS", "LAYERS", "OPERATORS", "Made", "Seeded", "calls", "flow", "keepers", "made", "make", "values"]  # fmt: skip
