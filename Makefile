@@ -86,7 +86,7 @@ $(VENV)/.installed: $(PACKAGING) | $(BIN)/python
 # torchvision and timm without their dependencies: they would exchange a CPU build of torch for
 # the one that they were compiled against, and only their Python code is needed.
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) -e '.[all,dev,docs]'
+	$(PIP) -e '.[all,dev,docs,draw]'
 	$(PIP) huggingface-hub onnx onnxruntime onnxscript pillow
 	$(PIP) --no-deps timm torchvision
 	touch $@

@@ -373,6 +373,19 @@ CODES: dict[str, Code] = {
         ("model: tiny\ninput: [3, 1000000, 1000000]\nstem: stem_7x7\n"),
         ("model: tiny\ninput: [3, 224, 224]\nstem: stem_7x7\n"),
     ),
+    "picture-limit": Code(
+        "a picture with more boxes than anyone could look at",
+        "`draw` shows at most 2,000; at level stage, blocks alike in a row are one box.",
+        "resspec draw cifar_resnet1202 --level layer\n",
+        "resspec draw cifar_resnet1202 --level block\n",
+    ),
+    "no-layout": Code(
+        "a picture needs a layout engine that is not installed",
+        "Pictures are laid out by ELK in a JavaScript engine, PNG files drawn by resvg. Mermaid "
+        "text needs neither.",
+        "resspec draw resnet50 -o resnet50.svg  # mini-racer is not installed\n",
+        "resspec draw resnet50 -o resnet50.mmd\n",
+    ),
     # Files, families, variants.
     "not-found": Code(
         "no file or model has this name",

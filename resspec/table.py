@@ -65,6 +65,16 @@ def size(count: int) -> str:
     return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
 
 
+def count(number: int) -> str:
+    """A large number for people: `25.6 M`."""
+    amount, unit = float(number), ""
+    for bigger in (" K", " M", " G", " T"):
+        if amount < 999.95:
+            break
+        amount, unit = amount / 1000, bigger
+    return f"{amount:.1f}{unit}" if unit else str(number)
+
+
 def _shown(
     head: Sequence[str], rows: Sequence[Sequence[Cell]]
 ) -> tuple[list[list[str]], list[bool]]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from resspec.cli import build, catalog, inspect, parity, port
+from resspec.cli import build, catalog, draw, inspect, parity, port
 from resspec.cli.common import say, show
 from resspec.diagnostics import SpecError, escape
 from resspec.docstrings import docstring
@@ -29,6 +29,7 @@ for command in (
     inspect.summarize,
     inspect.validate,
     inspect.source,
+    draw.draw,
     parity.parity,
     port.port,
     catalog.list_,

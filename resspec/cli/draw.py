@@ -1,0 +1,51 @@
+"""`resspec draw`: a network as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+
+from resspec.cli import common
+
+FORMATS = (".svg", ".png", ".mmd", ".md")
+
+
+def draw(
+    spec: Annotated[str, typer.Argument(metavar="SPEC")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="A .svg, .png, .mmd or .md file."),
+    ] = None,
+    level: Annotated[str, typer.Option(help="model, stage, block or layer.")] = "stage",
+    input: common.Input = None,
+    sets: common.Set = None,
+    outputs: common.Outputs = None,
+    search: common.Search = None,
+    limits: common.Limit = None,
+    force: common.Force = False,
+) -> None:
+    """Draw a network: SVG, PNG, or a Mermaid flowchart, which GitHub and many editors show.
+
+    At level stage, blocks alike in a row are one box × n; at level block, one block of each kind
+    is opened beside the network, its shortcut marked. SVG and PNG need `resspec[draw]`. Without
+    --out, Mermaid text is printed.
+
+    \b
+    Examples:
+      resspec draw resnet50 --level block -o resnet50.svg
+      resspec draw mine.yaml -o mine.md
+    """
+    from resspec import api
+    from resspec.artifacts import write_file
+    from resspec.draw import Level, drawn, sketch
+
+    at: Level = common.choice(level, get_args(Level), "--level")  # type: ignore[assignment]
+    format = ".mmd" if out is None else common.choice(out.suffix, FORMATS, "--out")
+    graph = api.graph_of(common.load(spec, sets, search, input, limits), common.names(outputs))
+    data = drawn(sketch(graph, at), format)
+    if out is None:
+        print(data.decode(), end="")
+    else:
+        write_file(out, data, force=force)
