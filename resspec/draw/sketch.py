@@ -218,9 +218,7 @@ def _title(item: Item) -> str:
 
 
 def _is_stage(item: Item) -> bool:
-    return (
-        isinstance(item, Region) and item.path.startswith("stages.") and item.path.count(".") == 1
-    )
+    return isinstance(item, Region) and item.step is not None and item.step.row == "stages"
 
 
 def _blocks(root: Region) -> Iterator[Region]:
