@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from pathlib import Path
 
-from resspec import zoo
+from resspec import api, zoo
+from resspec.diagnostics import SpecError, render
 from resspec.ops.base import OPS, words
 
 ROOT = Path(__file__).parent.parent
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+README = ROOT / "README.md"
+PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
 MARKED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -67,6 +71,7 @@ HOUSE = (
     "resspec/ops",
     "resspec/passes",
     "resspec/emit",
+    "resspec/draw",
     "resspec/weights",
     "resspec/weights/files",
     "resspec/port",
@@ -84,7 +89,33 @@ def summary(path: Path) -> str:
     return first.split(". ")[0].rstrip(".")
 
 
-PARTS: dict[str, Callable[[], str]] = {"house": house, "ops": ops}
+def basic() -> str:
+    """The class of a basic block, as the torch backend writes it."""
+    found = re.search(r"^class Basic\(.*?(?=\n\n\n)", api.source("resnet34"), re.M | re.S)
+    assert found is not None
+    return f"```python\n{found[0]}\n```\n"
+
+
+def mistake() -> str:
+    """What is said of README's block with a word of it misspelt."""
+    found = re.search(r"```yaml\n(model: mine\n.*?)```", README.read_text("utf-8"), re.S)
+    assert found is not None
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        Path("mine.yaml").write_text(found[1].replace("kernel_size: 5", "kernal_size: 5"), "utf-8")
+        try:
+            api.load("mine.yaml")
+        except SpecError as caught:
+            told = render(caught.diagnostics[0])
+            return f"```text\n$ resspec validate mine.yaml\n{told}\n```\n"
+    raise AssertionError("the mistake is none")
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "house": house,
+    "ops": ops,
+    "basic": basic,
+    "mistake": mistake,
+}
 
 
 def refreshed(text: str) -> str:

@@ -8,10 +8,12 @@ from typing import Annotated, get_args
 import typer
 
 from resspec.cli import common
+from resspec.options import LoadOptions
 
 FORMATS = (".svg", ".png", ".mmd", ".md")
 
 
+@common.loading
 def draw(
     spec: Annotated[str, typer.Argument(metavar="SPEC")],
     out: Annotated[
@@ -19,11 +21,8 @@ def draw(
         typer.Option("--out", "-o", metavar="FILE", help="A .svg, .png, .mmd or .md file."),
     ] = None,
     level: Annotated[str, typer.Option(help="model, stage, block or layer.")] = "stage",
-    input: common.Input = None,
-    sets: common.Set = None,
+    options: LoadOptions = LoadOptions(),
     outputs: common.Outputs = None,
-    search: common.Search = None,
-    limits: common.Limit = None,
     force: common.Force = False,
 ) -> None:
     """Draw a network: SVG, PNG, or a Mermaid flowchart, which GitHub and many editors show.
@@ -43,7 +42,7 @@ def draw(
 
     at: Level = common.choice(level, get_args(Level), "--level")  # type: ignore[assignment]
     format = ".mmd" if out is None else common.choice(out.suffix, FORMATS, "--out")
-    graph = api.graph_of(common.load(spec, sets, search, input, limits), common.names(outputs))
+    graph = api.graph_of(common.load(spec, options), common.names(outputs))
     data = drawn(sketch(graph, at), format)
     if out is None:
         print(data.decode(), end="")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "docs/language.md", ROOT / "docs/tutorial.md"]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"^# ([\w/]+\.yaml)\n|^(?:model|block): (\w+)\n", re.MULTILINE)
+INLINE = re.compile(r"`(resspec [a-z]+ [^`…]*)`")
 ELSEWHERE = ("make ", "pip ", "git ")  # run by CI, or not ours
 
 
@@ -101,16 +102,23 @@ def test_every_command_shown_runs(page, run: Run):
     if "trained.pth" in path.read_text("utf-8"):
         left_by_training(folder)
     ran = 0
-    for text in fences(path, "sh"):
+    for command in commands(path):
+        words = [w for word in shlex.split(command) for w in expand(word, folder)]
+        run(words, folder)
+        ran += 1
+    assert ran
+
+
+def commands(page: Path) -> Iterator[str]:
+    """Those in its blocks of shell, and those in its sentences that are whole."""
+    for text in fences(page, "sh"):
         for line in text.splitlines():
             command = line.partition(" #")[0].strip()
-            if not command or command.startswith(ELSEWHERE):
-                continue
-            assert command.startswith("resspec "), command
-            words = [w for word in shlex.split(command) for w in expand(word, folder)]
-            run(words, folder)
-            ran += 1
-    assert ran
+            if command and not command.startswith(ELSEWHERE):
+                assert command.startswith("resspec "), command
+                yield command
+    if page.name == "README.md":
+        yield from INLINE.findall(page.read_text("utf-8"))
 
 
 def left_by_training(folder: Path) -> None:

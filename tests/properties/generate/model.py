@@ -129,14 +129,15 @@ def variants(m: Maker, data: dict[str, Any]) -> None:
     g = m.g
     name, other = m.name("variant"), m.name("variant")
     chosen: dict[str, Any] = {}
-    for key, declared in (data.get("params") or {}).items():
+    params = data.get("params") or {}  # a variant's key that is a param's name sets the param
+    for key, declared in params.items():
         if isinstance(declared, int) and not isinstance(declared, bool):
             chosen[key] = declared
             data["params"][key] = declared + 1
     for key in ("doc", "defaults", "outputs"):
-        if key in data and g.chance(50):
+        if key in data and key not in params and g.chance(50):
             chosen[key] = data[key] if key == "doc" else data.pop(key)
-    if "outputs" not in data and "outputs" not in chosen and g.chance(40):
+    if not {"outputs"} & {*data, *chosen, *params} and g.chance(40):
         data["outputs"], chosen["outputs"] = {"wrong": "input"}, None
         m.met.add("null unsets")
     table: dict[str, Any] = {other: {"doc": "Another."}}
