@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from resspec.backend import Backend, Source
+    from resspec.passes import Pass
     from resspec.running import Running
     from resspec.weights.fitting import Stored
 
@@ -65,11 +67,16 @@ def summarize(spec: Spec) -> Summary:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A graph as source for one backend: what `build` runs, before a framework is touched."""
+    """A graph as source for one backend: what `build` runs, before a framework is touched.
+
+    steps: the passes that made it of `trained`, the graph that weights are drawn and saved for.
+    """
 
     graph: Graph
     backend: Backend
     source: Source
+    trained: Graph
+    steps: tuple[Pass, ...] = ()
 
     def running(
         self,
@@ -98,38 +105,56 @@ class Compiled:
         key: str | None = None,
         adapt_input: str | None = None,
     ) -> Stored:
-        """The stored weights, or those drawn for the seed, which a partial load starts from.
+        """The stored weights, or those drawn for the seed, which a partial load starts from; they
+        went through the same passes as the graph, unless what is stored already has.
 
         Errors: `weights-format`, `weights-mismatch`, `bad-value`, `io-error`.
         """
-        from resspec import weights
+        from resspec import passes, weights
 
-        if stored is None:
-            return weights.Stored(weights.draw(self.graph, seed))
-        start = weights.draw(self.graph, seed) if partial else None
-        if isinstance(stored, str | PathLike):
-            path = Path(stored)
-            return weights.read(path, self.graph, start, key=key, adapt=adapt_input)
-        if isinstance(stored, Mapping):
-            return weights.fit(stored, self.graph, start, adapt_input, key)
-        return weights.take(weights.model_of(stored), self.graph, start, adapt_input)
+        def taken(graph: Graph) -> Stored:
+            if stored is None:
+                return weights.Stored(weights.draw(graph, seed))
+            start = weights.draw(graph, seed) if partial else None
+            if isinstance(stored, str | PathLike):
+                return weights.read(Path(stored), graph, start, key=key, adapt=adapt_input)
+            if isinstance(stored, Mapping):
+                return weights.fit(stored, graph, start, adapt_input, key)
+            return weights.take(weights.model_of(stored), graph, start, adapt_input)
+
+        if not self.steps:
+            return taken(self.graph)
+        try:
+            found = taken(self.trained)
+        except SpecError:
+            with suppress(SpecError):
+                return taken(self.graph)
+            raise
+        _, arrays = passes.run(self.trained, found.weights, self.steps)
+        return found.made(arrays or {})
 
 
-def compile_for(spec: Spec, backend: str, outputs: Sequence[str] | None = None) -> Compiled:
-    """Emit a spec's source. Errors: `no-backend`; `unsupported`, one for each such layer."""
+def compile_for(
+    spec: Spec, backend: str, outputs: Sequence[str] | None = None, optimize: str | None = None
+) -> Compiled:
+    """Emit a spec's source. Errors: `no-backend`; `unsupported`, one for each such layer;
+    `bad-value` for an optimisation that there is not."""
     from resspec import backend as backends
+    from resspec import passes
 
     target = backends.get(backend)
-    graph = graph_of(spec, outputs)
+    steps = passes.optimization(optimize) if optimize is not None else ()
+    trained = graph_of(spec, outputs)
+    graph, _ = passes.run(trained, None, steps) if steps else (trained, None)
     problems = [found for found in target.check(graph) if found.severity == "error"]
     if problems:
         raise SpecError(*problems)
-    return Compiled(graph, target, target.emit(graph))
+    return Compiled(graph, target, target.emit(graph), trained, steps)
 
 
-def source(spec: Spec, backend: str = "torch") -> str:
+def source(spec: Spec, backend: str = "torch", *, optimize: str | None = None) -> str:
     """The source that `build` runs; the framework need not be installed."""
-    return compile_for(spec, backend).source.text
+    return compile_for(spec, backend, optimize=optimize).source.text
 
 
 def build(
@@ -144,6 +169,7 @@ def build(
     partial: bool = False,
     key: str | None = None,
     adapt_input: str | None = None,
+    optimize: str | None = None,
 ) -> Any:
     """A live model: an `nn.Module` that reads NCHW, or a `keras.Model` that reads NHWC.
 
@@ -154,9 +180,11 @@ def build(
     key: which set of tensors, where there are several. With `partial`, tensors that are missing or
     have another shape keep what was drawn, and a warning lists them. adapt_input: `sum` or
     `repeat` fits a first convolution to this input's channels.
-    outputs: what to give instead: names of its outputs, or parts (`stages.2`). Errors: SpecError.
+    outputs: what to give instead: names of its outputs, or parts (`stages.2`).
+    optimize: `inference` gives the same in fewer steps, norms folded into the layers before them,
+    from the same weights; such a model refuses to be trained. Errors: SpecError.
     """
-    compiled = compile_for(spec, backend, outputs)
+    compiled = compile_for(spec, backend, outputs, optimize)
     stored = compiled.weights(seed, weights, partial=partial, key=key, adapt_input=adapt_input)
     model = compiled.running(device, dtype, stored.weights).model
     if stored.left_out:

@@ -128,13 +128,17 @@ Item = Node | Region
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A lowered model. `outputs` maps an output's name to a value or, for a pyramid, several."""
+    """A lowered model. `outputs` maps an output's name to a value or, for a pyramid, several.
+
+    inference: it gives what the model gives at inference, and is not what the model is to train.
+    """
 
     name: str
     doc: str
     input: Value
     outputs: tuple[tuple[str, tuple[Value, ...]], ...]
     root: Region
+    inference: bool = False
 
     @property
     def nodes(self) -> tuple[Node, ...]:

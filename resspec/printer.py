@@ -15,7 +15,8 @@ INDENT = "  "
 
 def print_graph(graph: Graph, spans: bool = False) -> str:
     """The graph as text; with `spans`, each line ends in the place of its YAML."""
-    lines = [f"graph {graph.name} ({_typed(graph.input)})"]
+    purpose = " for inference" if graph.inference else ""
+    lines = [f"graph {graph.name} ({_typed(graph.input)}){purpose}"]
     lines += _items(graph.root, INDENT, spans)
     for name, values in graph.outputs:
         lines.append(f"output {name} = {', '.join(_name(value) for value in values)}")

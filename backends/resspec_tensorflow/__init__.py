@@ -53,7 +53,9 @@ def emit(graph: Graph, rules: RuleTable) -> Source:
     deep = longest_chain(graph, rules)
     shape = accepted(graph)
     smallest = least(graph) if None in shape else emitter.ANY
-    text, entry = emitter.source(program, shape, smallest, any_size=any_size, deep=deep)
+    text, entry = emitter.source(
+        program, shape, smallest, any_size=any_size, deep=deep, inference=graph.inference
+    )
     variables = {
         f"{node.path}.{local}": Variable(variable_name(node.path, name), layout)
         for node in graph.nodes

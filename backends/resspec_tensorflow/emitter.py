@@ -30,10 +30,11 @@ def source(
     *,
     any_size: bool,
     deep: int,
+    inference: bool,
 ) -> tuple[str, str]:
     """Text and entry name of the model's file; `shape` is (C, H, W) of one example, None where
     anything from `least` on will do, `any_size` says that a shared block is applied to several
-    sizes, `deep` how many operations follow each other."""
+    sizes, `deep` how many operations follow each other, `inference` that it is not trained."""
     functions = name_functions(program)
     bodies = [Body(definition, functions) for definition in program]
     wanted = {name for body in bodies for name in body.helpers}
@@ -48,7 +49,7 @@ def source(
     parts = [_head(program, imports)]
     parts += [HELPERS[name].text.rstrip() for name in helpers]
     parts += ["\n".join(_function(body)) for body in bodies[:-1]]
-    parts.append("\n".join(_entry(program, bodies[-1], shape, least, deep)))
+    parts.append("\n".join(_entry(program, bodies[-1], shape, least, deep, inference)))
     return "\n\n\n".join(parts) + "\n", functions[program.entry.name].name
 
 
@@ -77,7 +78,12 @@ def _function(body: Body) -> list[str]:
 
 
 def _entry(
-    program: Program, body: Body, shape: Sequence[int | None], least: tuple[int, int], deep: int
+    program: Program,
+    body: Body,
+    shape: Sequence[int | None],
+    least: tuple[int, int],
+    deep: int,
+    inference: bool,
 ) -> list[str]:
     definition = body.definition
     lines = [f"def {body.function.name}() -> keras.Model:  # {place(definition)}"]
@@ -102,4 +108,7 @@ def _entry(
     if deep > DEEP:  # a call an operation; three, so that wrappers around Keras fit, too
         limit = f"sys.setrecursionlimit(max(sys.getrecursionlimit(), {DEEP + 3 * deep}))"
         lines.append(f"    {limit}  # Keras descends")
-    return [*lines, *fit(f'return keras.Model(inputs, {result}, name="{body.function.name}")', 4)]
+    model = f'keras.Model(inputs, {result}, name="{body.function.name}")'
+    if not inference:
+        return [*lines, *fit(f"return {model}", 4)]
+    return [*lines, *fit(f"model = {model}", 4), "    model.trainable = False", "    return model"]

@@ -30,7 +30,7 @@ def emit(graph: Graph, rules: RuleTable) -> Source:
     """Source of the graph as PyTorch classes. Raises SpecError(unsupported)."""
     program = group(graph, rules, reserved=(*RESERVED, *HELPERS))
     fixed = None if sizes.of(graph).free else graph.input.type.spatial
-    classes = {definition.name: _Class(definition, program, fixed) for definition in program}
+    classes = {one.name: _Class(one, program, fixed, graph.inference) for one in program}
     wanted = {
         name
         for definition in program
@@ -73,14 +73,20 @@ def _variables(program: Program, classes: Mapping[str, _Class]) -> dict[str, Var
 class _Class:
     """One definition as a class: the names of its attributes, then its text.
 
-    fixed: height and width of the input, where the network only takes those.
+    fixed: height and width of the input, where the network only takes those. inference: the
+    network is not to be trained.
     """
 
     def __init__(
-        self, definition: Definition, program: Program, fixed: tuple[int, int] | None
+        self,
+        definition: Definition,
+        program: Program,
+        fixed: tuple[int, int] | None,
+        inference: bool,
     ) -> None:
         checked(definition.name)
         self.definition, self.program, self.fixed = definition, program, fixed
+        self.untrained = inference and definition is program.entry
         self.attributes = Attributes(definition)
 
     def text(self) -> str:
@@ -89,10 +95,14 @@ class _Class:
         doc = doc_lines(definition.doc)
         lines += [*doc, ""] if doc else []
         init = self._init()
+        if self.untrained:
+            init.append(f"{INDENT}self.requires_grad_(False).eval()")
         if init:
             head = f"def __init__({', '.join(self._signature())}) -> None:"
             lines += _header(head)
             lines += [f"{INDENT}super().__init__()", *init, ""]
+        if self.untrained:
+            lines += _train(definition.name)
         attributes = self.attributes
         body = Body(
             definition,
@@ -198,4 +208,16 @@ def _header(head: str) -> list[str]:
         f"    {head[:start]}",
         *(f"{INDENT}{argument}," for argument in arguments),
         f"    {head[end:]}",
+    ]
+
+
+def _train(model: str) -> list[str]:
+    """The method that keeps a network for inference from being trained."""
+    return [
+        f"    def train(self, mode: bool = True) -> {model}:",
+        "        if mode:",
+        '            raise RuntimeError("for inference only: train what it was made from")',
+        "        super().train(False)",
+        "        return self",
+        "",
     ]

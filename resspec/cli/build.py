@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from resspec.weights.fitting import Stored
 
 FILES = ("model.py", "weights.safetensors", "spec.yaml", "summary.json")
+FOLDED = """\
+# Built with --optimize inference: the network to train is this one, without it. The weights beside
+# it are folded, and load with `--optimize inference` only.
+"""
 
 
 @common.loading
@@ -79,6 +83,7 @@ def build(
         ),
     ] = None,
     outputs: common.Outputs = None,
+    optimize: common.Optimize = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
     force: common.Force = False,
     format: Annotated[str, typer.Option(help="text or json.")] = "text",
@@ -95,11 +100,12 @@ def build(
       resspec build resnet50 --weights w.safetensors --out built --export pt2,onnx
       resspec build resnet50 --set num_classes=10 --weights w.safetensors --partial
       resspec build resnet50 --backend tensorflow --weights trained.pth --out served --export all
+      resspec build resnet50 --weights w.safetensors --optimize inference --out fast --export onnx
     """
     from resspec import api, artifacts
     from resspec import export as exports
 
-    backend = common.backend_name(backend)
+    backend, optimize = common.backend_name(backend), common.optimization(optimize)
     if dtype is not None:
         common.choice(dtype, api.DTYPES, "--dtype")
     told = {"--partial": partial, "--key": key is not None, "--adapt-input": adapt_input}
@@ -116,7 +122,7 @@ def build(
         doing("compiling")
         with clock.measure("compile"):
             loaded = common.load(spec, options)
-            compiled = api.compile_for(loaded, backend, wanted)
+            compiled = api.compile_for(loaded, backend, wanted, optimize)
             common.batch(batch, compiled.graph.input.type.shape)
         doing(f"instantiating on {backend}")
         with clock.measure("instantiate"):
@@ -128,7 +134,9 @@ def build(
         with clock.measure("forward"):
             shapes = _forward(compiled.graph, live, batch, dtype or "float32")
         summary = api.summarize(compiled.graph)
-        params, buffers = live.counts()
+        # what is not to be trained counts as its graph says
+        frozen = compiled.graph.inference
+        params, buffers = (summary.params, summary.buffers) if frozen else live.counts()
         if staging:
             doing(f"writing {out}")
             dtypes = dict.fromkeys(stored.weights, dtype) if dtype else dict(stored.dtypes)
@@ -144,6 +152,7 @@ def build(
         "backend": backend,
         "device": device,
         "dtype": dtype or "float32",
+        "optimize": optimize,
         "params": params,
         "buffers": buffers,
         "macs": summary.macs,
@@ -161,7 +170,7 @@ def build(
     if format == "json":
         common.print_json(report)
     else:
-        print(_text(report, str(summary.sizes)))
+        print(_text(report, compiled, str(summary.sizes)))
 
 
 def _chosen(backend: str, words: str | None, out: Path | None) -> tuple[str, ...]:
@@ -234,17 +243,21 @@ def _files(
     from resspec.summary import summarize
     from resspec.syntax import dump
 
-    graph = compiled.graph
-    summary = json.dumps([summarize(graph).to_json()], indent=2, ensure_ascii=False)
+    graph, about, note = compiled.graph, {"spec": compiled.graph.name}, ""
+    counted = summarize(graph).to_json()
+    if graph.inference:
+        about["optimize"] = counted["optimize"] = "inference"
+        note = FOLDED
+    summary = json.dumps([counted], indent=2, ensure_ascii=False)
     return {
         "model.py": compiled.source.text.encode(),
-        "weights.safetensors": weights.encode(stored.weights, graph.name, dtypes),
-        "spec.yaml": dump(loaded.data).encode(),
+        "weights.safetensors": weights.encode(stored.weights, about, dtypes),
+        "spec.yaml": f"{note}{dump(loaded.data)}".encode(),
         "summary.json": f"{summary}\n".encode(),
     }
 
 
-def _text(report: dict[str, Any], sizes: str) -> str:
+def _text(report: dict[str, Any], compiled: Compiled, sizes: str) -> str:
     from resspec import table
 
     shapes = report["output_shape"]
@@ -265,6 +278,10 @@ def _text(report: dict[str, Any], sizes: str) -> str:
         ("sizes", sizes),
         ("seconds", f"{sum(seconds.values()):.2f} ({phases})"),
     ]
+    if report["optimize"]:
+        before, after = len(compiled.trained.nodes), len(compiled.graph.nodes)
+        what = f"for {report['optimize']}: {after:,} operations of {before:,}; not to be trained"
+        rows.insert(2, ("optimized", what))
     if report["out"]:
         rows.append(("wrote", f"{report['out']}: {', '.join(report['files'])}"))
     return table.pairs(rows)

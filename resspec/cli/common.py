@@ -59,6 +59,15 @@ Outputs = Annotated[
         metavar="A,B", help="Give these instead: outputs by name, or parts, `stem,stages.2`."
     ),
 ]
+Optimize = Annotated[
+    str | None,
+    typer.Option(
+        "--optimize",
+        metavar="WORD",
+        help="inference: the same results in fewer steps, batch norms folded into the layers "
+        "before them; not to be trained.",
+    ),
+]
 Key = Annotated[
     str | None,
     typer.Option(
@@ -209,6 +218,13 @@ def names(
         hint = f" Choose of {', '.join(known)}." if known else ""
         raise typer.BadParameter(f"'{escape(text)}' names nothing.{hint}", param_hint=option)
     return found
+
+
+def optimization(word: str | None) -> str | None:
+    """What `--optimize` names, or a usage error."""
+    from resspec import passes
+
+    return None if word is None else choice(word, passes.OPTIMIZATIONS, "--optimize")
 
 
 def batch(count: int, shape: Sequence[int]) -> int:

@@ -180,6 +180,7 @@ def source(
     ] = None,
     options: LoadOptions = LoadOptions(),
     outputs: common.Outputs = None,
+    optimize: common.Optimize = None,
     force: common.Force = False,
 ) -> None:
     """Print the source of a network.
@@ -193,10 +194,10 @@ def source(
     """
     from resspec import api, artifacts
 
-    backend = common.backend_name(backend)
+    backend, optimize = common.backend_name(backend), common.optimization(optimize)
     wanted = common.names(outputs)
     loaded = common.load(spec, options)
-    text = api.compile_for(loaded, backend, wanted).source.text
+    text = api.compile_for(loaded, backend, wanted, optimize).source.text
     if out is None:
         print(text, end="")
     else:

@@ -67,6 +67,8 @@ class Op(Record):
     ONE_SIZE: ClassVar[bool] = False  # works at the height and width alone that it was made for
     SAME_SIZE: ClassVar[bool] = False  # its inputs must agree in height and width
     BROADCASTS: ClassVar[bool] = False  # its inputs must agree where they are not 1
+    SCALES: ClassVar[bool] = False  # at inference it multiplies each channel, or
+    SHIFTS: ClassVar[bool] = False  # adds to it, and does nothing else
 
     def __init__(self, *values: Any, **given: Any) -> None:
         """Raises ArgumentError for the first argument, in order of declaration, that is wrong."""
@@ -131,6 +133,11 @@ class Op(Record):
     def derived(self, *inputs: TensorType) -> dict[str, Any]:
         """Numbers a constructor needs beside the attributes (`in_channels`)."""
         return {}
+
+    def scale_and_shift(self, own: Mapping[str, Any]) -> tuple[Any, Any]:
+        """What each channel is multiplied by and what is added at inference, a number a channel or
+        one for all, where the op `SCALES` or `SHIFTS`. own: its parameters, as arrays."""
+        raise NotImplementedError(self.NAME)
 
     @property
     def is_noop(self) -> bool:

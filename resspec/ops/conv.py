@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, Literal, Self
 
@@ -64,6 +65,10 @@ class Convolution(Windowed):
             params["bias"] = Param((self.out_channels,), Init("zeros"))
         return params
 
+    def kernel(self, own: Mapping[str, Any]) -> Any:
+        """The weight that it convolves with. own: its parameters, as arrays."""
+        return own["weight"]
+
     def macs(self, *inputs: TensorType) -> int:
         (y,) = self.infer(*inputs)
         return self.params(*inputs)["weight"].size * y.height * y.width
@@ -96,6 +101,9 @@ class StdConv2d(Convolution):
 
     eps: Epsilon = arg(1e-6, "added to the variance of the weight")
 
+    def kernel(self, own: Mapping[str, Any]) -> Any:
+        return standardised(own["weight"], self.eps)
+
 
 @op("scaled_std_conv2d")
 class ScaledStdConv2d(Convolution):
@@ -119,6 +127,11 @@ class ScaledStdConv2d(Convolution):
         params = Convolution.params(self.replace(init="default"), *inputs)
         gain = Param((self.out_channels, 1, 1, 1), Init("zeros" if self.init == "zero" else "ones"))
         return {"weight": params.pop("weight"), "gain": gain} | params
+
+    def kernel(self, own: Mapping[str, Any]) -> Any:
+        weight = own["weight"]
+        scale = self.gamma * (weight.size / len(weight)) ** -0.5
+        return own["gain"] * scale * standardised(weight, self.eps)
 
     def derived(self, *inputs: TensorType) -> dict[str, Any]:
         height, width = self.kernel_size
@@ -259,6 +272,13 @@ class ChannelConv(Op):
 
     def derived(self, *inputs: TensorType) -> dict[str, Any]:
         return {"channels": inputs[0].channels, "padding": (self.kernel_size - 1) // 2}
+
+
+def standardised(weight: Any, eps: float) -> Any:
+    """A weight (O, I, kh, kw) of mean 0 and variance 1 over each output channel."""
+    axes = (1, 2, 3)
+    mean, variance = weight.mean(axes, keepdims=True), weight.var(axes, keepdims=True)
+    return (weight - mean) / (variance + eps) ** 0.5
 
 
 def symmetric(sides: Sides) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from resspec.ops.base import Init, Op, OpError, Param, need_map, op
@@ -28,6 +29,8 @@ class BatchNorm(Op):
     Source: arXiv:1502.03167.
     """
 
+    SCALES = SHIFTS = True
+
     eps: Epsilon = arg(1e-5, "added to the variance")
     momentum: Rate = arg(0.1, "weight of the new batch in the running statistics (PyTorch's sense)")
     init: Literal["one", "zero"] = arg("one", "how the scale starts")
@@ -42,6 +45,10 @@ class BatchNorm(Op):
             "running_mean": Param((channels,), Init("zeros"), trainable=False),
             "running_var": Param((channels,), Init("ones"), trainable=False),
         }
+
+    def scale_and_shift(self, own: Mapping[str, Any]) -> tuple[Any, Any]:
+        scale = own["weight"] / (own["running_var"] + self.eps) ** 0.5
+        return scale, own["bias"] - own["running_mean"] * scale
 
     def derived(self, *inputs: TensorType) -> dict[str, Any]:
         return {"in_channels": inputs[0].channels}

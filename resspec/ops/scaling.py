@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from resspec.ops.base import Init, Op, OpError, Param, op
@@ -18,7 +19,12 @@ class LayerScale(Op):
     Source: arXiv:2103.17239; ConvNeXt, arXiv:2201.03545 (1e-6).
     """
 
+    SCALES = True
+
     value: Number = arg(1e-6, "the numbers at the start")
+
+    def scale_and_shift(self, own: Mapping[str, Any]) -> tuple[Any, Any]:
+        return own["weight"], 0.0
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         return {"weight": Param((inputs[0].channels,), Init("constant", self.value))}
@@ -36,7 +42,12 @@ class Gain(Op):
     Source: SkipInit, arXiv:2002.10444; ReZero, arXiv:2003.04887; Fixup, arXiv:1901.09321 (1).
     """
 
+    SCALES = True
+
     value: Number = arg(0.0, "the number at the start")
+
+    def scale_and_shift(self, own: Mapping[str, Any]) -> tuple[Any, Any]:
+        return own["weight"], 0.0
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         return {"weight": Param((1,), Init("constant", self.value))}
@@ -51,8 +62,13 @@ class Bias(Op):
     Source: Fixup, arXiv:1901.09321 (shared).
     """
 
+    SHIFTS = True
+
     shared: bool = arg(False, "one number for all channels")
     value: Number = arg(0.0, "the numbers at the start")
+
+    def scale_and_shift(self, own: Mapping[str, Any]) -> tuple[Any, Any]:
+        return 1.0, own["bias"]
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         count = 1 if self.shared else inputs[0].channels
@@ -79,11 +95,16 @@ class Scale(Op):
     Source: residual scaling of Inception-ResNet, arXiv:1602.07261, section 3.3.
     """
 
+    SCALES = True
+
     value: Number | tuple[Number, ...] = arg(doc="one number, or a list, one a channel")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         check_count("scale", self.value, inputs[0])
         return inputs
+
+    def scale_and_shift(self, own: Mapping[str, Any]) -> tuple[Any, Any]:
+        return self.value, 0.0
 
     @property
     def is_noop(self) -> bool:
@@ -94,11 +115,16 @@ class Scale(Op):
 class Shift(Op):
     """Add a constant, or one constant a channel. Shape kept."""
 
+    SHIFTS = True
+
     value: Number | tuple[Number, ...] = arg(doc="one number, or a list, one a channel")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         check_count("shift", self.value, inputs[0])
         return inputs
+
+    def scale_and_shift(self, own: Mapping[str, Any]) -> tuple[Any, Any]:
+        return 1.0, self.value
 
     @property
     def is_noop(self) -> bool:

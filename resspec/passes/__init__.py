@@ -1,11 +1,14 @@
 """Passes: (graph, weights or none) → the same, each in its own file, none mutates its input.
 
-Which passes are run is the caller's choice: `SIMPLIFY` is what every spec goes through.
+Which passes are run is the caller's choice: `SIMPLIFY` is what every spec goes through,
+`optimizations` names the others.
 """
 
 from __future__ import annotations
 
+from resspec.diagnostics import error, suggest
 from resspec.ir import Graph
+from resspec.passes.base import BrokenPass as BrokenPass
 from resspec.passes.base import Pass as Pass
 from resspec.passes.base import State as State
 from resspec.passes.base import Weights as Weights
@@ -14,6 +17,7 @@ from resspec.passes.base import structural
 from resspec.passes.dead import remove_dead
 from resspec.passes.noops import remove_noops, without_noops
 
+OPTIMIZATIONS = ("inference",)
 SIMPLIFY: tuple[Pass, ...] = (
     structural(remove_noops, ensures=(without_noops,)),
     structural(remove_dead),
@@ -23,3 +27,17 @@ SIMPLIFY: tuple[Pass, ...] = (
 def simplify(graph: Graph) -> Graph:
     """What lowering made, without what computes nothing and what nobody reads."""
     return run(graph, None, SIMPLIFY)[0]
+
+
+def optimization(name: str) -> tuple[Pass, ...]:
+    """The passes that `--optimize` calls by this name. Errors: `bad-value`."""
+    if name not in OPTIMIZATIONS:
+        near = suggest(name, OPTIMIZATIONS)
+        raise error(
+            "bad-value",
+            f"no optimisation is called `{name}`; there is {', '.join(OPTIMIZATIONS)}",
+            help=f"did you mean `{near}`?" if near else None,
+        )
+    from resspec.passes.inference import INFERENCE  # numbers are computed there
+
+    return INFERENCE

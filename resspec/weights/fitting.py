@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resspec.diagnostics import Note, error, escape
+from resspec import passes
+from resspec.diagnostics import Note, SpecError, error, escape
 from resspec.rule import Variable
 from resspec.weights import layout
 from resspec.weights.adapting import adapted, readers
@@ -56,6 +57,17 @@ class Stored:
     left_out: tuple[Difference, ...] = ()
     adapted: tuple[str, ...] = ()
     taken: str = ""
+
+    def made(self, weights: Mapping[str, NDArray[Any]]) -> Stored:
+        """With the weights that passes made of these; a tensor that is new is stored as the weight
+        beside it."""
+        beside = {name: f"{name.rpartition('.')[0]}.weight" for name in weights}
+        dtypes = {
+            name: found
+            for name in weights
+            if (found := self.dtypes.get(name) or self.dtypes.get(beside[name]))
+        }
+        return replace(self, weights=dict(weights), dtypes=dtypes)
 
 
 def take(
@@ -154,6 +166,8 @@ def _must_fit(
 
 def _help(given: Given, lines: tuple[Difference, ...], fits: int, graph: Graph) -> str | None:
     """The way out that the differences suggest."""
+    if not graph.inference and _folded(given, graph):
+        return "it is folded for inference: add --optimize inference (optimize='inference')"
     if not fits:
         if any(line.network and line.file for line in lines):
             return None
@@ -170,6 +184,15 @@ def _help(given: Given, lines: tuple[Difference, ...], fits: int, graph: Graph) 
         return f"it is a network without its head: to load the {fits} that fit and draw the " \
                "head, add --partial (partial=True)"  # fmt: skip
     return f"to load {rest}, add --partial (partial=True)"
+
+
+def _folded(given: Given, graph: Graph) -> bool:
+    """Whether it holds what is left of this graph for inference."""
+    try:
+        take(given, passes.run(graph, None, passes.optimization("inference"))[0])
+    except SpecError:
+        return False
+    return True
 
 
 def _way(graph: Graph) -> str:

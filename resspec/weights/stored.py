@@ -89,9 +89,12 @@ def check(weights: Mapping[str, NDArray[Any]], graph: Graph) -> Mapping[str, NDA
 
 
 def encode(
-    weights: Mapping[str, NDArray[Any]], spec: str, dtype: str | Mapping[str, str] = "float32"
+    weights: Mapping[str, NDArray[Any]],
+    spec: str | Mapping[str, str],
+    dtype: str | Mapping[str, str] = "float32",
 ) -> bytes:
-    """Weights as a safetensors file; the same bytes each time. `spec` is kept as metadata.
+    """Weights as a safetensors file; the same bytes each time. `spec`, its name or more about it,
+    is kept as metadata.
 
     dtype: float32, float64, float16 or bfloat16, for all or by name (float32 where none is
     given); narrowing rounds to nearest. Errors: `weights-format` where a number is too large.
@@ -101,7 +104,8 @@ def encode(
     }
     # the widest first, so that each tensor starts at a multiple of its width
     order = sorted(weights, key=lambda name: (-WIDTHS[dtypes[name]], name))
-    entries: dict[str, Any] = {"__metadata__": {"spec": spec}}
+    about = {"spec": spec} if isinstance(spec, str) else dict(spec)
+    entries: dict[str, Any] = {"__metadata__": about}
     parts, end = [], 0
     for name in order:
         part = _bytes(name, weights[name], dtypes[name])
