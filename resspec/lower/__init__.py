@@ -9,26 +9,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
-from fractions import Fraction
 
 from resspec.diagnostics import Diagnostic, Span, SpecError
 from resspec.ir import Graph, Value
 from resspec.language.spec import Branch, ModelSpec, Ref
 from resspec.lower.arguments import counted
 from resspec.lower.builder import Builder
-from resspec.lower.layers import Layers, Library, Stop, poisoned
-from resspec.lower.scope import (
-    NO_VALUE,
-    Bound,
-    Env,
-    Scope,
-    Val,
-    failure,
-    flat,
-    show_value,
-)
+from resspec.lower.env import Bound, Env, failure
+from resspec.lower.layers import Layers, Stop
+from resspec.lower.resolve import Library
+from resspec.lower.scope import Scope
 from resspec.lower.stages import Stages
 from resspec.lower.uncalled import ROLE_DEFAULTS
+from resspec.lower.values import NO_VALUE, Val, flat, poisoned, show_value
 from resspec.options import Limits
 from resspec.types import TensorType
 
@@ -80,7 +73,7 @@ class _Model:
             value = scope.evaluate(spec.num_classes, self.env, NO_VALUE)
             classes = counted(value, "num_classes", spec.num_classes.span, self.env)
             self.env = self.env.with_ambient(num_classes=classes)
-        x = builder.value(kind, (Fraction(1), Fraction(1)))
+        x = builder.input(kind)
         self.env = scope.env = self.env.with_ambient(input=x)
         scope.values["input"] = x
         builder.open("", spec.name, spec.span, spec.span, spec.doc)
@@ -118,11 +111,8 @@ class _Model:
 
     def part(self, name: str, ref: Ref, current: Val) -> Val:
         """The stem or the head."""
-        result = self.layers.guard(
-            lambda: self.layers.call(
-                ref, name, current, self.scope, self.env, ref.span, where=f"the {name}"
-            )
-        )
+        place = (ref, name, current, self.scope, self.env, ref.span)
+        result = self.layers.guard(self.layers.call, *place, where=f"the {name}")
         self.scope.values[name] = result
         return result
 
@@ -132,11 +122,7 @@ class _Model:
             return (("out", self.given("the model", current, self.spec.span)),)
         found = []
         for name, branch in self.spec.outputs.items():
-
-            def work(name: str = name, branch: Branch = branch) -> Val:
-                return self.output(name, branch, current)
-
-            value = self.layers.guard(work)
+            value = self.layers.guard(self.output, name, branch, current)
             found.append((name, self.given(f"output `{name}`", value, branch.span)))
         return tuple(found)
 

@@ -9,18 +9,10 @@ from resspec.diagnostics import Diagnostic, Span, SpecError, suggest
 from resspec.language.checker import spelt
 from resspec.language.expr import as_int
 from resspec.language.spec import BlockSpec, Ref
-from resspec.lower.scope import (
-    NO_VALUE,
-    Env,
-    Failed,
-    Scope,
-    Thunk,
-    failure,
-    not_whole,
-    parse_ref,
-    show_value,
-)
+from resspec.lower.env import Env, Thunk, failure, not_whole
+from resspec.lower.scope import Scope, parse_ref
 from resspec.lower.uncalled import ROLE_DEFAULTS
+from resspec.lower.values import NO_VALUE, Failed, show_value
 from resspec.ops.base import OPS, Op, words
 from resspec.ops.fields import MAX_EXTENT, ArgumentError
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 
 from resspec.diagnostics import Diagnostic, Span, SpecError
 from resspec.ir import Item, Node, Region, Step, Value
-from resspec.language.expr import Size
-from resspec.lower.scope import Env, Lost, Thunk, failure, show_value
+from resspec.lower.env import Env, Thunk, failure
+from resspec.lower.scales import Scales
+from resspec.lower.values import show_value
 from resspec.ops.base import Op, OpError, attributes
 from resspec.options import Limits
 from resspec.passes.dead import read_by
 from resspec.types import TensorType
 
-Factor = tuple[Fraction, Fraction]
-Scale = Factor | Lost | None  # None of a value that was made elsewhere
+ITEMS_A_NODE = 5  # that may be lowered
 
 
 @dataclass(slots=True)
@@ -42,11 +41,10 @@ class Builder:
         self.limits = limits
         self.stack: list[Open] = []
         self.reusing = False
-        self._scales: dict[int, Scale] = {}  # against the model's input
-        self._bodies: list[dict[int, Scale]] = []  # against the entry of each open residual
+        self.scales = Scales()
         self._paths: dict[str, Node] = {}
         self._regions: set[str] = set()
-        self._values = self._nodes = self._params = 0
+        self.values = self.nodes = self.params = 0  # made so far
 
     @property
     def path(self) -> str:
@@ -96,10 +94,20 @@ class Builder:
                 self.stack[-1].items.append(replace(only, step=only.step or region.step))
                 return
         if region.items:
-            if not self.reusing and (region.path in self._regions or region.path in self._paths):
+            if not self.reusing and self.has(region.path):
                 raise SpecError(named_twice(region.path, region.span))
             self._regions.add(region.path)
             self.stack[-1].items.append(region)
+
+    def put(self, region: Region, paths: Mapping[str, Node], regions: Iterable[str]) -> None:
+        """A whole region, with the paths of all that is in it."""
+        self._paths.update(paths)
+        self._regions.update(regions)
+        self.stack[-1].items.append(region)
+
+    def has(self, path: str) -> bool:
+        """Whether something is named so."""
+        return path in self._regions or path in self._paths
 
     def label(self, value: object, name: str) -> None:
         """Name a value for readable source."""
@@ -120,12 +128,16 @@ class Builder:
         finally:
             top.path, self.reusing = here, was
 
-    def value(self, kind: TensorType, scale: Scale) -> Value:
-        """A new value."""
-        self._values += 1
-        value = Value(self._values - 1, kind)
-        self._scales[value.index] = scale
+    def input(self, kind: TensorType) -> Value:
+        """The model's input."""
+        value = self.value(kind)
+        self.scales.whole[value.index] = (1, 1)
         return value
+
+    def value(self, kind: TensorType) -> Value:
+        """A new value."""
+        self.values += 1
+        return Value(self.values - 1, kind)
 
     def node(
         self,
@@ -147,18 +159,16 @@ class Builder:
             raise failure(env, caught.code, caught.message, at, caught.help) from None
         for kind in (*outputs, *padded(op, types)):
             self.check_size(kind, env, span)
-        self._nodes += 1
-        self._params += sum(param.size for param in params.values())
-        if self._nodes > self.limits.nodes:
+        self.nodes += 1
+        self.params += sum(param.size for param in params.values())
+        if self.nodes > self.limits.nodes:
             raise over("node-limit", "too many nodes", "nodes", self.limits.nodes, env, span)
-        if self._params > self.limits.params:
-            what, most = f"{self._params:,} parameters up to here", self.limits.params
+        if self.params > self.limits.params:
+            what, most = f"{self.params:,} parameters up to here", self.limits.params
             raise over("param-limit", what, "params", most, env, span)
-        scale = scaled(op, inputs, self._scales, span)
         sources = tuple((k, t.arg.value) for k, t in args.items() if isinstance(t.arg.value, str))
-        made = tuple(self.value(kind, scale) for kind in outputs)
-        for body in self._bodies:
-            body.update(dict.fromkeys((v.index for v in made), scaled(op, inputs, body, span)))
+        made = tuple(map(self.value, outputs))
+        self.scales.made(op, inputs, made, span)
         path, step = str(place), place if isinstance(place, Step) else None
         if self.reusing and not params:
             path = self._own_path(path, op, types)
@@ -206,27 +216,6 @@ class Builder:
             what, most = f"a tensor of {kind} = {kind.size:,} elements", self.limits.elements
             raise over("size-limit", what, "elements", most, env, span)
 
-    @contextmanager
-    def body(self, entry: Value, span: Span) -> Iterator[Callable[[Value], Size | Lost]]:
-        """While the body of a residual is made; gives what tells its stride, if it is whole.
-
-        The stride is the product of those declared on the way from `entry`, whatever came before.
-        """
-        scales: dict[int, Scale] = {entry.index: (Fraction(1), Fraction(1))}
-        self._bodies.append(scales)
-        depth = len(self._bodies)
-
-        def stride(end: Value) -> Size | Lost:
-            own = scales.get(end.index)
-            if not isinstance(own, tuple):
-                own = ratio(self._scales[entry.index], self._scales[end.index]) or own
-            return whole_pair(own, span)
-
-        try:
-            yield stride
-        finally:
-            del self._bodies[depth - 1 :]
-
 
 def named_twice(path: str, span: Span) -> Diagnostic:
     """The problem of two items whose parameters would have the same names."""
@@ -254,43 +243,6 @@ def padded(op: Op, types: tuple[TensorType, ...]) -> Iterator[TensorType]:
             vertical, horizontal = getattr(op, "stride", (1, 1))
             rows, columns = types[0].height * vertical, types[0].width * horizontal
         yield types[0].with_spatial(-(-rows // down) * down, -(-columns // across) * across)
-
-
-def scaled(op: Op, inputs: tuple[Value, ...], scales: Mapping[int, Scale], span: Span) -> Scale:
-    """Declared stride of an op's output. Inputs with none (a gate made by global pooling) follow
-    the others; inputs that disagree have none."""
-    factor = op.scale()
-    if factor is None:
-        return Lost(f"`{op.NAME}` in the body has no stride of its own", span)
-    sized = inputs[-1:] if op.VALUE_ARGS else inputs  # `like` has the size of what it names
-    found = [scales.get(value.index) for value in sized]
-    known = {scale for scale in found if isinstance(scale, tuple)}
-    if not known:
-        return next((scale for scale in found if scale is not None), None)
-    if len(known) > 1:
-        return Lost(f"`{op.NAME}` in the body joins values of different strides", span)
-    (scale,) = known
-    return (scale[0] * Fraction(factor[0]), scale[1] * Fraction(factor[1]))
-
-
-def ratio(before: Scale, after: Scale) -> Factor | None:
-    """How much further `after` has strided than `before`, if both are known."""
-    if not (isinstance(before, tuple) and isinstance(after, tuple)):
-        return None
-    return (after[0] / before[0], after[1] / before[1])
-
-
-def whole_pair(scale: Scale, span: Span) -> Size | Lost:
-    """A stride as the language has it; Lost unless whole."""
-    if scale is None:
-        return Lost("the body does not lead there from its input", span)
-    if isinstance(scale, Lost):
-        return scale
-    if any(part.denominator != 1 for part in scale):
-        vertical, horizontal = scale
-        shown = f"{vertical}" if vertical == horizontal else f"[{vertical}, {horizontal}]"
-        return Lost(f"that of the body is {shown}, no whole number", span)
-    return Size((int(scale[0]), int(scale[1])))
 
 
 def over(code: str, what: str, flag: str, most: int, env: Env, span: Span) -> SpecError:

@@ -7,15 +7,13 @@ it is still checked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, ParamSpec
 
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, suggest
 from resspec.ir import Step, Value
 from resspec.language.expr import Quotient
-from resspec.language.layer_grammar import ROLES
 from resspec.language.spec import (
-    Arg,
     BlockSpec,
     Branch,
     Call,
@@ -29,31 +27,19 @@ from resspec.language.spec import (
     ValueRef,
     When,
 )
-from resspec.lower.arguments import check_arguments, invalid, needless, spelt_arguments, whole
-from resspec.lower.builder import Builder, over
-from resspec.lower.scope import (
-    NO_VALUE,
-    POISON,
-    Bound,
-    Env,
-    Failed,
-    Named,
-    Poison,
-    Scope,
-    Thunk,
-    Val,
-    failure,
-    flat,
-    not_whole,
-    parse_value_ref,
-    show_value,
-)
+from resspec.lower.arguments import check_arguments, invalid, spelt_arguments, whole
+from resspec.lower.builder import ITEMS_A_NODE, Builder, over
+from resspec.lower.env import Env, Named, Thunk, failure, not_whole
+from resspec.lower.instances import Sharing, again
+from resspec.lower.resolve import Library, Resolver, constant_index
+from resspec.lower.scope import Scope, parse_value_ref
+from resspec.lower.trace import MISSING
+from resspec.lower.values import POISON, Failed, Poison, Val, flat, poisoned, show_value, splice
 from resspec.ops.base import OPS, Op, attributes, words
 from resspec.ops.fields import ArgumentError
 from resspec.types import TensorType
 
-Library = Callable[[str], BlockSpec | None]
-ITEMS_A_NODE = 5
+P = ParamSpec("P")
 FATAL = ("node-limit", "param-limit", "recursion-limit")
 
 
@@ -61,35 +47,22 @@ class Stop(SpecError):
     """Enough problems: nothing further is lowered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a reference comes to: an op, a block or anonymous layers, with bound arguments."""
-
-    callee: type[Op] | BlockSpec | tuple[Item, ...]
-    args: Mapping[str, Thunk]
-    scope: Scope  # where anonymous layers were written
-    ambient: Mapping[str, Any]
-    offer: Mapping[str, Thunk]
-    note: Note | None = None
-    roles: Mapping[str, tuple[Bound, Env]] = field(default_factory=dict)  # what they mean inside
-
-
 class Layers:
     """Applies items to values. `problems` collects diagnostics."""
 
     def __init__(self, builder: Builder, library: Library, known: Iterable[str]) -> None:
-        self.builder, self.library, self.known = builder, library, tuple(known)
+        self.builder, self.resolve = builder, Resolver(library, known)
         self.problems: list[Diagnostic] = []
         self.steps = 0
         self.offered: set[str] = set()  # offers of the model that some block took
 
     # -- failures ------------------------------------------------------------------------
 
-    def guard(self, work: Callable[[], Val]) -> Val:
+    def guard(self, work: Callable[P, Val], *args: P.args, **kwargs: P.kwargs) -> Val:
         """Run; on failure report and go on with a poisoned value."""
         depth = len(self.builder.stack)
         try:
-            return work()
+            return work(*args, **kwargs)
         except Stop:
             raise
         except SpecError as caught:
@@ -113,11 +86,7 @@ class Layers:
         """Layers one after the other; the result is the last one's."""
         for item in layers:
             self.count(env, item.span)
-
-            def work(item: Item = item, current: Val = current) -> Val:
-                return self.item(item, current, scope, env)
-
-            current = self.guard(work)
+            current = self.guard(self.item, item, current, scope, env)
             if item.label is not None:
                 if not isinstance(item, When):
                     self.remember(item.label, item, scope)
@@ -167,34 +136,24 @@ class Layers:
 
     def named(self, ref: ValueRef, scope: Scope, env: Env) -> Val:
         """A value by name and indices."""
-        values = {**env.ambient, **scope.values} if ref.name == "input" else scope.values
-        if ref.name not in values:
+        value: Val = scope.values.get(ref.name, MISSING)
+        if value is MISSING and ref.name == "input":
+            value = env.constant("input")
+        if value is MISSING:
             near = suggest(ref.name, scope.values)
             message = f"no value before this is called `{ref.name}`"
             help = f"name one with `as: {ref.name}`, or write a list for layers: `[{ref.name}]`"
             if near:
                 help = f"did you mean `{near}`?"
             raise failure(env, "value-before-name", message, ref.span, help)
-        value: Val = values[ref.name]
         for text in ref.indices:
             if isinstance(value, Poison):
                 raise Failed
             if not isinstance(value, tuple):
                 message = f"`{ref.name}` is one value, it has no parts"
                 raise failure(env, "not-a-tuple", message, ref.span)
-            value = value[self.index(text, len(value), ref.span, scope, env)]
+            value = value[constant_index(text, len(value), ref.span, scope, env)]
         return value
-
-    def index(self, text: str, count: int, span: Span, scope: Scope, env: Env) -> int:
-        """A constant index into `count` things."""
-        value = scope.evaluate(Arg(value=text, span=span), env, NO_VALUE)
-        exact = whole(value)
-        if exact is None:
-            message = f"an index is a whole number, found {show_value(value)}"
-            raise failure(env, "not-an-integer", message, span)
-        if not -count <= exact < count:
-            raise failure(env, "index-range", f"index {exact} into {count} values", span)
-        return exact % count
 
     # -- combinators ---------------------------------------------------------------------
 
@@ -238,6 +197,7 @@ class Layers:
             )
             raise failure(env, "value-before-name", message, item.span, help)
         again = named.item.replace(source=None)
+        env.trace.spoil()
         there = replace(scope, counters=named.counters, items=named.items)
         with self.builder.again(named.path):
             return self.item(again, current, there, env)
@@ -247,7 +207,7 @@ class Layers:
         entry = next(iter(flat(current)), None)
         if entry is None:
             raise nothing("`residual`", env, item.span)
-        with self.builder.body(entry, item.span) as stride:
+        with self.builder.scales.body(entry, item.span) as stride:
             body = self.single(self.branch(item.body, current, scope, env), item, env)
         shortcut = current
         if item.shortcut is not None:
@@ -315,64 +275,6 @@ class Layers:
 
     # -- calls ---------------------------------------------------------------------------
 
-    def resolve(self, ref: Ref, scope: Scope, env: Env) -> Target:
-        """Follow a reference through params and roles. Arguments nearer the call win."""
-        args = {key: Thunk(arg, scope) for key, arg in ref.args.items()}
-        if ref.layers is not None:
-            return Target(ref.layers, {}, scope, {}, {})
-        bound = scope.block_param(ref.name, env)
-        if isinstance(bound, tuple):
-            if ref.index is None:
-                help = f"call one of them: `{ref.name}[i]`"
-                message = f"`{ref.name}` is a list of blocks"
-                raise failure(env, "wrong-type", message, ref.span, help)
-            bound = bound[self.index(ref.index, len(bound), ref.span, scope, env)]
-            target = self.resolve(bound.ref, bound.scope, env.with_ambient(**bound.ambient))
-            merged = {**target.args, **args}
-            return replace(
-                target, args=merged, ambient=bound.ambient, offer=bound.offer, note=bound.note
-            )
-        if ref.index is not None:
-            raise failure(env, "not-a-tuple", f"`{ref.name}` is no list of blocks", ref.span)
-        if bound is not None:
-            target = self.resolve(bound.ref, bound.scope, env)
-            return replace(target, args={**target.args, **args})
-        if ref.name in env.roles:
-            role, outer = env.roles[ref.name]
-            target = self.resolve(role.ref, role.scope, replace(env, roles=outer.roles))
-            if isinstance(target.callee, BlockSpec):
-                known = target.callee.params
-                args = {
-                    key: thunk
-                    for key, thunk in args.items()
-                    if key in known or not needless(ref.name, key, thunk, env)
-                }
-            meant = {ref.name: outer.roles[ref.name]} if ref.name in outer.roles else {}
-            return replace(target, args={**target.args, **args}, roles={**meant, **target.roles})
-        block = self.find(ref, env)
-        if block is not None:
-            return Target(block, args, scope, {}, {})
-        if ref.name in OPS:
-            return Target(OPS[ref.name], args, scope, {}, {})
-        blocks = [name for name, param in scope.params.items() if param.type == "block"]
-        near = suggest(ref.name, [*OPS, *ROLES, *blocks, *self.known, "residual", "repeat"])
-        help = f"did you mean `{near}`?" if near else "`resspec list` says what there is"
-        if ref.name in scope.params:
-            help = f"a param that is called says so: `{ref.name}: {{type: block, default: …}}`"
-        message = f"no block or op is called `{ref.name}`"
-        raise failure(env, "unknown-name", message, ref.span, help)
-
-    def find(self, ref: Ref, env: Env) -> BlockSpec | None:
-        """The block of that name; a problem without a place gets that of the reference."""
-        try:
-            return self.library(ref.name)
-        except SpecError as caught:
-            placed = [
-                found if found.span else replace(found, span=ref.span, notes=env.frames[::-1])
-                for found in caught.diagnostics
-            ]
-            raise SpecError(*placed) from None
-
     def call(
         self,
         ref: Ref,
@@ -389,8 +291,8 @@ class Layers:
         place: str | Step = join(self.builder.path, name)
         if ref.index is not None:  # a stage's block is named by its number
             count = len(scope.args.get(ref.name, ()))  # type: ignore[arg-type]
-            place = Step(scope.path, self.index(ref.index, count, ref.span, scope, env))
-        env = replace(env.with_ambient(**target.ambient), roles={**env.roles, **target.roles})
+            place = Step(scope.path, constant_index(ref.index, count, ref.span, scope, env))
+        env = env.with_ambient(**target.ambient).meaning(target.roles)
         if target.note is not None and target.note.span is not None:
             env = replace(env, frames=env.frames[:-1])
             where, span = target.note.message, target.note.span
@@ -399,7 +301,9 @@ class Layers:
             self.builder.open(place, name, span, ref.span)
             return self.shut(self.run(callee, current, target.scope.inner(path=str(place)), env))
         if isinstance(callee, BlockSpec):
-            self.offered |= target.offer.keys() & callee.params.keys()
+            if target.offer:
+                env.trace.spoil()
+                self.offered |= target.offer.keys() & callee.params.keys()
             args = {k: v for k, v in target.offer.items() if k in callee.params}
             meant = spelt_arguments(offer or {}, callee)
             args |= {k: v for k, v in meant.items() if k in callee.params}
@@ -432,11 +336,16 @@ class Layers:
             raise SpecError(Diagnostic("recursion-limit", message, span, notes=notes, help=help))
         note = f"in block `{spec.name}`, used" + (f" by {where}" if where else "")
         inside = env.call(Note(note, call_span))
+        scope = Scope(spec.name, str(place), inside, spec.params, args, spec.let, input=current)
+        shared = Sharing(spec, args, current, scope, len(env.frames), self.builder)
+        made = shared.find(self.resolve.library, self.steps)
+        if made is not None:
+            self.steps += made.counts[0]
+            return again(made, place, current, call_span, self.builder)
         found, missing = check_arguments(spec, args, call_span, env, self.resolve)
         self.report(*found)
         if missing:
             raise Failed
-        scope = Scope(spec.name, str(place), inside, spec.params, args, spec.let, input=current)
         scope.env = inside = inside.with_roles(spec.defaults, scope)
         if spec.inputs:
             parts = current if isinstance(current, tuple) else (current,)
@@ -446,8 +355,13 @@ class Layers:
                 help = "give it a list: `from: [a, b]`"
                 raise failure(env, "not-a-tuple", message, span, help)
             scope.values.update(zip(spec.inputs, parts, strict=True))
-        self.builder.open(place, spec.name, call_span, spec.span, spec.doc)
-        return self.shut(self.run(spec.layers, current, scope, inside))
+        problems = len(self.problems)
+        with shared.recording(self.steps):
+            self.builder.open(place, spec.name, call_span, spec.span, spec.doc)
+            result = self.shut(self.run(spec.layers, current, scope, inside))
+        if len(self.problems) == problems:
+            shared.keep(result, self.steps)
+        return result
 
     def op(
         self,
@@ -510,21 +424,6 @@ def mismatch_help(body: TensorType, shortcut: TensorType) -> str:
         channels = shortcut.channels
         return f"use `shortcut: projection`, or make the body end with {channels} channels"
     return "use `shortcut: projection`, or make the body keep the size"
-
-
-def poisoned(value: Val) -> bool:
-    """Whether any part of a value failed."""
-    if isinstance(value, tuple):
-        return any(poisoned(part) for part in value)
-    return isinstance(value, Poison)
-
-
-def splice(values: Iterable[Val]) -> Val:
-    """A list of values, tuples among them opened."""
-    result: list[Val] = []
-    for value in values:
-        result.extend(value if isinstance(value, tuple) else (value,))
-    return tuple(result)
 
 
 def join(path: str, name: str) -> str:

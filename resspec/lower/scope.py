@@ -4,123 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
-from resspec.diagnostics import Diagnostic, Note, Span, SpecError, suggest
-from resspec.ir import Value
+from resspec.diagnostics import Span, SpecError, suggest
 from resspec.language.checker import show
-from resspec.language.expr import ExprError, Quotient, Size, as_int, number_of, parse_expr
+from resspec.language.expr import ExprError, as_int, number_of, parse_expr
 from resspec.language.grammar import Grammar
-from resspec.language.spec import Arg, Args, Item, ParamSpec, Ref, ValueRef
+from resspec.language.spec import Arg, Args, ParamSpec, Ref, ValueRef
+from resspec.lower.env import AMBIENT, Blocks, Bound, Env, Named, Thunk, failure
+from resspec.lower.params import Words, checked, words_of
+from resspec.lower.trace import MISSING
+from resspec.lower.values import (
+    NO_VALUE,
+    POISON,
+    Failed,
+    Lost,
+    Poison,
+    Val,
+    show_text,
+    tensor,
+)
 from resspec.syntax import Map, Seq
-
-AMBIENT = {
-    "in_channels": "the channels of the enclosing block's input",
-    "channels": "the channels of the current value",
-    "out_channels": "what a shortcut must reach, known inside one",
-    "stride": "the product of the strides along a residual's body, known inside its shortcut",
-    "index": "the number of the block in its stage, from 0",
-    "depth": "the number of blocks in the stage",
-    "stage_index": "the number of the stage, from 0",
-    "block_index": "the number of the block in the model, from 0",
-    "num_blocks": "the number of blocks in the model",
-    "depths": "the depths of all stages, a list",
-    "num_classes": "the model's `num_classes`",
-}
-EQUAL_PARTS = ("groups", "chunks", "block_size")  # names of numbers that split channels evenly
-
-
-Words = Literal["never", "likely", "always"]
-
-
-class Failed(Exception):
-    """An item cannot be lowered and the cause is already reported: no cascade."""
-
-
-@dataclass(frozen=True, slots=True)
-class Poison:
-    """The result of a failed item; whatever reads it fails silently."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """Why a stride is unknown, and the layer at fault."""
-
-    reason: str
-    span: Span
-
-
-Val = Value | tuple["Val", ...] | Poison
-POISON = Poison()
-
-
-@dataclass(frozen=True, slots=True)
-class Thunk:
-    """An argument with the scope it was written in; evaluated where it is used."""
-
-    arg: Arg
-    scope: Scope
-
-    @property
-    def span(self) -> Span:
-        return self.arg.span
-
-    @property
-    def key(self) -> Span:
-        """Where the argument's name stands."""
-        return self.arg.key or self.arg.span
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A reference with the scope that its names belong to."""
-
-    ref: Ref
-    scope: Scope
-    ambient: Mapping[str, Any] = field(default_factory=dict)
-    offer: Mapping[str, Thunk] = field(default_factory=dict)
-    note: Note | None = None  # how a stage's block is called, where that says more than the line
-
-
-Blocks = tuple[Bound, ...]  # the value of a param of type `blocks`
-
-
-@dataclass(frozen=True, slots=True)
-class Env:
-    """What flows from caller to callee: ambient constants, roles, and the chain of calls."""
-
-    ambient: Mapping[str, Any]
-    roles: Mapping[str, tuple[Bound, Env]]
-    frames: tuple[Note, ...] = ()
-
-    def with_ambient(self, **more: Any) -> Env:
-        return replace(self, ambient={**self.ambient, **more})
-
-    def with_roles(self, defaults: Mapping[str, Ref], scope: Scope) -> Env:
-        """Bind roles; a binding that names a role means the outer binding of it."""
-        if not defaults:
-            return self
-        bound = {role: (Bound(ref, scope), self) for role, ref in defaults.items()}
-        return replace(self, roles={**self.roles, **bound})
-
-    def call(self, note: Note) -> Env:
-        return replace(self, frames=(*self.frames, note))
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """An item with a label, for `reuse`: where it was applied, and what its text could see there.
-
-    `path` is that of the list it stands in, `counters` those of the repeats around it, `items`
-    what had a label before it. `inner` where it stands in a repeat that has ended: a name of the
-    list itself goes before.
-    """
-
-    item: Item
-    path: str
-    counters: Mapping[str, int]
-    items: Mapping[str, Named]
-    inner: bool = False
 
 
 @dataclass(slots=True)
@@ -141,9 +45,30 @@ class Scope:
     memo: dict[str, Any] = field(default_factory=dict)
     is_model: bool = False
 
-    def inner(self, **changes: Any) -> Scope:
+    def inner(
+        self,
+        *,
+        path: str | None = None,
+        counters: Mapping[str, int] | None = None,
+        bridge: Mapping[str, Any] | None = None,
+        items: Mapping[str, Named] | None = None,
+    ) -> Scope:
         """The same names with some changed; values named inside stay inside."""
-        return replace(self, values=dict(self.values), memo=self.memo, **changes)
+        return Scope(
+            self.block,
+            self.path if path is None else path,
+            self.env,
+            self.params,
+            self.args,
+            self.lets,
+            dict(self.values),
+            self.counters if counters is None else counters,
+            self.bridge if bridge is None else bridge,
+            self.items if items is None else items,
+            self.input,
+            self.memo,
+            self.is_model,
+        )
 
     def names(self) -> list[str]:
         """Every name that an expression here may use."""
@@ -230,18 +155,6 @@ class Scope:
         (found,) = error.diagnostics
         return found.code == "unknown-variable" and suggest(raw, self.names()) is None
 
-    def _words(self, spec: ParamSpec) -> Words:
-        """Whether a bare name given to a param may be a word."""
-        if not spec.word or spec.default is None:
-            return "never"
-        if spec.compared:
-            return "always"
-        default = spec.default.value
-        known = (
-            default in (*self.params, *self.lets, *AMBIENT) if isinstance(default, str) else False
-        )
-        return "never" if known else "likely"
-
     def _no_word(self, raw: str, words: tuple[str, ...], span: Span, env: Env) -> SpecError:
         near = suggest(raw, words)
         return failure(
@@ -264,12 +177,7 @@ class Scope:
         if name in self.params:
             return self.param(name, env)
         if name in self.lets:
-            plain, let = replace(self, counters={}, bridge={}), self.lets[name]
-            return self._memo(
-                name,
-                env,
-                lambda: plain._evaluate(let.value, let.span, self.env, NO_VALUE, ()),
-            )
+            return self.let(name, env)
         if name == "channels" or (name == "in_channels" and self.is_model):
             return self._channels(current, name, env, span)
         if name == "in_channels":
@@ -289,8 +197,8 @@ class Scope:
                     f"write `{name}.channels`, `{name}.height` or `{name}.width`",
                 )
             )
-        if name in env.ambient:
-            return self._known(name, env.ambient[name], env, span)
+        if (constant := env.constant(name)) is not MISSING:
+            return self._known(name, constant, env, span)
         if name in AMBIENT:
             raise _Unknown(
                 failure(
@@ -308,6 +216,15 @@ class Scope:
         elif near := suggest(name, self._known_words()):
             help = f"did you mean `'{near}'`? A word in an expression is quoted"
         raise _Unknown(failure(env, "unknown-variable", message, span, help))
+
+    def let(self, name: str, env: Env) -> Any:
+        """The value of a let, which sees neither counters nor what a shortcut must bridge."""
+
+        def compute() -> Any:
+            let, plain = self.lets[name], self.inner(counters={}, bridge={})
+            return plain._evaluate(let.value, let.span, self.env, NO_VALUE, ())
+
+        return self._memo(name, env, compute)
 
     def _known_words(self) -> list[str]:
         """Words that params here may hold, or do by default."""
@@ -328,8 +245,8 @@ class Scope:
         raise _Unknown(failure(env, "undefined-ambient", message, value.span, help))
 
     def _attribute(self, root: str, attribute: str, env: Env, span: Span) -> Any:
-        if root == "input" and "input" in env.ambient:
-            value = env.ambient["input"]
+        if root == "input" and (constant := env.constant("input")) is not MISSING:
+            value = constant
         elif root in self.values:
             value = self.values[root]
         else:
@@ -390,6 +307,7 @@ class Scope:
             self.memo[name] = compute()
         except BaseException:
             self.memo[name] = POISON
+            env.trace.failed.append((self.memo, name))
             raise
         return self.memo[name]
 
@@ -401,71 +319,15 @@ class Scope:
             raise failure(env, "wrong-type", f"`{name}` is a block, not a number", spec.span)
         if given is not None:
             value = given.scope.evaluate(
-                given.arg, self.env, self.input, spec.choices, word=self._words(spec)
+                given.arg, self.env, self.input, spec.choices, word=words_of(self, spec)
             )
-            return self._checked(name, spec, value, given.span)
+            return checked(self, name, value, given.span)
         if spec.default is None:
             raise failure(env, "missing-argument", f"`{self.block}` needs `{name}`", spec.span)
         value = self.evaluate(
-            spec.default, self.env, NO_VALUE, spec.choices, word=self._words(spec)
+            spec.default, self.env, NO_VALUE, spec.choices, word=words_of(self, spec)
         )
-        return self._checked(name, spec, value, spec.default.span)
-
-    def _checked(self, name: str, spec: ParamSpec, value: Any, span: Span) -> Any:
-        def wrong(expected: str, help: str | None = None) -> SpecError:
-            message = f"`{name}` is {expected}"
-            if spec.type in ("int", "size"):
-                return not_whole(self.env, name, message, value, span, help)
-            message = f"{message}, found {show_value(value)}"
-            return failure(self.env, "wrong-type", message, span, help)
-
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        numbers: tuple[Any, ...] = (value,) if number else ()
-        match spec.type:
-            case "int":
-                exact = as_int(value) if number else None
-                if exact is None:
-                    pair = isinstance(value, tuple) and len(value) == 2
-                    help = f"a pair needs `{name}: {{type: size}}` in block `{self.block}`"
-                    raise wrong("a whole number", help if pair and not self.is_model else None)
-                value = exact
-            case "float" if not number:
-                raise wrong("a number")
-            case "number" if spec.word and isinstance(value, str):
-                pass
-            case "number" if not isinstance(value, int | float):
-                raise wrong("a number")
-            case "bool" if not isinstance(value, bool):
-                raise wrong("true or false")
-            case "list" if not isinstance(value, tuple):
-                raise wrong("a list")
-            case "size":
-                parts = value if isinstance(value, tuple) else (value, value)
-                whole = [part for p in parts if (part := as_int(p)) is not None]
-                if not len(parts) == len(whole) == 2:
-                    raise wrong("a whole number or a pair of them")
-                value = numbers = Size(whole)
-            case "choice" if value not in spec.choices:
-                near = suggest(str(value), spec.choices)
-                raise failure(
-                    self.env,
-                    "bad-value",
-                    f"`{name}` is one of {', '.join(spec.choices)}, found {show_value(value)}",
-                    span,
-                    f"did you mean `{near}`?" if near else None,
-                )
-            case _:
-                pass
-        for bound, low in ((spec.min, True), (spec.max, False)):
-            if bound is not None and any(n < bound if low else n > bound for n in numbers):
-                raise failure(
-                    self.env,
-                    "bad-value",
-                    f"`{name}` is {show_value(value)}, and must be at "
-                    f"{'least' if low else 'most'} {bound:g}",
-                    span,
-                )
-        return value
+        return checked(self, name, value, spec.default.span)
 
     def block_param(self, name: str, env: Env) -> Bound | Blocks | None:
         """The reference bound to a block-valued param, or None where there is no such param."""
@@ -482,29 +344,13 @@ class Scope:
             )
         ref, scope = parse_ref(thunk.arg), thunk.scope
         if given is None and ref.name == name:  # its own name is what it means outside
-            scope = replace(
-                self, params={key: self.params[key] for key in self.params if key != name}
-            )
+            scope = self.without(name)
         return Bound(ref, scope)
 
-
-def failure(env: Env, code: str, message: str, span: Span, help: str | None = None) -> SpecError:
-    """An error with a note for each block that leads here."""
-    return SpecError(Diagnostic(code, message, span, notes=env.frames[::-1], help=help))
-
-
-def not_whole(
-    env: Env, name: str, message: str, value: Any, span: Span, help: str | None = None
-) -> SpecError:
-    """The error of a field of that name that must be a whole number."""
-    if not isinstance(value, Quotient):
-        message = f"{message}, found {show_value(value)}"
-        return failure(env, "not-an-integer", message, span, help)
-    dividend, divisor = value.parts
-    code = "not-divisible" if name in EQUAL_PARTS else "not-an-integer"
-    message = f"{message}, and {divisor} does not divide {dividend}"
-    help = "`//` drops the remainder, if that is meant"
-    return failure(env, code, message, span, None if code == "not-divisible" else help)
+    def without(self, name: str) -> Scope:
+        """The same names but for one param."""
+        params = {key: param for key, param in self.params.items() if key != name}
+        return replace(self, params=params)
 
 
 class _Unknown(Exception):
@@ -516,21 +362,6 @@ class _Unknown(Exception):
 
 
 _RUNNING = object()
-NO_VALUE = Poison()  # "no current value", as opposed to one that failed
-
-
-def tensor(value: Val) -> Value:
-    """The one tensor; raises Failed for what failed."""
-    if isinstance(value, Value):
-        return value
-    raise Failed
-
-
-def flat(value: Val) -> tuple[Value, ...]:
-    """Every tensor of a value, tuples spliced. Raises Failed."""
-    if isinstance(value, tuple):
-        return tuple(part for item in value for part in flat(item))
-    return (tensor(value),)
 
 
 def parse_ref(arg: Arg) -> Ref:
@@ -551,18 +382,4 @@ def parse_value_ref(arg: Arg) -> ValueRef:
     return ref
 
 
-def show_text(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
-def show_value(value: Any) -> str:
-    """A value of the language as messages write it."""
-    value = number_of(value)
-    if isinstance(value, tuple):
-        return f"[{', '.join(show_value(item).strip('`') for item in value)}]"
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    return f"`{value}`"
-
-
-__all__ = ["POISON", "Bound", "Env", "Failed", "Poison", "Scope", "Thunk", "Val"]
+__all__ = ["Scope", "parse_ref", "parse_value_ref"]

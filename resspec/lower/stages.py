@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 
 from resspec.diagnostics import Note, SpecError
 from resspec.ir import Step
 from resspec.language.spec import Arg, BlocksEntry, BlockSpec, ModelSpec, Ref, StageSpec
 from resspec.lower.arguments import check_arguments, counted, spelt_arguments
-from resspec.lower.builder import Builder, over
-from resspec.lower.layers import ITEMS_A_NODE, Layers, Target
-from resspec.lower.scope import NO_VALUE, POISON, Bound, Env, Failed, Scope, Thunk, Val, failure
+from resspec.lower.builder import ITEMS_A_NODE, Builder, over
+from resspec.lower.env import Bound, Env, Thunk, failure
+from resspec.lower.layers import Layers
+from resspec.lower.resolve import Target
+from resspec.lower.scope import Scope
+from resspec.lower.values import NO_VALUE, POISON, Failed, Val
 
 Blocks = list[tuple[Ref, Mapping[str, Arg]]]  # blocks in a row, each with its own arguments
 
@@ -50,15 +54,10 @@ class Stages:
         for line in self.model.stages:
             if line.name is not None and line.count is not None:
                 values[line.name] = ()
-        for number, plan in enumerate(plans):
-            first = sum(depths[:number])
-
-            def work(
-                plan: Planned = plan, i: int = number, n: int = first, x: Val = current
-            ) -> Val:
-                return self.stage(plan, i, n, x, env)
-
-            current = self.layers.guard(work)
+        for number, (plan, first) in enumerate(
+            zip(plans, accumulate(depths, initial=0), strict=False)
+        ):
+            current = self.layers.guard(self.stage, plan, number, first, current, env)
             results.append(current)
             values["stages"] = tuple(results)
             name = plan.line.name

@@ -11,7 +11,7 @@ from resspec.language.checker import spelt
 from resspec.language.expr import ExprError, parse_expr
 from resspec.language.layer_grammar import ROLES
 from resspec.language.spec import Arg, BlockSpec, Item, Part, Ref, Repeat, When
-from resspec.lower.scope import AMBIENT
+from resspec.lower.env import AMBIENT
 from resspec.ops.base import OPS, attributes, words
 
 ROLE_DEFAULTS = dict(zip(ROLES, ("conv2d", "batch_norm", "relu"), strict=True))

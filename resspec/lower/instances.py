@@ -1,0 +1,400 @@
+"""Instances of blocks that differ in no number share what was lowered.
+
+An instance is known by its block, the values of its arguments, what its roles mean and the types
+of its inputs; and what it read beside these must be alike where it is used again. What was lowered
+is then copied, under another path and with values of its own: paths, names and counts are those
+that lowering would give. Problems are never shared: what fails is lowered anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from resspec.diagnostics import Span, SpecError
+from resspec.ir import Item, Node, Region, Step, Value
+from resspec.language.spec import BlockSpec, Ref
+from resspec.lower.builder import ITEMS_A_NODE, Builder
+from resspec.lower.env import Env, Thunk
+from resspec.lower.resolve import Library
+from resspec.lower.scales import Factor
+from resspec.lower.scope import Scope
+from resspec.lower.trace import MISSING, Recording
+from resspec.lower.values import Failed, Lost, Val, flat, poisoned
+from resspec.syntax import Map, Seq
+from resspec.types import TensorType
+
+KEPT = 100_000  # nodes, of all instances together
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+class Unlike(Exception):
+    """An instance that shares nothing."""
+
+
+class Same:
+    """A thing that is like itself only."""
+
+    __slots__ = ("one",)
+
+    def __init__(self, one: object) -> None:
+        self.one = one
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and other.one is self.one
+
+    def __hash__(self) -> int:
+        return id(self.one)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What was lowered, as it was where it was first made.
+
+    types: of the values that it made, numbered from `first` on. scales: of its results against its
+    inputs. counts: items, nodes and parameters. constants, blocks:
+    what it read, and got.
+    """
+
+    region: Region
+    inputs: tuple[Value, ...]
+    result: Val
+    first: int
+    types: tuple[TensorType, ...]
+    scales: tuple[Factor | Lost, ...]
+    counts: tuple[int, int, int]
+    nesting: int
+    constants: tuple[tuple[str, Any], ...]
+    blocks: tuple[tuple[str, BlockSpec | None], ...]
+
+
+class Instances:
+    """Those of one process, the oldest left out where they are too many."""
+
+    def __init__(self) -> None:
+        self.found: dict[Any, list[Instance]] = {}
+        self.nodes = 0
+
+    def keep(self, key: Any, made: Instance) -> None:
+        self.found.setdefault(key, []).append(made)
+        self.nodes += made.counts[1]
+        while self.nodes > KEPT:
+            oldest = self.found.pop(next(iter(self.found)))
+            self.nodes -= sum(one.counts[1] for one in oldest)
+
+
+SHARED = Instances()
+
+
+# -- what an instance is known by ------------------------------------------------------------
+
+
+def _known_by(
+    spec: BlockSpec, args: Mapping[str, Any], current: Val, scope: Scope, builder: Builder
+) -> Any:
+    """What instances that may share have in common; None for one that shares nothing.
+
+    Arguments are evaluated for it; one that has no value will be told where it is used.
+    """
+    env = scope.env
+    mark = len(env.trace.failed)
+    try:
+        inputs = flat(current)
+        alike = tuple(map(inputs.index, inputs)) if len(inputs) > 1 else ()
+        given = tuple((name, _argument(name, one, scope)) for name, one in args.items())
+        kinds = (_types(current), alike, tuple(env.ambient), builder.limits)
+        return None if builder.reusing or not inputs else (Same(spec), given, _roles(env), kinds)
+    except (Unlike, SpecError, Failed):
+        for memo, name in env.trace.failed[mark:]:
+            memo.pop(name, None)
+        del env.trace.failed[mark:]
+        return None
+
+
+def _argument(name: str, given: Any, scope: Scope) -> Any:
+    param = scope.params.get(name)
+    if param is None or not isinstance(given, Thunk):
+        raise Unlike
+    if param.type == "block":
+        return _written(given.arg.value, given.scope)
+    return _typed(scope.param(name, scope.env))
+
+
+def _written(raw: Any, scope: Scope) -> Any:
+    """A text that is used later, and all that its words mean where it was written."""
+    frozen, words = _frozen(raw) if isinstance(raw, str) else _freeze(raw)
+    seen = scope.values
+    return (
+        frozen,
+        tuple((_meaning(word, scope), _types(seen[word]) if word in seen else 0) for word in words),
+    )
+
+
+def _meaning(word: str, scope: Scope) -> Any:
+    if word in scope.bridge or word in scope.counters:
+        return _typed(scope.bridge.get(word, scope.counters.get(word)))
+    if word in scope.params:
+        kind, given = scope.params[word].type, scope.args.get(word)
+        if kind not in ("block", "blocks"):
+            return _typed(scope.param(word, scope.env))
+        default = scope.params[word].default
+        if isinstance(given, Thunk):
+            return _written(given.arg.value, given.scope)
+        if kind == "blocks" or default is None:
+            raise Unlike
+        return _written(default.value, scope.without(word))
+    if word in scope.lets:
+        return _typed(scope.let(word, scope.env))
+    if word == "in_channels" and not scope.is_model:
+        return _types(scope.input)
+    return None
+
+
+def _roles(env: Env) -> Any:
+    """What the roles mean."""
+    return tuple(
+        (role, _reference(bound.ref, bound.scope), _outer(bound.ref, outer))
+        for role, (bound, outer) in env.roles.items()
+    )
+
+
+def _outer(ref: Ref, env: Env) -> Any:
+    """A role that stands for another one, or for itself further out."""
+    if ref.name not in env.roles:
+        return None
+    bound, outer = env.roles[ref.name]
+    return (_reference(bound.ref, bound.scope), _outer(bound.ref, outer))
+
+
+def _reference(ref: Ref, scope: Scope) -> Any:
+    args = tuple((key, _written(arg.value, scope)) for key, arg in ref.args.items())
+    if ref.layers is not None:
+        raise Unlike
+    return (_written(ref.name, scope), _written(ref.index or "", scope), args)
+
+
+def _typed(value: Any) -> Any:
+    """A value that equals others of its type only: 1 is neither 1.0 nor true."""
+    if isinstance(value, tuple):
+        return (type(value), *map(_typed, value))
+    return (type(value), value)
+
+
+def _types(value: Val) -> Any:
+    if isinstance(value, Value):
+        return value.type
+    if not isinstance(value, tuple):
+        raise Unlike
+    return tuple(map(_types, value))
+
+
+@lru_cache(maxsize=4096)
+def _frozen(text: str) -> tuple[Any, tuple[str, ...]]:
+    return text, tuple(sorted(set(_WORD.findall(text))))
+
+
+def _freeze(raw: Any) -> tuple[Any, tuple[str, ...]]:
+    """Data that cannot change, places included, and the words in it."""
+    words: set[str] = set()
+
+    def walk(part: Any) -> Any:
+        if isinstance(part, Map):
+            words.update(part)
+            return tuple((k, part.key_at(k), part.at(k), walk(v)) for k, v in part.items())
+        if isinstance(part, Seq):
+            return tuple((part.at(i), walk(v)) for i, v in enumerate(part))
+        if isinstance(part, str):
+            words.update(_WORD.findall(part))
+        return _typed(part)
+
+    return walk(raw), tuple(sorted(words))
+
+
+# -- making one, and making it again ---------------------------------------------------------
+
+
+class Sharing:
+    """One instance that is about to be lowered, `frames` calls deep."""
+
+    def __init__(
+        self,
+        spec: BlockSpec,
+        args: Mapping[str, Any],
+        current: Val,
+        scope: Scope,
+        frames: int,
+        builder: Builder,
+    ) -> None:
+        self.current, self.env, self.frames, self.builder = current, scope.env, frames, builder
+        self.path = scope.path
+        self.key = _known_by(spec, args, current, scope, builder)
+        self.env.trace.call(frames)
+
+    def find(self, library: Library, steps: int) -> Instance | None:
+        """One that was lowered, read what this would read, and passes no limit here."""
+        env = self.env
+        for made in SHARED.found.get(self.key, ()) if self.key is not None else ():
+            if all(env.ambient.get(name, MISSING) == value for name, value in made.constants):
+                try:
+                    same = all(library(name) is block for name, block in made.blocks)
+                except SpecError:  # told where it is called
+                    same = False
+                if not same or not self._fits(made, steps):
+                    continue
+                for name, _ in made.constants:
+                    env.constant(name)
+                for name, block in made.blocks:
+                    env.trace.block(name, block)
+                env.trace.call(self.frames + made.nesting)
+                return made
+        return None
+
+    def _fits(self, made: Instance, steps: int) -> bool:
+        builder, limits, (items, nodes, params) = self.builder, self.builder.limits, made.counts
+        return (
+            steps + items <= ITEMS_A_NODE * limits.nodes
+            and builder.nodes + nodes <= limits.nodes
+            and builder.params + params <= limits.params
+            and self.frames + made.nesting < limits.nesting
+            and not builder.has(self.path)
+            and builder.scales.alike(flat(self.current))
+        )
+
+    @contextmanager
+    def recording(self, steps: int) -> Iterator[None]:
+        """While it is lowered, what it reads is recorded."""
+        builder = self.builder
+        counts = (steps, builder.values, builder.nodes, builder.params)
+        self.reads = Recording(self.env.ambient, self.frames, counts)
+        self.env.trace.open.append(self.reads)
+        try:
+            yield
+        finally:
+            self.env.trace.open.pop()
+
+    def keep(self, result: Val, steps: int) -> None:
+        """It was lowered without a problem: others may share it, where nothing went in but what is
+        known of it."""
+        around = self.builder.stack[-1].items
+        region = around[-1] if around else None
+        if (
+            self.key is None
+            or not isinstance(region, Region)
+            or region.path != self.path
+            or poisoned(result)
+        ):
+            return
+        made = self._made(region, flat(self.current), result, steps)
+        if made is not None:
+            SHARED.keep(self.key, made)
+
+    def _made(
+        self, region: Region, inputs: tuple[Value, ...], result: Val, steps: int
+    ) -> Instance | None:
+        builder, reads = self.builder, self.reads
+        known = {value.index for value in inputs}
+        paths, types = set[str](), list[TensorType]()
+        for node in region.nodes():
+            if not known.issuperset([value.index for value in node.inputs]):
+                return None
+            known.update([value.index for value in node.outputs])
+            types += [value.type for value in node.outputs]
+            paths.add(node.path)
+        before, first, nodes, params = reads.counts
+        counts = (steps - before, builder.nodes - nodes, builder.params - params)
+        paths |= {one.path for one in region.regions()} - {region.path}
+        inside = all(path.startswith(f"{region.path}.") for path in paths)
+        complete = len(types) == builder.values - first and reads.whole and inside
+        scales = builder.scales.between(inputs, flat(result))
+        if not complete or scales is None:
+            return None
+        return Instance(
+            region=region,
+            inputs=inputs,
+            result=result,
+            first=first,
+            types=tuple(types),
+            scales=scales,
+            counts=counts,
+            nesting=reads.nesting,
+            constants=tuple(reads.constants.items()),
+            blocks=tuple(reads.blocks.items()),
+        )
+
+
+def again(made: Instance, place: str | Step, current: Val, span: Span, builder: Builder) -> Val:
+    """The same instance at another place, on other inputs."""
+    inputs = flat(current)
+    move = _Move(made, str(place), inputs, builder)
+    step = place if isinstance(place, Step) else None
+    region = move.region(made.region, span, step)
+    builder.put(region, move.paths, move.regions)
+    builder.nodes += made.counts[1]
+    builder.params += made.counts[2]
+    result = move.value(made.result)
+    builder.scales.follow(inputs, flat(result), made.scales)
+    return result
+
+
+class _Move:
+    """Paths and values of an instance → those at another place."""
+
+    def __init__(
+        self, made: Instance, path: str, inputs: tuple[Value, ...], builder: Builder
+    ) -> None:
+        self.path, self.cut = path, len(made.region.path)
+        self.values = {old.index: new for old, new in zip(made.inputs, inputs, strict=True)}
+        self.values |= {
+            number: builder.value(kind) for number, kind in enumerate(made.types, made.first)
+        }
+        self.paths: dict[str, Node] = {}
+        self.regions: set[str] = set()
+
+    def value(self, value: Val) -> Val:
+        if isinstance(value, Value):
+            return self.values[value.index]
+        assert isinstance(value, tuple)
+        return tuple(map(self.value, value))
+
+    def many(self, values: tuple[Value, ...]) -> tuple[Value, ...]:
+        return tuple([self.values[value.index] for value in values])
+
+    def step(self, step: Step | None) -> Step | None:
+        return step and Step(self.path + step.row[self.cut :], step.number)
+
+    def node(self, node: Node) -> Node:
+        path = self.path + node.path[self.cut :]
+        inputs, outputs = self.many(node.inputs), self.many(node.outputs)
+        made = Node(path, node.op, inputs, outputs, node.span, node.sources, self.step(node.step))
+        self.paths[path] = made
+        return made
+
+    def region(self, region: Region, span: Span, step: Step | None) -> Region:
+        items: list[Item] = [
+            self.node(item)
+            if isinstance(item, Node)
+            else self.region(item, item.span, self.step(item.step))
+            for item in region.items
+        ]
+        path = self.path + region.path[self.cut :]
+        self.regions.add(path)
+        return Region(
+            path=path,
+            block=region.block,
+            inputs=self.many(region.inputs),
+            outputs=self.many(region.outputs),
+            items=tuple(items),
+            span=span,
+            definition=region.definition,
+            doc=region.doc,
+            labels=tuple([(self.values[index].index, name) for index, name in region.labels]),
+            turn=region.turn,
+            step=step,
+        )
+
+
+__all__ = ["SHARED", "Sharing", "again"]

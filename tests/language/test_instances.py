@@ -1,0 +1,124 @@
+"""Instances of blocks that share what was lowered are those that lowering would have made."""
+
+from __future__ import annotations
+
+import pytest
+
+from resspec import api
+from resspec.diagnostics import SpecError
+from resspec.ir import Graph
+from resspec.lower import instances
+
+MODELS = ("resnet50", "resnext50_32x4d", "densenet121", "efficientnet_b0", "res2net50_26w_4s",
+          "resnet50_fpn", "skresnet18", "convnext_tiny")  # fmt: skip
+
+BLOCKS = """
+blocks:
+  pair:
+    params: {width: 8, rate: 0.0, inner: {type: block, default: plain}, times: 1}
+    let: {own: rate * block_index}
+    layers:
+      - as: x
+      - repeat: times
+        layers:
+          - inner: {width: width}
+          - {when: own > 0.5, sigmoid: {}}
+      - residual:
+          body: [{inner: {width: width}}, act]
+          shortcut: [projection]
+      - {when: index == depth - 1, relu: {}}
+  plain:
+    params: {width: 4, stride: 1}
+    layers:
+      - conv: {out_channels: width, kernel_size: 3, stride: stride}
+      - norm
+  twice:
+    params: {width: 8}
+    layers:
+      - {conv: {out_channels: width, kernel_size: 3}, as: c}
+      - {conv: {out_channels: width, kernel_size: 3}, as: d}
+      - reuse: d
+"""
+HEAD = "model: m\ninput: [3, 16, 16]\nparams: {rate: 0.2, k: 3}\n"
+TEXTS = (
+    "stages:\n  - {depth: 6, block: pair, rate: rate}\n  - {depth: 4, block: pair, rate: 0}\n",
+    "stages:\n  - {depth: 4, block: pair, inner: plain}\n"
+    "  - {depth: 4, block: pair, inner: {plain: {stride: 1}}}\n"
+    "  - {depth: 4, block: pair, inner: [{conv: {out_channels: 8, kernel_size: k}}, relu]}\n"
+    "  - {depth: 3, block: pair, inner: [{conv: {out_channels: 8, kernel_size: 5}}]}\n",
+    "stages:\n  - {depth: 3, block: twice}\n  - {depth: 3, block: twice, width: 4}\n",
+    "defaults: {norm: {group_norm: {groups: 2}}}\nstages:\n  - {depth: 3, block: pair}\n"
+    "  - {depth: 3, block: [{defaults: {norm: identity}, layers: [{pair: {times: 2}}]}]}\n",
+    "stages:\n  - {depth: 3, block: pair, width: 8 + 8 * (index % 2)}\n",
+    "stages:\n  - {depth: 3, block: pair, times: index}\n"
+    "outputs: {a: 'stages[0]', b: [{plain: {width: 4}}]}\n".replace("index}", "2}"),
+)
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch):
+    """A spec's graph as it is where nothing is shared."""
+
+    def load(spec: str, *overrides: str) -> Graph:
+        with monkeypatch.context() as patch:
+            patch.setattr(instances.Sharing, "find", lambda *_: None)
+            return api.load(spec, overrides=overrides).graph
+
+    return load
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_shipped_model_is_the_same_where_its_blocks_share(name: str, alone) -> None:
+    expected = alone(name)
+    assert api.load(name).graph == expected
+    assert api.load(name).graph == expected
+    smaller = alone(name, "num_classes=7", "input=[3,96,64]")
+    assert api.load(name, overrides=["num_classes=7", "input=[3,96,64]"]).graph == smaller
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_blocks_read_of_their_place_is_not_shared(text: str, tmp_path, alone) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(HEAD + text + BLOCKS)
+    for overrides in ((), ("rate=0.9",), ("k=1",), ("input=[5, 9, 12]",), ()):
+        expected = alone(str(path), *overrides)
+        assert api.load(path, overrides=overrides).graph == expected
+
+
+def test_a_block_that_was_edited_is_lowered_anew(tmp_path) -> None:
+    model, block = tmp_path / "m.yaml", tmp_path / "own.yaml"
+    model.write_text("model: m\ninput: [3, 8, 8]\nstages: [{depth: 2, block: outer}]\n"
+                     "blocks: {outer: {layers: [own]}}\n")  # fmt: skip
+    text = "block: own\nlayers: [{conv: {out_channels: 3, kernel_size: 1}}]\n"
+    for kernel in ("1", "3", "1"):
+        block.write_text(text.replace("kernel_size: 1", f"kernel_size: {kernel}"))
+        node = api.load(model).graph.nodes[0]
+        assert node.op.kernel_size == (int(kernel),) * 2
+
+
+def test_a_shared_block_holds_the_limits(tmp_path) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(HEAD + "stages: [{depth: 100, block: pair, rate: 0}]\n" + BLOCKS)
+    count = len(api.load(path).graph.nodes)
+    for limits, code in (
+        (api.Limits(nodes=count - 1), "node-limit"),
+        (api.Limits(params=1000), "param-limit"),
+        (api.Limits(nesting=1), "recursion-limit"),
+    ):
+        with pytest.raises(SpecError) as caught:
+            api.load(path, limits=limits)
+        assert caught.value.diagnostics[0].code == code
+    assert len(api.load(path, limits=api.Limits(nodes=count)).graph.nodes) == count
+
+
+def test_an_error_is_told_again(tmp_path) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(HEAD + "stages: [{depth: 3, block: pair, rate: nothing}]\n" + BLOCKS)
+    told = []
+    for _ in range(2):
+        with pytest.raises(SpecError) as caught:
+            api.load(path)
+        told.append(caught.value.diagnostics)
+    assert told[0] == told[1]
+    assert [one.code for one in told[0]] == ["unknown-variable"]
+    assert "`nothing`" in told[0][0].message
