@@ -8,12 +8,12 @@ import inspect
 import re
 import tempfile
 from collections.abc import Callable
-from dataclasses import MISSING, fields
 from pathlib import Path
 
 from resspec import api, zoo
 from resspec.diagnostics import SpecError, render
 from resspec.ops.base import OPS, words
+from resspec.record import REQUIRED
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -27,11 +27,9 @@ def ops() -> str:
     for name, cls in sorted(OPS.items()):
         first = inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0].replace("\n", " ")
         arguments = []
-        for field in fields(cls):
-            default = getattr(field.default, "default", field.default)
-            needed = default is MISSING or "Undefined" in repr(default)
-            choice = words(cls).get(field.name)
-            text = field.name if needed else f"{field.name}={shown(default)}"
+        for key, field in cls.FIELDS.items():
+            choice = words(cls, key)
+            text = key if field.default is REQUIRED else f"{key}={shown(field.default)}"
             arguments.append(f"`{text}`" + (f" ({', '.join(choice)})" if choice else ""))
         lines.append(f"| `{name}` | {', '.join(arguments)} | {cell(first)} |")
     lines += ["", "| block | does |", "| --- | --- |"]
