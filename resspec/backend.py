@@ -49,7 +49,7 @@ class Runtime(Protocol):
     """
 
     def instantiate(self, graph: Graph, source: Source, device: str, dtype: str) -> Model:
-        """A live model from the source. Raises SpecError (no-device, unsupported)."""
+        """A live model from the source. Raises SpecError (no-device, bad-value)."""
         ...
 
     def load_weights(

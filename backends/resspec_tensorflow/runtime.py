@@ -29,26 +29,26 @@ _OUTPUTS: WeakKeyDictionary[Any, tuple[str, ...]] = WeakKeyDictionary()
 
 
 def _place(device: str) -> str:
-    """TensorFlow's name of `cpu`, `cuda` or `cuda:1`. Raises SpecError(no-device)."""
-    kind, _, index = device.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
-        raise error("no-device", f"no device is called `{device}`", help="cpu, cuda or cuda:0")
-    kind = "GPU" if kind == "cuda" else "CPU"
-    found = tf.config.list_logical_devices(kind)
-    if int(index or 0) >= len(found):
+    """TensorFlow's full name of `GPU:1`, `cpu` or, as others say, `cuda:1`. Raises
+    SpecError(no-device)."""
+    kind, _, index = device.removeprefix("/").removeprefix("device:").upper().partition(":")
+    kind, index = "GPU" if kind == "CUDA" else kind, index or "0"
+    there = tf.config.list_logical_devices()
+    if f"/device:{kind}:{index}" not in [one.name for one in there]:
         raise error(
             "no-device",
-            f"TensorFlow sees no device `{device}`: {len(found)} of that kind",
-            help="use --device cpu, or install tensorflow[and-cuda] and a driver",
+            f"TensorFlow sees no device `{device}`",
+            help=f"present: {', '.join(one.name.removeprefix('/device:') for one in there)}; "
+            "a GPU needs tensorflow[and-cuda] and a driver",
         )
-    return f"/{kind}:{index or 0}"
+    return f"/{kind}:{index}"
 
 
 @contextmanager
 def _dtype(dtype: str) -> Iterator[None]:
     """Build in `dtype`, then give the user's own settings back, that of the layout included."""
     if dtype not in DTYPES:
-        raise error("unsupported", f"no dtype is called `{dtype}`", help=", ".join(DTYPES))
+        raise error("bad-value", f"no dtype `{dtype}`; Keras has {', '.join(DTYPES)} here")
     floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
     layout = keras.config.image_data_format()
     try:
@@ -62,7 +62,7 @@ def _dtype(dtype: str) -> Iterator[None]:
 
 
 def instantiate(graph: Graph, source: Source, device: str, dtype: str) -> Any:
-    """A live `keras.Model`, NHWC. Raises SpecError (no-device, unsupported)."""
+    """A live `keras.Model`, NHWC. Raises SpecError (no-device, bad-value)."""
     module = load(source.text)
     with tf.device(_place(device)), _dtype(dtype):
         model = getattr(module, source.entry)()

@@ -31,7 +31,7 @@ def kept(arrays: Mapping[str, Array]) -> dict[str, Array]:
                 file.write(np.ascontiguousarray(array).data)
             file.flush()
             # One map for all, since each holds a file descriptor; "c" never writes to the file, and
-            # torch warns of arrays that cannot be written.
+            # frameworks warn of arrays that cannot be written.
             whole = np.memmap(file, np.uint8, mode="c")
     except OSError:
         return dict(arrays)

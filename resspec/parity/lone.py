@@ -10,7 +10,7 @@ from resspec.ops.norm import BatchNorm
 def check_norms(graph: Graph, batch: int) -> None:
     """Raise SpecError(norm-of-one) where a batch norm has one position and one example.
 
-    Its variance would be 0, and its output its bias, whatever the input: PyTorch refuses that.
+    Its variance would be 0, and its output its bias, whatever the input; PyTorch refuses that.
     """
     lone = [
         node

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import groupby, zip_longest
 from math import isclose
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from resspec.diagnostics import Note, SpecError, error
 from resspec.port.dataflow import Atom, Trace
-
-if TYPE_CHECKING:
-    from resspec.port.match import Matching
 
 SHOWN = 20  # lines of a report
 ALIGNED = 1000  # layers on either side that are aligned
@@ -103,14 +100,14 @@ def _sources(atom: Atom, side: Trace) -> tuple[list[int], str]:
     return numbers, ", ".join(paths[-3:]) + more
 
 
-def structure_differences(matching: Matching) -> list[str]:
+def structure_differences(pairs: Iterable[tuple[Atom, Atom]]) -> list[str]:
     """Where matched layers differ in what outputs hardly show: eps, momentum, stride, dilation,
     groups, kind of normalisation. Compared where both sides know; a line each."""
     lines: dict[str, None] = {}
-    for theirs, own in matching.pairs:
+    for theirs, own in pairs:
         for key in sorted(set(theirs.attributes) & set(own.attributes)):
             left, right = theirs.attributes[key], own.attributes[key]
-            # momentum is counted from the other end in Keras, so it comes back rounded
+            # where momentum is counted from the other end, it comes back rounded
             same = isclose(left, right, rel_tol=1e-9) if key == "momentum" else left == right
             if not same:
                 lines[f"{key}: {theirs.path} has {left}, {own.path} has {right}"] = None

@@ -250,7 +250,7 @@ def _report(name: str, matching: Matching, stored: Stored) -> Ported:
         tuple(sorted(set(stored.dtypes.values()))) or ("float32",),
         matching.unread,
         matching.ambiguous,
-        tuple(structure_differences(matching)),
+        tuple(structure_differences(matching.pairs)),
     )
 
 

@@ -96,7 +96,7 @@ def _array(name: str, value: Any) -> tuple[NDArray[Any], str]:
     """A tensor's numbers, and its type, whichever framework it is of."""
     try:
         kind = str(getattr(value, "dtype", "")).rpartition(".")[2]
-        if hasattr(value, "detach"):  # torch's, wherever it is
+        if hasattr(value, "detach"):  # one that gradients are kept of, wherever it is
             value = value.detach().cpu()
             value = value.float() if kind == "bfloat16" else value
         array = value.numpy() if hasattr(value, "numpy") else np.asarray(value)

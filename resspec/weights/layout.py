@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-DEPTHWISE = "OIHW->HWOI"  # Keras keeps the multiplier of a depthwise kernel apart
+DEPTHWISE = "OIHW->HWOI"  # the multiplier of a depthwise kernel has an axis of its own
 
 
 def stored(array: Array, layout: str, shape: tuple[int, ...]) -> Array:

@@ -151,7 +151,7 @@ def _suffixes(name: str) -> Iterator[tuple[str, str]]:
 
 
 def _owners(known: Mapping[str, Variable]) -> dict[str, str]:
-    """A variable's name → the canonical one. Keras' files number the variables of layers that are
+    """A variable's name → the canonical one. Files may number the variables of layers that are
     no common ones, in the order in which a layer has them: `gain/0`."""
     owners = {variable.name: name for name, variable in known.items()}
     counts: Counter[str] = Counter()
@@ -164,7 +164,7 @@ def _owners(known: Mapping[str, Variable]) -> dict[str, str]:
 
 
 def _inner(names: Iterable[str]) -> dict[str, str]:
-    """Each of Keras' names without the models that its layer stands in."""
+    """Each `layer/variable` without the models that its layer stands in."""
     return _distinct({name: "/".join(name.split("/")[-2:]) for name in names})
 
 

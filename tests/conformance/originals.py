@@ -199,7 +199,7 @@ def _structure(original: origins.Original, graph: Graph, result: Result) -> Any:
         result.structure = False
         result.problems.append(str(problem).splitlines()[0])
         return None
-    problems = structure_differences(matching)
+    problems = structure_differences(matching.pairs)
     problems += [f"ambiguous: {', '.join(names[:3])}" for names in matching.ambiguous]
     problems += [f"the original never uses {name}" for name in matching.unread]
     result.structure = not problems

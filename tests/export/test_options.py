@@ -225,7 +225,7 @@ def test_exporting_leaves_the_model_as_it_was(tmp_path: Path) -> None:
     model.stem.eval()
     before = [module.training for module in model.modules()]
     state = {name: value.clone() for name, value in model.state_dict().items()}
-    compiled.backend.export(  # type: ignore[attr-defined]
+    compiled.backend.exporter().export(
         model, compiled.graph, compiled.source, "pt2", tmp_path / "m.pt2", {}
     )
     assert [module.training for module in model.modules()] == before

@@ -54,7 +54,7 @@ def test_any_names_match(name: str) -> None:
     }
     assert {link.name: link.tensor.name for link in found.links} == expected
     assert not found.ambiguous
-    assert not structure_differences(found)
+    assert not structure_differences(found.pairs)
 
 
 BRANCHES = """\
@@ -155,7 +155,7 @@ def test_what_outputs_hardly_show(tmp_path: Path, option: str, line: str) -> Non
     graph = load(tmp_path).graph
     told = f"defaults: {{norm: {{batch_norm: {{{option}}}}}}}\n"
     other = load(tmp_path, TINY.replace("num_classes", f"{told}num_classes")).graph
-    assert line in structure_differences(match(foreign(other), graph))
+    assert line in structure_differences(match(foreign(other), graph).pairs)
 
 
 def test_a_shared_parameter_must_be_shared_on_both_sides(tmp_path: Path) -> None:

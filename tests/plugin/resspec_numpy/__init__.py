@@ -16,25 +16,23 @@ from resspec.live import load
 from resspec.ops.base import OPS
 
 Array = np.ndarray[Any, Any]
-RULES: RuleTable = {
-    OPS["conv2d"]: Rule(
-        "conv2d({x}, w, {path}, {stride_pair}, {padding}, {dilation_pair}, {groups})"
-    ),
-    OPS["batch_norm"]: Rule("batch_norm({x}, w, {path}, {eps}, {momentum}, random, moved)"),
-    OPS["relu"]: Rule("np.maximum({x}, 0)"),
-    OPS["max_pool"]: Rule("max_pool({x}, {kernel_size_pair}, {stride_pair}, {padding})"),
-    OPS["global_avg_pool"]: Rule("{x}.mean((2, 3), keepdims=True)"),
-    OPS["flatten"]: Rule("{x}.reshape(len({x}), -1)"),
-    OPS["linear"]: Rule("{x} @ w[{path} + '.weight'].T + w.get({path} + '.bias', 0)"),
-    OPS["dropout"]: Rule("dropout({x}, {rate}, random)"),
-    OPS["add"]: Rule("{x} + {y}"),
+CALLS = {
+    "conv2d": "conv2d({x}, w, {path}, {stride_pair}, {padding}, {dilation_pair}, {groups})",
+    "batch_norm": "batch_norm({x}, w, {path}, {eps}, {momentum}, random, moved)",
+    "relu": "np.maximum({x}, 0)",
+    "max_pool": "windows({x}, {kernel_size_pair}, {stride_pair}, {padding}, -np.inf).max((4, 5))",
+    "global_avg_pool": "{x}.mean((2, 3), keepdims=True)",
+    "flatten": "{x}.reshape(len({x}), -1)",
+    "linear": "{x} @ w[{path} + '.weight'].T + w.get({path} + '.bias', 0)",
+    "dropout": "dropout({x}, {rate}, random)",
+    "add": "{x} + {y}",
 }
 
 HELPERS = '''\
 import numpy as np
 
 
-def windows(x, kernel, stride, padding, dilation=(1, 1), fill=0.0):
+def windows(x, kernel, stride, padding, fill=0.0, dilation=(1, 1)):
     """(N, C, H', W', kh, kw) views of a padded batch."""
     top, bottom, left, right = padding
     x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=fill)
@@ -45,28 +43,21 @@ def windows(x, kernel, stride, padding, dilation=(1, 1), fill=0.0):
 
 def conv2d(x, w, path, stride, padding, dilation, groups):
     kernel, bias = w[path + ".weight"], w.get(path + ".bias", np.zeros(1))
-    view = windows(x, kernel.shape[2:], stride, padding, dilation)
+    view = windows(x, kernel.shape[2:], stride, padding, 0.0, dilation)
     parts = zip(np.split(view, groups, 1), np.split(kernel, groups, 0))
     y = [np.einsum("ncijhw,ochw->noij", v, k, optimize=True) for v, k in parts]
     return np.concatenate(y, 1) + bias[:, None, None]
 
 
 def batch_norm(x, w, path, eps, momentum, random, moved):
-    weight, bias, mean, var = (w[path + "." + name] for name in NORM)
+    mean, var = (w[f"{path}.running_{what}"] for what in ("mean", "var"))
     if random is not None:
-        mean, var, count = x.mean((0, 2, 3)), x.var((0, 2, 3)), x[:, 0].size
-        for name, new in zip(NORM[2:], (mean, var * count / (count - 1))):
-            name = path + "." + name
-            moved[name] = w[name] + momentum * (new - w[name])
-    scale = weight / np.sqrt(var + eps)
-    return x * scale[:, None, None] + (bias - mean * scale)[:, None, None]
-
-
-NORM = ("weight", "bias", "running_mean", "running_var")
-
-
-def max_pool(x, kernel, stride, padding):
-    return windows(x, kernel, stride, padding, fill=-np.inf).max((4, 5))
+        old, count = (mean, var), x[:, 0].size
+        mean, var = x.mean((0, 2, 3)), x.var((0, 2, 3))
+        moved[f"{path}.running_mean"] = old[0] + momentum * (mean - old[0])
+        moved[f"{path}.running_var"] = old[1] + momentum * (var * count / (count - 1) - old[1])
+    y = (x.swapaxes(1, 3) - mean) / np.sqrt(var + eps)
+    return (y * w[f"{path}.weight"] + w[f"{path}.bias"]).swapaxes(1, 3)
 
 
 def dropout(x, rate, random):
@@ -75,9 +66,9 @@ def dropout(x, rate, random):
 
 
 def emit(graph: Graph, rules: RuleTable) -> Source:
-    """A function of x, the weights and, while training, a source of random numbers; it returns
+    """A function of x, the weights and a source of random numbers, None at inference. It returns
     the outputs, and the weights with the running statistics that have moved."""
-    lines = [HELPERS, "", f"def {graph.name}(v{graph.input.index}, w, random=None):"]
+    lines = [HELPERS, "", f"def {graph.name}(v{graph.input.index}, w, random):"]
     lines.append("    moved = dict(w)")
     for node in graph.nodes:
         code = {"path": repr(node.path)}
@@ -127,4 +118,5 @@ class Runtime:
         return sum(one.size for one in model.weights.values()) - buffers, buffers
 
 
+RULES = {OPS[name]: Rule(call) for name, call in CALLS.items()}
 BACKEND = Backend(name="numpy", rules=RULES, emitter=emit, runtime=Runtime)
