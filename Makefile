@@ -49,18 +49,18 @@ site: $(VENV)/.installed
 conformance: $(VENV)/.installed-dev
 	@mkdir -p build
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.conformance.run --resume \
-	  --json build/conformance.jsonl $(if $(FAMILY),--family $(FAMILY),--page docs/conformance.md)
+	  --json build/conformance.jsonl $(if $(FAMILY),--family $(FAMILY),--page docs/conformance.md --csv docs/measured/conformance.csv)
 
-# Every shipped spec on both backends: docs/parity.md. Stopped, it goes on where it was.
-parity-table: $(VENV)/.installed
-	@mkdir -p build
-	@sed '/^## /,$$d' docs/parity.md > build/page.md; status=0; \
-	for dtype in $(PARITY_DTYPES); do \
+# Every shipped spec on both backends: docs/measured/parity.csv, from which docs/parity.md is drawn.
+# Stopped, it goes on where it was, unless build/parity.jsonl is deleted.
+parity-table: $(VENV)/.installed-dev
+	@mkdir -p build; status=0; for dtype in $(PARITY_DTYPES); do \
 	  OMP_NUM_THREADS=1 $(BIN)/resspec parity --all --small --mode eval,grad,train \
 	    --dtype $$dtype --max-params $(PARITY_LIMIT) --budget $(PARITY_SECONDS) \
-	    --resume build/parity.jsonl --format markdown > build/parity.md || status=1; \
-	  { echo "## $$dtype"; echo; cat build/parity.md; echo; } >> build/page.md; \
-	done; mv build/page.md docs/parity.md; exit $$status
+	    --resume build/parity.jsonl --format csv > build/parity.$$dtype.csv || status=1; \
+	done; awk 'NR == 1 || FNR > 1' $(PARITY_DTYPES:%=build/parity.%.csv) > docs/measured/parity.csv; \
+	git rev-parse --short HEAD > docs/measured/parity.commit; \
+	$(BIN)/python docs/generate.py; exit $$status
 
 # Ten times the random specs of CI, the table of docs/soundness.md, then the loader and the
 # expressions under a coverage-guided fuzzer. A crash it finds is kept by hand in tests/fuzz/corpus.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import csv
 import inspect
 import re
 import tempfile
@@ -108,11 +109,44 @@ def mistake() -> str:
     raise AssertionError("the mistake is none")
 
 
+def parity() -> str:
+    """What `measured/parity.csv` holds: each quantity's median and worst over all specs."""
+    measured = ROOT / "docs/measured"
+    commit = (measured / "parity.commit").read_text("utf-8").strip()
+    with (measured / "parity.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    quantities = [
+        name for name in rows[0] if name not in ("spec", "dtype", "input", "batch", "verdict")
+    ]
+    lines = [f"Computed on commit {commit}."]
+    for dtype in dict.fromkeys(row["dtype"] for row in rows):
+        here = [row for row in rows if row["dtype"] == dtype]
+        unit = "relative error" if dtype == "float64" else "multiple of the floor"
+        passed = sum(row["verdict"] == "ok" for row in here)
+        lines += [
+            "",
+            f"## {dtype}",
+            "",
+            f"{passed} of {len(here)} specs are within their limits.",
+            "",
+        ]
+        lines += [f"| {unit} | specs | median | worst | at |", "| --- | ---: | ---: | ---: | --- |"]
+        for name in quantities:
+            found = sorted((float(row[name]), row[name], row["spec"]) for row in here if row[name])
+            _, worst, where = found[-1]
+            median = found[len(found) // 2][1]
+            title = name.replace("_", " ")
+            lines.append(f"| {title} | {len(found)} | {median} | {worst} | `{where}` |")
+        lines += [f"- `{row['spec']}`: {row['verdict']}" for row in here if row["verdict"] != "ok"]
+    return "\n".join(lines) + "\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "house": house,
     "ops": ops,
     "basic": basic,
     "mistake": mistake,
+    "parity": parity,
 }
 
 

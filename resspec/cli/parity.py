@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from resspec.compile import LoadedSpec
     from resspec.parity import Options, Runner
 
-FORMATS = ("table", "json", "markdown")
+FORMATS = ("table", "json", "markdown", "csv")
 
 
 @common.loading
@@ -122,6 +122,8 @@ def parity(
         common.print_json(found)
     elif format == "markdown":
         print(reports.markdown(found))
+    elif format == "csv":
+        print(reports.csv_text(found))
         for one in found:
             if not one["ok"] and "error" not in one:
                 common.say("\n".join([f"\n{escape(one['spec'])}:", *reports.where(one)]))

@@ -106,6 +106,20 @@ def markdown(reports: Iterable[Data]) -> str:
     return f"{table.markdown([*head, ''], rows)}\n\n{count}"
 
 
+def csv_text(reports: Iterable[Data]) -> str:
+    """A row a spec and dtype: errors in float64, float32 as a multiple of its floor; empty where
+    nothing was compared."""
+    head = ["spec", "dtype", "input", "batch"]
+    head += [quantity.replace(" ", "_") for _, quantity in COLUMNS]
+    rows = []
+    for report in reports:
+        dtypes = dict.fromkeys(one["dtype"] for one in report.get("checks", ())) or {"": None}
+        for dtype in dtypes:
+            name, *cells = _row(report, [(*column, dtype) for column in COLUMNS])
+            rows.append([name, dtype, *("" if cell == "–" else cell for cell in cells)])
+    return table.csv_text([*head, "verdict"], rows)
+
+
 def _row(report: Data, shown: Sequence[tuple[str, str, str]]) -> list[str]:
     if "error" in report:
         return [report["spec"], "", "", *("" for _ in shown), report["error"]]

@@ -47,6 +47,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--budget", type=int, metavar="SECONDS", help="start no row after that")
     parser.add_argument("--json", type=Path, metavar="FILE", help="one line a row, as it is found")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write the table as a page, too")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a row a network, too")
     parser.add_argument("--resume", action="store_true", help="skip rows that passed in that file")
     return parser.parse_args(given)
 
@@ -111,6 +112,8 @@ def main(given: Sequence[str] | None = None) -> int:
     selected = not (options.family or options.name)
     text = report(results, backends, [row["name"] for row in without] if selected else [])
     print(text)
+    if options.csv:
+        options.csv.write_text(f"{rows(results, backends)}\n", encoding="utf-8")
     if options.page:
         options.page.write_text(f"{PAGE}\n{text}\n", encoding="utf-8")
     return int(any(result.problems for result in results) or (selected and bool(without)))
@@ -168,6 +171,25 @@ def report(results: Sequence[Any], backends: Sequence[str], without: Sequence[st
     unseen = sorted(set(OPS) - {name for one in results for name in one.ops})
     lines += ["", f"Ops in none of these: {', '.join(unseen) or 'none'}"]
     return "\n".join(lines)
+
+
+def rows(results: Sequence[Any], backends: Sequence[str]) -> str:
+    """What was found of each network, as CSV: empty where it was not run."""
+    head = ["network", "family", "spec", "counts", "structure", *backends, "dtype", "left_out"]
+    cells = [
+        [
+            one.key,
+            one.family,
+            one.spec,
+            "exact" if one.counts else "differ",
+            "" if one.structure is None else "equal" if one.structure else "differs",
+            *(f"{one.errors[name]:.1e}" if name in one.errors else "" for name in backends),
+            one.dtype,
+            one.left_out,
+        ]
+        for one in sorted(results, key=lambda one: one.key)
+    ]
+    return table.csv_text(head, cells)
 
 
 def named(title: str, pairs: Iterable[tuple[str, str]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +97,14 @@ def test_markdown_tells_the_place_beside_the_table(run: Run, tmp_path: Path) -> 
     assert done.out.startswith("| spec")
     assert "FAILS at stem.act1" in done.out
     assert "stem.act1 (relu) at" in done.err
+
+
+def test_csv_has_a_row_a_spec_and_dtype(run: Run, tmp_path: Path) -> None:
+    done = run("parity", specs.write(tmp_path), "--mode", "eval", "--format", "csv")
+    (row,) = csv.DictReader(done.out.splitlines())
+    assert (row["spec"], row["dtype"], row["gradients"]) == ("tiny", "float64", "")
+    assert float(row["outputs"]) > 1e-3
+    assert row["verdict"] == "FAILS at stem.act1"
 
 
 def test_random_layers_are_named_and_left_out(run: Run, tmp_path: Path) -> None:
