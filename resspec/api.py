@@ -146,9 +146,6 @@ def compile_for(
     steps = passes.optimization(optimize) if optimize is not None else ()
     trained = graph_of(spec, outputs)
     graph, _ = passes.run(trained, None, steps) if steps else (trained, None)
-    problems = [found for found in target.check(graph) if found.severity == "error"]
-    if problems:
-        raise SpecError(*problems)
     return Compiled(graph, target, target.emit(graph), trained, steps)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from resspec.diagnostics import Diagnostic, error, suggest
-from resspec.emit import unsupported
+from resspec.emit import Resolved, resolve
 from resspec.rule import Rule as Rule
 from resspec.rule import RuleChoice as RuleChoice
 from resspec.rule import RuleTable as RuleTable
@@ -159,7 +159,7 @@ class Backend:
     """A target framework. Loaders (`runtime` and its like) raise SpecError(no-backend) where the
     framework is not installed; `module` makes one. None: it does not offer that.
 
-    rules: how each op is written. emitter: the source of a graph by these rules.
+    rules: how each op is written. emitter: the source of a graph once they are chosen.
     models: the module in which the class of its live models is defined, or a package around it; by
     it they are known for its own without importing anything.
     formats: what `exporter` writes, by the word that a user writes.
@@ -167,7 +167,7 @@ class Backend:
 
     name: str
     rules: RuleTable
-    emitter: Callable[[Graph, RuleTable], Source]
+    emitter: Callable[[Resolved], Source]
     runtime: Callable[[], Runtime]
     training: Callable[[], Training] | None = None
     live: Callable[[], Live] | None = None
@@ -177,11 +177,11 @@ class Backend:
 
     def check(self, graph: Graph) -> tuple[Diagnostic, ...]:
         """What this backend cannot express, each at its line."""
-        return unsupported(graph, self.rules, self.name)
+        return resolve(graph, self.rules, self.name).problems
 
     def emit(self, graph: Graph) -> Source:
-        """Source of the graph. Raises SpecError(unsupported)."""
-        return self.emitter(graph, self.rules)
+        """Source of the graph. Raises SpecError(unsupported): what `check` finds."""
+        return self.emitter(resolve(graph, self.rules, self.name))
 
     def owns(self, model: object) -> bool:
         """Whether this is a live model of the framework, whose weights it can tell."""

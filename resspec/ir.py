@@ -26,10 +26,14 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A place in a row of stages, blocks or turns: number 2 of `stages`, 0 of `stem.repeat1`."""
+    """A place in a row of stages, blocks or turns: number 2 of `stages`, 0 of `stem.repeat1`.
+
+    `outer` is the place of the row itself, where it is all of a turn of another.
+    """
 
     row: str
     number: int
+    outer: Step | None = None
 
     def __str__(self) -> str:
         """The path of what stands there."""

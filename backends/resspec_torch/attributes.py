@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from resspec.emit import Arg, Chain, Definition, Item, Layer, Run, literal, placeholders
-from resspec.emit.folding import turn_of
+from resspec.emit import Arg, Definition, Item, Layer, literal, placeholders
 from resspec.emit.names import checked, is_name, unique
 
 # Attributes of nn.Module that a layer's name must not hide. Those that begin with an underscore
@@ -37,27 +36,19 @@ class Attributes:
         self.names = self._names()
         self.kept = self._kept()
 
-    def path(self, local: str) -> str:
+    def path(self, name: str, positions: Sequence[int]) -> str:
         """The state_dict prefix of an item, or of a step inside one ("stages.0.1")."""
-        if local in self.names:
-            return self.names[local]
-        for item in sorted(self.modules, key=lambda item: -len(item.name)):
-            if isinstance(item, Chain | Run):
-                start = f"{item.name}." if item.name else ""
-                number, _, rest = local.removeprefix(start).partition(".")
-                if local.startswith(start) and number.isdigit():
-                    inner = f".{rest}".removeprefix(f".{item.suffix}" if item.suffix else "")
-                    return f"{self.names[item.name]}.{number}{inner.rstrip('.')}"
-        return local  # holds no parameters
+        return ".".join([self.names[name], *map(str, positions)])
 
     def _names(self) -> dict[str, str]:
         """Item name → what follows `self.` in the state_dict: its own name where that can be."""
         found: dict[str, str] = {}
+        turns = {item.name: item.turn for item in reversed(self.modules)}
         names = list(dict.fromkeys(item.name for item in self.modules))
         lists: dict[tuple[str, str], list[str]] = {}
         tables: dict[str, list[str]] = {}
         for name in names:
-            turn = turn_of(name)
+            turn = turns[name]
             if turn is not None:
                 lists.setdefault((turn.stem, turn.suffix), []).append(str(turn.number))
             elif "." in name:

@@ -10,14 +10,23 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 
-from resspec import sizes
-from resspec.backend import RuleTable, Source, Variable
+from resspec.backend import Source, Variable
 from resspec.diagnostics import error
-from resspec.emit import Definition, Layer, Program, doc_lines, expand, group, literal, place
+from resspec.emit import (
+    Applied,
+    Definition,
+    Layer,
+    Program,
+    Resolved,
+    doc_lines,
+    group,
+    literal,
+    place,
+    prove,
+)
 from resspec.emit.layout import layout, split
 from resspec.emit.names import checked
 from resspec.emit.text import WIDTH
-from resspec.ir import Graph
 from resspec_torch.attributes import Attributes
 from resspec_torch.constructors import Constructors, container
 from resspec_torch.forward import INDENT, Body
@@ -26,11 +35,12 @@ from resspec_torch.rules import HELPERS
 RESERVED = ("torch", "nn", "F", "Tensor", "annotations", "math", "Module", "Sequential")
 
 
-def emit(graph: Graph, rules: RuleTable) -> Source:
+def emit(resolved: Resolved) -> Source:
     """Source of the graph as PyTorch classes. Raises SpecError(unsupported)."""
-    program = group(graph, rules, reserved=(*RESERVED, *HELPERS))
-    fixed = None if sizes.of(graph).free else graph.input.type.spatial
-    classes = {one.name: _Class(one, program, fixed, graph.inference) for one in program}
+    program = group(resolved, reserved=(*RESERVED, *HELPERS))
+    fixed = None if resolved.sizes.free else resolved.graph.input.type.spatial
+    inference = resolved.graph.inference
+    classes = {one.name: _Class(one, program, fixed, inference) for one in program}
     wanted = {
         name
         for definition in program
@@ -45,7 +55,7 @@ def emit(graph: Graph, rules: RuleTable) -> Source:
     parts += [made.text() for made in classes.values()]
     body = "\n\n\n".join(parts)
     text = "\n".join(_imports(body)) + "\n\n\n" + body + "\n"
-    return Source(text, program.entry.name, _variables(program, classes))
+    return Source(text, program.entry.name, _variables(prove(program, resolved), classes))
 
 
 def _imports(body: str) -> list[str]:
@@ -60,11 +70,13 @@ def _imports(body: str) -> list[str]:
     return [*lines, "from torch import Tensor, nn"]
 
 
-def _variables(program: Program, classes: Mapping[str, _Class]) -> dict[str, Variable]:
+def _variables(ops: Sequence[Applied], classes: Mapping[str, _Class]) -> dict[str, Variable]:
     """Canonical parameter name → its name in the state_dict, in execution order."""
     found: dict[str, Variable] = {}
-    for applied in expand(program)[0]:
-        path = ".".join(classes[owner].attributes.path(local) for owner, local in applied.trail)
+    for applied in ops:
+        if not applied.layer.rule.variables:
+            continue
+        path = ".".join(classes[owner].attributes.path(*at) for owner, at in applied.trail)
         for canonical, name, lay in applied.layer.rule.variables:
             found.setdefault(f"{applied.path}.{canonical}", Variable(f"{path}.{name}", lay))
     return found

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from resspec.emit import Call, Chain, Definition, Item, Layer, Run, render
-from resspec.emit.folding import turn_of
 from resspec.emit.layout import layout
 from resspec.emit.names import RESERVED, is_name
 from resspec.emit.text import READABLE
@@ -104,7 +103,7 @@ class Body:
 
     def _is_pinned(self, item: Item, value: int) -> bool:
         """Whether `as` only names the item, whose attribute has that name already."""
-        turn = turn_of(item.name)
+        turn = item.turn
         label = self.labels.get(value)
         if turn is not None:
             return label == turn.stem
@@ -200,7 +199,7 @@ class Body:
             return [self._free([role], live)]
         reused = [name for name in dying if name in ("x", "h")]
         flat = item.name.replace(".", "")
-        turn = turn_of(item.name)
+        turn = item.turn
         if isinstance(item, Call) and turn is not None and turn.stem:
             name = f"{turn.stem.replace('.', '')}{turn.number}"
             return [self._free([name], live)]  # one of several turns: y0, y1, …

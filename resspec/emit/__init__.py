@@ -1,7 +1,7 @@
 """Graph → Program (classes and calls) → what emitters print; the same for every backend."""
 
-from resspec.emit.expand import Applied, expand, verify
-from resspec.emit.grouping import choose, group
+from resspec.emit.expand import Applied, expand, prove
+from resspec.emit.grouping import group
 from resspec.emit.program import (
     Arg,
     Call,
@@ -13,9 +13,11 @@ from resspec.emit.program import (
     Parameter,
     Program,
     Run,
+    Turn,
 )
+from resspec.emit.resolve import Resolved, choose, resolve
 from resspec.emit.template import leaves, literal, placeholders, render
-from resspec.emit.text import doc_lines, place, unsupported
+from resspec.emit.text import doc_lines, place
 
 __all__ = [
     "Applied",
@@ -28,7 +30,9 @@ __all__ = [
     "Leaf",
     "Parameter",
     "Program",
+    "Resolved",
     "Run",
+    "Turn",
     "choose",
     "doc_lines",
     "expand",
@@ -37,7 +41,7 @@ __all__ = [
     "literal",
     "place",
     "placeholders",
+    "prove",
     "render",
-    "unsupported",
-    "verify",
+    "resolve",
 ]

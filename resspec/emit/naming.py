@@ -9,27 +9,25 @@ from typing import NamedTuple
 
 from resspec.emit.names import camel, unique
 from resspec.emit.program import Call, Chain, Definition, Form, Item, Layer, Run
+from resspec.emit.sites import Group
 
 ROLES = ("conv", "norm", "act")
 LONGEST = 40  # characters of a name; beyond that a number tells forms apart
 
 
 def name_definitions(
-    definitions: Sequence[Definition],
-    origins: Mapping[str, Mapping[str, Form]],
-    model: str,
-    reserved: Collection[str],
+    groups: Sequence[Group], model: str, reserved: Collection[str]
 ) -> tuple[Definition, ...]:
-    """The definitions with CamelCase names, in order of need: each uses earlier ones only.
+    """The groups' definitions with CamelCase names, in order of need: each uses earlier ones only.
 
-    The last of `definitions` is the model. `origins` gives, for a definition and the local name
-    of an item, the block that the item was dissolved from.
+    The last group is the model.
     """
-    by_target = {definition.name: definition for definition in definitions}
+    by_target = {group.target: group.definition for group in groups}
+    origins = {group.target: group.origins for group in groups}
     # a definition that hides in a parameter's shadow could not be called there
-    shadows = {parameter.name for one in definitions for parameter in one.parameters}
+    shadows = {p.name for group in groups for p in group.definition.parameters}
     names = _Names(by_target, origins, {*reserved, *shadows})
-    entry = definitions[-1]
+    entry = groups[-1].definition
     names.names[entry.name] = unique([camel(model)], names.taken)
     names.taken.add(names.names[entry.name])
     order: dict[str, None] = {}

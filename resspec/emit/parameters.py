@@ -4,117 +4,91 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from resspec.emit.names import is_name, unique
-from resspec.emit.program import Arg, Leaf, Parameter
+from resspec.emit.program import Arg, Arguments, Hole, Leaf, Parameter
 
 CHANNELS = ("in_channels", "out_channels", "in_features", "out_features")
-# Names that an emitted signature or body has another use for.
-TAKEN = (
-    "self",
-    "x",
-    "h",
-    "i",
-    "name",
-    "nn",
-    "torch",
-    "F",
-    "Tensor",
-    "keras",
-    "tf",
-    "np",
-    "math",
-    "sys",
-)
+TAKEN = ("self", "x", "h", "i", "name")  # what every emitted signature or body may use itself
 
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One number of one instance: where it stands, and the YAML expression that it came from.
-
-    An inherited one is an argument of a child; its `source` is the child's name for it, where
-    the YAML gave that name.
-    """
-
-    item: str
-    leaf: str
-    value: Leaf
-    source: str
-    hidden: bool = False
-    sort: str = ""
-    inherited: bool = False
-
-    @property
-    def kind(self) -> str:
-        """Columns of one kind may be one parameter: all channel counts, all strides…"""
-        return self.sort or ("channels" if self.leaf in CHANNELS else self.leaf)
+Cell = tuple[str, Hole]  # a hole in the item of that name
+Key = tuple[str, bool, tuple[str, ...]]  # kind, hidden, the values as text
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Parameters of a group; their values for each instance; what stands at each column."""
+    """Parameters of a group; their values for each instance; what stands in each hole; and the
+    arguments of a call, with holes."""
 
     parameters: tuple[Parameter, ...]
-    given: frozenset[str]
     arguments: tuple[tuple[Leaf, ...], ...]
     leaves: tuple[Leaf, ...]
+    holes: Arguments
 
 
-def parameters(rows: Sequence[Sequence[Column]], reserved: Collection[str] = ()) -> Found:
-    """`rows[j][k]` is column k of instance j; every instance has the same columns. `reserved` are
-    names that no parameter may have."""
-    columns = list(zip(*rows, strict=True))
-    merged: dict[object, list[Sequence[Column]]] = {}
-    keys: list[object] = []
-    for column in columns:
-        values = tuple(repr(cell.value) for cell in column)
-        key: tuple[str, bool, tuple[str, ...]] | None = None
-        if len(set(values)) > 1:
-            key = (column[0].kind, column[0].hidden, values)
-            whole = ("channels", column[0].hidden, values)
-            if column[0].leaf == "groups" and whole in merged:
-                key = whole  # depthwise: as many groups as channels
-            merged.setdefault(key, []).append(column)
+def parameters(
+    cells: Sequence[Cell], rows: Sequence[Sequence[Leaf]], reserved: Collection[str]
+) -> Found:
+    """`rows[j][k]` is what instance j has in hole k. `reserved` are names that no parameter may
+    have. Instances with the same arguments share one tuple of them."""
+    merged: dict[Key, list[int]] = {}
+    keys: list[Key | None] = []
+    for k, column in enumerate(zip(*rows, strict=True)):
+        key = None if _agree(column) else _key(cells[k][1], column, merged)
+        if key is not None:
+            merged.setdefault(key, []).append(k)
         keys.append(key)
-    # A signature reads: channels first, then the rest, as they come.
-    merged = dict(sorted(merged.items(), key=lambda item: _rank(item[1][0][0])))
     found: list[Parameter] = []
-    given: set[str] = set()
-    args: dict[object, Arg] = {}
+    holes: list[tuple[str, Leaf]] = []
+    args: dict[Key, Arg] = {}
     taken = {*TAKEN, *reserved}
-    for group, members in merged.items():
-        first = [member[0] for member in members]
-        name = unique(_candidates(first), taken)
+    # A signature reads: channels first, then the rest, as they come.
+    order = sorted(merged, key=lambda key: 2 if key[1] else int(key[0] != "channels"))
+    for key in order:
+        here = [cells[k] for k in merged[key]]
+        kind, hidden = kind_of(here[0][1]), here[0][1].hidden
+        name = unique(_candidates(here), taken)
         taken.add(name)
-        if any(cell.source == name and _is_telling(name) for cell in first):
-            given.add(name)
-        kind = python_type([cell.value for cell in members[0]])
-        found.append(Parameter(name, kind, first[0].kind, first[0].hidden))
-        args[group] = Arg(name)
-    arguments = tuple(
-        tuple(members[0][j].value for members in merged.values()) for j in range(len(rows))
-    )
-    return Found(
-        tuple(found),
-        frozenset(given),
-        arguments,
-        tuple(
-            column[0].value if key is None else args[key]
-            for key, column in zip(keys, columns, strict=True)
-        ),
-    )
+        type_ = python_type([row[merged[key][0]] for row in rows])
+        found.append(Parameter(name, type_, kind, hidden))
+        given = _is_telling(name) and any(hole.source == name for _, hole in here)
+        holes.append((name, Hole(name, name if given else "", hidden, kind, inherited=True)))
+        args[key] = Arg(name)
+    shared: dict[str, tuple[Leaf, ...]] = {}
+    arguments: list[tuple[Leaf, ...]] = []
+    for row in rows:
+        values = tuple(row[merged[key][0]] for key in order)
+        arguments.append(shared.setdefault(repr(values), values))
+    leaves = [rows[0][k] if key is None else args[key] for k, key in enumerate(keys)]
+    return Found(tuple(found), tuple(arguments), tuple(leaves), tuple(holes))
 
 
-def _rank(cell: Column) -> int:
-    return 2 if cell.hidden else int(cell.kind != "channels")
+def _agree(column: Sequence[Leaf]) -> bool:
+    first = column[0]
+    return all(value is first for value in column) or len(set(map(repr, column))) == 1
 
 
-def _candidates(cells: list[Column]) -> list[str]:
+def _key(hole: Hole, column: Sequence[Leaf], merged: Collection[Any]) -> Key:
+    """Columns of one key are one parameter."""
+    values = tuple(map(repr, column))
+    whole = ("channels", hole.hidden, values)
+    if hole.name == "groups" and whole in merged:
+        return whole  # depthwise: as many groups as channels
+    return (kind_of(hole), hole.hidden, values)
+
+
+def kind_of(hole: Hole) -> str:
+    """Numbers of one kind may be one parameter: all channel counts, all strides…"""
+    return hole.sort or ("channels" if hole.name in CHANNELS else hole.name)
+
+
+def _candidates(cells: Sequence[Cell]) -> list[str]:
     """Names for a parameter, best first: the YAML's, a child's from YAML, the attribute's."""
-    own = [cell.source for cell in cells if not cell.inherited]
-    inherited = [cell.source for cell in cells if cell.inherited]
-    words = [word for word in own + inherited if _is_telling(word)]
-    return [*words, _generic(cells), *(f"{_flat(cell.item)}_{cell.leaf}" for cell in cells)]
+    ordered = sorted((hole for _, hole in cells), key=lambda hole: hole.inherited)
+    words = [hole.source for hole in ordered if _is_telling(hole.source)]
+    flat = [f"{item.replace('.', '_')}_{hole.name}" for item, hole in cells if item]
+    return [*words, _generic([hole for _, hole in cells]), *flat]
 
 
 def _is_telling(word: str) -> bool:
@@ -122,22 +96,18 @@ def _is_telling(word: str) -> bool:
     return is_name(word) and len(word) > 1 and word not in CHANNELS
 
 
-def _generic(cells: list[Column]) -> str:
+def _generic(holes: Sequence[Hole]) -> str:
     """The attribute's name; one number that comes in and goes out is just `channels`."""
-    first = cells[0].leaf
-    if first.startswith("in_") and any(cell.leaf.startswith("out_") for cell in cells):
+    first = holes[0].name
+    if first.startswith("in_") and any(hole.name.startswith("out_") for hole in holes):
         return "channels"
     return {"pad": "padding", "pad_ltrb": "padding", "pad_nested": "padding"}.get(first, first)
 
 
-def _flat(path: str) -> str:
-    return path.replace(".", "_") or "value"
-
-
 def python_type(values: Sequence[Leaf]) -> str:
     """Python type of a parameter that takes these values, as text."""
-    names = list(dict.fromkeys(_type(value) for value in values))
-    if set(names) == {"int", "float"}:
+    names = set(map(_type, values))
+    if names == {"int", "float"}:
         return "float"
     return " | ".join(sorted(names))
 

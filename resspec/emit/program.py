@@ -1,7 +1,7 @@
 """What emitters read: a graph cut into definitions (classes or functions) and their calls.
 
-`group` makes a Program from a graph and a backend's rules; `expand` runs it back to the flat
-list of ops, and `verify` requires that list to be the graph. An emitter walks `definitions` in
+`group` makes a Program of a graph whose rules are chosen; `expand` runs it back to the flat
+list of ops, and `prove` requires that list to be the graph. An emitter walks `definitions` in
 order (each one uses earlier ones only; the last is the model) and prints each body.
 
 Inside a definition, tensors have local numbers: inputs 0, 1, …, then the outputs of each item in
@@ -14,7 +14,7 @@ A leaf is a number, word or tuple as its literal, or an Arg: a parameter of the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from resspec.ops.base import Op
@@ -28,7 +28,23 @@ class Arg:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Hole(Arg):
+    """A number that is yet to be filled in: the leaf of that name in a layer, or a parameter of
+    what is called. Bodies with the same holes are one definition.
+
+    source: the YAML expression that the number came from; of a parameter, its name where the YAML
+    gave it. hidden, sort: see Parameter.
+    """
+
+    source: str = field(default="", compare=False)
+    hidden: bool = False
+    sort: str = ""
+    inherited: bool = False  # a parameter of what is called
+
+
 Leaf = int | float | bool | str | tuple[Any, ...] | None | Arg
+Arguments = tuple[tuple[str, Leaf], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +63,34 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """A place in a row: `repeat1.0.basic` is `number` 0 of `stem` "repeat1", `suffix` "basic".
+
+    `outer` is the place of the row itself, where it is in another.
+    """
+
+    stem: str
+    number: int
+    suffix: str = ""
+    outer: Turn | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """One op. `name` is its path within the definition ("conv1", seldom dotted).
 
-    `leaves`: every attribute of the op, and what else the rule's templates use.
+    `leaves`: every attribute of the op, and what else the rule's templates use. `turn` is its
+    place in a row, as of every item that is in one.
     """
 
     name: str
     op: type[Op]
     rule: Rule
-    leaves: tuple[tuple[str, Leaf], ...]
+    leaves: Arguments
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     shared: bool = False
+    turn: Turn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +99,11 @@ class Call:
 
     name: str
     target: str
-    args: tuple[tuple[str, Leaf], ...]
+    args: Arguments
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     shared: bool = False
+    turn: Turn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +122,12 @@ class Run:
     target: str
     first: int
     count: int | Arg
-    turns: tuple[tuple[tuple[str, Leaf], ...], ...]
+    turns: tuple[Arguments, ...]
     feeds: tuple[int | None, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     suffix: str = ""
+    turn: Turn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +146,7 @@ class Chain:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     suffix: str = ""
+    turn: Turn | None = None
 
 
 Item = Layer | Call | Run | Chain

@@ -91,7 +91,10 @@ class Builder:
         if len(region.items) == 1 and region.turn:
             (only,) = region.items
             if isinstance(only, Region) and only.outputs == region.outputs:
-                self.stack[-1].items.append(replace(only, step=only.step or region.step))
+                step = region.step
+                if only.step is not None:  # a row of one turn, in a turn of another
+                    step = replace(only.step, outer=region.step)
+                self.stack[-1].items.append(replace(only, step=step))
                 return
         if region.items:
             if not self.reusing and self.has(region.path):

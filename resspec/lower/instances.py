@@ -364,7 +364,9 @@ class _Move:
         return tuple([self.values[value.index] for value in values])
 
     def step(self, step: Step | None) -> Step | None:
-        return step and Step(self.path + step.row[self.cut :], step.number)
+        if step is None:
+            return None
+        return Step(self.path + step.row[self.cut :], step.number, self.step(step.outer))
 
     def node(self, node: Node) -> Node:
         path = self.path + node.path[self.cut :]

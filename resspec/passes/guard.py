@@ -8,14 +8,16 @@ from resspec import sizes
 from resspec.ir import Graph, Node
 from resspec.ops.base import attributes
 from resspec.ops.merge import CHECKED
+from resspec.sizes import Sizes
 
 
-def guard(graph: Graph) -> Graph:
+def guard(graph: Graph, found: Sizes | None = None) -> Graph:
     """The same function, where two inputs of a sum may differ in size by the checked op.
 
     Done last, right before source is written: what can be proven depends on the outputs chosen.
+    `found` are the graph's sizes, where they are known.
     """
-    unproven = sizes.of(graph).unproven
+    unproven = (found or sizes.of(graph)).unproven
 
     def checked(node: Node) -> Node:
         kind = CHECKED.get(type(node.op))

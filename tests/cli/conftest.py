@@ -13,6 +13,7 @@ import pytest
 from resspec import backend
 from resspec.backend import Rule, Source
 from resspec.cli import main
+from resspec.emit import Resolved
 from resspec.ir import Graph
 from resspec.ops import OPS
 
@@ -61,8 +62,8 @@ class Paper:
         return sum(sizes), total - sum(sizes)
 
 
-def emit(graph: Graph, rules: Any) -> Source:
-    return Source(f"# {graph.name}\n", "model", {})
+def emit(resolved: Resolved) -> Source:
+    return Source(f"# {resolved.graph.name}\n", "model", {})
 
 
 @pytest.fixture

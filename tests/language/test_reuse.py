@@ -6,7 +6,7 @@ import pytest
 from resspec_torch.rules import RULES
 
 from resspec.diagnostics import SpecError
-from resspec.emit import group, verify
+from resspec.emit import group, prove, resolve
 from resspec.ir import Graph
 from tests.language.test_language import code, weights
 
@@ -16,7 +16,8 @@ FIRST = f"when: i == 0, {CONV}, as: shared, else: [{{reuse: shared}}]"
 
 def applied(graph: Graph) -> list[str]:
     """Paths of the convolutions in the order in which they run; the source must say the same."""
-    verify(group(graph, RULES), graph, RULES)
+    resolved = resolve(graph, RULES, "torch")
+    prove(group(resolved), resolved)
     return [node.path for node in graph.nodes if node.op.NAME == "conv2d"]
 
 

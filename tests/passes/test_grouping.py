@@ -12,7 +12,7 @@ from resspec_torch.rules import RULES
 from resspec import api
 from resspec.backend import Rule
 from resspec.diagnostics import SpecError
-from resspec.emit import Call, Chain, Layer, Program, Run, expand, group, verify
+from resspec.emit import Call, Chain, Layer, Program, Run, expand, group, prove, resolve
 from resspec.ir import Graph, Value
 from resspec.ops.activation import Relu
 from resspec.ops.conv import Conv2d
@@ -24,8 +24,9 @@ from tests.graphs import GraphBuilder
 
 
 def grouped(graph: Graph) -> Program:
-    program = group(graph, RULES)
-    verify(program, graph, RULES)
+    resolved = resolve(graph, RULES, "torch")
+    program = group(resolved)
+    prove(program, resolved)
     return program
 
 
@@ -296,18 +297,18 @@ def test_missing_rule_is_reported_at_its_line() -> None:
     build = GraphBuilder((4, 8, 8))
     graph = build.graph(build.op("act1", Relu(), build.input))
     with pytest.raises(SpecError, match=r"unsupported.*`relu` has no rule") as caught:
-        group(graph, {})
+        group(resolve(graph, {}, "none"))
     assert caught.value.diagnostics[0].span == graph.nodes[0].span
 
 
-def test_verify_finds_a_changed_number() -> None:
+def test_the_proof_finds_a_changed_number() -> None:
     build = GraphBuilder((4, 8, 8))
     graph = build.graph(build.op("conv1", Conv2d(out_channels=4, kernel_size=3), build.input))
     other = GraphBuilder((4, 8, 8))
     conv = Conv2d(out_channels=4, kernel_size=3, dilation=2, padding=(1, 1, 1, 1))
-    program = group(other.graph(other.op("conv1", conv, other.input)), RULES)
+    program = group(resolve(other.graph(other.op("conv1", conv, other.input)), RULES, "torch"))
     with pytest.raises(AssertionError, match="the program is not the graph: conv1"):
-        verify(program, graph, RULES)
+        prove(program, resolve(graph, RULES, "torch"))
 
 
 def test_names_never_clash_with_python() -> None:
@@ -318,8 +319,9 @@ def test_names_never_clash_with_python() -> None:
             conv = Conv2d(out_channels=channels, kernel_size=1)
             x = build.op("conv1", conv, x, out_channels="lambda")
             build.give(x)
-    program = group(build.graph(x), RULES, reserved=("Lambda",))
-    verify(program, build.graph(x), RULES)
+    resolved = resolve(build.graph(x), RULES, "torch")
+    program = group(resolved, reserved=("Lambda",))
+    prove(program, resolved)
     assert [d.name for d in program] == ["Lambda2", "Print"]
     assert [p.name for p in program["Lambda2"].visible] == ["in_channels", "out_channels"]
 

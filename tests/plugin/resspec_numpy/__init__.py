@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from resspec.backend import Backend, Rule, RuleTable, Source, Variable, Variables
+from resspec.backend import Backend, Rule, Source, Variable, Variables
 from resspec.diagnostics import error
-from resspec.emit import choose, leaves, render
+from resspec.emit import Resolved, render
 from resspec.ir import Graph
 from resspec.live import load
 from resspec.ops.base import OPS
@@ -65,15 +65,16 @@ def dropout(x, rate, random):
 '''
 
 
-def emit(graph: Graph, rules: RuleTable) -> Source:
+def emit(resolved: Resolved) -> Source:
     """A function of x, the weights and a source of random numbers, None at inference. It returns
     the outputs, and the weights with the running statistics that have moved."""
+    graph = resolved.graph
     lines = [HELPERS, "", f"def {graph.name}(v{graph.input.index}, w, random):"]
     lines.append("    moved = dict(w)")
-    for node in graph.nodes:
+    for node, choice in resolved.chosen():
         code = {"path": repr(node.path)}
         code |= dict(zip("xyz", (f"v{value.index}" for value in node.inputs), strict=False))
-        text = render(choose(rules, node).call, leaves(node.op, node.input_types), code)
+        text = render(choice.rule.call, dict(choice.leaves), code)
         lines.append(f"    v{node.outputs[0].index} = {text}")
     outputs = (f"{name!r}: [{', '.join(f'v{v.index}' for v in vs)}]" for name, vs in graph.outputs)
     lines.append(f"    return {{{', '.join(outputs)}}}, moved\n")
