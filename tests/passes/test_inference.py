@@ -21,7 +21,7 @@ from resspec.ops.pool import GlobalAvgPool, MaxPool
 from resspec.ops.scaling import Bias, Dropout, DropPath, Gain, LayerScale, Scale, Shift
 from resspec.ops.shape import Flatten
 from resspec.printer import print_graph
-from tests.folding.equal import LIMIT, apart
+from tests.folding.equal import LIMIT, Pair
 from tests.graphs import GraphBuilder
 
 INFERENCE = passes.optimization("inference")
@@ -167,7 +167,7 @@ def test_what_cannot_be_folded_is_left_alone(kind: str) -> None:
 def test_results_are_the_same_on_torch(kind: str) -> None:
     pytest.importorskip("torch")
     graph = made((FOLDED | LEFT)[kind])
-    assert apart(graph, backend.get("torch")).worst <= LIMIT
+    assert Pair(graph).apart(backend.get("torch")) <= LIMIT
 
 
 def test_results_are_the_same_on_tensorflow() -> None:
@@ -179,7 +179,7 @@ def test_results_are_the_same_on_tensorflow() -> None:
         with build.region(f"part{number}", f"part{number}", build.input):
             build.give(net(build))
         values[f"out{number}"] = build.given[0]
-    assert apart(build.graph(**values), backend.get("tensorflow")).worst <= LIMIT
+    assert Pair(build.graph(**values)).apart(backend.get("tensorflow")) <= LIMIT
 
 
 def test_a_folded_graph_in_print() -> None:

@@ -1,0 +1,103 @@
+"""Shipped specs and exported files, folded for inference, are what they were: a sample of what
+`make folding` runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from resspec import api, backend
+from resspec.api import build, save_weights
+from resspec.diagnostics import SpecError
+from tests.export.running import TINY
+from tests.folding import run
+from tests.folding.equal import LIMIT, Pair
+
+# norms before the activation; depthwise and gated; grouped; dense
+SAMPLE = "preact_resnet18_cifar mobilenet_v3_small regnety_002 densenet121"
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    (tmp_path / "tiny.yaml").write_text(TINY, "utf-8")
+    return tmp_path / "tiny.yaml"
+
+
+@pytest.mark.parametrize("name", SAMPLE.split())
+def test_a_shipped_spec_is_the_same_folded(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    kept = tmp_path / "found.jsonl"
+    assert run.main(["--name", name, "--backends", "torch", "--json", str(kept)]) == 0
+    row = capsys.readouterr().out.splitlines()[2]
+    assert [cell.strip() for cell in row.split("|")[1:6]] == ["torch", "1", "1", "1", "1"]
+    assert [one["spec"] for one in run.finished(kept).values()] == [name]
+
+
+def test_a_fold_that_is_wrong_is_seen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+
+    def off(pair: Pair, target: object) -> float:
+        pair.arrays["stem.conv1.bias"] += 1e-10
+        return apart(pair, target)  # type: ignore[arg-type]
+
+    apart = Pair.apart
+    monkeypatch.setattr(Pair, "apart", off)
+    assert run.main(["--name", "cifar_resnet20", "--backends", "torch"]) == 1
+    assert "cifar_resnet20 on torch: further apart than 1e-12" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["torch", "tensorflow"])
+def test_files_of_a_folded_network_are_the_same(name: str, tiny: Path) -> None:
+    pytest.importorskip(name)
+    if name == "torch":
+        pytest.importorskip("onnxscript")
+    target = backend.get(name)
+    found = Pair(api.load(tiny).graph).files_apart(target)
+    assert found.keys() == target.formats.keys()
+    assert max(found.values()) <= LIMIT
+
+
+def test_a_folded_network_refuses_to_be_trained_on_torch(tiny: Path) -> None:
+    torch = pytest.importorskip("torch")
+    model = build(tiny, optimize="inference")
+    assert not model.training
+    with pytest.raises(RuntimeError, match="for inference only"):
+        model.train()
+    loss = model.eval()(torch.ones(1, 3, 16, 12)).sum()
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        loss.backward()
+
+
+def test_a_folded_network_has_nothing_to_train_on_tensorflow(tiny: Path) -> None:
+    pytest.importorskip("tensorflow")
+    model = build(tiny, "tensorflow", optimize="inference")
+    assert model.trainable_variables == []
+    assert model.variables
+
+
+def test_weights_of_a_folded_network_load_into_folded_ones_only(tiny: Path, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    trained = build(tiny, seed=3)
+    folded = build(tiny, weights=trained, optimize="inference")
+    save_weights(folded, tmp_path / "folded.safetensors")
+    again = build(tiny, weights=tmp_path / "folded.safetensors", optimize="inference")
+    x = torch.ones(1, 3, 16, 12)
+    with torch.no_grad():
+        assert torch.equal(again(x), folded(x))
+        np.testing.assert_allclose(folded(x), trained.eval()(x), rtol=1e-5)
+    with pytest.raises(SpecError, match="add --optimize inference"):
+        build(tiny, weights=tmp_path / "folded.safetensors")
+
+
+def test_a_dtype_of_half_precision_stays_that_of_the_file(tiny: Path) -> None:
+    from resspec.weights.fitting import Stored
+
+    given = Stored({}, {"conv1.weight": "float16"})
+    made = given.made({"conv1.weight": np.zeros(1), "conv1.bias": np.zeros(1)})
+    assert made.dtypes == {"conv1.weight": "float16", "conv1.bias": "float16"}
