@@ -1,5 +1,5 @@
 # build: everything needed to use resspec, then one network on each backend.
-# test, lint: what CI runs. conformance, fuzz: the long versions.
+# test, lint: what CI runs. conformance, folding, fuzz: the long versions.
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +14,7 @@ PARITY_DTYPES ?= float64 float32
 PARITY_SECONDS ?= 36000
 FUZZ_SECONDS ?= 600
 
-.PHONY: build test quick lint format docs site conformance parity-table fuzz clean
+.PHONY: build test quick lint format docs site conformance parity-table folding fuzz clean
 
 build: $(VENV)/.installed
 	$(BIN)/resspec build specs/resnet34.yaml --backend torch
@@ -61,6 +61,13 @@ parity-table: $(VENV)/.installed-dev
 	done; awk 'NR == 1 || FNR > 1' $(PARITY_DTYPES:%=build/parity.%.csv) > docs/measured/parity.csv; \
 	git rev-parse --short HEAD > docs/measured/parity.commit; \
 	$(BIN)/python docs/generate.py; exit $$status
+
+# Every shipped spec, folded for inference, against itself; NAME='resnet*' for some, FILES=200 with
+# the exported files of networks of at most so many operations. Stopped, it goes on where it was.
+folding: $(VENV)/.installed-dev
+	@mkdir -p build
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.folding.run --json build/folding.jsonl \
+	  $(if $(FILES),--files $(FILES)) $(if $(NAME),--name '$(NAME)',--page docs/folding.md)
 
 # Ten times the random specs of CI, the table of docs/soundness.md, then the loader and the
 # expressions under a coverage-guided fuzzer. A crash it finds is kept by hand in tests/fuzz/corpus.

@@ -52,6 +52,7 @@ def test_a_fold_that_is_wrong_is_seen(
     assert "cifar_resnet20 on torch: further apart than 1e-12" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["torch", "tensorflow"])
 def test_files_of_a_folded_network_are_the_same(name: str, tiny: Path) -> None:
     pytest.importorskip(name)
