@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from resspec.port.dataflow import (
+    ACTIVATIONS,
     INPUT,
     Flow,
     Part,
@@ -36,10 +37,6 @@ CHANNELWISE = (
     "TrueDivide", "Rescaling",
 )  # fmt: skip
 POOLS = {"MaxPooling2D": "maxpool", "AveragePooling2D": "avgpool"}
-ACTIVATIONS = (
-    "ReLU", "LeakyReLU", "ELU", "Softmax", "Relu", "Relu6", "Sigmoid", "Silu", "Gelu", "Selu",
-    "Elu", "HardSigmoid", "HardSilu", "Tanh", "Softplus", "Mish", "Celu",
-)  # fmt: skip
 
 
 def trace(model: Any, name: str = "") -> Trace:
@@ -155,8 +152,8 @@ class Walker:
             return parts
         if kind == "Activation":
             return [_activated(reads[0], layer)]
-        if kind in ACTIVATIONS:
-            return [reads[0].activated(plain(kind).replace("hardsilu", "hardswish"))]
+        if (act := plain(kind)) in ACTIVATIONS:
+            return [reads[0].activated(act)]
         if kind in POOLS:
             return [reads[0].activated(POOLS[kind])]
         if kind == "Multiply":

@@ -10,23 +10,12 @@ from resspec.emit import Call, Chain, Definition, Item, Layer, Run, render
 from resspec.emit.layout import layout
 from resspec.emit.names import RESERVED, is_name
 from resspec.emit.text import READABLE
-from resspec.ops import activation
-from resspec.ops.base import Op
 from resspec_torch.snippets import SNIPPETS
 
 INDENT = " " * 8
 DEEPEST = 4  # nested calls in one expression
 OPERAND = 30  # characters of a call that may stand as an operand
 NOT_LOCAL = RESERVED | {"self", "torch", "nn", "F", "Tensor", "math", *SNIPPETS}
-# A line reads best when it holds each kind of step once: convolution, norm, activation.
-KINDS = {
-    "BatchNorm": "norm",
-    "GroupNorm": "norm",
-    "LayerNorm": "norm",
-    "InstanceNorm": "norm",
-    "Conv2d": "conv",
-    "Linear": "conv",
-}
 
 
 @dataclass(slots=True)
@@ -277,12 +266,7 @@ def _is_merge(item: Item) -> bool:
 
 
 def _kinds(item: Item) -> frozenset[str]:
+    """A line reads best when it holds each kind of step once: convolution, norm, activation."""
     if isinstance(item, Call | Chain | Run):
         return frozenset({"module"})
-    return frozenset({_kind(item.op)})
-
-
-def _kind(op: type[Op]) -> str:
-    if op.__module__ == activation.__name__:
-        return "activation"
-    return KINDS.get(op.__name__, op.NAME)
+    return frozenset({item.op.KIND or item.op.NAME})

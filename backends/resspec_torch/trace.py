@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from resspec.port.dataflow import (
+    ACTIVATIONS,
     INPUT,
     Flow,
     Part,
@@ -28,10 +29,6 @@ from resspec.port.dataflow import (
 )
 
 SMALL = 1e-2  # constants below this that are added may be an eps
-ACTIVATIONS = frozenset({
-    "relu", "sigmoid", "silu", "gelu", "hardswish", "hardsigmoid", "hardtanh", "leakyrelu", "elu",
-    "selu", "celu", "mish", "tanh", "softplus", "exp", "softmax", "logsigmoid",
-})  # fmt: skip
 CHANNELWISE = frozenset({
     "add", "rsub", "div", "maximum", "minimum", "clamp", "clamp_min", "pow", "neg",
     "_adaptive_avg_pool2d", "constant_pad_nd", "clone",

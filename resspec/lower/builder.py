@@ -160,7 +160,8 @@ class Builder:
         except OpError as caught:
             at = args[caught.attr].span if caught.attr and caught.attr in args else span
             raise failure(env, caught.code, caught.message, at, caught.help) from None
-        for kind in (*outputs, *padded(op, types)):
+        read = (op.padded(*types),) if types[0].is_map else ()
+        for kind in (*outputs, *read):
             self.check_size(kind, env, span)
         self.nodes += 1
         self.params += sum(param.size for param in params.values())
@@ -232,20 +233,6 @@ def does_the_same(node: Node, op: Op, types: tuple[TensorType, ...]) -> bool:
     ranks = [len(kind.shape) for kind in node.input_types]
     alike = node.op == op and ranks == [len(kind.shape) for kind in types]
     return alike and node.op.sides(*node.input_types) == op.sides(*types)
-
-
-def padded(op: Op, types: tuple[TensorType, ...]) -> Iterator[TensorType]:
-    """What an op reads where a framework pads its input first: to its sides, and with dilation to
-    a multiple of it."""
-    if hasattr(op, "padding") and types[0].is_map:
-        sides = op.sides(*types)
-        down, across = getattr(op, "dilation", (1, 1))
-        rows = types[0].height + sides[0] + sides[1]
-        columns = types[0].width + sides[2] + sides[3]
-        if op.NAME == "conv_transpose2d":  # zeros are put between its lines
-            vertical, horizontal = getattr(op, "stride", (1, 1))
-            rows, columns = types[0].height * vertical, types[0].width * horizontal
-        yield types[0].with_spatial(-(-rows // down) * down, -(-columns // across) * across)
 
 
 def over(code: str, what: str, flag: str, most: int, env: Env, span: Span) -> SpecError:

@@ -10,15 +10,8 @@ from resspec.diagnostics import Diagnostic, Span
 from resspec.ir import Graph, Node, Region
 from resspec.language.expr import ExprError, parse_expr
 from resspec.language.spec import Arg, BlockSpec, ModelSpec, Part, Ref, ValueRef, When
-from resspec.ops import activation
-from resspec.ops.base import Op
 from resspec.ops.norm import BatchNorm
 
-ACTIVATIONS: tuple[type[Op], ...] = tuple(
-    value
-    for value in vars(activation).values()
-    if isinstance(value, type) and issubclass(value, Op) and value is not Op
-)
 MOMENTUM = 0.5  # the weight of a new batch above which it is rather meant as Keras means it
 KEEPS_AT_LEAST = 1 / 10  # of its input's elements, or a stage loses more than is usual
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -142,10 +135,10 @@ def double_activations(graph: Graph) -> Iterator[Diagnostic]:
     seen: set[Span] = set()
     for node in graph.nodes:
         makers.update((value.index, node) for value in node.outputs)
-        if not isinstance(node.op, ACTIVATIONS) or node.span in seen:
+        if node.op.KIND != "activation" or node.span in seen:
             continue
         before = makers.get(node.inputs[0].index)
-        if before is not None and isinstance(before.op, ACTIVATIONS):
+        if before is not None and before.op.KIND == "activation":
             seen.add(node.span)
             message = f"`{node.op.NAME}` right after `{before.op.NAME}`"
             yield _warning("double-activation", message, node.span, "one of them may be a slip")

@@ -40,13 +40,25 @@ class Init:
     fan: int = 1
 
 
+# conv: multiplies a window over channels (a linear layer's: of one position). scale, shift, slope
+# (of what is negative), maximum (least that is left): a number a channel, or one for all. mean and
+# var: running statistics. gain: scales a standardised weight. gate: inside `sigmoid(gate · x)`.
+Role = Literal[
+    "conv", "conv_transpose", "scale", "shift", "slope", "maximum", "mean", "var", "gain", "gate"
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Param:
-    """A parameter (trainable) or buffer, in canonical layout: OIHW convolutions, (O, I) linear."""
+    """A parameter (trainable) or buffer, in canonical layout: OIHW convolutions, (O, I) linear.
+
+    `role` is what it does to the data, for all that compares, draws and folds parameters.
+    """
 
     shape: tuple[int, ...]
     init: Init
     trainable: bool = True
+    role: Role = "scale"
 
     @property
     def size(self) -> int:
@@ -54,6 +66,16 @@ class Param:
         for extent in self.shape:
             total *= extent
         return total
+
+
+# Which channels of the inputs an output's channel depends on: the one of its number (`marked`: and
+# networks that are compared tell it by its name), of a row of joined or cut channels, or any.
+Channels = Literal["mixed", "kept", "marked", "joined", "cut", "product", "difference"]
+# What becomes of a channel's mean and variance: `resspec.weights.moments` has a rule for each word.
+Moments = Literal[
+    "kept", "sum", "difference", "product", "joined", "cut", "repeated", "weighted", "standardised",
+    "normalised", "largest", "average", "half", "shares", "odd", "rectified",
+]  # fmt: skip
 
 
 class Op(Record):
@@ -69,6 +91,16 @@ class Op(Record):
     BROADCASTS: ClassVar[bool] = False  # its inputs must agree where they are not 1
     SCALES: ClassVar[bool] = False  # at inference it multiplies each channel, or
     SHIFTS: ClassVar[bool] = False  # adds to it, and does nothing else
+    ALONE: ClassVar[bool] = False  # of one input, it is that input
+    NEUTRAL_ZERO: ClassVar[bool] = False  # an input of zeros changes nothing
+    ONLY_TRAINING: ClassVar[bool] = False  # the identity at inference
+    ADDS_INPUT: ClassVar[bool] = False  # what its parameters make is added to its input
+    EPS_OF: ClassVar[Literal["data", "weight"]] = "data"  # the variance that `eps` is added to
+    KIND: ClassVar[Literal["", "conv", "norm", "activation"]] = ""  # a step of a usual block
+    # a norm of each channel: over the positions of an example, or of the whole batch
+    NORMALISES: ClassVar[Literal["", "example", "batch"]] = ""
+    CHANNELS: ClassVar[Channels] = "mixed"
+    MOMENTS: ClassVar[Moments] = "kept"
 
     def __init__(self, *values: Any, **given: Any) -> None:
         """Raises ArgumentError for the first argument, in order of declaration, that is wrong."""
@@ -126,6 +158,14 @@ class Op(Record):
         """Parameters and buffers by local name, in canonical layout."""
         return {}
 
+    def padded(self, *inputs: TensorType) -> TensorType:
+        """The first input where a framework pads it first: to its sides, and with dilation to a
+        multiple of it."""
+        top, bottom, left, right = self.sides(*inputs)
+        x, (down, across) = inputs[0], getattr(self, "dilation", (1, 1))
+        rows, columns = x.height + top + bottom, x.width + left + right
+        return x.with_spatial(-(-rows // down) * down, -(-columns // across) * across)
+
     def macs(self, *inputs: TensorType) -> int:
         """Multiply-accumulates of one example; only convolutions and linear layers have any."""
         return 0
@@ -138,6 +178,16 @@ class Op(Record):
         """What each channel is multiplied by and what is added at inference, a number a channel or
         one for all, where the op `SCALES` or `SHIFTS`. own: its parameters, as arrays."""
         raise NotImplementedError(self.NAME)
+
+    @property
+    def places(self) -> int:
+        """How many positions of the input stand side by side in a position's channels."""
+        return 1
+
+    @property
+    def is_zero(self) -> bool:
+        """True where the op gives zeros whatever its input."""
+        return False
 
     @property
     def is_noop(self) -> bool:

@@ -25,6 +25,8 @@ from resspec.types import TensorType
 class Convolution(Windowed):
     """What every 2-D convolution shares: window arithmetic, parameters, cost."""
 
+    KIND = "conv"
+
     out_channels: PositiveInt = arg(doc="channels of the output")
     kernel_size: Pair = arg(doc="window, one number or [height, width]")
     stride: Pair = arg((1, 1), "step of the window")
@@ -60,9 +62,9 @@ class Convolution(Windowed):
         weight = Init("kaiming_normal", fan=self.out_channels * taps)
         if self.init == "zero":
             weight = Init("zeros")
-        params = {"weight": Param(shape, weight)}
+        params = {"weight": Param(shape, weight, role="conv")}
         if self.bias:
-            params["bias"] = Param((self.out_channels,), Init("zeros"))
+            params["bias"] = Param((self.out_channels,), Init("zeros"), role="shift")
         return params
 
     def kernel(self, own: Mapping[str, Any]) -> Any:
@@ -88,6 +90,8 @@ class Conv2d(Convolution):
     Source: arXiv:1603.07285 (arithmetic), arXiv:1512.03385, table 1 (use).
     """
 
+    MOMENTS = "weighted"
+
 
 @op("std_conv2d")
 class StdConv2d(Convolution):
@@ -98,6 +102,8 @@ class StdConv2d(Convolution):
     Errors: `groups` must divide both channel counts.
     Source: arXiv:1903.10520; BiT, arXiv:1912.11370.
     """
+
+    EPS_OF = "weight"
 
     eps: Epsilon = arg(1e-6, "added to the variance of the weight")
 
@@ -118,6 +124,8 @@ class ScaledStdConv2d(Convolution):
     Source: arXiv:2101.08692; NFNets, arXiv:2102.06171.
     """
 
+    EPS_OF = "weight"
+
     bias: bool = arg(True, "add one number a channel")
     gamma: Number = arg(1.0, "gain of the activation that came before")
     eps: Epsilon = arg(1e-6, "added to the variance of the weight")
@@ -125,7 +133,8 @@ class ScaledStdConv2d(Convolution):
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         # what starts at zero is the gain: a weight of zeros cannot be standardised
         params = Convolution.params(self.replace(init="default"), *inputs)
-        gain = Param((self.out_channels, 1, 1, 1), Init("zeros" if self.init == "zero" else "ones"))
+        start = Init("zeros" if self.init == "zero" else "ones")
+        gain = Param((self.out_channels, 1, 1, 1), start, role="gain")
         return {"weight": params.pop("weight"), "gain": gain} | params
 
     def kernel(self, own: Mapping[str, Any]) -> Any:
@@ -213,11 +222,17 @@ class ConvTranspose2d(Convolution):
         more = reach + self.output_padding[axis] - before - after - self.stride[axis]
         return inputs[0].scaled(self.stride[axis]).shifted(more)
 
+    def padded(self, *inputs: TensorType) -> TensorType:
+        # zeros are put between its lines
+        (x,), (down, across) = inputs, self.dilation
+        rows, columns = x.height * self.stride[0], x.width * self.stride[1]
+        return x.with_spatial(-(-rows // down) * down, -(-columns // across) * across)
+
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         params = super().params(*inputs)
         (x,) = inputs
         shape = (x.channels, self.out_channels // self.groups, *self.kernel_size)
-        params["weight"] = Param(shape, params["weight"].init)
+        params["weight"] = Param(shape, params["weight"].init, role="conv_transpose")
         return params
 
     def macs(self, *inputs: TensorType) -> int:
@@ -262,9 +277,9 @@ class ChannelConv(Op):
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         fan = self.kernel_size
-        params = {"weight": Param((1, 1, fan), Init("kaiming_uniform", fan=fan))}
+        params = {"weight": Param((1, 1, fan), Init("kaiming_uniform", fan=fan), role="conv")}
         if self.bias:
-            params["bias"] = Param((1,), Init("kaiming_uniform", fan=fan))
+            params["bias"] = Param((1,), Init("kaiming_uniform", fan=fan), role="shift")
         return params
 
     def macs(self, *inputs: TensorType) -> int:

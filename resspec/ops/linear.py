@@ -18,6 +18,9 @@ class Linear(Op):
     Cost:   |weight| MACs an example; the bias is not counted.
     """
 
+    KIND = "conv"
+    MOMENTS = "weighted"
+
     out_features: PositiveInt = arg(doc="size of the output")
     bias: bool = arg(True, "add one number a feature")
     init: Literal["default", "zero"] = arg("default", "how the weight starts")
@@ -34,10 +37,10 @@ class Linear(Op):
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         fan_in = inputs[0].channels
         start = Init("zeros") if self.init == "zero" else Init("kaiming_uniform", fan=fan_in)
-        params = {"weight": Param((self.out_features, fan_in), start)}
+        params = {"weight": Param((self.out_features, fan_in), start, role="conv")}
         if self.bias:
             bias = Init("zeros") if self.init == "zero" else Init("kaiming_uniform", fan=fan_in)
-            params["bias"] = Param((self.out_features,), bias)
+            params["bias"] = Param((self.out_features,), bias, role="shift")
         return params
 
     def macs(self, *inputs: TensorType) -> int:

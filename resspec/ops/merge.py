@@ -17,7 +17,9 @@ def same_shape(name: str, inputs: tuple[TensorType, ...]) -> None:
 class Add(Op):
     """Elementwise sum of tensors of one shape; never broadcasts."""
 
-    SAME_SIZE = True
+    SAME_SIZE = ALONE = NEUTRAL_ZERO = True
+    CHANNELS = "kept"
+    MOMENTS = "sum"
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         same_shape("add", inputs)
@@ -29,6 +31,7 @@ class Sub(Op):
     """Elementwise difference, first − second, of two tensors of one shape; never broadcasts."""
 
     SAME_SIZE = True
+    CHANNELS = MOMENTS = "difference"
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         if len(inputs) != 2:
@@ -41,7 +44,8 @@ class Sub(Op):
 class Maximum(Op):
     """Elementwise largest of tensors of one shape; never broadcasts."""
 
-    SAME_SIZE = True
+    SAME_SIZE = ALONE = True
+    CHANNELS = "kept"
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         same_shape("maximum", inputs)
@@ -52,7 +56,8 @@ class Maximum(Op):
 class Mul(Op):
     """Elementwise product; dimensions of size 1 are broadcast."""
 
-    BROADCASTS = True
+    BROADCASTS = ALONE = True
+    CHANNELS = MOMENTS = "product"
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         rank = len(inputs[0].shape)
@@ -72,7 +77,8 @@ class Mul(Op):
 class Concat(Op):
     """Join along the channels; height and width must agree."""
 
-    SAME_SIZE = True
+    SAME_SIZE = ALONE = True
+    CHANNELS = MOMENTS = "joined"
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         if len({x.shape[1:] for x in inputs}) > 1:

@@ -15,7 +15,7 @@ def affine(channels: int, init: str) -> dict[str, Param]:
     start = Init("zeros") if init == "zero" else Init("ones")
     return {
         "weight": Param((channels,), start),
-        "bias": Param((channels,), Init("zeros")),
+        "bias": Param((channels,), Init("zeros"), role="shift"),
     }
 
 
@@ -30,6 +30,9 @@ class BatchNorm(Op):
     """
 
     SCALES = SHIFTS = True
+    KIND = "norm"
+    NORMALISES = "batch"
+    MOMENTS = "standardised"
 
     eps: Epsilon = arg(1e-5, "added to the variance")
     momentum: Rate = arg(0.1, "weight of the new batch in the running statistics (PyTorch's sense)")
@@ -42,8 +45,8 @@ class BatchNorm(Op):
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         channels = inputs[0].channels
         return affine(channels, self.init) | {
-            "running_mean": Param((channels,), Init("zeros"), trainable=False),
-            "running_var": Param((channels,), Init("ones"), trainable=False),
+            "running_mean": Param((channels,), Init("zeros"), trainable=False, role="mean"),
+            "running_var": Param((channels,), Init("ones"), trainable=False, role="var"),
         }
 
     def scale_and_shift(self, own: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -56,6 +59,9 @@ class BatchNorm(Op):
 
 class ExampleNorm(Op):
     """What the norms share that look at one example alone: no running statistics."""
+
+    KIND = "norm"
+    MOMENTS = "normalised"
 
     eps: Epsilon = arg(1e-6, "added to the mean square or the variance")
     affine: bool = arg(True, "scale, and where the op has one shift, each channel")
@@ -92,6 +98,9 @@ def split_groups(name: str, x: TensorType, groups: int, group_size: int) -> int:
 
 class Grouped(Op):
     """What the norms over groups of channels share."""
+
+    KIND = "norm"
+    MOMENTS = "normalised"
 
     groups: PositiveInt = arg(32, "number of groups")
     group_size: NonNegativeInt = arg(0, "channels of a group, instead of `groups`")
@@ -139,6 +148,8 @@ class InstanceNorm(ExampleNorm):
     Errors: a map of one position, which would always give `bias`.
     Source: arXiv:1607.08022.
     """
+
+    NORMALISES = "example"
 
     eps: Epsilon = arg(1e-5, "added to the variance")
 
@@ -210,6 +221,8 @@ class FilterResponseNorm(ExampleNorm):
     Source: arXiv:1911.09737; timm's `FilterResponseNormTlu2d` (eps 1e-5).
     """
 
+    NORMALISES = "example"
+
     eps: Epsilon = arg(1e-5, "added to the mean square")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
@@ -240,7 +253,7 @@ class EvoNormS0(Grouped):
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         params = affine(inputs[0].channels, self.init)
         if self.activate:
-            params["v"] = Param((inputs[0].channels,), Init("ones"))
+            params["v"] = Param((inputs[0].channels,), Init("ones"), role="gate")
         return params
 
 
@@ -254,6 +267,9 @@ class GlobalResponseNorm(Op):
     Params: weight (C,), bias (C,), both start at zero.
     Source: ConvNeXt V2, arXiv:2301.00808.
     """
+
+    KIND = "norm"
+    ADDS_INPUT = True
 
     eps: Epsilon = arg(1e-6, "added to the mean norm")
 
@@ -274,5 +290,7 @@ class L2Normalize(Op):
 
     y = x / max(√(sum of x²), eps). x: (C, H, W) or (C,) → the same shape.
     """
+
+    KIND = "norm"
 
     eps: Epsilon = arg(1e-12, "least length that is divided by")

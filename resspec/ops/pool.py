@@ -55,6 +55,9 @@ class MaxPool(WindowPool):
     Pads with −inf, or with zeros where `pad_value: zero` (Keras' ResNet, BiT).
     """
 
+    CHANNELS = "marked"
+    MOMENTS = "largest"
+
     pad_value: Literal["lowest", "zero"] = arg("lowest", "what the padding holds")
 
 
@@ -66,6 +69,9 @@ class AvgPool(WindowPool):
     The sum of a window is divided by the number of its elements: those of the input, and with
     `count_include_pad` those of the padding too. What `ceil_mode` adds beyond is never counted.
     """
+
+    CHANNELS = "marked"
+    MOMENTS = "average"
 
     count_include_pad: bool = arg(True, "padding counts in the mean, as zeros")
 
@@ -88,10 +94,15 @@ class GlobalPool(Op):
 class GlobalAvgPool(GlobalPool):
     """Mean over height and width. x: (C, H, W) → (C, 1, 1)."""
 
+    CHANNELS = "kept"
+    MOMENTS = "average"
+
 
 @op("global_max_pool")
 class GlobalMaxPool(GlobalPool):
     """Largest over height and width; equal ones share the gradient. x: (C, H, W) → (C, 1, 1)."""
+
+    MOMENTS = "largest"
 
 
 @op("global_sum_pool")
@@ -125,6 +136,8 @@ class AdaptiveAvgPool(AdaptivePool):
     Source: PyTorch's `AdaptiveAvgPool2d`; pyramid pooling, arXiv:1612.01105.
     """
 
+    MOMENTS = "average"
+
 
 @op("adaptive_max_pool")
 class AdaptiveMaxPool(AdaptivePool):
@@ -134,6 +147,8 @@ class AdaptiveMaxPool(AdaptivePool):
     An output larger than the input reads rows again.
     Source: PyTorch's `AdaptiveMaxPool2d`.
     """
+
+    MOMENTS = "largest"
 
 
 @op("blur_pool")
@@ -145,6 +160,8 @@ class BlurPool(Windowed):
     Errors: reflected padding must be less than the input's size.
     Source: arXiv:1904.11486; timm's `BlurPool2d` (for an even k it pads k // 2, write it out).
     """
+
+    CHANNELS = "kept"
 
     kernel_size: Annotated[int, Whole(ge=1, le=31)] = arg(3, "taps of the filter")
     stride: Pair = arg((2, 2), "step of the window")
@@ -189,6 +206,8 @@ class ChannelAvgPool(ChannelPool):
     Source: spatial attention of CBAM, arXiv:1807.06521.
     """
 
+    MOMENTS = "average"
+
 
 @op("channel_max_pool")
 class ChannelMaxPool(ChannelPool):
@@ -196,3 +215,5 @@ class ChannelMaxPool(ChannelPool):
 
     x: (C, H, W) → (1, H, W). Source: spatial attention of CBAM, arXiv:1807.06521.
     """
+
+    MOMENTS = "largest"

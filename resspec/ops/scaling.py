@@ -72,7 +72,7 @@ class Bias(Op):
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         count = 1 if self.shared else inputs[0].channels
-        return {"bias": Param((count,), Init("constant", self.value))}
+        return {"bias": Param((count,), Init("constant", self.value), role="shift")}
 
     def derived(self, *inputs: TensorType) -> dict[str, Any]:
         return {"count": 1 if self.shared else inputs[0].channels}
@@ -96,6 +96,7 @@ class Scale(Op):
     """
 
     SCALES = True
+    CHANNELS = "kept"
 
     value: Number | tuple[Number, ...] = arg(doc="one number, or a list, one a channel")
 
@@ -110,12 +111,17 @@ class Scale(Op):
     def is_noop(self) -> bool:
         return self.value == 1.0
 
+    @property
+    def is_zero(self) -> bool:
+        return self.value == 0.0
+
 
 @op("shift")
 class Shift(Op):
     """Add a constant, or one constant a channel. Shape kept."""
 
     SHIFTS = True
+    CHANNELS = "kept"
 
     value: Number | tuple[Number, ...] = arg(doc="one number, or a list, one a channel")
 
@@ -139,6 +145,9 @@ class Dropout(Op):
     Source: JMLR 15 (2014), 1929–1958.
     """
 
+    ONLY_TRAINING = True
+    CHANNELS = "kept"
+
     rate: Rate = arg(0.5, "probability of zero, 1 included")
 
     @property
@@ -153,6 +162,9 @@ class DropPath(Op):
     Shape kept; the identity at inference. At the end of a residual body it is stochastic depth.
     Source: arXiv:1603.09382.
     """
+
+    ONLY_TRAINING = True
+    CHANNELS = "kept"
 
     rate: Rate = arg(0.0, "probability of zero, 1 included")
 

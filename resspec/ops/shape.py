@@ -25,6 +25,7 @@ class Flatten(Op):
     """A feature map as a vector, channels slowest. x: (C, H, W) → (C·H·W,)."""
 
     ONE_SIZE = True
+    MOMENTS = "repeated"
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         need_map("flatten", inputs[0])
@@ -39,6 +40,7 @@ class Split(Op):
     """
 
     GIVES_TUPLE = True
+    CHANNELS = MOMENTS = "cut"
 
     sizes: tuple[PositiveInt, ...] = arg((), "channels of each part")
     chunks: PositiveInt = arg(1, "number of equal parts, where no sizes are given")
@@ -79,6 +81,8 @@ class Slice(Op):
     x: (C, H, W) or (C,) → (stop − start, H, W) or (stop − start,)
     """
 
+    CHANNELS = "cut"
+
     start: NonNegativeInt = arg(0, "first channel")
     stop: NonNegativeInt = arg(0, "channel after the last, 0: to the end")
 
@@ -104,6 +108,8 @@ class Subsample(Op):
     Source: the parameter-free shortcut (option A) of arXiv:1512.03385.
     """
 
+    CHANNELS = "kept"
+
     stride: Pair = arg(doc="step, one number or [vertical, horizontal]")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
@@ -127,6 +133,8 @@ class Pad(Op):
     `mode`: zero, lowest (−inf, for a max pool) or reflect (without the edge).
     Errors: reflected padding must be less than the input's size.
     """
+
+    CHANNELS = "kept"
 
     padding: SidesValue = arg(doc="n, [vertical, horizontal] or top, bottom, left, right")
     mode: Literal["zero", "lowest", "reflect"] = arg("zero", "what is added")
@@ -211,6 +219,7 @@ class Resize(Op):
     """
 
     VALUE_ARGS = ("like",)
+    CHANNELS = "kept"
 
     size: Pair | None = arg(None, "height and width of the output")
     scale_factor: Annotated[float, Real(gt=0, le=MAX_EXTENT)] | None = arg(
@@ -310,6 +319,10 @@ class SpaceToDepth(Op):
 
     def scale(self) -> tuple[int | Fraction, int | Fraction] | None:
         return (self.block_size, self.block_size)
+
+    @property
+    def places(self) -> int:
+        return self.block_size**2
 
 
 @op("depth_to_space")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 
 from resspec.ir import Graph, Node
-from resspec.ops.scaling import Dropout, DropPath
 from resspec.passes.expose import expose as expose
 from resspec.passes.noops import remove_noise as remove_noise
 from resspec.printer import print_graph
@@ -23,6 +22,4 @@ def layers(graph: Graph) -> int:
 
 def random_layers(graph: Graph) -> tuple[Node, ...]:
     """Layers whose masks no two frameworks draw alike."""
-    return tuple(
-        node for node in graph.nodes if isinstance(node.op, Dropout | DropPath) and node.op.rate
-    )
+    return tuple(node for node in graph.nodes if node.op.ONLY_TRAINING and not node.op.is_noop)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from resspec.diagnostics import Diagnostic, Note, SpecError
 from resspec.ir import Graph
-from resspec.ops.norm import BatchNorm
 
 
 def check_norms(graph: Graph, batch: int) -> None:
@@ -15,7 +14,7 @@ def check_norms(graph: Graph, batch: int) -> None:
     lone = [
         node
         for node in graph.nodes
-        if isinstance(node.op, BatchNorm) and batch * _positions(node.inputs[0].type.spatial) == 1
+        if node.op.NORMALISES == "batch" and batch * _positions(node.inputs[0].type.spatial) == 1
     ]
     if not lone:
         return

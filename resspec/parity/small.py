@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph, Node
-from resspec.ops.norm import BatchNorm, FilterResponseNorm, InstanceNorm
 
 SIZES = (16, 32, 48, 64, 96, 128, 160, 192, 224)
 # Numbers that a norm of each channel needs: of two or three the normalised values hardly depend on
@@ -37,7 +36,7 @@ def small(load: Callable[[list[str]], Graph], batch: int) -> tuple[Graph, list[s
 
 def enough(graph: Graph, batch: int) -> int:
     """The batch, or the larger one that a batch norm of single pixels needs."""
-    counts = [_numbers(node, 1) for node in graph.nodes if isinstance(node.op, BatchNorm)]
+    counts = [_numbers(node, 1) for node in graph.nodes if node.op.NORMALISES == "batch"]
     return max(batch, -(-NUMBERS // min(counts, default=NUMBERS)))
 
 
@@ -47,11 +46,11 @@ def _rich(graph: Graph, full: Graph, batch: int) -> bool:
         node.inputs[0].type.spatial == one.inputs[0].type.spatial
         or _numbers(node, batch) >= NUMBERS
         for node, one in zip(graph.nodes, full.nodes, strict=True)
-        if isinstance(node.op, BatchNorm | FilterResponseNorm | InstanceNorm)
+        if node.op.NORMALISES
     )
 
 
 def _numbers(node: Node, batch: int) -> int:
     """How many numbers of a channel are normalised together."""
     image = node.inputs[0].type
-    return image.height * image.width * (batch if isinstance(node.op, BatchNorm) else 1)
+    return image.height * image.width * (batch if node.op.NORMALISES == "batch" else 1)

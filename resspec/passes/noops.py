@@ -6,24 +6,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from resspec.ir import Graph, Node, Region, Value
-from resspec.ops.scaling import Dropout, DropPath, Scale
-
-SINGLE_INPUT_IDENTITY = ("add", "mul", "concat", "maximum")
 
 
-def remove_noops(graph: Graph) -> Graph:
-    """The same function without ops that do nothing; their readers read their input instead."""
+def remove_noops(graph: Graph, training: bool = True) -> Graph:
+    """The same function without ops that do nothing; their readers read their input instead.
+
+    Without `training`, those that do nothing at inference go as well.
+    """
     instead: dict[int, Value] = {}
     zeros: set[int] = set()
 
     def kept(node: Node) -> Node | None:
         node = reading(node, instead)
-        if isinstance(node.op, Scale) and node.op.value == 0.0:
+        if node.op.is_zero:
             zeros.add(node.outputs[0].index)
-        if node.op.NAME == "add" and any(value.index in zeros for value in node.inputs):
+        if node.op.NEUTRAL_ZERO and any(value.index in zeros for value in node.inputs):
             terms = tuple(value for value in node.inputs if value.index not in zeros)
             node = replace(node, inputs=terms or node.inputs[:1])
-        if not is_noop(node):
+        if not (is_noop(node) or (node.op.ONLY_TRAINING and not training)):
             return node
         instead[node.outputs[0].index] = node.inputs[0]
         return None
@@ -33,18 +33,12 @@ def remove_noops(graph: Graph) -> Graph:
 
 def remove_noise(graph: Graph) -> Graph:
     """The graph without dropout and drop path, which do nothing at inference."""
-
-    def quiet(node: Node) -> Node:
-        if isinstance(node.op, Dropout | DropPath):
-            return replace(node, op=node.op.replace(rate=0.0))
-        return node
-
-    return remove_noops(replace(graph, root=graph.root.map(quiet)))
+    return remove_noops(graph, training=False)
 
 
 def is_noop(node: Node) -> bool:
     """Whether it gives its input, whatever that is."""
-    alone = node.op.NAME in SINGLE_INPUT_IDENTITY and len(node.inputs) == 1
+    alone = node.op.ALONE and len(node.inputs) == 1
     return (alone or node.op.is_noop) and not node.params
 
 

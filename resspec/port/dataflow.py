@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resspec.ir import Graph, Node
-from resspec.ops.base import Op, Param, attributes
+from resspec.ops.base import OPS, Param, attributes
 
 INPUT = -1
 # One layer's parameters are taken in this order, each reading the one before.
@@ -201,26 +201,15 @@ def matrix(shape: Sequence[int]) -> tuple[int, ...]:
     return (*shape, *(1,) * (4 - len(shape)))
 
 
-# What a parameter does, where its canonical name and rank do not tell.
-SPECIAL = {("prelu", "weight"): "slope", ("tlu", "weight"): "maximum"}
-BY_NAME = {"running_mean": "mean", "running_var": "var", "bias": "shift", "gain": "gain"}
-ELEMENTWISE = frozenset({"add", "maximum", "drop_path", "dropout", "pad", "subsample", "scale",
-                         "shift", "resize", "blur_pool", "global_avg_pool"})  # fmt: skip
-POOLS = {"max_pool": "maxpool", "avg_pool": "avgpool"}
 COMPARED = ("stride", "dilation", "groups", "eps", "momentum")
 
 
-def part_of(op: Op, local: str, param: Param, name: str) -> Part:
-    """The role of an op's parameter."""
-    role = SPECIAL.get((op.NAME, local)) or BY_NAME.get(local)
-    if role is None:
-        wide = len(param.shape) > 1
-        transposed = op.NAME == "conv_transpose2d"
-        role = "conv_transpose" if wide and transposed else "conv" if wide else "scale"
-    if role in ("conv", "conv_transpose"):
+def part_of(param: Param, name: str) -> Part:
+    """A parameter in the role that its op gives it."""
+    if param.role in ("conv", "conv_transpose"):
         # a window over channels slides along one axis, whichever way it is counted
-        return Part(role, Tensor(name, param.shape), matrix(param.shape))
-    return Part(role, Tensor(name, param.shape), (param.size,))
+        return Part(param.role, Tensor(name, param.shape), matrix(param.shape))
+    return Part(param.role, Tensor(name, param.shape), (param.size,))
 
 
 def trace(graph: Graph) -> Trace:
@@ -237,54 +226,51 @@ def trace(graph: Graph) -> Trace:
 
 
 def _node(found: Trace, node: Node, reads: list[Flow]) -> list[Flow]:
-    op, name = node.op, node.op.NAME
-    channels = node.outputs[0].type.channels
-    params = node.params
-    if params:
+    op, channels = node.op, node.outputs[0].type.channels
+    if node.params:
         return [_layer(found, node, combined(reads), channels)]
-    if name == "concat":
-        return [joined(reads)]
-    if name == "split":
-        start, parts = 0, []
-        for value in node.outputs:
-            parts.append(reads[0].cut(start, start + value.type.channels))
-            start += value.type.channels
-        return parts
-    if name == "slice":
-        start = getattr(op, "start", 0)
-        return [reads[0].cut(start, start + channels)]
-    if name == "mul":
-        return [multiplied(reads)]
-    if name == "sub":
-        return [subtracted(reads)]
-    if name in POOLS:
-        return [reads[0].activated(POOLS[name])]
-    if name in ELEMENTWISE:
-        # only the first input's elements matter where another gives a size
-        return [combined(reads[: None if op.ARITY is None else 1])]
-    if len(reads) == 1 and type(op).__module__.endswith("activation"):
-        return [reads[0].activated(plain(name))]
+    match op.CHANNELS:
+        case "joined":
+            return [joined(reads)]
+        case "cut":
+            start, parts = getattr(op, "start", 0), []
+            for value in node.outputs:
+                parts.append(reads[0].cut(start, start + value.type.channels))
+                start += value.type.channels
+            return parts
+        case "product":
+            return [multiplied(reads)]
+        case "difference":
+            return [subtracted(reads)]
+        case "marked":
+            return [reads[0].activated(plain(op.NAME))]
+        case "kept":
+            # only the first input's elements matter where another gives a size
+            return [combined(reads[: None if op.ARITY is None else 1])]
     return [combined([flow.mixed(channels) for flow in reads]) for _ in node.outputs]
 
 
 def _layer(found: Trace, node: Node, reads: Flow, channels: int) -> Flow:
     op = node.op
-    parts = {
-        local: part_of(op, local, param, f"{node.path}.{local}")
-        for local, param in node.params.items()
-    }
+    parts = [part_of(param, f"{node.path}.{local}") for local, param in node.params.items()]
     known = {key: getattr(op, key) for key in COMPARED if key in attributes(op)}
-    if op.NAME in ("std_conv2d", "scaled_std_conv2d"):
+    if op.EPS_OF == "weight":
         known["weight_eps"] = known.pop("eps")
     inner = reads
-    if gate := parts.pop("v", None):  # evolved norm: x · sigmoid(v · x) is what is normalised
-        gated = found.operation(reads, [gate], channels, node.path, op.NAME)
+    gates = [part for part in parts if part.role == "gate"]
+    if gates:  # x · sigmoid(gate · x) is what is normalised
+        gated = found.operation(reads, gates, channels, node.path, op.NAME)
         inner = multiplied([reads, gated.activated("sigmoid")])
-    result = found.operation(inner, parts.values(), channels, node.path, op.NAME, **known)
-    return combined([reads, result]) if op.NAME == "grn" else result
+    others = [part for part in parts if part.role != "gate"]
+    result = found.operation(inner, others, channels, node.path, op.NAME, **known)
+    return combined([reads, result]) if op.ADDS_INPUT else result
 
 
 def plain(name: str) -> str:
     """An activation's name as frameworks agree on it."""
     name = name.lower().replace("_", "")
-    return {"swish": "silu"}.get(name, name)
+    return {"swish": "silu", "hardsilu": "hardswish"}.get(name, name)
+
+
+# What frameworks call the activations that there are.
+ACTIVATIONS = frozenset(plain(name) for name, op in OPS.items() if op.KIND == "activation")

@@ -9,11 +9,12 @@ from math import isclose
 from typing import Any
 
 from resspec.diagnostics import Note, SpecError, error
+from resspec.ops.base import OPS
 from resspec.port.dataflow import Atom, Trace
 
 SHOWN = 20  # lines of a report
 ALIGNED = 1000  # layers on either side that are aligned
-NORMS = ("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm")
+NORMS = frozenset(name for name, op in OPS.items() if op.KIND == "norm")
 Layer = tuple[Atom, ...]
 
 

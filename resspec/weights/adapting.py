@@ -77,15 +77,15 @@ def readers(graph: Graph) -> dict[str, int]:
         weight = node.params.get("weight")
         if weight is None and len(node.inputs) == 1 and len(node.outputs) == 1:
             (before,), (after,) = node.inputs, node.outputs
-            if node.op.NAME == "space_to_depth":
-                reads[after.index] = places * getattr(node.op, "block_size", 1) ** 2
+            if node.op.places > 1:
+                reads[after.index] = places * node.op.places
             elif after.type.channels == before.type.channels and not node.params:
                 reads[after.index] = places
         elif (
             weight is not None
+            and weight.role == "conv"
             and len(weight.shape) == 4
             and getattr(node.op, "groups", 1) == 1
-            and node.op.NAME != "conv_transpose2d"
         ):
             found[f"{node.path}.weight"] = places
     return found

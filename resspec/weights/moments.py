@@ -1,9 +1,9 @@
 """How large activations are: mean and variance of each channel, followed through a graph.
 
 Only `weights.randomise` needs this, to choose running statistics that fit. Given weights are used
-exactly; values count as normal and independent, which is nearly so after a random layer. Where an
-op has no rule of its own, its channels are taken to be like those of its input: statistics may
-then be off by a factor, and nothing breaks.
+exactly; values count as normal and independent, which is nearly so after a random layer. An op says
+by a word what it does to them; where it says nothing, its channels are taken to be like those of
+its input: statistics may then be off by a factor, and nothing breaks.
 """
 
 from __future__ import annotations
@@ -16,15 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resspec.ops import activation
-
 if TYPE_CHECKING:
     from resspec.ir import Node
 
 Array = NDArray[np.float64]
-NEARLY_LINEAR = {"leaky_relu", "prelu"}
-BOUNDED = {"sigmoid": (0.5, 0.05), "hard_sigmoid": (0.5, 0.05)}
-ODD = {"hard_tanh", "softsign", "tanh"}
 ALIKE = 0.5  # correlation of neighbouring pixels of a channel, as a layer or two before leave it
 
 
@@ -48,57 +43,57 @@ def of_input(channels: int) -> Moments:
 def after(
     node: Node, weights: Mapping[str, NDArray[np.float32]], inputs: Sequence[Moments]
 ) -> list[Moments]:
-    """Moments of each output of a node; `weights` are its own, by local name."""
-    own = {name: array.astype(np.float64) for name, array in weights.items()}
-    results = _split(node, inputs[0]) or [_one(node, own, inputs)]
-    return [
-        _fitted(result, value.type.channels)
-        for result, value in zip(results, node.outputs, strict=True)
-    ]
-
-
-def is_activation(node: Node) -> bool:
-    return type(node.op).__module__ == activation.__name__
+    """Moments of each output of a node; `weights` are its own, by their role."""
+    own = {role: array.astype(np.float64) for role, array in weights.items()}
+    counts = [value.type.channels for value in node.outputs]
+    results = _cut(inputs[0], counts) if node.op.MOMENTS == "cut" else [_one(node, own, inputs)]
+    return [_fitted(result, count) for result, count in zip(results, counts, strict=True)]
 
 
 def _one(node: Node, own: dict[str, Array], inputs: Sequence[Moments]) -> Moments:
-    name, x = node.op.NAME, inputs[0]
-    if name in ("add", "sub"):
-        signs = [1.0] + [-1.0 if name == "sub" else 1.0] * (len(inputs) - 1)
-        means = [sign * one.mean for sign, one in zip(signs, inputs, strict=True)]
-        return Moments(sum(means, np.zeros(1)), sum((one.var for one in inputs), np.zeros(1)))
-    if name == "mul":
-        mean = square = np.ones(1)
-        for one in inputs:
-            mean, square = mean * one.mean, square * one.square
-        return Moments(mean, square - mean**2)
-    if name == "concat":
-        return Moments(
-            np.concatenate([one.mean for one in inputs]),
-            np.concatenate([one.var for one in inputs]),
-        )
-    if name in ("conv2d", "linear"):
-        return _weighted(node, own, x)
-    if "running_var" in own:
-        gain = own["weight"] / np.sqrt(own["running_var"] + getattr(node.op, "eps", 0.0))
-        return Moments((x.mean - own["running_mean"]) * gain + own["bias"], x.var * gain**2)
-    if "norm" in name and "weight" in own:
-        return Moments(own.get("bias", np.zeros(1)), own["weight"] ** 2)
-    if name.endswith("max_pool"):
-        return Moments(x.mean + 1.5 * np.sqrt(x.var), 0.8 * x.var)
-    if name.endswith("avg_pool"):
-        return Moments(x.mean, 0.3 * x.var)
-    if is_activation(node) and name not in NEARLY_LINEAR:
-        if name in BOUNDED or name == "softmax":
-            middle, spread = BOUNDED.get(name) or _shares(node)
-            return Moments(np.full_like(x.mean, middle), np.full_like(x.var, spread))
-        return Moments(0 * x.mean, x.square / (1 + x.square)) if name in ODD else _rectified(x)
+    x, spread = inputs[0], np.sqrt(inputs[0].var)
+    match node.op.MOMENTS:
+        case "sum" | "difference" as word:
+            signs = [1.0] + [-1.0 if word == "difference" else 1.0] * (len(inputs) - 1)
+            means = [sign * one.mean for sign, one in zip(signs, inputs, strict=True)]
+            return Moments(sum(means, np.zeros(1)), sum((one.var for one in inputs), np.zeros(1)))
+        case "product":
+            mean = square = np.ones(1)
+            for one in inputs:
+                mean, square = mean * one.mean, square * one.square
+            return Moments(mean, square - mean**2)
+        case "joined":
+            means, variances = [one.mean for one in inputs], [one.var for one in inputs]
+            return Moments(np.concatenate(means), np.concatenate(variances))
+        case "repeated":
+            count = node.inputs[0].type.size // len(x.mean)
+            return Moments(np.repeat(x.mean, count), np.repeat(x.var, count))
+        case "weighted":
+            return _weighted(node, own, x)
+        case "standardised":
+            gain = own["scale"] / np.sqrt(own["var"] + getattr(node.op, "eps", 0.0))
+            return Moments((x.mean - own["mean"]) * gain + own["shift"], x.var * gain**2)
+        case "normalised" if "scale" in own:
+            return Moments(own.get("shift", np.zeros(1)), own["scale"] ** 2)
+        case "largest":
+            return Moments(x.mean + 1.5 * spread, 0.8 * x.var)
+        case "average":
+            return Moments(x.mean, 0.3 * x.var)
+        case "half":
+            return Moments(np.full_like(x.mean, 0.5), np.full_like(x.var, 0.05))
+        case "shares":
+            share = 1 / (getattr(node.op, "groups", 0) or node.inputs[0].type.size)
+            return Moments(np.full_like(x.mean, share), np.full_like(x.var, share**2))
+        case "odd":
+            return Moments(0 * x.mean, x.square / (1 + x.square))
+        case "rectified":
+            return _rectified(x)
     return x
 
 
 def _weighted(node: Node, own: dict[str, Array], x: Moments) -> Moments:
     """A convolution or linear layer. Windows at the border, some taps on padding, differ."""
-    weight = own["weight"].reshape(*own["weight"].shape[:2], -1)
+    weight = own["conv"].reshape(*own["conv"].shape[:2], -1)
     groups = getattr(node.op, "groups", 1)
     means = x.mean.reshape(groups, 1, -1, 1)
     variances = x.var.reshape(groups, 1, -1, 1)
@@ -114,7 +109,7 @@ def _weighted(node: Node, own: dict[str, Array], x: Moments) -> Moments:
         together = (weight * np.sqrt(variances)).sum(2).reshape(-1, taps) @ inside.T
         var_by_window += ALIKE * np.maximum(together**2 - var_by_window, 0.0)
     var = (var_by_window + (by_window - mean[:, None]) ** 2) @ share
-    return Moments(mean + own.get("bias", np.zeros(1)), var)
+    return Moments(mean + own.get("shift", np.zeros(1)), var)
 
 
 def _windows(node: Node) -> tuple[Array, Array]:
@@ -135,12 +130,6 @@ def _windows(node: Node) -> tuple[Array, Array]:
     return inside, share
 
 
-def _shares(node: Node) -> tuple[float, float]:
-    """Weights that add up to one."""
-    rivals = getattr(node.op, "groups", 0) or node.inputs[0].type.size
-    return 1 / rivals, (1 / rivals) ** 2
-
-
 def _rectified(x: Moments) -> Moments:
     """max(x, 0) of a normal variable; near enough for whatever looks like it."""
     spread = np.sqrt(x.var) + 1e-12
@@ -152,16 +141,10 @@ def _rectified(x: Moments) -> Moments:
     return Moments(mean, np.maximum(square - mean**2, 0.0))
 
 
-def _split(node: Node, x: Moments) -> list[Moments] | None:
-    """Ops that pick channels; None for all others."""
-    if node.op.NAME == "split":
-        ends = np.cumsum([value.type.channels for value in node.outputs])[:-1]
-        parts = zip(np.split(x.mean, ends), np.split(x.var, ends), strict=True)
-        return [Moments(mean, var) for mean, var in parts]
-    if node.op.NAME == "flatten":
-        count = node.inputs[0].type.size // len(x.mean)
-        return [Moments(np.repeat(x.mean, count), np.repeat(x.var, count))]
-    return None
+def _cut(x: Moments, counts: Sequence[int]) -> list[Moments]:
+    ends = np.cumsum(counts)[:-1]
+    parts = zip(np.split(x.mean, ends), np.split(x.var, ends), strict=True)
+    return [Moments(mean, var) for mean, var in parts]
 
 
 def _fitted(x: Moments, channels: int) -> Moments:

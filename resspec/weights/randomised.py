@@ -48,11 +48,11 @@ def _set_parameters(weights: Weights, graph: Graph, seed: int) -> None:
     for name, param in graph.parameters().items():
         if not param.trainable:
             continue
-        path, _, local = name.rpartition(".")
+        path = name.rpartition(".")[0]
         shifted = path in activated
         if param.init.kind in ("zeros", "ones", "constant"):
             weights[name] = _spread(param, seed, name, shifted)
-        if shifted and local != "bias":
+        if shifted and param.role != "shift":
             weights[name] *= np.float32(KINK)
         if path in last:
             weights[name] *= np.float32(BRANCH)
@@ -64,11 +64,12 @@ def _set_statistics(weights: Weights, graph: Graph, seed: int) -> None:
     chosen: set[str] = set()
     for node in graph.nodes:
         inputs = [levels[value.index] for value in node.inputs]
-        if "running_var" in node.params and node.path not in chosen:
+        names = _by_role(node)
+        if "var" in names and node.path not in chosen:
             chosen.add(node.path)
-            mean, var = (f"{node.path}.{local}" for local in ("running_mean", "running_var"))
+            mean, var = names["mean"], names["var"]
             weights[mean], weights[var] = _statistics(inputs[0], seed, mean, var)
-        own = {local: weights[f"{node.path}.{local}"] for local in node.params}
+        own = {role: weights[name] for role, name in names.items()}
         outputs = moments.after(node, own, inputs)
         levels.update((value.index, one) for value, one in zip(node.outputs, outputs, strict=True))
 
@@ -76,9 +77,14 @@ def _set_statistics(weights: Weights, graph: Graph, seed: int) -> None:
 def _activated(graph: Graph) -> set[str]:
     """Paths of layers with a shift whose output an activation reads."""
     producers = _producers(graph)
-    read = (node.inputs[0].index for node in graph.nodes if moments.is_activation(node))
+    read = (node.inputs[0].index for node in graph.nodes if node.op.KIND == "activation")
     layers = (producers[index] for index in read if index in producers)
-    return {layer.path for layer in layers if "bias" in layer.params}
+    return {layer.path for layer in layers if "shift" in _by_role(layer)}
+
+
+def _by_role(node: Node) -> dict[str, str]:
+    """Canonical names of a layer's parameters by what they do."""
+    return {param.role: f"{node.path}.{local}" for local, param in node.params.items()}
 
 
 def _last_of_branches(graph: Graph) -> set[str]:
@@ -90,10 +96,10 @@ def _last_of_branches(graph: Graph) -> set[str]:
         depths.update((value.index, depth) for value in node.outputs)
     found = set()
     for node in graph.nodes:
-        if node.op.NAME != "add":
+        if node.op.MOMENTS != "sum":
             continue
         value = max(node.inputs, key=lambda value: depths[value.index])
-        while (layer := producers.get(value.index)) and layer.op.NAME not in ("add", "concat"):
+        while (layer := producers.get(value.index)) and layer.op.MOMENTS not in ("sum", "joined"):
             if layer.params:
                 found.add(layer.path)
                 break
@@ -129,7 +135,7 @@ def _spread(param: Param, seed: int, name: str, shifted: bool) -> NDArray[np.flo
     if param.size > param.shape[0]:  # more than one number a channel: a layer's weight, no scale
         fan = param.size // param.shape[1]
         values = sampling.normal("weights", seed, name, param.shape) * sqrt(2.0 / fan)
-    elif name.endswith(".bias") and not shifted:
+    elif param.role == "shift" and not shifted:
         values = 0.2 * sampling.normal("spread", seed, name, param.shape)
     else:
         values = 1.0 + 0.5 * sampling.uniform("spread", seed, name, param.shape)
