@@ -120,10 +120,8 @@ def parity(
                 _print(reports.text(found[-1]), last=number + 1 == len(chosen))
     if format == "json":
         common.print_json(found)
-    elif format == "markdown":
-        print(reports.markdown(found))
-    elif format == "csv":
-        print(reports.csv_text(found))
+    elif format != "table":
+        print(reports.csv_text(found) if format == "csv" else reports.markdown(found))
         for one in found:
             if not one["ok"] and "error" not in one:
                 common.say("\n".join([f"\n{escape(one['spec'])}:", *reports.where(one)]))
