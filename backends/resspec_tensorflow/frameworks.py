@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from typing import Any
 
 from resspec.diagnostics import error
 
@@ -51,6 +52,13 @@ def _require_tensorflow(backend: str) -> None:
         )
 
 
+def _grow(config: Any) -> None:
+    """Have memory of GPUs taken as it is needed; TensorFlow takes all of it otherwise."""
+    for card in config.list_physical_devices("GPU"):  # complains where there is no driver
+        with suppress(RuntimeError, ValueError):  # it is in use, or divided, by somebody's choice
+            config.experimental.set_memory_growth(card, True)
+
+
 if "keras" not in sys.modules:
     # ~/.keras/keras.json may name another one; the environment goes before it
     _require_tensorflow(os.environ.setdefault("KERAS_BACKEND", "tensorflow"))
@@ -58,11 +66,7 @@ with nullcontext() if "tensorflow" in sys.modules else _quiet():
     import keras
     import tensorflow as tf
 
-    for _card in tf.config.list_physical_devices("GPU"):  # complains where there is no driver
-        with suppress(
-            RuntimeError, ValueError
-        ):  # in use already, or divided by whoever imported it
-            tf.config.experimental.set_memory_growth(_card, True)
+    _grow(tf.config)
 _require_tensorflow(keras.config.backend())
 
 __all__ = ["keras", "tf"]

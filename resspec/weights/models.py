@@ -45,7 +45,7 @@ _KINDS: OrderedDict[tuple[Any, ...], Origin] = OrderedDict()
 def remember(model: Any, graph: Graph, backend: Backend, source: Source) -> None:
     """Keep what a model was built from for as long as it lives."""
     origin = Origin(graph.name, backend, source)
-    with contextlib.suppress(TypeError):  # of somebody's backend, whose models cannot be watched
+    with contextlib.suppress(TypeError):  # a value that has no hash or cannot be watched
         _INSTANCES[model] = origin
     if type(model).__module__.startswith(PREFIX):
         _CLASSES[type(model)] = origin
@@ -73,7 +73,7 @@ def built(model: object) -> tuple[Any, Origin] | None:
         return None
     found: list[tuple[Any, Origin]] = []
     for part in _live(owner).parts(model):
-        origin = _INSTANCES.get(part) or _CLASSES.get(type(part))
+        origin = _instance(part) or _CLASSES.get(type(part))
         if origin is not None and all(part is not one for one, _ in found):
             found.append((part, origin))
     if len(found) > 1:
@@ -85,6 +85,12 @@ def built(model: object) -> tuple[Any, Origin] | None:
     for part in islice(_live(owner).parts(model), WRAPPED):
         if (origin := _KINDS.get(_kind(owner, part))) is not None:
             return part, origin
+    return None
+
+
+def _instance(model: object) -> Origin | None:
+    with contextlib.suppress(TypeError):
+        return _INSTANCES.get(model)
     return None
 
 

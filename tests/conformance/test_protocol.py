@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import resspec
 from resspec import backend as backends
 from resspec import optim, weights
 from resspec.backend import Backend, Exporter, Live, Runtime, Training
@@ -81,6 +82,35 @@ def test_no_call_changes_a_model_of_the_toy_backend(tmp_path: Path) -> None:
     assert not bare.weights
     assert dict(loaded.weights) == kept  # the same arrays
     assert moved.weights["stem.norm1.running_mean"].any()
+
+
+class ToyLive:
+    """`resspec.backend.Live` of the toy backend."""
+
+    def parts(self, model: Any) -> Any:
+        yield model
+
+    def state(self, model: Any) -> Any:
+        return dict(model.weights)
+
+    def shapes(self, model: Any) -> Any:
+        return {name: array.shape for name, array in model.weights.items()}
+
+
+def test_weights_come_out_of_values_that_were_made_of_what_was_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy = replace(TOY, live=ToyLive, models="tests.plugin.resspec_numpy")
+    monkeypatch.setattr(backends, "names", lambda: ("numpy",))
+    monkeypatch.setattr(backends, "get", lambda name: toy)
+    model = resspec.build(specs.load(tmp_path, TEXT), "numpy", seed=3)
+    assert set(resspec.read_weights(model)) == set(model.weights)
+    _, moved = toy.runtime().forward(model, weights.example((4, 3, 8, 8)), training=True)
+    found = resspec.read_weights(moved)
+    assert found["stem.norm1.running_mean"].any()
+    assert not resspec.read_weights(model)["stem.norm1.running_mean"].any()
+    again = resspec.build(specs.load(tmp_path, TEXT), "numpy", weights=moved)
+    assert all(np.array_equal(again.weights[name], array) for name, array in found.items())
 
 
 @dataclass(frozen=True)

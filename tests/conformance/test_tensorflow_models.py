@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -240,7 +241,29 @@ def test_grouped_convolution_has_a_gradient_in_a_graph(tiny: Graph) -> None:
         assert rel(graph, eager) <= 1e-12
 
 
-@pytest.mark.parametrize("device", ["cuda:7", "tpu", "cuda:x", ""])
+def test_memory_of_every_gpu_grows_unless_somebody_has_settled_it() -> None:
+    from resspec_tensorflow.frameworks import _grow
+
+    def settle(card: str, grows: bool) -> None:
+        if card == "used":
+            raise RuntimeError("Physical devices cannot be modified after being initialized")
+        assert grows
+        grown.append(card)
+
+    grown: list[str] = []
+    experimental = SimpleNamespace(set_memory_growth=settle)
+    cards = {"GPU": ["first", "used", "third"]}
+    _grow(SimpleNamespace(list_physical_devices=cards.get, experimental=experimental))
+    assert grown == ["first", "third"]
+
+
+@pytest.mark.parametrize("device", ["CPU:0", "/CPU:0", "/device:CPU:0", "cpu"])
+def test_devices_have_tensorflows_names(device: str, tiny: Graph) -> None:
+    model = BACKEND.runtime().instantiate(tiny, BACKEND.emit(tiny), device, "float32")
+    assert model.variables[0].value.device.endswith("/device:CPU:0")
+
+
+@pytest.mark.parametrize("device", ["cuda:7", "tpu", "cuda:x", "", ":0", "gpu:²"])
 def test_absent_device_is_an_error(device: str, tiny: Graph) -> None:
     source = BACKEND.emit(tiny)
     with pytest.raises(SpecError) as caught:

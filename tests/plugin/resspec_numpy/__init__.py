@@ -42,7 +42,7 @@ def windows(x, kernel, stride, padding, fill=0.0, dilation=(1, 1)):
 
 
 def conv2d(x, w, path, stride, padding, dilation, groups):
-    kernel, bias = w[path + ".weight"], w.get(path + ".bias", np.zeros(1))
+    kernel, bias = w[path + ".weight"], w.get(path + ".bias", np.zeros(1, x.dtype))
     view = windows(x, kernel.shape[2:], stride, padding, 0.0, dilation)
     parts = zip(np.split(view, groups, 1), np.split(kernel, groups, 0))
     y = [np.einsum("ncijhw,ochw->noij", v, k, optimize=True) for v, k in parts]
