@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from resspec.backend import Backend, Model, Source, Training, Variables
-from resspec.diagnostics import SpecError, error
+from resspec.diagnostics import error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,9 +28,6 @@ class Running:
         graph: Graph, backend: Backend, device: str = "cpu", dtype: str = "float32"
     ) -> Running:
         """The graph's, without its weights. Errors: `unsupported`, `no-backend`, `no-device`."""
-        problems = [found for found in backend.check(graph) if found.severity == "error"]
-        if problems:
-            raise SpecError(*problems)
         source = backend.emit(graph)
         return Running(backend, source, backend.runtime().instantiate(graph, source, device, dtype))
 
