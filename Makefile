@@ -1,5 +1,6 @@
 # build: everything needed to use resspec, then one network on each backend.
-# test, lint: what CI runs. conformance, folding, fuzz: the long versions.
+# test, lint: what CI runs. test-slow: the random cases of every turn, too. test-core: no framework,
+# on any Python. conformance, folding, fuzz: the long versions.
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,17 +15,30 @@ PARITY_DTYPES ?= float64 float32
 PARITY_SECONDS ?= 36000
 FUZZ_SECONDS ?= 600
 
-.PHONY: build test quick lint format docs site conformance parity-table folding fuzz clean
+.PHONY: build test test-slow test-core quick lint format docs site conformance parity-table folding fuzz clean
 
 build: $(VENV)/.installed
 	$(BIN)/resspec build specs/resnet34.yaml --backend torch
 	$(BIN)/resspec build specs/resnet34.yaml --backend tensorflow
 
+TESTS = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(TESTS)
+
+test-slow: $(VENV)/.installed-dev
+	$(TESTS) --every-turn
 
 quick: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+	$(TESTS) -m "not slow"
+
+# make test-core PYTHON=python3.13
+CORE = build/core-$(notdir $(PYTHON))
+test-core:
+	$(PYTHON) -m venv $(CORE)
+	$(CORE)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  -e . hypothesis jsonschema pytest pytest-xdist
+	$(CORE)/bin/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -72,7 +86,7 @@ folding: $(VENV)/.installed-dev
 # Ten times the random specs of CI, the table of docs/soundness.md, then the loader and the
 # expressions under a coverage-guided fuzzer. A crash it finds is kept by hand in tests/fuzz/corpus.
 fuzz: $(VENV)/.installed-dev
-	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n $(JOBS) tests/properties tests/fuzz
+	HYPOTHESIS_PROFILE=fuzz $(TESTS) tests/properties tests/fuzz
 	$(BIN)/python -m tests.properties.report
 	$(PIP) atheris
 	$(foreach target,loader expression,mkdir -p build/fuzz/$(target) && \
@@ -91,9 +105,11 @@ $(VENV)/.installed: $(PACKAGING) | $(BIN)/python
 	touch $@
 
 # torchvision and timm without their dependencies: they would exchange a CPU build of torch for
-# the one that they were compiled against, and only their Python code is needed.
-$(VENV)/.installed-dev: $(VENV)/.installed
+# the one that they were compiled against, and only their Python code is needed. PyPI has no
+# torchvision that matches the CPU build, so tests/environment lets it be imported beside that.
+$(VENV)/.installed-dev: $(VENV)/.installed $(wildcard tests/environment/*)
 	$(PIP) -e '.[all,dev,docs,draw]'
 	$(PIP) huggingface-hub onnx onnxruntime onnxscript pillow
 	$(PIP) --no-deps timm torchvision
+	cp tests/environment/* $$($(BIN)/python -c 'import sysconfig as s; print(s.get_path("purelib"))')
 	touch $@

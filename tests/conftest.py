@@ -1,9 +1,12 @@
-"""What every test shares: one thread a process, and `--update-golden`, which writes the text that
-golden tests compare with instead of comparing."""
+"""What every test shares: one thread a process; random cases that take turns (`--every-turn` runs
+all); `--update-golden`, which writes the text that golden tests compare with."""
 
 from __future__ import annotations
 
+import gc
 import os
+import subprocess
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +20,38 @@ for threads in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THR
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files")
+    parser.addoption("--every-turn", action="store_true", help="run what takes turns, too")
+
+
+def turn() -> int:
+    """A number of the commit: the same whenever its tests are run, another for the next."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=8", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return 0  # not a checkout
+    return int(done.stdout[:8], 16)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of the parts of a test marked `turns(n)`, one in n runs on each commit."""
+    if config.getoption("--every-turn") or os.environ.get("HYPOTHESIS_PROFILE") == "fuzz":
+        return
+    now, seen, left = turn(), Counter[str](), []
+    for item in items:
+        if mark := item.get_closest_marker("turns"):
+            test = item.nodeid.partition("[")[0]
+            if (seen[test] - now) % mark.args[0]:
+                left.append(item)
+            seen[test] += 1
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in {*left}]
+
+
+def pytest_collection_finish() -> None:
+    """What the frameworks brought stays, and need not be looked at by every garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

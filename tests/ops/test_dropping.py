@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+pytest.importorskip("torch")
+
 from resspec import backend as backends
 from resspec.weights import example, randomise
 from tests.ops.cases import VECTOR, Case, build
 from tests.ops.running import live, outputs
-
-pytest.importorskip("torch")
 
 
 @pytest.mark.parametrize("backend", backends.names())

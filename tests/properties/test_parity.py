@@ -12,6 +12,7 @@ EXAMPLES = 50 * SCALE  # a chunk
 
 
 @pytest.mark.slow
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_outputs_and_gradients_agree(chunk: int) -> None:
     pytest.importorskip("torch")

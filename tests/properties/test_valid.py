@@ -18,8 +18,9 @@ EXAMPLES = {"torch": 250 * SCALE, "tensorflow": 100 * SCALE}  # a chunk
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", EXAMPLES)
+@pytest.mark.turns(4)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.parametrize("backend", EXAMPLES)
 def test_a_valid_spec_builds_and_counts_are_right(backend: str, chunk: int) -> None:
     pytest.importorskip(backend)
     count = EXAMPLES[backend]

@@ -18,6 +18,7 @@ from resspec.ir import Graph
 from resspec.summary import summarize
 
 HERE = Path(__file__).parent
+MODERATE = 100_000_000  # parameters
 SHIPPED = {entry.name for entry in zoo.models()}
 Row = dict[str, str]
 
@@ -42,36 +43,42 @@ WITHOUT_ROW = sorted(SHIPPED - {spec for spec, _ in CASES})
 
 
 @cache
-def graph(spec: str) -> Graph:
-    return api.load(spec).graph
+def sampled() -> set[str]:
+    """The ops of the networks that every run of the tests holds against their originals."""
+    keys = (HERE.parent / "conformance" / "sample.txt").read_text("utf-8").splitlines()
+    specs = [key.rpartition(" as ")[2].rpartition("/")[2] for key in keys]
+    return {op for spec in specs for op in ops(api.load(spec).graph)}
+
+
+def ops(graph: Graph) -> set[str]:
+    return {node.op.NAME for node in graph.nodes}
 
 
 @pytest.mark.parametrize(("spec", "row"), CASES, ids=[f"{r['source']}-{s}" for s, r in CASES])
-def test_counts(spec: str, row: Row) -> None:
+def test_is_its_original(spec: str, row: Row) -> None:
+    graph = api.load(spec).graph
     shape = tuple(int(row[f"input_{axis}"]) for axis in "chw")
-    assert graph(spec).input.type.shape == shape
-    cost = summarize(graph(spec))
+    assert graph.input.type.shape == shape
+    cost = summarize(graph)
     counted = {"params": cost.params, "buffers": cost.buffers, "macs": cost.macs}
     assert counted == {key: int(row[key]) for key in counted}
     assert (1, *cost.output_shape) == tuple(map(int, row["output_shape"].split("x")))
-
-
-@pytest.mark.parametrize(("spec", "row"), CASES, ids=[f"{r['source']}-{s}" for s, r in CASES])
-def test_batch_norm(spec: str, row: Row) -> None:
-    """A wrong eps moves outputs by 2e-7 only, so that nothing but this would show it."""
-    norms = [node.op for node in graph(spec).nodes if node.op.NAME == "batch_norm"]
+    # a wrong eps moves outputs by 2e-7 only, so that nothing but this would show it
+    norms = [node.op for node in graph.nodes if node.op.NAME == "batch_norm"]
     eps = {float(row["bn_eps"])} if row["bn_eps"] else set()
     assert {norm.eps for norm in norms} == eps
     if norms:
         stated = float(row["bn_momentum"])
         momentum = 1 - stated if row["source"] == "keras" else stated  # Keras: of the old value
         assert [norm.momentum for norm in norms] == pytest.approx([momentum] * len(norms))
+    if row["source"] != "paper" and cost.params < MODERATE:
+        assert ops(graph) <= sampled()
 
 
 @pytest.mark.parametrize("spec", WITHOUT_ROW)
 def test_others_are_sound(spec: str) -> None:
     """What no row describes still lowers, and every shipped model says what it is."""
-    assert summarize(graph(spec)).params > 0
+    assert summarize(api.load(spec).graph).params > 0
 
 
 def test_everything_says_what_it_is() -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ast
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +21,7 @@ HERE = Path(__file__).parent
 CASES = {"resnet18": "resnet18", "resnet50": "resnet50", "wiring": str(HERE / "wiring.yaml")}
 
 
+@cache
 def emit(spec: str) -> Source:
     return BACKEND.emit(api.load(spec).graph)
 
@@ -61,28 +60,6 @@ def test_every_parameter_has_a_variable() -> None:
     assert list(variables) == list(graph.parameters())
     assert variables["stages.0.1.conv2.weight"].name == "stages.0.1.conv2/kernel"
     assert variables["stages.0.1.conv2.weight"].layout == "OIHW->HWIO"
-
-
-SCRIPT = """\
-import sys
-from resspec import api
-from resspec_tensorflow import BACKEND
-sys.stdout.write(BACKEND.emit(api.load(sys.argv[1]).graph).text)
-assert not {"keras", "tensorflow", "torch"} & set(sys.modules)
-"""
-
-
-def test_same_text_under_any_hash_seed() -> None:
-    texts = {
-        subprocess.run(
-            [sys.executable, "-c", SCRIPT, CASES["wiring"]],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            check=True,
-        ).stdout.decode()
-        for seed in ("0", "1")
-    }
-    assert texts == {emit(CASES["wiring"]).text}
 
 
 MODEL = """\

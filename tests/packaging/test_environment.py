@@ -1,0 +1,28 @@
+"""What `make` installs is imported with plain commands."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+SHIM = Path(__file__).parents[1] / "environment"
+SCRIPT = """\
+import site, sys
+site.addsitedir(sys.argv[1])
+assert "torch" not in sys.modules
+import torchvision, timm
+from torchvision.models import resnet18
+assert sum(one.numel() for one in resnet18().parameters()) == 11_689_512
+assert "resnet18" in timm.list_models()
+"""
+
+
+def test_torchvision_and_timm_are_imported() -> None:
+    for name in ("torch", "torchvision", "timm"):
+        if find_spec(name) is None:
+            pytest.skip(f"{name} is not installed")
+    subprocess.run([sys.executable, "-c", SCRIPT, str(SHIM)], check=True)
