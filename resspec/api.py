@@ -81,7 +81,7 @@ class Compiled:
     def running(
         self,
         device: str = "cpu",
-        dtype: str = "float32",
+        dtype: str | None = None,
         weights: Mapping[str, NDArray[Any]] | None = None,
     ) -> Running:
         """A live model with these weights, of all parameters, or with what its framework starts
@@ -158,7 +158,7 @@ def build(
     spec: Spec,
     backend: str = "torch",
     device: str = "cpu",
-    dtype: str = "float32",
+    dtype: str | None = None,
     seed: int = 0,
     weights: Weights | None = None,
     outputs: Sequence[str] | None = None,
@@ -170,7 +170,8 @@ def build(
 ) -> Any:
     """A live model: an `nn.Module` that reads NCHW, or a `keras.Model` that reads NHWC.
 
-    dtype: float32, float64, float16 or bfloat16.
+    dtype: float32, float64, float16 or bfloat16; else what the framework has in force: float32, or
+    Keras' dtype policy (`mixed_float16`).
     weights: a file, in canonical names or saved from a model of either framework that resspec
     built; a state dict, or arrays by canonical name; or such a live model itself, trained or not,
     in whatever wraps it. Otherwise they are drawn from `seed`, the same for every backend.

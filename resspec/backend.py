@@ -45,10 +45,11 @@ class Runtime(Protocol):
 
     Inputs x are (N, C, H, W), outputs by name, each NCHW or (N, C), in a list: a pyramid has
     several. Weights have canonical names and layouts. device, dtype: in the framework's own words.
-    key: what is random in a call (dropout) is drawn by it.
+    A dtype of None is what the framework has in force. key: what is random in a call (dropout) is
+    drawn by it.
     """
 
-    def instantiate(self, graph: Graph, source: Source, device: str, dtype: str) -> Model:
+    def instantiate(self, graph: Graph, source: Source, device: str, dtype: str | None) -> Model:
         """A live model from the source. Raises SpecError (no-device, bad-value)."""
         ...
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from .positions import SNIPPETS as POSITIONS
 from .snippets import SNIPPETS
 
+CALLED = re.compile(r"(?<=@)\w+|\w+(?=\()")
+
 
 @dataclass(frozen=True, slots=True)
 class Helper:
@@ -171,6 +173,10 @@ def needed(names: Iterable[str]) -> tuple[str, ...]:
     found, fresh = set[str](), set(names)
     while fresh:
         found |= fresh
-        called = {word for name in fresh for word in re.findall(r"(\w+)\(", HELPERS[name].text)}
+        called = {
+            word
+            for name in fresh
+            for word in re.findall(r"(?<=@)\w+|\w+(?=\()", HELPERS[name].text)
+        }
         fresh = (called & HELPERS.keys()) - found
     return tuple(name for name in HELPERS if name in found)

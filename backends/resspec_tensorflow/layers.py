@@ -155,17 +155,18 @@ def layer_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule("{self}({x})", init, GAMMA if is_affine(op) else ())
 
 
-def normalised(step: str, helpers: tuple[str, ...] = (), *, bias: bool = True) -> RuleChoice:
-    """An expression that normalises, then the scale and shift of the channels."""
+def normalised(helper: str, arguments: str, *, bias: bool = True) -> RuleChoice:
+    """A function that normalises, then the scale and shift of the channels."""
+    step = f"{helper}({{x}}, {arguments})"
 
     def rule(op: Op, types: tuple[TensorType, ...]) -> Rule:
         if not is_affine(op):
-            return Rule(step, helpers=helpers)
+            return Rule(step, helpers=(helper,))
         return Rule(
             f"{step}\n{on_map(types[0])}",
             channel_affine(bias=bias),
             AFFINE if bias else AFFINE[:1],
-            (*helpers, "ChannelAffine"),
+            (helper, "ChannelAffine"),
         )
 
     return rule
@@ -204,9 +205,6 @@ def grn(op: Op, types: tuple[TensorType, ...]) -> Rule:
     )
 
 
-MEAN_SQUARE = "keras.ops.mean(keras.ops.square({x}), axis=(1, 2), keepdims=True)"
-VARIANCE = "keras.ops.var({x}, axis=-1, keepdims=True) * {correction}"
-
 LAYERS: dict[type[Op], RuleChoice] = {
     conv.StdConv2d: std_conv2d,
     conv.ScaledStdConv2d: std_conv2d,
@@ -216,8 +214,8 @@ LAYERS: dict[type[Op], RuleChoice] = {
     norm.InstanceNorm: instance_norm,
     norm.LayerNorm: layer_norm,
     norm.RmsNorm: rms_norm,
-    norm.SimpleNorm: normalised(f"{{x}} * keras.ops.rsqrt({VARIANCE} + {{eps}})", bias=False),
-    norm.FilterResponseNorm: normalised(f"{{x}} * keras.ops.rsqrt({MEAN_SQUARE} + {{eps}})"),
+    norm.SimpleNorm: normalised("simple_norm", "{eps}, {correction}", bias=False),
+    norm.FilterResponseNorm: normalised("filter_response", "{eps}"),
     norm.EvoNormS0: evonorm_s0,
     norm.GlobalResponseNorm: grn,
     norm.L2Normalize: Rule("l2_normalize({x}, {eps})", helpers=("l2_normalize",)),

@@ -16,6 +16,10 @@ from resspec.weights import layout
 
 from .frameworks import keras, tf
 
+# isort: split
+from keras.src.legacy.saving.saving_options import keras_option_scope
+from keras.src.models.functional import Functional
+
 if TYPE_CHECKING:
     from resspec.backend import Source, Variables
     from resspec.ir import Graph
@@ -26,6 +30,22 @@ DTYPES = ("float64", "float32", "bfloat16", "float16", "mixed_bfloat16", "mixed_
 
 # Names of a model's outputs: a Keras model of one output has no name for it.
 _OUTPUTS: WeakKeyDictionary[Any, tuple[str, ...]] = WeakKeyDictionary()
+
+
+class Reloadable(Functional):
+    """Keras' functional model, but its legacy `.h5` files describe operations as its `.keras`
+    files do: the legacy reader knows layers alone. Saved as the stock class, which both load as."""
+
+    def get_config(self) -> dict[str, Any]:
+        with keras_option_scope(use_legacy_config=False):
+            config: dict[str, Any] = super().get_config()
+        return config
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Functional._unpickle_model, super().__reduce__()[1]
+
+
+Reloadable.__module__, Reloadable.__name__ = Functional.__module__, Functional.__name__
 
 
 def _place(device: str) -> str:
@@ -45,15 +65,17 @@ def _place(device: str) -> str:
 
 
 @contextmanager
-def _dtype(dtype: str) -> Iterator[None]:
-    """Build in `dtype`, then give the user's own settings back, that of the layout included."""
-    if dtype not in DTYPES:
+def _dtype(dtype: str | None) -> Iterator[None]:
+    """Build in `dtype`, or under the policy in force, then give the user's own settings back, that
+    of the layout included."""
+    if dtype is not None and dtype not in DTYPES:
         raise error("bad-value", f"no dtype `{dtype}`; Keras has {', '.join(DTYPES)} here")
     floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
     layout = keras.config.image_data_format()
     try:
-        keras.config.set_floatx("float32" if dtype.startswith("mixed_") else dtype)
-        keras.config.set_dtype_policy(dtype)
+        if dtype is not None:
+            keras.config.set_floatx("float32" if dtype.startswith("mixed_") else dtype)
+            keras.config.set_dtype_policy(dtype)
         yield
     finally:
         keras.config.set_floatx(floatx)
@@ -61,11 +83,12 @@ def _dtype(dtype: str) -> Iterator[None]:
         keras.config.set_image_data_format(layout)
 
 
-def instantiate(graph: Graph, source: Source, device: str, dtype: str) -> Any:
+def instantiate(graph: Graph, source: Source, device: str, dtype: str | None) -> Any:
     """A live `keras.Model`, NHWC. Raises SpecError (no-device, bad-value)."""
     module = load(source.text)
     with tf.device(_place(device)), _dtype(dtype):
         model = getattr(module, source.entry)()
+    model.__class__ = Reloadable
     _OUTPUTS[model] = tuple(name for name, _ in graph.outputs)
     return model
 

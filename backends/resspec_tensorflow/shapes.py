@@ -78,7 +78,9 @@ def slice_(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, shape.Slice)
     start = "" if op.start == 0 else "{start}"
     stop = "" if op.stop == types[0].channels else "{stop}"
-    return Rule(f"{{x}}[..., {start}:{stop}]")
+    # no `...`: Keras writes it into `.h5` files and cannot read it there
+    others = ":, " * len(types[0].shape)
+    return Rule(f"{{x}}[{others}{start}:{stop}]")
 
 
 def subsample(op: Op, types: tuple[TensorType, ...]) -> Rule:

@@ -138,6 +138,22 @@ def conv_transpose(
     return keras.Model(inputs, x, name=name)
 '''
 
+FULL_PRECISION = '''\
+def full_precision(
+    normalise: Callable[..., keras.KerasTensor],
+) -> Callable[..., keras.KerasTensor]:
+    """A norm that computes in float32 where x is of half precision, as those of Keras do."""
+
+    @functools.wraps(normalise)
+    def computed(x: keras.KerasTensor, *others: Any) -> keras.KerasTensor:
+        dtype = keras.backend.result_type(x.dtype, "float32")
+        if x.dtype == dtype:
+            return normalise(x, *others)
+        return keras.ops.cast(normalise(keras.ops.cast(x, dtype), *others), x.dtype)
+
+    return computed
+'''
+
 EVO_NORM_S0 = '''\
 def evonorm_s0(channels: int, groups: int, eps: float, *, name: str) -> keras.Model:
     """Evolved norm and activation in one, over groups of channels (arXiv:2004.02967)."""
@@ -149,10 +165,14 @@ def evonorm_s0(channels: int, groups: int, eps: float, *, name: str) -> keras.Mo
         y = keras.ops.repeat(keras.ops.mean(y, axis=2), channels // groups, axis=1)
         return y[:, None, None, :]
 
-    variance = group_mean(keras.ops.square(x - group_mean(x)))
+    @full_precision
+    def gated(x: keras.KerasTensor, gate: keras.KerasTensor) -> keras.KerasTensor:
+        variance = group_mean(keras.ops.square(x - group_mean(x)))
+        return x * gate * keras.ops.rsqrt(variance + eps)
+
     shape = (None, None, channels)
     v = ChannelAffine("nhwc,c->nhwc", shape, name=f"{name}.v")
-    x = x * keras.ops.sigmoid(v(x)) * keras.ops.rsqrt(variance + eps)
+    x = gated(x, keras.ops.sigmoid(v(x)))
     affine = ChannelAffine("nhwc,c->nhwc", shape, bias_axes="c", name=f"{name}.affine")
     return keras.Model(inputs, affine(x), name=name)
 '''
@@ -177,7 +197,24 @@ def gelu_tanh(x: keras.KerasTensor) -> keras.KerasTensor:
     return 0.5 * x * (1.0 + keras.ops.tanh(inner))
 '''
 
+SIMPLE_NORM = '''\
+@full_precision
+def simple_norm(x: keras.KerasTensor, eps: float, correction: float) -> keras.KerasTensor:
+    """x over its standard deviation along the channels; the mean stays."""
+    return x * keras.ops.rsqrt(keras.ops.var(x, axis=-1, keepdims=True) * correction + eps)
+'''
+
+FILTER_RESPONSE = '''\
+@full_precision
+def filter_response(x: keras.KerasTensor, eps: float) -> keras.KerasTensor:
+    """x over the root mean square of its channel over the positions (arXiv:1911.09737)."""
+    return x * keras.ops.rsqrt(
+        keras.ops.mean(keras.ops.square(x), axis=(1, 2), keepdims=True) + eps
+    )
+'''
+
 RESPONSE = '''\
+@full_precision
 def response(x: keras.KerasTensor, eps: float) -> keras.KerasTensor:
     """x times the norm of its channel over the positions, relative to the mean channel."""
     total = keras.ops.sum(keras.ops.square(x), axis=(1, 2), keepdims=True)
@@ -186,6 +223,7 @@ def response(x: keras.KerasTensor, eps: float) -> keras.KerasTensor:
 '''
 
 L2_NORMALIZE = '''\
+@full_precision
 def l2_normalize(x: keras.KerasTensor, eps: float) -> keras.KerasTensor:
     """x over its length, which is taken along the channels and is at least eps."""
     total = keras.ops.sum(keras.ops.square(x), axis=-1, keepdims=True)
@@ -197,10 +235,11 @@ def group_softmax(x: keras.KerasTensor, groups: int) -> keras.KerasTensor:
     """Softmax over groups of channels, for each of the channels of a group."""
     x = keras.ops.stack(keras.ops.split(x, groups, axis=-1), axis=-1)
     x = keras.ops.softmax(x, axis=-1)
-    return keras.ops.concatenate([x[..., group] for group in range(groups)], axis=-1)
+    return keras.ops.concatenate(keras.ops.unstack(x, groups, axis=-1), axis=-1)
 '''
 
 TENSORFLOW = ("import tensorflow as tf",)
+TYPING = ("from collections.abc import Callable", "from typing import Any")
 
 # name → text and the imports that it needs beside `keras`
 SNIPPETS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -208,10 +247,13 @@ SNIPPETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "std_conv2d": (STD_CONV2D, TENSORFLOW),
     "spread": (SPREAD, ()),
     "conv_transpose": (CONV_TRANSPOSE, ()),
+    "full_precision": (FULL_PRECISION, (*TYPING, "import functools")),
     "evonorm_s0": (EVO_NORM_S0, ()),
     "celu": (CELU, ()),
     "gelu": (GELU, ()),
     "gelu_tanh": (GELU_TANH, ("import math",)),
+    "simple_norm": (SIMPLE_NORM, ()),
+    "filter_response": (FILTER_RESPONSE, ()),
     "response": (RESPONSE, ()),
     "l2_normalize": (L2_NORMALIZE, ()),
     "group_softmax": (GROUP_SOFTMAX, ()),

@@ -51,15 +51,15 @@ def _present() -> str:
     return f"present: {', '.join(['cpu', *(f'cuda:{i}' for i in range(count))])}"
 
 
-def instantiate(graph: Graph, source: Source, device: str, dtype: str) -> nn.Module:
+def instantiate(graph: Graph, source: Source, device: str, dtype: str | None) -> nn.Module:
     """The model of the source, in training mode as torch makes it, its weights still torch's."""
-    if dtype not in DTYPES:
+    if dtype is not None and dtype not in DTYPES:
         raise error("bad-value", f"no dtype `{dtype}`; torch has {', '.join(DTYPES)} here")
     place = find_device(device)
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
         model: nn.Module = getattr(live.load(source.text), source.entry)()
     _OUTPUTS[type(model)] = {name: len(values) for name, values in graph.outputs}
-    return model.to(device=place, dtype=DTYPES[dtype])
+    return model.to(device=place, dtype=None if dtype is None else DTYPES[dtype])
 
 
 def load_weights(

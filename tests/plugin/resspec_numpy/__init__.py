@@ -93,10 +93,10 @@ class Model:
 class Runtime:
     """`resspec.backend.Runtime`."""
 
-    def instantiate(self, graph: Graph, source: Source, device: str, dtype: str) -> Model:
+    def instantiate(self, graph: Graph, source: Source, device: str, dtype: str | None) -> Model:
         if device != "cpu":
             raise error("no-device", f"the toy backend has no device `{device}`", help="use cpu")
-        return Model(getattr(load(source.text), source.entry), dtype, {})
+        return Model(getattr(load(source.text), source.entry), dtype or "float32", {})
 
     def load_weights(
         self, model: Model, variables: Variables, weights: Mapping[str, Array]
