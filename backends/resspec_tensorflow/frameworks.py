@@ -65,8 +65,10 @@ if "keras" not in sys.modules:
 with nullcontext() if "tensorflow" in sys.modules else _quiet():
     import keras
     import tensorflow as tf
+    from keras.src.legacy.saving.saving_options import keras_option_scope
+    from keras.src.models.functional import Functional
 
     _grow(tf.config)
 _require_tensorflow(keras.config.backend())
 
-__all__ = ["keras", "tf"]
+__all__ = ["Functional", "keras", "keras_option_scope", "tf"]

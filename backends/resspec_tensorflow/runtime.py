@@ -14,11 +14,7 @@ from resspec.diagnostics import error
 from resspec.live import load
 from resspec.weights import layout
 
-from .frameworks import keras, tf
-
-# isort: split
-from keras.src.legacy.saving.saving_options import keras_option_scope
-from keras.src.models.functional import Functional
+from .frameworks import Functional, keras, keras_option_scope, tf
 
 if TYPE_CHECKING:
     from resspec.backend import Source, Variables
