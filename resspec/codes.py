@@ -119,6 +119,13 @@ CODES: dict[str, Code] = {
         ("model: tiny\nstem: stem_7x7\n"),
         _MODEL + "stem: stem_7x7\n",
     ),
+    "later-version": Code(
+        "a file of a later language",
+        "`resspec: 1` says in which version of the language a file is written. What a later one "
+        "adds or changes this program cannot know, so it refuses the file rather than guess.",
+        "resspec: 2\n" + _MODEL + "stem: stem_7x7\n",
+        "resspec: 1\n" + _MODEL + "stem: stem_7x7\n",
+    ),
     "wrong-type": Code(
         "a value of the wrong kind",
         "A list, a map, a text or a number stands where another kind was expected. Keys are "

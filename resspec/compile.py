@@ -17,6 +17,7 @@ from resspec.language.grammar import Grammar
 from resspec.language.overlay import override, plain, without
 from resspec.language.spec import ModelSpec
 from resspec.language.variants import bare, choose, inherited
+from resspec.language.version import check_version
 from resspec.library import Library
 from resspec.lower import lower
 from resspec.lower.suspicions import suspicions
@@ -77,6 +78,7 @@ def _chosen(
 
 
 def _checked(data: Map) -> ModelSpec:
+    check_version(data)  # a setting may say another
     grammar = Grammar()
     spec = grammar.model(data)
     grammar.finish()

@@ -10,6 +10,7 @@ from resspec import zoo
 from resspec.diagnostics import Span, SpecError, error
 from resspec.language.checker import show
 from resspec.language.variants import choose, extend, extended, inside, mentions
+from resspec.language.version import check_version
 from resspec.library import no_mapping
 from resspec.syntax import Map, read
 from resspec.zoo import real, shown
@@ -110,6 +111,7 @@ def _model(path: Path) -> tuple[str, Map]:
     if not isinstance(data, Map):
         message = f"`{path}` holds {show(data)}, and a model is a mapping"
         raise no_mapping(message, str(path), data)
+    check_version(data)
     if "model" not in data:
         kind = "a block" if "block" in data else "no model"
         raise error(

@@ -13,6 +13,7 @@ from resspec.files import content
 from resspec.language.checker import show
 from resspec.language.grammar import Grammar
 from resspec.language.spec import BlockSpec
+from resspec.language.version import check_version
 from resspec.syntax import Data, Map, Seq, parse
 from resspec.zoo import shown
 
@@ -89,6 +90,7 @@ def _block(text: bytes, file: str) -> tuple[str, Map, BlockSpec]:
 
 def checked(data: Map) -> BlockSpec:
     """A block of good form. Errors: SpecError with every problem of its form."""
+    check_version(data)
     grammar = Grammar()
     block = grammar.block(data)
     grammar.finish()

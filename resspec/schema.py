@@ -22,6 +22,7 @@ from resspec.language.grammar import (
 )
 from resspec.language.layer_grammar import ROLES, merge_ops
 from resspec.language.spec import BlockSpec, ParamSpec
+from resspec.language.version import LANGUAGE
 from resspec.language.words import DOCS
 from resspec.ops.base import OPS, Op
 from resspec.record import REQUIRED
@@ -30,7 +31,7 @@ from resspec.syntax import Map, read
 Schema = dict[str, Any]
 
 IDENTIFIER = r"^(?!__)[A-Za-z_][A-Za-z0-9_]{0,63}$"
-STAYS = ("model", "input", "extends", "variants", "abstract")
+STAYS = ("resspec", "model", "input", "extends", "variants", "abstract")
 EXPRESSION: Schema = {"type": "string", "minLength": 1, "description": "an expression"}
 
 
@@ -107,6 +108,7 @@ def _definitions() -> Schema:
     stage = _object({key: stage_values[key] for key in STAGE_KEYS}, additionalProperties=argument)
     named = {"type": "string", "pattern": IDENTIFIER}
     parts: dict[str, Schema] = {
+        "resspec": {"type": "integer", "minimum": 1, "maximum": LANGUAGE},
         "model": named,
         "block": named,
         "doc": {"type": "string"},

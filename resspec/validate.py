@@ -82,7 +82,8 @@ def _block(path: Path) -> Map | None:
     _, data = read(path)
     if not isinstance(data, Map) or "block" not in data or "model" in data:
         return None
-    return data if {"layers", "inputs"} & data.keys() or len(data) == 1 else None
+    keys = data.keys() - {"resspec", "block"}
+    return data if not keys or keys & {"layers", "inputs"} else None
 
 
 def told_once(found: Mapping[str, Sequence[Diagnostic]], base: str) -> tuple[Diagnostic, ...]:

@@ -240,6 +240,7 @@ def _files(
     loaded: LoadedSpec, compiled: Compiled, stored: Stored, dtypes: dict[str, str]
 ) -> dict[str, bytes]:
     from resspec import weights
+    from resspec.language.version import LANGUAGE
     from resspec.summary import summarize
     from resspec.syntax import dump
 
@@ -248,11 +249,12 @@ def _files(
     if graph.inference:
         about["optimize"] = counted["optimize"] = "inference"
         note = FOLDED
+    spec = dump({"resspec": LANGUAGE, **loaded.data})
     summary = json.dumps([counted], indent=2, ensure_ascii=False)
     return {
         "model.py": compiled.source.text.encode(),
         "weights.safetensors": weights.encode(stored.weights, about, dtypes),
-        "spec.yaml": f"{note}{dump(loaded.data)}".encode(),
+        "spec.yaml": f"{note}{spec}".encode(),
         "summary.json": f"{summary}\n".encode(),
     }
 

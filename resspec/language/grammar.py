@@ -14,8 +14,9 @@ from resspec.language.spec import Arg, BlocksEntry, BlockSpec, ModelSpec, ParamS
 from resspec.ops.base import OPS
 from resspec.syntax import Map, Seq
 
-BLOCK_KEYS = ("block", "doc", "inputs", "params", "let", "defaults", "layers")
+BLOCK_KEYS = ("resspec", "block", "doc", "inputs", "params", "let", "defaults", "layers")
 MODEL_KEYS = (
+    "resspec",
     "model",
     "doc",
     "input",
@@ -118,7 +119,7 @@ class Grammar(LayerGrammar):
         """A block, from its own file or from a model's `blocks:` (then named by its key)."""
         before = len(self.problems)
         self.counts = Counter()
-        self.keys(data, BLOCK_KEYS[1:] if name else BLOCK_KEYS, "a block")
+        self.keys(data, BLOCK_KEYS[2:] if name else BLOCK_KEYS, "a block")
         if name is None:
             name = self.identifier(data, "block")
             span = data.key_at("block") if "block" in data else data.span

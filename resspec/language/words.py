@@ -8,6 +8,7 @@ from resspec.language.grammar import PARAM_TYPES
 from resspec.language.layer_grammar import merge_ops
 
 DOCS = {
+    "resspec": "number of the language that the file is written in: 1",
     "model": "name of the network",
     "block": "name of the block; in a model or a stage: the block to build stages of",
     "doc": "what it is, with its source",
@@ -66,10 +67,12 @@ _TOP = "model: tiny\ninput: [3, 32, 32]\n"
 
 USAGES = (
     Usage(
-        tuple("model input num_classes stem block shortcut stages head doc".split()),
+        tuple("resspec model input num_classes stem block shortcut stages head doc".split()),
         "Layers run from the stem through the stages to the head; each of them is a block, or a "
-        "list of layers. `block` and `shortcut` hold for every stage that says nothing else.",
-        "model: tiny\ndoc: Two stages of basic blocks.\ninput: [3, 32, 32]\nnum_classes: 10\n"
+        "list of layers. `block` and `shortcut` hold for every stage that says nothing else. "
+        "`resspec` may say which language this is.",
+        "resspec: 1\nmodel: tiny\ndoc: Two stages of basic blocks.\ninput: [3, 32, 32]\n"
+        "num_classes: 10\n"
         "stem: {stem_3x3: {out_channels: 16}}\nblock: basic\nshortcut: projection\nstages:\n"
         "  - {depth: 2, width: 16}\n  - {depth: 2, width: 32, stride: 2}\nhead: classifier\n",
     ),
