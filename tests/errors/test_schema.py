@@ -13,7 +13,14 @@ from resspec.syntax import parse
 from tests.properties.generate import Seeded, make
 
 VALIDATOR = jsonschema.Draft202012Validator(schema())
-CAUGHT = {"later-version", "not-a-mapping", "unknown-key", "missing-key", "wrong-type", "bad-identifier"}
+CAUGHT = {
+    "later-version",
+    "not-a-mapping",
+    "unknown-key",
+    "missing-key",
+    "wrong-type",
+    "bad-identifier",
+}
 SPECS = [code for code, one in CODES.items() if not one.bad.startswith(("resspec ", "pip "))]
 
 
