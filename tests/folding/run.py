@@ -21,6 +21,7 @@ from resspec.parity.small import small
 from tests.conformance.run import bounded
 from tests.folding.equal import LIMIT, Pair
 
+PARAMS = 200_000  # take about as long as one operation
 PAGE = """\
 # Folded for inference
 
@@ -78,10 +79,13 @@ def main(given: Sequence[str] | None = None) -> int:
 
 
 def by_size(names: Sequence[str]) -> list[tuple[str, int]]:
-    """Names and operations, small networks first, so that little time still shows much."""
-    return sorted(
-        ((name, len(api.load(name).graph.nodes)) for name in names), key=lambda one: one[1]
-    )
+    """Names and operations, quick networks first, so that little time still shows much."""
+    found = []
+    for name in names:
+        graph = api.load(name).graph
+        params = sum(one.size for one in graph.parameters().values())
+        found.append((len(graph.nodes) + params // PARAMS, name, len(graph.nodes)))
+    return [(name, operations) for _, name, operations in sorted(found)]
 
 
 def check(
