@@ -31,8 +31,12 @@ def parity(
         str, typer.Option(metavar="A,B", help="All are compared with the first.")
     ] = "torch,tensorflow",
     mode: Annotated[
-        str, typer.Option(help="eval: outputs. grad: gradients, statistics. train: steps.")
-    ] = "eval,grad",
+        str | None,
+        typer.Option(
+            help="eval: outputs. grad: gradients, statistics. train: steps. Otherwise eval,grad; "
+            "with --optimize, eval."
+        ),
+    ] = None,
     dtype: Annotated[str, typer.Option(help="float64, float32 or both.")] = "float64",
     steps: Annotated[int, typer.Option(min=1, help="Of the optimiser, in train.")] = 1,
     optimizer: Annotated[str, typer.Option(help="sgd (momentum 0.9), adam or adamw.")] = "sgd",
@@ -47,6 +51,7 @@ def parity(
         bool, typer.Option("--small", help="At the smallest input that each spec allows.")
     ] = False,
     outputs: common.Outputs = None,
+    optimize: common.Optimize = None,
     python: Annotated[
         list[str] | None,
         typer.Option(
@@ -80,6 +85,7 @@ def parity(
     Examples:
       resspec parity resnet18 --input 3x64x64
       resspec parity mine.yaml --mode eval,grad,train --steps 10 --dtype float64,float32
+      resspec parity resnet18 --optimize inference --dtype float64,float32
       resspec parity resnet50 --python tensorflow=tf/bin/python --format json
       resspec parity --all --small --max-params 100000000 --resume parity.jsonl --format markdown
     """
@@ -88,7 +94,9 @@ def parity(
     common.choice(format, FORMATS, "--format")
     if bool(specs) == everything:
         raise typer.BadParameter("Name some specs, or give --all.", param_hint="SPEC")
-    measured = _options(mode, dtype, steps, optimizer, lr, batch, seed, device)
+    optimize = common.optimization(optimize)
+    mode = mode or ("eval" if optimize else "eval,grad")
+    measured = _options(mode, dtype, steps, optimizer, lr, batch, seed, device, optimize)
     runners = _runners(backends, python or [])
     wanted = common.names(outputs)
     comparison = _Comparison(runners, measured, options, wanted, small, most)
@@ -142,6 +150,7 @@ def _options(
     batch: int,
     seed: int,
     device: str,
+    optimize: str | None,
 ) -> Options:
     from resspec import optim
     from resspec.parity import Options
@@ -160,7 +169,11 @@ def _options(
     if lr is not None:
         rule["lr"] = lr
     unique = tuple(dict.fromkeys(modes)), tuple(dict.fromkeys(dtypes))
-    return Options(*unique, batch, seed, steps, device, rule)
+    if optimize and unique[0] != ("eval",):
+        raise typer.BadParameter(
+            "A network for inference is not trained: eval.", param_hint="--mode"
+        )
+    return Options(*unique, batch, seed, steps, device, rule, optimize)
 
 
 def _runners(backends: str, pythons: list[str]) -> list[Runner]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from resspec import optim, sizes, weights
+from resspec import optim, passes, sizes, weights
 from resspec.diagnostics import error
 from resspec.ir import Graph
 from resspec.parity import graphs, judge, locate
@@ -24,7 +24,7 @@ SETTINGS = ("eps", "momentum")  # attributes that outputs show least
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is compared, and on what data."""
+    """What is compared, and on what data; optimize: the network as an optimisation makes it."""
 
     modes: tuple[str, ...] = ("eval", "grad")
     dtypes: tuple[str, ...] = ("float64",)
@@ -35,8 +35,15 @@ class Options:
     optimizer: Mapping[str, Any] = field(
         default_factory=lambda: {"name": "sgd", "lr": 0.01, "momentum": 0.9}
     )
+    optimize: str | None = None
 
     def __post_init__(self) -> None:
+        if self.optimize is not None and set(self.modes) != {"eval"}:
+            raise error(
+                "bad-value",
+                f"a network that is optimised for {self.optimize} is not trained",
+                help="compare it with --mode eval",
+            )
         for what, chosen, known in (("mode", self.modes, MODES), ("dtype", self.dtypes, DTYPES)):
             for word in chosen:
                 if word not in known:
@@ -100,6 +107,7 @@ class Report:
             "seed": options.seed,
             "steps": options.steps,
             "optimizer": dict(options.optimizer),
+            "optimize": options.optimize,
             "layers": self.layers,
             "params": self.params,
             "left_out": list(self.left_out),
@@ -131,7 +139,12 @@ def compare(
         raise error("bad-value", "a comparison needs two backends")
     if set(options.modes) != {"eval"}:
         check_norms(graph, options.batch)
-    subject = Subject(graph, kept(weights.randomise(graph, options.seed)), data)
+    drawn = weights.randomise(graph, options.seed)
+    if options.optimize is not None:
+        steps = passes.optimization(options.optimize)
+        graph, made = passes.run(graph, drawn, steps)
+        drawn = dict(made or {})
+    subject = Subject(graph, kept(drawn), data)
     first, *others = runners
     second: tuple[int, ...] = (sizes.second(graph) or ()) if "eval" in options.modes else ()
     jobs = {dtype: replace(options.job(dtype), second=second) for dtype in options.dtypes}

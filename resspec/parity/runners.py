@@ -74,11 +74,13 @@ class Elsewhere:
                 "backend": self.name,
                 "digest": graphs.digest(subject.graph),
                 "outputs": [name for name, _ in subject.graph.outputs],
+                "optimize": "inference" if subject.graph.inference else None,
                 "jobs": [job.to_json() for job in jobs],
             }
             (folder / "task.json").write_text(json.dumps(task), "utf-8")
             (folder / "spec.yaml").write_text(writer.dump(subject.data), "utf-8")
-            stored = weights.encode(subject.drawn, subject.graph.name)
+            dtypes = {name: array.dtype.name for name, array in subject.drawn.items()}
+            stored = weights.encode(subject.drawn, subject.graph.name, dtypes)
             (folder / "weights.safetensors").write_bytes(stored)
             self._call(folder, say)
             return [read(folder / f"result.{number}.npz") for number in range(len(jobs))]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from resspec import api, backend, weights
+from resspec import api, backend, passes, weights
 from resspec.diagnostics import SpecError, error, render
 from resspec.options import Limits
 from resspec.parity import graphs
@@ -56,6 +56,8 @@ def main(folder: Path) -> None:
     graph = api.load(folder / "spec.yaml", limits=NO_LIMITS).graph
     if task["outputs"] != [name for name, _ in graph.outputs]:
         graph = api.graph_of(graph, task["outputs"])
+    if task["optimize"] is not None:
+        graph, _ = passes.run(graph, None, passes.optimization(task["optimize"]))
     if graphs.digest(graph) != task["digest"]:
         raise error(
             "no-backend",

@@ -7,7 +7,6 @@ from dataclasses import replace
 from resspec.ir import Graph, Node
 from resspec.ops.base import attributes
 from resspec.ops.conv import Conv2d, Convolution, ScaledStdConv2d, StdConv2d
-from resspec.ops.scaling import Dropout, DropPath
 from resspec.passes.base import Pass, State, Weights, structural
 from resspec.passes.dead import remove_dead
 from resspec.passes.fold import fold_channels
@@ -49,9 +48,9 @@ def bake_kernels(graph: Graph, weights: Weights | None) -> State:
 
 def infers(graph: Graph) -> str | None:
     """Condition: the graph is that of inference."""
-    noisy = [node.path for node in graph.nodes if isinstance(node.op, Dropout | DropPath)]
+    noisy = [node.path for node in graph.nodes if node.op.ONLY_TRAINING]
     if noisy:
-        return f"{noisy[0]} is random"
+        return f"{noisy[0]} is for training only"
     return None if graph.inference else f"{graph.name} is a graph to train"
 
 
