@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from resspec.diagnostics import error
 from resspec.emit.names import RESERVED, is_name, unique
 from resspec.emit.program import Arg, Call, Chain, Layer, Leaf, Run
 from resspec.emit.template import literal, render
@@ -40,7 +39,6 @@ class Body:
             item.name for item in definition.items if isinstance(item, Layer | Call) and item.shared
         }
         self.made: dict[str, str] = {}  # what is applied again → its name
-        self.constructors: dict[str, str] = {}  # of shared layers, by name
         # A local must not hide a function or module that the body uses.
         self.reserved = {function.name for function in functions.values()}
         self.reserved |= {*GLOBALS, *OWN, *HELPERS, *self.function.arguments.values(), *RESERVED}
@@ -100,7 +98,7 @@ class Body:
         if rule.init:
             code["self"] = self._text(rule.init, leaves, code)
             if layer.name in self.shared:
-                code["self"] = self._shared_layer(layer, code["self"])
+                code["self"] = self._hoist(layer.name, layer.name, code["self"])
         steps = rule.call.split("\n")
         for number, step in enumerate(steps):
             text = self._text(step, leaves, code)
@@ -116,13 +114,6 @@ class Body:
     def _kept(self, text: str, name: str) -> str:
         """The text of a step, the layers that it makes where it applies them made only once."""
         return APPLIED.sub(lambda found: self._hoist(found[0], name, found[0]), text)
-
-    def _shared_layer(self, layer: Layer, constructor: str) -> str:
-        first = self.constructors.setdefault(layer.name, constructor)
-        if first != constructor:
-            message = f"`{layer.name}` is used again where its size asks for another layer"
-            raise error("unsupported", message, help="use it at one size, or without `reuse`")
-        return self._hoist(layer.name, layer.name, constructor)
 
     def _hoist(self, key: str, name: str, constructor: str) -> str:
         """The name of a layer that is applied more than once, made where it is first needed."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resspec.emit.lines import broken, doc_lines, place
 from resspec.emit.template import literal
-from resspec.emit.text import doc_lines, place
 
 from .body import Body
 from .functions import name_functions
 from .helpers import HELPERS, needed
-from .text import fit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +72,7 @@ def _function(body: Body) -> list[str]:
     count = len(definition.outputs)
     result = TENSOR if count == 1 else f"tuple[{', '.join([TENSOR] * count)}]"
     head = f"def {body.function.name}({', '.join(arguments)}) -> {result}:"
-    lines = fit(head, comment=f"  # {place(definition)}")
+    lines = broken(head, comment=f"  # {place(definition)}")
     return [*lines, *doc_lines(definition.doc), *body.lines_and_return()]
 
 
@@ -110,5 +109,10 @@ def _entry(
         lines.append(f"    {limit}  # Keras descends")
     model = f'keras.Model(inputs, {result}, name="{body.function.name}")'
     if not inference:
-        return [*lines, *fit(f"return {model}", 4)]
-    return [*lines, *fit(f"model = {model}", 4), "    model.trainable = False", "    return model"]
+        return [*lines, *broken(f"return {model}", 4)]
+    return [
+        *lines,
+        *broken(f"model = {model}", 4),
+        "    model.trainable = False",
+        "    return model",
+    ]

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from resspec.emit import Arg, Call, Chain, Item, Layer, Leaf, Program, Run, literal, render
+from resspec.emit.lines import READABLE
 from resspec.emit.names import checked, unique
-from resspec.emit.text import READABLE
 from resspec_torch.attributes import is_list
 
 TABLE = 4  # turns with different arguments from which a table of them reads better

@@ -6,27 +6,25 @@ level i of a pyramid `name` is `name.i`: flat, so that TorchScript and export ta
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping, Sequence
 
 from resspec.backend import Source, Variable
-from resspec.diagnostics import error
 from resspec.emit import (
     Applied,
     Definition,
     Layer,
     Program,
     Resolved,
+    Trail,
+    broken,
     doc_lines,
     group,
     literal,
     place,
     prove,
 )
-from resspec.emit.layout import layout, split
 from resspec.emit.names import checked
-from resspec.emit.text import WIDTH
 from resspec_torch.attributes import Attributes
 from resspec_torch.constructors import Constructors, container
 from resspec_torch.forward import INDENT, Body
@@ -59,7 +57,8 @@ def emit(resolved: Resolved) -> Source:
 
 
 def _imports(body: str) -> list[str]:
-    used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
+    code = re.sub(r'"""(?s:.*?)"""|#.*', "", body)
+    used = set(re.findall(r'(?<![\w."])(torch|F|math)\.', code))
     lines = ["from __future__ import annotations", ""]
     if "math" in used:
         lines += ["import math", ""]
@@ -73,12 +72,21 @@ def _imports(body: str) -> list[str]:
 def _variables(ops: Sequence[Applied], classes: Mapping[str, _Class]) -> dict[str, Variable]:
     """Canonical parameter name → its name in the state_dict, in execution order."""
     found: dict[str, Variable] = {}
+    blocks: dict[Trail, str] = {(): ""}  # prefixes of what holds the layers
+
+    def prefix(trail: Trail) -> str:
+        if trail not in blocks:
+            owner, (name, positions) = trail[-1]
+            own = classes[owner].attributes.path(name, positions)
+            blocks[trail] = f"{prefix(trail[:-1])}{own}."
+        return blocks[trail]
+
     for applied in ops:
         if not applied.layer.rule.variables:
             continue
-        path = ".".join(classes[owner].attributes.path(*at) for owner, at in applied.trail)
+        path = prefix(applied.trail)
         for canonical, name, lay in applied.layer.rule.variables:
-            found.setdefault(f"{applied.path}.{canonical}", Variable(f"{path}.{name}", lay))
+            found.setdefault(f"{applied.path}.{canonical}", Variable(f"{path}{name}", lay))
     return found
 
 
@@ -111,7 +119,7 @@ class _Class:
             init.append(f"{INDENT}self.requires_grad_(False).eval()")
         if init:
             head = f"def __init__({', '.join(self._signature())}) -> None:"
-            lines += _header(head)
+            lines += broken(head, 4)
             lines += [f"{INDENT}super().__init__()", *init, ""]
         if self.untrained:
             lines += _train(definition.name)
@@ -123,7 +131,7 @@ class _Class:
             self._output_names(),
         )
         arguments = ", ".join(["self", *(f"{name}: Tensor" for name in body.inputs())])
-        lines += _header(f"def forward({arguments}) -> {self._returns()}:")
+        lines += broken(f"def forward({arguments}) -> {self._returns()}:", 4)
         if self._is_entry and self.fixed:
             lines += _check(body.inputs()[0], *self.fixed)
         given = [*self._flat_outputs().values()]
@@ -139,12 +147,8 @@ class _Class:
 
     def _init(self) -> list[str]:
         attributes = self.attributes
-        texts: dict[str, str] = {}
-        for item in attributes.modules:
-            text = Constructors(self.program).text(item)
-            if texts.setdefault(item.name, text) != text:
-                message = f"`{item.name}` is applied again with other numbers: {text}"
-                raise error("unsupported", message, help="use it at one size, or without `reuse`")
+        constructors = Constructors(self.program)
+        texts = {item.name: constructors.text(item) for item in attributes.modules}
         values: dict[str, str] = {}
         members: dict[str, dict[str, str]] = {}
         for name, text in texts.items():
@@ -154,7 +158,7 @@ class _Class:
             values[attribute] = container(members[attribute]) if member else text
         lines = [f"{INDENT}self.{attr} = {name}" for name, attr in attributes.kept.items()]
         for attribute, text in values.items():
-            lines += layout(f"self.{attribute} = {text}", INDENT)
+            lines += broken(f"self.{attribute} = {text}", len(INDENT))
         return lines
 
     # What forward gives
@@ -205,21 +209,6 @@ def _check(x: str, height: int, width: int) -> list[str]:
     return [
         f"{INDENT}if {x}.shape[2] != {height} or {x}.shape[3] != {width}:",
         f'{INDENT}    raise ValueError(f"made for inputs of {height}x{width}, not {given}")',
-    ]
-
-
-def _header(head: str) -> list[str]:
-    """A `def` line, one argument a line where it is too long."""
-    start, end = head.index("(") + 1, head.rindex(") ->")
-    if len(head) + 4 <= WIDTH:
-        return [f"    {head}"]
-    arguments = split(head[start:end], ", ")
-    if len(INDENT) + end - start <= WIDTH:
-        return [f"    {head[:start]}", f"{INDENT}{head[start:end]}", f"    {head[end:]}"]
-    return [
-        f"    {head[:start]}",
-        *(f"{INDENT}{argument}," for argument in arguments),
-        f"    {head[end:]}",
     ]
 
 

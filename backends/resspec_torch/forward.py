@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from resspec.emit import Call, Chain, Definition, Item, Layer, Run, render
-from resspec.emit.layout import layout
-from resspec.emit.names import RESERVED, is_name
-from resspec.emit.text import READABLE
+from resspec.emit.lines import READABLE, broken
+from resspec.emit.locals import Locals
+from resspec.emit.names import RESERVED, is_name, unique
 from resspec_torch.snippets import SNIPPETS
 
 INDENT = " " * 8
@@ -22,6 +22,7 @@ NOT_LOCAL = RESERVED | {"self", "torch", "nn", "F", "Tensor", "math", *SNIPPETS}
 class Statement:
     """One line of the body: an item, with the items nested in it, and what it makes."""
 
+    place: int  # of the item, among those of the definition
     item: Item
     operands: list[int]
     nested: dict[int, Statement] = field(default_factory=dict)
@@ -62,7 +63,7 @@ class Body:
                 if value not in outputs and self._is_pinned(item, value):
                     self.labels.pop(value, None)
         self.statements = self._statements()
-        self.names: dict[int, str] = {}
+        self.locals = Locals({}, NOT_LOCAL)
 
     def lines(
         self, result: Callable[[Sequence[str]], str], whole: bool = True, once: bool = True
@@ -78,17 +79,19 @@ class Body:
             direct = len(outputs) == 1 or (whole and isinstance(statements[-1].item, Call))
             if once and direct and not isinstance(statements[-1].item, Run) and set(used) == {1}:
                 final = statements.pop()
-        last = self._last_uses(statements, final)
-        self.names |= dict(enumerate(self.inputs()))
+        self.locals = Locals(self._last_uses(statements, final), NOT_LOCAL)
+        for value, name in enumerate(self.inputs()):
+            self.locals.give(value, name)
         lines: list[str] = []
         for position, statement in enumerate(statements):
-            lines += self._line(statement, position, last)
+            lines += self._line(statement, position)
+        names = self.locals.names
         if final is not None:
             # A call that gives a tuple is returned as it is.
-            returned = [self._text(final, self.names)]
+            returned = [self._text(final, names)]
         else:
-            returned = [self.names[value] for value in outputs]
-        return [*lines, *layout(f"return {result(returned)}", INDENT)]
+            returned = [names[value] for value in outputs]
+        return [*lines, *broken(f"return {result(returned)}", len(INDENT))]
 
     def _is_pinned(self, item: Item, value: int) -> bool:
         """Whether `as` only names the item, whose attribute has that name already."""
@@ -107,16 +110,16 @@ class Body:
         names: list[str] = []
         for value in range(count):
             fallback = "xyzuvw"[value] if count <= 6 else f"x{value}"
-            names.append(self._free([self.labels.get(value, fallback)], names))
+            names.append(unique([self.labels.get(value, fallback)], NOT_LOCAL, names))
         return names
 
     # Which values nest
 
     def _statements(self) -> list[Statement]:
-        statements: list[Statement] = []
+        statements: dict[int, Statement] = {}  # by the item's place
         open_values: dict[int, Statement] = {}
-        for item in self.definition.items:
-            statement = Statement(item, list(item.inputs), kinds=_kinds(item))
+        for place, item in enumerate(self.definition.items):
+            statement = Statement(place, item, list(item.inputs), kinds=_kinds(item))
             for value in item.inputs:
                 inner = open_values.get(value)
                 if inner is not None and self._nests(statement, value, inner):
@@ -124,11 +127,11 @@ class Body:
                     statement.depth = max(statement.depth, inner.depth + 1)
                     if len(item.inputs) == 1:
                         statement.kinds |= inner.kinds
-                    statements.remove(inner)
-            statements.append(statement)
+                    del statements[inner.place]
+            statements[place] = statement
             if len(item.outputs) == 1 and not isinstance(item, Run):
                 open_values[item.outputs[0]] = statement
-        return statements
+        return list(statements.values())
 
     def _nests(self, outer: Statement, value: int, inner: Statement) -> bool:
         if self.uses[value] > 1 or value in self.labels or isinstance(outer.item, Run):
@@ -140,7 +143,7 @@ class Body:
             return short and len(outer.operands) == 2
         if inner.kinds & outer.kinds or inner.depth >= DEEPEST:
             return False
-        trial = Statement(outer.item, outer.operands, {value: inner})
+        trial = Statement(outer.place, outer.item, outer.operands, {value: inner})
         return len(f"{INDENT}return {self._text(trial, names)}") <= READABLE
 
     # Names
@@ -154,48 +157,44 @@ class Body:
                 last[value] = max(last.get(value, 0), position)
         return last
 
-    def _line(self, statement: Statement, position: int, last: Mapping[int, int]) -> list[str]:
-        item = statement.item
-        # Names of values that a later line reads, which this line must leave alone.
-        live = {name for value, name in self.names.items() if last.get(value, -1) > position}
+    def _line(self, statement: Statement, position: int) -> list[str]:
+        item, names = statement.item, self.locals.names
         dying = [
-            self.names[value]
+            names[value]
             for value in statement.reads()
-            if last[value] == position and value not in self.labels
+            if self.locals.last[value] == position and value not in self.labels
         ]
-        names = self._loop_names(item, live) if isinstance(item, Run) else None
-        if names is None:
-            names = self._output_names(statement, live, dying)
-        target = ", ".join(names)
+        text = None if isinstance(item, Run) else self._text(statement, names)
+        self.locals.pass_line(position)
         if isinstance(item, Run):
-            lines = self._loop(item, names)
+            given, lines = self._loop(item)
         else:
-            lines = layout(f"{target} = {self._text(statement, self.names)}", INDENT)
-        self.names.update(zip(item.outputs, names, strict=True))
+            given = self._output_names(statement, dying)
+            lines = broken(f"{', '.join(given)} = {text}", len(INDENT))
+        for value, name in zip(item.outputs, given, strict=True):
+            self.locals.give(value, name)
         return lines
 
-    def _output_names(
-        self, statement: Statement, live: set[str], dying: Sequence[str]
-    ) -> list[str]:
-        item = statement.item
+    def _output_names(self, statement: Statement, dying: Sequence[str]) -> list[str]:
+        item, free = statement.item, self.locals.free
         if len(item.outputs) > 1:
-            return self._several(item, live)
+            return self._several(item)
         label = self.labels.get(item.outputs[0])
         if label is not None:
-            return [self._free([label], live)]
+            return [free(label)]
         role = item.name.partition(".")[0]
         if role == "shortcut":
-            return [self._free([role], live)]
+            return [free(role)]
         reused = [name for name in dying if name in ("x", "h")]
         flat = item.name.replace(".", "")
         turn = item.turn
         if isinstance(item, Call) and turn is not None and turn.stem:
             name = f"{turn.stem.replace('.', '')}{turn.number}"
-            return [self._free([name], live)]  # one of several turns: y0, y1, …
+            return [free(name)]  # one of several turns: y0, y1, …
         named = [] if isinstance(item, Layer) else [flat]
-        return [self._free([*reused[:1], "h", *named, "y", "z", flat], live)]
+        return [free(*reused[:1], "h", *named, "y", "z", flat)]
 
-    def _several(self, item: Item, live: set[str]) -> list[str]:
+    def _several(self, item: Item) -> list[str]:
         labels = [self.labels.get(value) for value in item.outputs]
         default = "x" if isinstance(item, Layer) else "y"
         names: list[str] = []
@@ -204,42 +203,27 @@ class Body:
                 wanted = label
             else:
                 wanted = f"{label or default}{position}"
-            names.append(self._free([wanted], live | set(names)))
+            names.append(self.locals.free(wanted, besides=names))
         return names
 
-    def _free(self, wanted: Sequence[str], live: set[str] | Sequence[str]) -> str:
-        for name in wanted:
-            if name not in live and name not in NOT_LOCAL and is_name(name):
-                return name
-        stem = wanted[0] if is_name(wanted[0]) else "y"
-        number = 2
-        while f"{stem}{number}" in live:
-            number += 1
-        return f"{stem}{number}"
-
-    # Loops over a ModuleList that carry several values
-
-    def _loop_names(self, item: Item, live: set[str]) -> list[str]:
-        assert isinstance(item, Run)
-        starts = [item.inputs[item.feeds.index(k)] for k in range(len(item.outputs))]
+    def _loop(self, item: Run) -> tuple[list[str], list[str]]:
+        """A loop over a ModuleList that carries several values: their names, and the lines."""
+        known = self.locals.names
+        starts = [known[item.inputs[item.feeds.index(k)]] for k in range(len(item.outputs))]
         names: list[str] = []
-        for value in starts:
-            names.append(self._free([self.names[value]], live | set(names)))
-        return names
-
-    def _loop(self, item: Run, names: list[str]) -> list[str]:
-        starts = [self.names[item.inputs[item.feeds.index(k)]] for k in range(len(names))]
+        for start in starts:
+            names.append(self.locals.free(start, besides=names))
         lines = []
         if starts != names:
             lines.append(f"{INDENT}{', '.join(names)} = {', '.join(starts)}")
         arguments = [
-            self.names[value] if feed is None else names[feed]
+            known[value] if feed is None else names[feed]
             for feed, value in zip(item.feeds, item.inputs, strict=True)
         ]
-        step = self._free(["step"], {*names, *arguments})
+        step = unique(["step"], NOT_LOCAL, names, arguments)
         lines.append(f"{INDENT}for {step} in {self.access(item)}:")
         lines.append(f"{INDENT}    {', '.join(names)} = {step}({', '.join(arguments)})")
-        return lines
+        return names, lines
 
     # Text
 

@@ -1,7 +1,8 @@
 """Graph → Program (classes and calls) → what emitters print; the same for every backend."""
 
-from resspec.emit.expand import Applied, expand, prove
+from resspec.emit.expand import Applied, Trail, expand, prove
 from resspec.emit.grouping import group
+from resspec.emit.lines import broken, doc_lines, place
 from resspec.emit.program import (
     Arg,
     Call,
@@ -17,7 +18,6 @@ from resspec.emit.program import (
 )
 from resspec.emit.resolve import Resolved, choose, resolve
 from resspec.emit.template import leaves, literal, placeholders, render
-from resspec.emit.text import doc_lines, place
 
 __all__ = [
     "Applied",
@@ -32,7 +32,9 @@ __all__ = [
     "Program",
     "Resolved",
     "Run",
+    "Trail",
     "Turn",
+    "broken",
     "choose",
     "doc_lines",
     "expand",

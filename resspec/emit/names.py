@@ -25,16 +25,20 @@ def camel(name: str) -> str:
     return text if text[:1].isalpha() else f"Model{text}"
 
 
-def unique(names: Collection[str], taken: Collection[str]) -> str:
+def unique(names: Collection[str], *taken: Collection[str]) -> str:
     """The first of `names` that is free, else the first one with the lowest free number."""
+
+    def is_free(name: str) -> bool:
+        return not any(name in some for some in taken)
+
     candidates = [name for name in names if is_name(name)]
     for name in candidates:
-        if name not in taken and name not in RESERVED:
+        if name not in RESERVED and is_free(name):
             return name
     stem = candidates[0] if candidates else "value"
     stem = f"{stem}_" if stem[-1].isdigit() or stem in RESERVED else stem
     number = 2
-    while f"{stem}{number}" in taken:
+    while not is_free(f"{stem}{number}"):
         number += 1
     return f"{stem}{number}"
 

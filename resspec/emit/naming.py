@@ -28,8 +28,7 @@ def name_definitions(
     shadows = {p.name for group in groups for p in group.definition.parameters}
     names = _Names(by_target, origins, {*reserved, *shadows})
     entry = groups[-1].definition
-    names.names[entry.name] = unique([camel(model)], names.taken)
-    names.taken.add(names.names[entry.name])
+    names.give(entry.name, camel(model))
     order: dict[str, None] = {}
     _visit(entry.name, by_target, order)
     # a block that is called like the turn of another has the name that it was given
@@ -71,15 +70,14 @@ class _Names:
         self.by_target, self.origins, self.taken = by_target, origins, taken
         self.names: dict[str, str] = {}
         self.bases: dict[Form, str] = {}
+        self.holders: dict[tuple[str, Form], str] = {}  # which definition of a form has a name
         self.numbered: set[str] = set()  # names that only a number tells apart
-        sizes = {target: self._size(target) for target in by_target}
+        sizes: dict[str, int] = {}  # items of each, those of its children included
+        for target, definition in by_target.items():
+            inner = sum(sizes[inner] for inner in _targets(definition.items))
+            sizes[target] = len(definition.items) + inner
         for target in sorted(by_target, key=lambda t: sizes[t]):
             self.bases.setdefault(by_target[target].form, target)
-
-    def _size(self, target: str) -> int:
-        """Items in the definition, those of its children included."""
-        definition = self.by_target[target]
-        return len(definition.items) + sum(self._size(t) for t in _targets(definition.items))
 
     def name(self, target: str) -> str:
         """The name of one definition. The plainest form of a block has the block's; each other
@@ -96,19 +94,18 @@ class _Names:
                     if not suffix or len(name + suffix) > LONGEST:
                         break
                     name += suffix
-                    sibling = self._holder(name, form)
-            self.names[target] = unique([name], self.taken)
-            self.taken.add(self.names[target])
-            if self.names[target] != name:
+                    sibling = self.holders.get((name, form))
+            if self.give(target, name) != name:
                 self.numbered.add(self.names[target])
         return self.names[target]
 
-    def _holder(self, name: str, form: Form) -> str | None:
-        """The definition of this form that has this name."""
-        for target, given in self.names.items():
-            if given == name and self.by_target[target].form == form:
-                return target
-        return None
+    def give(self, target: str, name: str) -> str:
+        """Call the definition so, or almost so."""
+        given = unique([name], self.taken)
+        self.names[target] = given
+        self.taken.add(given)
+        self.holders[given, self.by_target[target].form] = target
+        return given
 
     def _difference(self, target: str, other: str, name: str) -> str:
         """What this form has that the other has not, in CamelCase; "" if nothing shows."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from resspec.ops.base import Op
@@ -189,7 +190,7 @@ class Definition:
         return tuple(parameter for parameter in self.parameters if not parameter.hidden)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Program:
     """Definitions in order of need; the last is the model, which has no parameters.
 
@@ -205,11 +206,12 @@ class Program:
     def entry(self) -> Definition:
         return self.definitions[-1]
 
+    @cached_property
+    def _by_name(self) -> dict[str, Definition]:
+        return {definition.name: definition for definition in self.definitions}
+
     def __getitem__(self, name: str) -> Definition:
-        for definition in self.definitions:
-            if definition.name == name:
-                return definition
-        raise KeyError(name)
+        return self._by_name[name]
 
     def __iter__(self) -> Iterator[Definition]:
         return iter(self.definitions)

@@ -106,12 +106,13 @@ def _choice(rules: RuleTable, node: Node) -> Choice:
     rule, sources = choose(rules, node), dict(node.sources)
     shown = placeholders(rule.init, rule.call)
     found = leaves(node.op, node.input_types)
+    own = set(attributes(node.op)).difference(shown)
     order = [name for name in shown if name in found]
-    order += [name for name in found if name not in shown and name in attributes(node.op)]
+    order += [name for name in found if name in own]
     form: list[tuple[str, Leaf]] = []
     numbers: list[Leaf] = []
     for name in order:
-        value, hidden = found[name], name not in shown
+        value, hidden = found[name], name in own
         if hidden or is_numeric(value):
             source = sources.get("padding" if name.startswith("pad_") else name, "")
             numbers.append(value)

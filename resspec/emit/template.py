@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from resspec.emit.program import Arg, Leaf
@@ -15,9 +16,11 @@ from resspec.types import TensorType
 PLACEHOLDER = re.compile(
     r"(?P<lead>,\s*)?(?P<keyword>\w+=)?\{(?P<name>[\w.]+)(?:\|(?P<default>[^{}]*))?\}"
 )
+PLAIN = re.compile(r"[A-Za-z_][\w.]*(\(\w*\))?")
 GONE = "\0"  # stands for a first argument that is left out, until its comma is
 
 
+@cache
 def placeholders(*templates: str | None) -> tuple[str, ...]:
     """Names that the templates mention, each once, in order."""
     found: dict[str, None] = {}
@@ -121,13 +124,16 @@ def render(
         value = leaves[name]
         if isinstance(value, Arg):
             return f"{lead}{keyword}{arg(value.name)}"
-        if match["default"] is not None:
-            default = shortest(ast.literal_eval(match["default"]))
-            if literal(default) == literal(value):
-                return "" if lead else GONE
+        if match["default"] is not None and _default(match["default"]) == literal(value):
+            return "" if lead else GONE
         return f"{lead}{keyword}{literal(value)}"
 
     return re.sub(r"\0(,\s*)?", "", PLACEHOLDER.sub(fill, template))
+
+
+@cache
+def _default(text: str) -> str:
+    return literal(shortest(ast.literal_eval(text)))
 
 
 def _is_argument(template: str, match: re.Match[str]) -> bool:
@@ -139,6 +145,8 @@ def _is_argument(template: str, match: re.Match[str]) -> bool:
 
 def parenthesised(text: str) -> str:
     """An expression that can be an operand or take a method call: (a + b), but f(x) as it is."""
+    if PLAIN.fullmatch(text):
+        return text
     node = ast.parse(text, mode="eval").body
     simple = isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript | ast.List)
     return text if simple or (text.startswith("(") and isinstance(node, ast.Tuple)) else f"({text})"

@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resspec.diagnostics import SpecError
-from resspec.emit import Arg, leaves, literal, placeholders, render
-from resspec.emit.layout import layout
+from resspec.emit import Arg, leaves, lines, literal, placeholders, render
+from resspec.emit.lines import broken, doc_lines
 from resspec.emit.names import camel, checked, unique
-from resspec.emit.text import doc_lines
 from resspec.ops.conv import Conv2d
 from resspec.ops.norm import BatchNorm
 from resspec.ops.shape import Split
@@ -140,9 +139,10 @@ def test_checked_refuses(name: str) -> None:
         checked(name)
 
 
-def test_layout_opens_the_last_bracket() -> None:
+def test_a_long_line_opens_its_longest_bracket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "WIDTH", 36)
     text = "self.stages = nn.Sequential(*[Block(8, 16) for _ in range(3)], Other('a, (b', [1, 2]))"
-    assert layout(text, "", width=36) == [
+    assert broken(text) == [
         "self.stages = nn.Sequential(",
         "    *[",
         "        Block(8, 16)",
