@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from resspec.diagnostics import Diagnostic, error, suggest
+from resspec.diagnostics import Diagnostic, did_you_mean, error
 from resspec.emit import Resolved, resolve
 from resspec.rule import Rule as Rule
 from resspec.rule import RuleChoice as RuleChoice
@@ -227,9 +227,8 @@ def get(name: str) -> Backend:
                 backend: Backend = point.load()
                 return backend
         _points.cache_clear()  # it may be installed while this process runs
-    near = suggest(name, names())
     raise error(
         "no-backend",
         f"no backend is called `{name}`; installed: {', '.join(names()) or 'none'}",
-        help=f"did you mean `{near}`?" if near else "install one, or check its entry point",
+        help=did_you_mean(name, names(), "install one, or check its entry point"),
     )

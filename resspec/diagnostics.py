@@ -116,6 +116,12 @@ def error(
     return SpecError(Diagnostic(code, message, span, tuple(notes), help))
 
 
+def did_you_mean(word: str, candidates: Iterable[str], otherwise: str | None = None) -> str | None:
+    """Help on a word that is none of these: the one that is near it, or else what else helps."""
+    near = suggest(word, candidates)
+    return f"did you mean `{near}`?" if near else otherwise
+
+
 def suggest(word: str, candidates: Iterable[str], n: int = 1) -> str | None:
     """The candidate nearest to `word` (the `n` nearest, joined by commas), or None."""
     if len(word) > 64:

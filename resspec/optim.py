@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from resspec.diagnostics import error, suggest
+from resspec.diagnostics import did_you_mean, error
 
 Slots: TypeAlias = Mapping[str, Any]
 KINDS = ("constant", "step", "cosine")
@@ -228,20 +228,18 @@ def _known(what: str, settings: Mapping[str, Any], cls: type[Any]) -> None:
     known = [one.name for one in fields(cls)]
     for name in settings:
         if name not in known:
-            near = suggest(name, known)
             raise error(
                 "unknown-argument",
                 f"`{what}` has no setting `{name}`; it has {', '.join(known)}",
-                help=f"did you mean `{near}`?" if near else None,
+                help=did_you_mean(name, known),
             )
 
 
 def _unknown(what: str, name: str, known: Any) -> Exception:
-    near = suggest(name, known)
     return error(
         "unknown-name",
         f"no {what} is called `{name}`; there are {', '.join(known)}",
-        help=f"did you mean `{near}`?" if near else None,
+        help=did_you_mean(name, known),
     )
 
 

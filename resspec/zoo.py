@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from resspec.diagnostics import SpecError, error, suggest
+from resspec.diagnostics import SpecError, did_you_mean, error
 from resspec.files import MAX_BYTES, content, head, kind, no_file
 from resspec.paths import specs_dir
 
@@ -110,13 +110,10 @@ def locate(name: str) -> tuple[Path, str | None]:
         return Path(file), variant or None
     entries = _index()[0].get(file, [])
     if not entries:
-        near = suggest(file, _index()[0])
         raise error(
             "not-found",
             f"no model is called `{file}`",
-            help=f"did you mean `{near}`?"
-            if near
-            else "`resspec list` names them; a file ends in .yaml",
+            help=did_you_mean(file, _index()[0], "`resspec list` names them; a file ends in .yaml"),
         )
     if len(entries) > 1:
         raise error(

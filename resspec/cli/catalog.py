@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from resspec.cli import common
-from resspec.diagnostics import Diagnostic, SpecError, error, escape, suggest
+from resspec.diagnostics import Diagnostic, SpecError, did_you_mean, error, escape, suggest
 from resspec.docstrings import docstring
 
 if TYPE_CHECKING:
@@ -174,11 +174,10 @@ def _describe(name: str) -> dict[str, Any]:
         data |= {"kind": "backend", "doc": f"{_backend_doc(name)}{lacks}"}
     else:
         known = [one.name for one in (*models, *blocks)] + [*OPS, *DOCS, *backend.names()]
-        near = suggest(name, known)
         raise error(
             "not-found",
             f"no model, block, op, word or backend is called `{name}`",
-            help=f"did you mean `{near}`?" if near else "`resspec list` names them",
+            help=did_you_mean(name, known, "`resspec list` names them"),
         )
     if how := usage(name):
         about = textwrap.fill(how.about, WIDTH)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Any, TypeGuard
 
-from resspec.diagnostics import Diagnostic, Span, SpecError, suggest
+from resspec.diagnostics import Diagnostic, Span, SpecError, did_you_mean
 from resspec.language.spec import Arg
 from resspec.syntax import Map, Seq
 
@@ -106,8 +106,7 @@ class Checker:
         """Refuse unknown keys, with the nearest known one."""
         for key in data:
             if key not in known:
-                near = suggest(key, known)
-                help = f"did you mean `{near}`?" if near else f"known keys: {', '.join(known)}"
+                help = did_you_mean(key, known, f"known keys: {', '.join(known)}")
                 if " " in key and data[key] is None:
                     # in {a: one, two}, `two` is a key without a value
                     help = "a comma ends a text inside {…}: quote the text that this belongs to"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from resspec.diagnostics import Span, suggest
+from resspec.diagnostics import Span, did_you_mean, suggest
 from resspec.language.checker import is_identifier, show
 from resspec.language.layer_grammar import COMBINATORS, MODIFIERS, ROLES, LayerGrammar
 from resspec.language.spec import Arg, BlocksEntry, BlockSpec, ModelSpec, ParamSpec, StageSpec
@@ -269,12 +269,11 @@ class Grammar(LayerGrammar):
                 "type", "choice" if "choices" in raw else default_type(raw.get("default"))
             )
             if kind not in PARAM_TYPES:
-                near = suggest(str(kind), PARAM_TYPES)
                 self.fail(
                     "bad-value",
                     f"a param's type is one of {', '.join(PARAM_TYPES)}, found {show(kind)}",
                     raw.at("type"),
-                    f"did you mean `{near}`?" if near else None,
+                    did_you_mean(str(kind), PARAM_TYPES),
                 )
                 continue
             choices = raw.get("choices", ())

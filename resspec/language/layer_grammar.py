@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import Any
 
-from resspec.diagnostics import Span, suggest
+from resspec.diagnostics import Span, did_you_mean, suggest
 from resspec.language.checker import Checker, computed, is_identifier, pick, show
 from resspec.language.spec import (
     Arg,
@@ -275,12 +275,11 @@ class LayerGrammar(Checker):
         for role, raw in self.mapping(data, "defaults"):
             table = data["defaults"]
             if role not in ROLES:
-                near = suggest(role, ROLES)
                 self.fail(
                     "unknown-key",
                     f"`defaults` binds conv, norm and act, found `{role}`",
                     table.key_at(role),
-                    f"did you mean `{near}`?" if near else None,
+                    did_you_mean(role, ROLES),
                 )
             elif (ref := self.ref(raw, table.at(role))) is not None:
                 found[role] = ref

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from resspec.diagnostics import SpecError, error, suggest
+from resspec.diagnostics import SpecError, did_you_mean, error
 from resspec.language.checker import show, spelt
 from resspec.language.grammar import MODEL_KEYS
 from resspec.language.layer_grammar import ROLES
@@ -57,12 +57,11 @@ def change(data: Map, key: str, patch: Map, declared: Map) -> Map:
         return reset_param(data, name, before) if isinstance(before, Map) else data
     if key in MODEL_KEYS:
         return overlay(data, patch) if patch[key] is not None else without(data, key)
-    near = suggest(key, [*(params if isinstance(params, Map) else ()), *MODEL_KEYS])
     raise error(
         "unknown-key",
         f"`{key}` is neither a param nor a key of the model",
         patch.key_at(key),
-        help=f"did you mean `{near}`?" if near else None,
+        help=did_you_mean(key, [*(params if isinstance(params, Map) else ()), *MODEL_KEYS]),
     )
 
 
@@ -143,13 +142,10 @@ def _descend(data: Map, keys: list[str], place: Map, setting: str) -> Map:
         elif isinstance(here, Map):
             key = spelt(key, here)
             if not last and key not in here:
-                near = suggest(key, here)
                 raise error(
                     "not-found",
                     f"`--set {setting}`: {at} has no `{key}`",
-                    help=f"did you mean `{near}`?"
-                    if near
-                    else f"it has {', '.join(here) or 'nothing'}",
+                    help=did_you_mean(key, here, f"it has {', '.join(here) or 'nothing'}"),
                 )
             if not last:
                 child = _copy_any(here[key])

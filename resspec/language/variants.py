@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
-from resspec.diagnostics import Diagnostic, Note, Span, SpecError, error, suggest
+from resspec.diagnostics import Diagnostic, Note, Span, SpecError, did_you_mean, error
 from resspec.language.checker import pick, show, spelt
 from resspec.language.overlay import change, overlay, plain, put, set_param, single, without
 from resspec.syntax import Data, Map, Seq
@@ -157,8 +157,8 @@ def _lineage(data: Map, known: Map, variant: str) -> list[str]:
         if base not in known and base == data.get("model"):
             break
         if base not in known:
-            near = suggest(base, [one for one in known if one != chain[-1]])
-            help = f"did you mean `{near}`?" if near else "name another one of the same table"
+            others = [one for one in known if one != chain[-1]]
+            help = did_you_mean(base, others, "name another one of the same table")
             raise error("no-variant", f"no variant is called `{base}`", span, help=help)
         if base in chain:
             raise _cycle(chain[chain.index(base) :], known)
@@ -187,17 +187,14 @@ def _cycle(ring: list[str], known: Map) -> SpecError:
 
 
 def _unknown(variant: str, data: Map, known: Map, span: Span) -> SpecError:
-    near = suggest(variant, known)
     shown = ", ".join([*known][:8]) + (", …" if len(known) > 8 else "")
     return error(
         "no-variant",
         f"`{data.get('model')}` has no variant `{variant}`",
         span,
-        help=f"did you mean `{near}`?"
-        if near
-        else f"its variants: {shown}"
-        if known
-        else "it has no variants",
+        help=did_you_mean(
+            variant, known, f"its variants: {shown}" if known else "it has no variants"
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from resspec.diagnostics import Diagnostic, Span, SpecError, suggest
+from resspec.diagnostics import Diagnostic, Span, SpecError, did_you_mean, suggest
 from resspec.language.checker import spelt
 from resspec.language.expr import as_int
 from resspec.language.spec import BlockSpec, Ref
@@ -106,9 +106,8 @@ def invalid(
         return failure(env, "bad-value", message, at, fault.help)
     choices = words(cls, name)
     if choices and isinstance(value, str):
-        near = suggest(value, choices)
         message = f"{what} is one of {', '.join(choices)}, found {found}"
-        hint = f"did you mean `{near}`?" if near else None
+        hint = did_you_mean(value, choices)
         return failure(env, "bad-value", message, at, hint)
     return failure(env, "wrong-type", f"{what}: {fault.message}, found {found}", at)
 

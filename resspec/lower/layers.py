@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ParamSpec
 
-from resspec.diagnostics import Diagnostic, Note, Span, SpecError, suggest
+from resspec.diagnostics import Diagnostic, Note, Span, SpecError, did_you_mean
 from resspec.ir import Step, Value
 from resspec.language.expr import Quotient
 from resspec.language.spec import (
@@ -140,11 +140,9 @@ class Layers:
         if value is MISSING and ref.name == "input":
             value = env.constant("input")
         if value is MISSING:
-            near = suggest(ref.name, scope.values)
             message = f"no value before this is called `{ref.name}`"
-            help = f"name one with `as: {ref.name}`, or write a list for layers: `[{ref.name}]`"
-            if near:
-                help = f"did you mean `{near}`?"
+            other = f"name one with `as: {ref.name}`, or write a list for layers: `[{ref.name}]`"
+            help = did_you_mean(ref.name, scope.values, other)
             raise failure(env, "value-before-name", message, ref.span, help)
         for text in ref.indices:
             if isinstance(value, Poison):
@@ -188,12 +186,9 @@ class Layers:
         """
         named = scope.items.get(item.target)
         if named is None:
-            near = suggest(item.target, scope.items)
             message = f"no item before this one is named `{item.target}`"
-            help = (
-                f"did you mean `{near}`?"
-                if near
-                else f"name one before it with `as: {item.target}`"
+            help = did_you_mean(
+                item.target, scope.items, f"name one before it with `as: {item.target}`"
             )
             raise failure(env, "value-before-name", message, item.span, help)
         again = named.item.replace(source=None)
@@ -381,10 +376,7 @@ class Layers:
                 named.append(self.reference(cls, key, thunk, env))
                 continue
             if key not in known:
-                near = suggest(key, known)
-                help = f"its arguments: {', '.join(known) or 'none'}"
-                if near:
-                    help = f"did you mean `{near}`?"
+                help = did_you_mean(key, known, f"its arguments: {', '.join(known) or 'none'}")
                 message = f"op `{cls.NAME}` has no argument `{key}`"
                 raise failure(env, "unknown-argument", message, thunk.key, help)
             given[key] = thunk.scope.evaluate(thunk.arg, env, current, words(cls, key))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from resspec.diagnostics import Span, SpecError, suggest
+from resspec.diagnostics import Span, SpecError, did_you_mean
 from resspec.language.expr import Size, as_int
 from resspec.language.spec import ParamSpec
 from resspec.lower.env import AMBIENT, failure, not_whole
@@ -54,13 +54,12 @@ def checked(scope: Scope, name: str, value: Any, span: Span) -> Any:
                 raise wrong("a whole number or a pair of them")
             value = numbers = Size(whole)
         case "choice" if value not in spec.choices:
-            near = suggest(str(value), spec.choices)
             raise failure(
                 scope.env,
                 "bad-value",
                 f"`{name}` is one of {', '.join(spec.choices)}, found {show_value(value)}",
                 span,
-                f"did you mean `{near}`?" if near else None,
+                did_you_mean(str(value), spec.choices),
             )
         case _:
             pass

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from resspec.diagnostics import Note, Span, SpecError, suggest
+from resspec.diagnostics import Note, Span, SpecError, did_you_mean
 from resspec.language.layer_grammar import ROLES
 from resspec.language.spec import Arg, BlockSpec, Item, Ref
 from resspec.lower.arguments import needless, whole
@@ -77,12 +77,12 @@ class Resolver:
         if ref.name in OPS:
             return Target(OPS[ref.name], args, scope)
         blocks = [name for name, param in scope.params.items() if param.type == "block"]
-        near = suggest(ref.name, [*OPS, *ROLES, *blocks, *self.known, "residual", "repeat"])
-        help = f"did you mean `{near}`?" if near else "`resspec list` says what there is"
+        callable_ = [*OPS, *ROLES, *blocks, *self.known, "residual", "repeat"]
+        found = did_you_mean(ref.name, callable_, "`resspec list` says what there is")
         if ref.name in scope.params:
-            help = f"a param that is called says so: `{ref.name}: {{type: block, default: …}}`"
+            found = f"a param that is called says so: `{ref.name}: {{type: block, default: …}}`"
         message = f"no block or op is called `{ref.name}`"
-        raise failure(env, "unknown-name", message, ref.span, help)
+        raise failure(env, "unknown-name", message, ref.span, found)
 
     def find(self, ref: Ref, env: Env) -> BlockSpec | None:
         """The block of that name; a problem without a place gets that of the reference."""

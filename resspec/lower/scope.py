@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from resspec.diagnostics import Span, SpecError, suggest
+from resspec.diagnostics import Span, SpecError, did_you_mean, suggest
 from resspec.language.checker import show
 from resspec.language.expr import ExprError, as_int, number_of, parse_expr
 from resspec.language.grammar import Grammar
@@ -156,13 +156,12 @@ class Scope:
         return found.code == "unknown-variable" and suggest(raw, self.names()) is None
 
     def _no_word(self, raw: str, words: tuple[str, ...], span: Span, env: Env) -> SpecError:
-        near = suggest(raw, words)
         return failure(
             env,
             "bad-value",
             f"`{raw}` is none of {', '.join(words)}",
             span,
-            f"did you mean `{near}`?" if near else None,
+            did_you_mean(raw, words),
         )
 
     def lookup(self, name: str, env: Env, current: Val, span: Span) -> Any:
@@ -250,14 +249,13 @@ class Scope:
         elif root in self.values:
             value = self.values[root]
         else:
-            near = suggest(root, [*self.values, "input"])
             raise _Unknown(
                 failure(
                     env,
                     "unknown-variable",
                     f"no value is called `{root}` here",
                     span,
-                    f"did you mean `{near}`?" if near else "name a value with `as:`",
+                    did_you_mean(root, [*self.values, "input"], "name a value with `as:`"),
                 )
             )
         if isinstance(value, tuple):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from resspec.diagnostics import Diagnostic, suggest
+from resspec.diagnostics import Diagnostic, did_you_mean
 from resspec.language.checker import spelt
 from resspec.language.expr import ExprError, parse_expr
 from resspec.language.layer_grammar import ROLES
@@ -70,8 +70,8 @@ def _call(
         return
     callee = library(ref.name) if ref.name not in ROLES else None
     if callee is None and ref.name not in OPS and ref.name not in ROLES:
-        near = suggest(ref.name, [*OPS, *ROLES, *block.params, *known, "residual", "repeat"])
-        help = f"did you mean `{near}`?" if near else "`resspec list` says what there is"
+        callable_ = [*OPS, *ROLES, *block.params, *known, "residual", "repeat"]
+        help = did_you_mean(ref.name, callable_, "`resspec list` says what there is")
         message = f"no block or op is called `{ref.name}`"
         yield Diagnostic("unknown-name", message, ref.span, help=help)
         return
@@ -80,8 +80,7 @@ def _call(
     for key, arg in ref.args.items():
         if spelt(key, takes) not in takes and not (ref.name in ROLES and key in ARGUMENTS):
             what = "role" if ref.name in ROLES else "block" if callee else "op"
-            near = suggest(key, takes)
-            help = f"did you mean `{near}`?" if near else f"it takes: {', '.join(takes) or 'none'}"
+            help = did_you_mean(key, takes, f"it takes: {', '.join(takes) or 'none'}")
             message = f"{what} `{ref.name}` has no param `{key}`"
             yield Diagnostic("unknown-argument", message, arg.key or arg.span, help=help)
         elif op and key in attributes(op) and not words(op, key):
@@ -100,7 +99,6 @@ def _expression(arg: Arg, names: set[str]) -> Iterator[Diagnostic]:
     for name in sorted(used):
         root = name.partition(".")[0]
         if root not in names:
-            near = suggest(root, names)
-            help = f"did you mean `{near}`?" if near else None
+            help = did_you_mean(root, names)
             message = f"nothing is called `{root}` here"
             yield Diagnostic("unknown-variable", message, arg.span, help=help)

@@ -6,7 +6,7 @@ Which passes are run is the caller's choice: `SIMPLIFY` is what every spec goes 
 
 from __future__ import annotations
 
-from resspec.diagnostics import error, suggest
+from resspec.diagnostics import did_you_mean, error
 from resspec.ir import Graph
 from resspec.passes.base import BrokenPass as BrokenPass
 from resspec.passes.base import Pass as Pass
@@ -32,11 +32,10 @@ def simplify(graph: Graph) -> Graph:
 def optimization(name: str) -> tuple[Pass, ...]:
     """The passes that `--optimize` calls by this name. Errors: `bad-value`."""
     if name not in OPTIMIZATIONS:
-        near = suggest(name, OPTIMIZATIONS)
         raise error(
             "bad-value",
             f"no optimisation is called `{name}`; there is {', '.join(OPTIMIZATIONS)}",
-            help=f"did you mean `{near}`?" if near else None,
+            help=did_you_mean(name, OPTIMIZATIONS),
         )
     from resspec.passes.inference import INFERENCE  # numbers are computed there
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from resspec.diagnostics import error, suggest
+from resspec.diagnostics import did_you_mean, error
 from resspec.ir import Graph, Value
 from resspec.passes.dead import remove_dead
 
@@ -29,9 +29,8 @@ def _find(graph: Graph, name: str) -> tuple[Value, ...]:
     known = {item.path: item.outputs for item in graph.root.items} | dict(graph.outputs)
     if name in known:
         return known[name]
-    near = suggest(name, known)
     raise error(
         "unknown-name",
         f"{graph.name} has no output or part `{name}`; it has {', '.join(known)}",
-        help=f"did you mean `{near}`?" if near else None,
+        help=did_you_mean(name, known),
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
-from resspec.diagnostics import error, suggest
+from resspec.diagnostics import did_you_mean, error
 
 if TYPE_CHECKING:
     from resspec.ir import Graph
@@ -104,11 +104,10 @@ def get(name: str) -> Origin:
                     "no-backend", f"`{name}` needs {missing.name}, which is not installed"
                 ) from missing
             return origin
-    near = suggest(name, names())
     raise error(
         "not-found",
         f"no origin is called `{name}`; there are {', '.join(names()) or 'none'}",
-        help=f"did you mean `{near}`?" if near else None,
+        help=did_you_mean(name, names()),
     )
 
 
