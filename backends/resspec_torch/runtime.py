@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from resspec import live
 from resspec.diagnostics import error
@@ -52,14 +53,26 @@ def _present() -> str:
 
 
 def instantiate(graph: Graph, source: Source, device: str, dtype: str | None) -> nn.Module:
-    """The model of the source, in training mode as torch makes it, its weights still torch's."""
+    """The model of the source, in training mode as torch makes it, its weights not yet set."""
     if dtype is not None and dtype not in DTYPES:
         raise error("bad-value", f"no dtype `{dtype}`; torch has {', '.join(DTYPES)} here")
     place = find_device(device)
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
+    with _NothingDrawn():
         model: nn.Module = getattr(live.load(source.text), source.entry)()
     _OUTPUTS[type(model)] = {name: len(values) for name, values in graph.outputs}
     return model.to(device=place, dtype=None if dtype is None else DTYPES[dtype])
+
+
+class _NothingDrawn(TorchDispatchMode):
+    """Layers come as they are allocated: what torch would draw for them is thrown away, and the
+    caller's random numbers stay as they are."""
+
+    DRAWN = (torch.ops.aten.uniform_.default, torch.ops.aten.normal_.default)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        return args[0] if func in self.DRAWN else func(*args, **kwargs or {})
 
 
 def load_weights(

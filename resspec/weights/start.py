@@ -5,6 +5,8 @@ Canonical layout: convolutions (O, I/groups, kh, kw), linear (O, I), one number 
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from resspec.ir import Graph
     from resspec.ops.base import Param
 
+THREADS = 8  # at most: NumPy lets go of the interpreter while it computes
 Weights = dict[str, NDArray[Any]]  # canonical name → float32, or float64 where asked for
 
 
@@ -26,7 +29,10 @@ def draw(graph: Graph, seed: int = 0) -> Weights:
     A tensor depends on the seed, its own name, shape and kind of start only: the rest of the
     network may change around it.
     """
-    return {name: _first(param, seed, name) for name, param in graph.parameters().items()}
+    params = graph.parameters()
+    with ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), THREADS)) as threads:
+        arrays = threads.map(lambda name: _first(params[name], seed, name), params)
+        return dict(zip(params, arrays, strict=True))
 
 
 def _first(param: Param, seed: int, name: str) -> NDArray[np.float32]:
@@ -39,12 +45,13 @@ def _first(param: Param, seed: int, name: str) -> NDArray[np.float32]:
         case "constant":
             return np.full(shape, init.value, np.float32)
         case "normal":
-            values = sampling.normal("weights", seed, name, shape) * init.value
+            return sampling.normal("weights", seed, name, shape, init.value, np.float32)
         case "kaiming_normal":
-            values = sampling.normal("weights", seed, name, shape) * sqrt(2.0 / init.fan)
+            scale = sqrt(2.0 / init.fan)
+            return sampling.normal("weights", seed, name, shape, scale, np.float32)
         case "kaiming_uniform":
-            values = sampling.uniform("weights", seed, name, shape) * sqrt(1.0 / init.fan)
-    return values.astype(np.float32)
+            scale = sqrt(1.0 / init.fan)
+            return sampling.uniform("weights", seed, name, shape, scale, np.float32)
 
 
 def cotangent(name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:

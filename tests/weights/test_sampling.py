@@ -8,7 +8,8 @@ import statistics
 import numpy as np
 import pytest
 
-from resspec.weights import sampling
+from resspec import api
+from resspec.weights import draw, sampling
 
 
 def test_bits_never_change() -> None:
@@ -17,6 +18,21 @@ def test_bits_never_change() -> None:
     uniform = sampling.uniform("weights", 0, "stem.conv1.weight", (1000,))
     assert hashlib.sha256(normal.astype("<f8").tobytes()).hexdigest()[:16] == "a5015522e508cf51"
     assert hashlib.sha256(uniform.astype("<f8").tobytes()).hexdigest()[:16] == "b536fe35579f8286"
+
+
+@pytest.mark.parametrize(
+    ("name", "bits"),
+    [
+        ("cifar_resnet20", "a90c655af316baf1"),
+        ("mobilenet_v2", "d9519791d65afaf9"),
+        ("densenet121", "d508be9b3c466a10"),
+    ],
+)
+def test_a_networks_first_weights_never_change(name: str, bits: str) -> None:
+    found = hashlib.sha256()
+    for at, array in draw(api.load(name).graph, seed=3).items():
+        found.update(at.encode() + array.astype("<f4").tobytes())
+    assert found.hexdigest()[:16] == bits
 
 
 @pytest.mark.parametrize("other", [("w", 0, "b"), ("w", 1, "a"), ("v", 0, "a")])
