@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from resspec.diagnostics import Span, SpecError, did_you_mean, suggest
-from resspec.language.checker import show
+from resspec.language.checker import show, spelt
 from resspec.language.expr import ExprError, as_int, number_of, parse_expr
 from resspec.language.grammar import Grammar
 from resspec.language.spec import Arg, Args, ParamSpec, Ref, ValueRef
@@ -208,6 +208,8 @@ class Scope:
                     f"declare `{name}` under `params:` and pass it" if name != "channels" else None,
                 )
             )
+        if (today := spelt(name, self.params)) != name:
+            return self.param(today, env)
         message = f"nothing is called `{name}` here"
         help = f"names here: {', '.join(sorted(set(self.names())))}"
         if near := suggest(name, self.names()):

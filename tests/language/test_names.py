@@ -142,6 +142,8 @@ def test_an_extending_model_says_the_older_name(lower):
     text = "extends: convmixer\nparams: {layers_: 1, width: 4}"
     assert len(lower(text).nodes) < 20
     assert len(lower("extends: convmixer\nvariants: {a: {layers_: 1}}", variant="#a").nodes) < 20
+    text = "extends: convmixer\nparams: {width: 4, layers_: 3}\nstages: [{depth: layers_ - 2}]"
+    assert len(lower(text).nodes) < 20
 
 
 def test_a_name_of_its_own_keeps_its_underscore(lower):

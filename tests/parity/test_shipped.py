@@ -116,13 +116,11 @@ SHORT = {
     "ecaresnet26t": "params.depths=[1,2,1,1]",
     "ecaresnet50d_pruned": "params.depths=[1,2,1,1]",
     "efficientnet_b0": "params.deeper=0.3",
-    "efficientnet_v2_s": "stages.1.depth=1 stages.2.depth=1 stages.3.depth=1"
-    " stages.4.depth=1 stages.5.depth=1",
+    "efficientnet_v2_s": "params.depths=[2,1,1,1,1,1]",
     "fcn_resnet50": DILATED,
     "gcresnext26ts": "params.depths=[1,1,1,1]",
     "ghostnet_050": "stages.7.depth=2",
-    "hrnet_w18": "params.width=4 stages.0.depth=1 stages.2.blocks.1.depth=1"
-    " stages.3.blocks.1.depth=1",
+    "hrnet_w18": "params.width=4 params.depths=[1,1,1,1]",
     "keras_convnext_tiny": "params.depths=[1,1,1,1]",
     "keras_densenet121": "params.depths=[2,2,2,2]",
     "keras_resnet50": "params.depths=[2,1,1,1]",
