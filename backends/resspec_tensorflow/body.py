@@ -218,6 +218,6 @@ class Body:
         return f"for {index} in range({run.first}, {end}):"
 
     def _local(self, *choices: str) -> str:
-        name = unique(choices, self.taken | set(self.tensors.names.values()))
+        name = unique(choices, self.taken, self.tensors.given)
         self.taken.add(name)
         return name

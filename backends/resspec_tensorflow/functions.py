@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from resspec.emit.names import unique
+from resspec.emit.names import is_name, unique
 
 from .helpers import HELPERS
 
@@ -56,22 +56,15 @@ def _arguments(definition: Definition, taken: set[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for parameter in definition.visible:
         choices = (parameter.name, f"{parameter.name}_")
-        found[parameter.name] = unique(choices, taken | set(found.values()))
+        found[parameter.name] = unique(choices, taken, found.values())
     return found
 
 
 def snake(definition: Definition) -> str:
     """The block's YAML name, and what the class name adds to it: `bottleneck_projected`."""
-    base = definition.form.name
-    plain = base.replace("_", "").lower()
-    flat = definition.name.replace("_", "").lower()
-    if not flat.startswith(plain):
+    base, suffix = definition.form.name, _snake(definition.suffix).strip("_")
+    if not (is_name(base) and base.strip("_")[:1].isalpha()):  # the class is `Model…`
         return _snake(definition.name)
-    position, letters = 0, len(plain)
-    while letters:
-        letters -= definition.name[position] != "_"
-        position += 1
-    suffix = _snake(definition.name[position:]).strip("_")
     return f"{base}_{suffix}" if suffix else base
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 from resspec.emit import Arg, Definition, Item, Layer, literal, placeholders
@@ -44,7 +45,7 @@ class Attributes:
         """Item name → what follows `self.` in the state_dict: its own name where that can be."""
         found: dict[str, str] = {}
         turns = {item.name: item.turn for item in reversed(self.modules)}
-        names = list(dict.fromkeys(item.name for item in self.modules))
+        names = dict.fromkeys(item.name for item in self.modules)
         lists: dict[tuple[str, str], list[str]] = {}
         tables: dict[str, list[str]] = {}
         for name in names:
@@ -54,30 +55,32 @@ class Attributes:
             elif "." in name:
                 stem, _, member = name.rpartition(".")
                 tables.setdefault(stem, []).append(member)
-        stems = [stem for stem, _ in lists] + list(tables)
+        stems = Counter([*(stem for stem, _ in lists), *tables])
+
+        def may_hold(attribute: str, stem: str) -> bool:
+            """Whether the attribute can hold the members of one stem, and nothing else wants it."""
+            return is_attribute(attribute) and attribute not in names and stems[stem] == 1
+
         for (stem, suffix), numbers in lists.items():
             attribute = stem or "blocks"
-            if is_list(numbers) and self._is_free(attribute, stem, names, stems):
+            if is_list(numbers) and may_hold(attribute, stem):
                 for number in numbers:
                     member = ".".join(part for part in (stem, number, suffix) if part)
                     found[member] = f"{attribute}.{number}"
         for stem, inner in tables.items():
             plain = all(is_attribute(name, MEMBER) for name in inner)
-            if plain and self._is_free(stem, stem, names, stems):
+            if plain and may_hold(stem, stem):
                 found |= {f"{stem}.{name}": f"{stem}.{name}" for name in inner}
         taken = {*MODULE, *(attribute.partition(".")[0] for attribute in found.values())}
+        others = set(names)
         for name in names:
             if name not in found:
-                busy = {other for other in names if other != name} | taken
-                found[name] = free_attribute(re.sub(r"[^0-9A-Za-z_]", "_", name), busy)
+                others.remove(name)
+                plain_name = re.sub(r"[^0-9A-Za-z_]", "_", name)
+                found[name] = free_attribute(plain_name, taken, others)
+                others.add(name)
                 taken.add(found[name])
         return found
-
-    @staticmethod
-    def _is_free(attribute: str, stem: str, names: list[str], stems: list[str]) -> bool:
-        """Whether the attribute can hold the members of one stem, and nothing else wants it."""
-        wanted = attribute in names or stems.count(stem) > 1
-        return is_attribute(attribute) and not wanted
 
     def place(self, name: str) -> tuple[str, str]:
         """The attribute that holds an item's module, and its key there: that of a member of a
@@ -112,14 +115,15 @@ def is_attribute(name: str, taken: Collection[str] = MODULE) -> bool:
     return is_name(name) and not name.startswith("_") and name not in taken
 
 
-def free_attribute(name: str, taken: Collection[str]) -> str:
+def free_attribute(name: str, *taken: Collection[str]) -> str:
     """The name as that of a free attribute: itself, where that can be."""
     plain = name.lstrip("_") or "blocks"
     if name.startswith("_"):
         plain = f"{plain}_"
     plain = f"layer{plain}" if plain[:1].isdigit() else plain
     plain = plain if is_name(plain) else f"{plain}_"
-    return checked(plain if plain not in taken else unique([f"{plain}_"], taken))
+    is_free = not any(plain in some for some in taken)
+    return checked(plain if is_free else unique([f"{plain}_"], *taken))
 
 
 def is_list(names: Sequence[str]) -> bool:

@@ -145,7 +145,9 @@ class _Names:
 
     def renamed(self, definition: Definition) -> Definition:
         items = tuple(self._item(item) for item in definition.items)
-        return replace(definition, name=self.names[definition.name], items=items)
+        name = self.names[definition.name]
+        suffix = name.removeprefix(camel(definition.form.name))
+        return replace(definition, name=name, suffix=suffix, items=items)
 
     def _item(self, item: Item) -> Item:
         if isinstance(item, Call | Run):

@@ -168,7 +168,8 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A class or function. `name` is CamelCase; `form` says what YAML it comes from.
+    """A class or function. `name` is CamelCase: that of its form, which says what YAML it comes
+    from, and a `suffix`, which says what it has that other definitions of that form have not.
 
     `labels` are YAML names for local values, hints only. `file` (basename) and `line` say where
     the block's text stands. `visible` parameters are the ones to print.
@@ -184,6 +185,7 @@ class Definition:
     items: tuple[Item, ...]
     outputs: tuple[int, ...]
     labels: tuple[tuple[int, str], ...] = ()
+    suffix: str = ""
 
     @property
     def visible(self) -> tuple[Parameter, ...]:
