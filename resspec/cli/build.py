@@ -9,9 +9,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from resspec.cli import common
+from resspec.cli.options import Argument, BadUse, Option
 from resspec.options import LoadOptions
 
 if TYPE_CHECKING:
@@ -30,36 +29,36 @@ FOLDED = """\
 
 @common.loading
 def build(
-    spec: Annotated[str, typer.Argument(metavar="SPEC")],
+    spec: Annotated[str, Argument(metavar="SPEC")],
     backend: common.BackendName = "torch",
     out: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="DIR",
             help=f"Write {', '.join(FILES)} there, and what --export says; all or none.",
         ),
     ] = None,
     export: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="A,B",
             help="Also write, in evaluation mode, what loads without resspec. torch: state_dict "
             "(default), pt2, onnx. tensorflow: keras (default), saved_model. Or: all, none.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the first weights; the same on every backend.")] = 0,
+    seed: Annotated[int, Option(help="Of the first weights; the same on every backend.")] = 0,
     dtype: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="float32, float64, float16 or bfloat16; of the model (float32 otherwise) and of "
             "the weights written (otherwise what --weights holds)."
         ),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Examples in the forward pass.")] = 1,
+    batch: Annotated[int, Option(min=1, help="Examples in the forward pass.")] = 1,
     options: LoadOptions = LoadOptions(),
     weights: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="FILE",
             help="Weights instead of the seed's: in canonical names, or as saved from a model that "
             "resspec built, on either framework (.pth, .ckpt, .safetensors, .keras, .h5 …).",
@@ -68,7 +67,7 @@ def build(
     key: common.Key = None,
     partial: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--partial",
             help="Load what fits of --weights, as for another number of classes; draw and list "
             "the rest.",
@@ -76,7 +75,7 @@ def build(
     ] = False,
     adapt_input: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="HOW",
             help="Fit a first convolution of --weights to this input's channels: sum (to 1) or "
             "repeat (to N), as timm does.",
@@ -84,9 +83,9 @@ def build(
     ] = None,
     outputs: common.Outputs = None,
     optimize: common.Optimize = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    device: Annotated[str, Option(help="cpu, cuda, cuda:1 …")] = "cpu",
     force: common.Force = False,
-    format: Annotated[str, typer.Option(help="text or json.")] = "text",
+    format: Annotated[str, Option(help="text or json.")] = "text",
 ) -> None:
     """Build a network and run it once.
 
@@ -110,7 +109,7 @@ def build(
         common.choice(dtype, api.DTYPES, "--dtype")
     told = {"--partial": partial, "--key": key is not None, "--adapt-input": adapt_input}
     for option in [option for option, given in told.items() if given and weights is None]:
-        raise typer.BadParameter("it says how to load --weights.", param_hint=option)
+        raise BadUse("it says how to load --weights.", hint=option)
     if adapt_input is not None:
         common.choice(adapt_input, ("sum", "repeat"), "--adapt-input")
     chosen, wanted = _chosen(backend, export, out), common.names(outputs)
@@ -180,12 +179,12 @@ def _chosen(backend: str, words: str | None, out: Path | None) -> tuple[str, ...
 
     known = backends.get(backend).formats
     if words is not None and out is None:
-        raise typer.BadParameter("it needs --out DIR.", param_hint="--export")
+        raise BadUse("it needs --out DIR.", hint="--export")
     try:
         return export.chosen(common.names(words, "--export"), known)
     except ValueError as problem:
         common.choice(str(problem), (*known, export.ALL, export.NONE), "--export")
-        raise typer.BadParameter(f"'{problem}' stands alone.", param_hint="--export") from None
+        raise BadUse(f"'{problem}' stands alone.", hint="--export") from None
 
 
 def _tell(weights: Path | None, stored: Stored) -> None:

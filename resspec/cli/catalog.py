@@ -5,9 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from resspec.cli import common
+from resspec.cli.options import Argument, BadUse, Option
 from resspec.diagnostics import Diagnostic, SpecError, did_you_mean, error, escape, suggest
 from resspec.docstrings import docstring
 
@@ -20,10 +19,10 @@ WIDTH = 96
 
 def list_(
     kinds: Annotated[
-        list[str] | None, typer.Argument(metavar="KIND...", help=", ".join(KINDS) + ".")
+        list[str] | None, Argument(metavar="KIND...", help=", ".join(KINDS) + ".")
     ] = None,
-    family: Annotated[str | None, typer.Option(help="Only models and blocks of this one.")] = None,
-    format: Annotated[str, typer.Option(help="text or json.")] = "text",
+    family: Annotated[str | None, Option(help="Only models and blocks of this one.")] = None,
+    format: Annotated[str, Option(help="text or json.")] = "text",
 ) -> None:
     """List models, blocks, ops, words, backends or error codes.
 
@@ -96,11 +95,11 @@ def _backend_doc(name: str) -> str:
 def show(
     names: Annotated[
         list[str],
-        typer.Argument(
+        Argument(
             metavar="NAME...", help="Of a model, block, op, backend, or a word of the language."
         ),
     ],
-    format: Annotated[str, typer.Option(help="text or json.")] = "text",
+    format: Annotated[str, Option(help="text or json.")] = "text",
 ) -> None:
     """Show some of them: doc, parameters, YAML.
 
@@ -236,9 +235,9 @@ def schema() -> None:
 
 def explain(
     code: Annotated[
-        str | None, typer.Argument(metavar="CODE", help="As in `error[CODE]`; none lists all.")
+        str | None, Argument(metavar="CODE", help="As in `error[CODE]`; none lists all.")
     ] = None,
-    format: Annotated[str, typer.Option(help="text or json.")] = "text",
+    format: Annotated[str, Option(help="text or json.")] = "text",
 ) -> None:
     """Explain an error code at length.
 
@@ -259,7 +258,7 @@ def explain(
     if bare not in CODES:
         near = suggest(bare, CODES)
         hint = f"Did you mean {near}?" if near else "`resspec explain` lists them."
-        raise typer.BadParameter(f"'{escape(bare)}' is no error code. {hint}", param_hint="CODE")
+        raise BadUse(f"'{escape(bare)}' is no error code. {hint}", hint="CODE")
     one = CODES[bare]
     if format == "json":
         common.print_json(

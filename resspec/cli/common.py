@@ -17,9 +17,8 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from resspec.cli import streams
+from resspec.cli.options import BadUse, Option
 from resspec.diagnostics import Diagnostic, escape, render, suggest
 from resspec.options import Limits, LoadOptions
 
@@ -31,22 +30,22 @@ MAX_NUMBERS = 2**31  # of a batch of inputs, 8 GiB in float32
 
 Set = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--set", metavar="KEY=VALUE", help="Change a key first: `stages.2.depth=23`. Repeatable."
     ),
 ]
 Search = Annotated[
     list[Path] | None,
-    typer.Option(
+    Option(
         "--path", metavar="DIR", help="Look for blocks here before the shipped ones. Repeatable."
     ),
 ]
 Input = Annotated[
-    str | None, typer.Option("--input", metavar="CxHxW", help="Another input size: `3x64x64`.")
+    str | None, Option("--input", metavar="CxHxW", help="Another input size: `3x64x64`.")
 ]
 Limit = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--limit",
         metavar="NAME=NUMBER",
         help="Raise or lower a bound: nodes, params, elements (of a tensor), turns (of a repeat), "
@@ -55,13 +54,11 @@ Limit = Annotated[
 ]
 Outputs = Annotated[
     str | None,
-    typer.Option(
-        metavar="A,B", help="Give these instead: outputs by name, or parts, `stem,stages.2`."
-    ),
+    Option(metavar="A,B", help="Give these instead: outputs by name, or parts, `stem,stages.2`."),
 ]
 Optimize = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--optimize",
         metavar="WORD",
         help="inference: the same results in fewer steps, batch norms folded into the layers "
@@ -70,7 +67,7 @@ Optimize = Annotated[
 ]
 Key = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--key",
         metavar="NAME",
         help="Which set of weights, where the file holds several: `state_dict_ema`, "
@@ -78,9 +75,9 @@ Key = Annotated[
     ),
 ]
 BackendName = Annotated[
-    str, typer.Option("--backend", "-b", metavar="NAME", help="As `resspec list backends` shows.")
+    str, Option("--backend", "-b", metavar="NAME", help="As `resspec list backends` shows.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace what an earlier run wrote.")]
+Force = Annotated[bool, Option("--force", help="Replace what an earlier run wrote.")]
 
 
 def say(line: str) -> None:
@@ -105,8 +102,8 @@ def choice(word: str, choices: Sequence[str], option: str) -> str:
         return word
     near = suggest(word, choices)
     hint = f" Did you mean {near}?" if near else ""
-    raise typer.BadParameter(
-        f"'{escape(word)}' is not one of {', '.join(choices) or 'none'}.{hint}", param_hint=option
+    raise BadUse(
+        f"'{escape(word)}' is not one of {', '.join(choices) or 'none'}.{hint}", hint=option
     )
 
 
@@ -157,10 +154,10 @@ def load_options(
     """The options as they were written, or a usage error."""
     for one in sets or []:
         if "=" not in one:
-            raise typer.BadParameter(f"'{escape(one)}' is not KEY=VALUE.", param_hint="--set")
+            raise BadUse(f"'{escape(one)}' is not KEY=VALUE.", hint="--set")
     for folder in search or []:
         if not folder.is_dir():
-            raise typer.BadParameter(f"'{escape(str(folder))}' is no folder.", param_hint="--path")
+            raise BadUse(f"'{escape(str(folder))}' is no folder.", hint="--path")
     shape = None if input is None else _shape(input)
     return LoadOptions(tuple(sets or ()), tuple(search or ()), shape, _bounds(limits or []))
 
@@ -170,18 +167,16 @@ def _bounds(settings: list[str]) -> Limits:
     limits, known = Limits(), [field.name for field in fields(Limits) if field.name != "problems"]
     for setting in settings:
         if setting.isdecimal():  # what it meant in 0.1
-            raise typer.BadParameter(
+            raise BadUse(
                 f"'{setting}' is not NAME=NUMBER. To leave larger networks out of `parity`, write "
                 f"--max-params {setting}.",
-                param_hint="--limit",
+                hint="--limit",
             )
         name, _, number = setting.partition("=")
         choice(name.strip(), known, "--limit")
         digits = number.strip().replace("_", "").replace(",", "")
         if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
-            raise typer.BadParameter(
-                f"'{escape(setting)}' is not NAME=NUMBER.", param_hint="--limit"
-            )
+            raise BadUse(f"'{escape(setting)}' is not NAME=NUMBER.", hint="--limit")
         limits = replace(limits, **{name.strip(): int(digits)})
     return limits
 
@@ -189,20 +184,20 @@ def _bounds(settings: list[str]) -> Limits:
 def _shape(text: str) -> tuple[int, int, int]:
     parts = text.lower().replace("×", "x").replace(",", "x").split("x")
     if not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
-        raise typer.BadParameter(f"'{escape(text)}' is not CxHxW.", param_hint="--input")
+        raise BadUse(f"'{escape(text)}' is not CxHxW.", hint="--input")
     if len(parts) != 3:
-        raise typer.BadParameter(
+        raise BadUse(
             f"'{escape(text)}' has {len(parts)} numbers; give channels, height and width.",
-            param_hint="--input",
+            hint="--input",
         )
     if any(len(part.strip()) > 12 for part in parts):
-        raise typer.BadParameter(f"'{escape(text)}' is too large.", param_hint="--input")
+        raise BadUse(f"'{escape(text)}' is too large.", hint="--input")
     first, second, third = (int(part) for part in parts)
     if third in PIXEL and min(first, second) >= 2 * max(PIXEL):
-        raise typer.BadParameter(
+        raise BadUse(
             f"Channels come first. Did you mean {third}x{first}x{second}? "
             f"({first} channels: --set 'input=[{first}, {second}, {third}]')",
-            param_hint="--input",
+            hint="--input",
         )
     return first, second, third
 
@@ -216,7 +211,7 @@ def names(
     found = [part.strip() for part in text.split(",") if part.strip()]
     if not found:
         hint = f" Choose of {', '.join(known)}." if known else ""
-        raise typer.BadParameter(f"'{escape(text)}' names nothing.{hint}", param_hint=option)
+        raise BadUse(f"'{escape(text)}' names nothing.{hint}", hint=option)
     return found
 
 
@@ -232,9 +227,9 @@ def batch(count: int, shape: Sequence[int]) -> int:
     numbers = count * prod(shape)
     if numbers > MAX_NUMBERS:
         size = "×".join(map(str, shape))
-        raise typer.BadParameter(
+        raise BadUse(
             f"{count:,} examples of {size} are {numbers:,} numbers; at most {MAX_NUMBERS:,}.",
-            param_hint="--batch",
+            hint="--batch",
         )
     return count
 

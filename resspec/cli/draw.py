@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, get_args
 
-import typer
-
 from resspec.cli import common
+from resspec.cli.options import Argument, Option
 from resspec.options import LoadOptions
 
 FORMATS = (".svg", ".png", ".mmd", ".md")
@@ -15,21 +14,22 @@ FORMATS = (".svg", ".png", ".mmd", ".md")
 
 @common.loading
 def draw(
-    spec: Annotated[str, typer.Argument(metavar="SPEC")],
+    spec: Annotated[str, Argument(metavar="SPEC")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="A .svg, .png, .mmd or .md file."),
+        Option("--out", "-o", metavar="FILE", help="A .svg, .png, .mmd or .md file."),
     ] = None,
-    level: Annotated[str, typer.Option(help="model, stage, block or layer.")] = "stage",
+    level: Annotated[str, Option(help="model, stage, block or layer.")] = "stage",
     options: LoadOptions = LoadOptions(),
     outputs: common.Outputs = None,
     force: common.Force = False,
 ) -> None:
-    """Draw a network: SVG, PNG, or a Mermaid flowchart, which GitHub and many editors show.
+    """Draw a network.
 
-    At level stage, blocks alike in a row are one box × n; at level block, one block of each kind
-    is opened beside the network, its shortcut marked. SVG and PNG need `resspec[draw]`. Without
-    --out, Mermaid text is printed.
+    As SVG, PNG, or a Mermaid flowchart, which GitHub and many editors show. At level stage, blocks
+    alike in a row are one box × n; at level block, one block of each kind is opened beside the
+    network, its shortcut marked. SVG and PNG need `resspec[draw]`. Without --out, Mermaid text is
+    printed.
 
     \b
     Examples:

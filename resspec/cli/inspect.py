@@ -6,9 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
-import typer
-
 from resspec.cli import common
+from resspec.cli.options import Argument, Option
 from resspec.diagnostics import escape
 from resspec.options import LoadOptions
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from resspec.table import Cell
 
 FORMATS = ("table", "json", "csv", "markdown")
-Specs = Annotated[list[str], typer.Argument(metavar="SPEC...")]
+Specs = Annotated[list[str], Argument(metavar="SPEC...")]
 
 
 @common.loading
@@ -29,9 +28,9 @@ def summarize(
     specs: Specs,
     level: Annotated[
         str | None,
-        typer.Option(help="model, stage, block or layer; by default one row a model."),
+        Option(help="model, stage, block or layer; by default one row a model."),
     ] = None,
-    format: Annotated[str, typer.Option(help=", ".join(FORMATS) + ".")] = "table",
+    format: Annotated[str, Option(help=", ".join(FORMATS) + ".")] = "table",
     options: LoadOptions = LoadOptions(),
     outputs: common.Outputs = None,
 ) -> None:
@@ -111,17 +110,17 @@ def _table(summaries: list[Summary], level: Level, format: str) -> str:
 @common.loading
 def validate(
     specs: Specs,
-    format: Annotated[str, typer.Option(help="text or json.")] = "text",
+    format: Annotated[str, Option(help="text or json.")] = "text",
     backend: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--backend",
             "-b",
             metavar="NAME",
             help="What this one cannot express is an error, and no other is asked.",
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
+    strict: Annotated[bool, Option("--strict", help="Warnings fail, too.")] = False,
     options: LoadOptions = LoadOptions(),
     outputs: common.Outputs = None,
 ) -> None:
@@ -173,10 +172,10 @@ def validate(
 
 @common.loading
 def source(
-    spec: Annotated[str, typer.Argument(metavar="SPEC")],
+    spec: Annotated[str, Argument(metavar="SPEC")],
     backend: common.BackendName = "torch",
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it there instead.")
+        Path | None, Option("--out", "-o", metavar="FILE", help="Write it there instead.")
     ] = None,
     options: LoadOptions = LoadOptions(),
     outputs: common.Outputs = None,

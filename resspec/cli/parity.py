@@ -10,9 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from resspec.cli import common
+from resspec.cli.options import Argument, BadUse, Option
 from resspec.diagnostics import SpecError, escape
 from resspec.files import kind
 from resspec.options import LoadOptions
@@ -26,54 +25,50 @@ FORMATS = ("table", "json", "markdown", "csv")
 
 @common.loading
 def parity(
-    specs: Annotated[list[str] | None, typer.Argument(metavar="SPEC...")] = None,
+    specs: Annotated[list[str] | None, Argument(metavar="SPEC...")] = None,
     backends: Annotated[
-        str, typer.Option(metavar="A,B", help="All are compared with the first.")
+        str, Option(metavar="A,B", help="All are compared with the first.")
     ] = "torch,tensorflow",
     mode: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="eval: outputs. grad: gradients, statistics. train: steps. Otherwise eval,grad; "
             "with --optimize, eval."
         ),
     ] = None,
-    dtype: Annotated[str, typer.Option(help="float64, float32 or both.")] = "float64",
-    steps: Annotated[int, typer.Option(min=1, help="Of the optimiser, in train.")] = 1,
-    optimizer: Annotated[str, typer.Option(help="sgd (momentum 0.9), adam or adamw.")] = "sgd",
-    lr: Annotated[
-        float | None, typer.Option(min=0, help="Its rate; sgd 0.01, the others 0.001.")
-    ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Examples in a batch.")] = 4,
-    seed: Annotated[int, typer.Option(help="Of weights and data.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    dtype: Annotated[str, Option(help="float64, float32 or both.")] = "float64",
+    steps: Annotated[int, Option(min=1, help="Of the optimiser, in train.")] = 1,
+    optimizer: Annotated[str, Option(help="sgd (momentum 0.9), adam or adamw.")] = "sgd",
+    lr: Annotated[float | None, Option(min=0, help="Its rate; sgd 0.01, the others 0.001.")] = None,
+    batch: Annotated[int, Option(min=1, help="Examples in a batch.")] = 4,
+    seed: Annotated[int, Option(help="Of weights and data.")] = 0,
+    device: Annotated[str, Option(help="cpu, cuda, cuda:1 …")] = "cpu",
     options: LoadOptions = LoadOptions(),
     small: Annotated[
-        bool, typer.Option("--small", help="At the smallest input that each spec allows.")
+        bool, Option("--small", help="At the smallest input that each spec allows.")
     ] = False,
     outputs: common.Outputs = None,
     optimize: common.Optimize = None,
     python: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="BACKEND=FILE",
             help="Run a backend with another Python, where resspec is installed. Repeatable.",
         ),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every shipped spec.")] = False,
+    everything: Annotated[bool, Option("--all", help="Every shipped spec.")] = False,
     most: Annotated[
         int,
-        typer.Option(
-            "--max-params", min=0, metavar="PARAMS", help="Leave larger networks out; 0: none."
-        ),
+        Option("--max-params", min=0, metavar="PARAMS", help="Leave larger networks out; 0: none."),
     ] = 0,
     resume: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Keep each finished report there, and do not repeat it."),
+        Option(metavar="FILE", help="Keep each finished report there, and do not repeat it."),
     ] = None,
     budget: Annotated[
-        int | None, typer.Option(min=0, metavar="SECONDS", help="Start no network after that.")
+        int | None, Option(min=0, metavar="SECONDS", help="Start no network after that.")
     ] = None,
-    format: Annotated[str, typer.Option(help=", ".join(FORMATS) + ".")] = "table",
+    format: Annotated[str, Option(help=", ".join(FORMATS) + ".")] = "table",
 ) -> None:
     """Compare a network between backends.
 
@@ -93,7 +88,7 @@ def parity(
 
     common.choice(format, FORMATS, "--format")
     if bool(specs) == everything:
-        raise typer.BadParameter("Name some specs, or give --all.", param_hint="SPEC")
+        raise BadUse("Name some specs, or give --all.", hint="SPEC")
     optimize = common.optimization(optimize)
     mode = mode or ("eval" if optimize else "eval,grad")
     measured = _options(mode, dtype, steps, optimizer, lr, batch, seed, device, optimize)
@@ -170,9 +165,7 @@ def _options(
         rule["lr"] = lr
     unique = tuple(dict.fromkeys(modes)), tuple(dict.fromkeys(dtypes))
     if optimize and unique[0] != ("eval",):
-        raise typer.BadParameter(
-            "A network for inference is not trained: eval.", param_hint="--mode"
-        )
+        raise BadUse("A network for inference is not trained: eval.", hint="--mode")
     return Options(*unique, batch, seed, steps, device, rule, optimize)
 
 
@@ -181,12 +174,12 @@ def _runners(backends: str, pythons: list[str]) -> list[Runner]:
 
     names = list(dict.fromkeys(common.names(backends, "--backends") or []))
     if len(names) < 2:
-        raise typer.BadParameter("Two are compared: torch,tensorflow.", param_hint="--backends")
+        raise BadUse("Two are compared: torch,tensorflow.", hint="--backends")
     where: dict[str, str] = {}
     for one in pythons:
         name, equals, path = one.partition("=")
         if not equals or not path:
-            raise typer.BadParameter(f"'{escape(one)}' is not BACKEND=FILE.", param_hint="--python")
+            raise BadUse(f"'{escape(one)}' is not BACKEND=FILE.", hint="--python")
         where[common.choice(name, names, "--python")] = path
     for name in names:
         if name not in where:
@@ -266,7 +259,7 @@ def _finished(path: Path | None, key: dict[str, Any]) -> dict[str, dict[str, Any
     found: dict[str, dict[str, Any]] = {}
     other = kind(path) if path is not None else None
     if other is not None:
-        raise typer.BadParameter(f"'{escape(str(path))}' is {other}.", param_hint="--resume")
+        raise BadUse(f"'{escape(str(path))}' is {other}.", hint="--resume")
     if path is None or not path.exists():
         return found
     for line in path.read_text("utf-8").splitlines():

@@ -6,9 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from resspec.cli import common
+from resspec.cli.options import Argument, BadUse, Option
 from resspec.diagnostics import escape
 from resspec.options import LoadOptions
 
@@ -23,33 +22,31 @@ NAMES = {"torch": "torch's", "tensorflow": "Keras'"}
 
 @common.loading
 def port(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT")],
-    spec: Annotated[str, typer.Option("--spec", metavar="SPEC", help="The same network here.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to write.")],
+    checkpoint: Annotated[Path, Argument(metavar="CHECKPOINT")],
+    spec: Annotated[str, Option("--spec", metavar="SPEC", help="The same network here.")],
+    out: Annotated[Path, Option("--out", metavar="FILE", help="The file to write.")],
     source: Annotated[
         str | None,
-        typer.Option(
-            "--from", metavar="LIBRARY", help="torchvision, timm, keras, or torch: no code."
-        ),
+        Option("--from", metavar="LIBRARY", help="torchvision, timm, keras, or torch: no code."),
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option("--to", metavar="LIBRARY", help="The other way: torchvision, timm or keras."),
+        Option("--to", metavar="LIBRARY", help="The other way: torchvision, timm or keras."),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Its name in that library, if not the spec's."),
+        Option(metavar="NAME", help="Its name in that library, if not the spec's."),
     ] = None,
     key: common.Key = None,
     dtype: Annotated[
-        str | None, typer.Option(help="float32, …; without it each tensor stays what it is.")
+        str | None, Option(help="float32, …; without it each tensor stays what it is.")
     ] = None,
     check: Annotated[
-        bool, typer.Option(help="With --from: run both networks and compare their outputs.")
+        bool, Option(help="With --from: run both networks and compare their outputs.")
     ] = True,
     verify: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="FILE",
             help="A .npz of `x`, an input, and `y`, what the trained network gives for it (several "
             "outputs by name): the network here must give the same.",
@@ -57,7 +54,7 @@ def port(
     ] = None,
     trust_order: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--trust-order",
             help="Without --verify, or code that is run: take tensors that only their order tells "
             "apart.",
@@ -65,12 +62,12 @@ def port(
     ] = False,
     partial: Annotated[
         bool,
-        typer.Option("--partial", help="Without code: leave out a head of other classes, or none."),
+        Option("--partial", help="Without code: leave out a head of other classes, or none."),
     ] = False,
     options: LoadOptions = LoadOptions(),
     outputs: common.Outputs = None,
     force: common.Force = False,
-    format: Annotated[str, typer.Option(help="text or json.")] = "text",
+    format: Annotated[str, Option(help="text or json.")] = "text",
 ) -> None:
     """Carry weights from another library to resspec, or back.
 
@@ -87,15 +84,15 @@ def port(
       resspec port ported.safetensors --to timm --spec resnet50d --out resnet50d.pth
     """
     if (source is None) == (target is None):
-        raise typer.BadParameter("give one of --from and --to.", param_hint="--from")
+        raise BadUse("give one of --from and --to.", hint="--from")
     if key is not None and source is None:
-        raise typer.BadParameter("it says what to read with --from.", param_hint="--key")
+        raise BadUse("it says what to read with --from.", hint="--key")
     if verify is not None and source is None:
-        raise typer.BadParameter("it confirms what --from reads.", param_hint="--verify")
+        raise BadUse("it confirms what --from reads.", hint="--verify")
     if trust_order and source is None:
-        raise typer.BadParameter("it is for what --from reads.", param_hint="--trust-order")
+        raise BadUse("it is for what --from reads.", hint="--trust-order")
     if partial and source != "torch":
-        raise typer.BadParameter("it is for --from torch.", param_hint="--partial")
+        raise BadUse("it is for --from torch.", hint="--partial")
     from resspec import api, artifacts, compile
     from resspec.port import confirm, origins
     from resspec.port import verify as examples

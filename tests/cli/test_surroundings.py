@@ -297,7 +297,7 @@ SLOW_IMPORT = """\
 import sys, time
 class Slow:
     def find_spec(self, name, path=None, target=None):
-        if name == "typer":
+        if name == "resspec.cli.app":
             print("here", flush=True)
             time.sleep(60)
 sys.meta_path.insert(0, Slow())
