@@ -9,7 +9,7 @@ that lowering would give. Problems are never shared: what fails is lowered anew.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,7 +28,7 @@ from resspec.lower.values import Failed, Lost, Val, flat, poisoned
 from resspec.syntax import Map, Seq
 from resspec.types import TensorType
 
-KEPT = 100_000  # nodes, of all instances together
+KEPT = 50_000  # nodes, of all instances together; as many of their copies
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -72,19 +72,37 @@ class Instance:
     blocks: tuple[tuple[str, BlockSpec | None], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """An instance at a place. paths: its nodes; regions: the paths of its regions."""
+
+    region: Region
+    result: Val
+    paths: Mapping[str, Node]
+    regions: Set[str]
+
+
 class Instances:
-    """Those of one process, the oldest left out where they are too many."""
+    """Those of one process, and where they stood: what stands there again is the same object."""
 
     def __init__(self) -> None:
         self.found: dict[Any, list[Instance]] = {}
-        self.nodes = 0
+        self.copies: dict[Any, Copy] = {}
+        self.nodes = self.copied = 0
 
     def keep(self, key: Any, made: Instance) -> None:
+        if self.nodes > KEPT:
+            self.found.clear()
+            self.nodes = 0
         self.found.setdefault(key, []).append(made)
         self.nodes += made.counts[1]
-        while self.nodes > KEPT:
-            oldest = self.found.pop(next(iter(self.found)))
-            self.nodes -= sum(one.counts[1] for one in oldest)
+
+    def put(self, place: Any, copy: Copy) -> None:
+        if self.copied > KEPT:
+            self.copies.clear()
+            self.copied = 0
+        self.copies[place] = copy
+        self.copied += len(copy.paths)
 
 
 SHARED = Instances()
@@ -329,27 +347,30 @@ class Sharing:
 def again(made: Instance, place: str | Step, current: Val, span: Span, builder: Builder) -> Val:
     """The same instance at another place, on other inputs."""
     inputs = flat(current)
-    move = _Move(made, str(place), inputs, builder)
-    step = place if isinstance(place, Step) else None
-    region = move.region(made.region, span, step)
-    builder.put(region, move.paths, move.regions)
+    where = (Same(made), place, builder.values, inputs, span)
+    copy = SHARED.copies.get(where)
+    if copy is None:
+        move = _Move(made, str(place), inputs, builder.values)
+        region = move.region(made.region, span, place if isinstance(place, Step) else None)
+        copy = Copy(region, move.value(made.result), move.paths, move.regions)
+        SHARED.put(where, copy)
+    builder.put(copy.region, copy.paths, copy.regions)
+    builder.values += len(made.types)
     builder.nodes += made.counts[1]
     builder.params += made.counts[2]
-    result = move.value(made.result)
-    builder.scales.follow(inputs, flat(result), made.scales)
-    return result
+    builder.scales.follow(inputs, flat(copy.result), made.scales)
+    return copy.result
 
 
 class _Move:
     """Paths and values of an instance → those at another place."""
 
-    def __init__(
-        self, made: Instance, path: str, inputs: tuple[Value, ...], builder: Builder
-    ) -> None:
+    def __init__(self, made: Instance, path: str, inputs: tuple[Value, ...], first: int) -> None:
         self.path, self.cut = path, len(made.region.path)
         self.values = {old.index: new for old, new in zip(made.inputs, inputs, strict=True)}
         self.values |= {
-            number: builder.value(kind) for number, kind in enumerate(made.types, made.first)
+            made.first + number: Value(first + number, kind)
+            for number, kind in enumerate(made.types)
         }
         self.paths: dict[str, Node] = {}
         self.regions: set[str] = set()
