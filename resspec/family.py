@@ -82,9 +82,8 @@ def _base(base: str, span: Span, search: Sequence[Path]) -> tuple[Path, str | No
         if not real(place).is_relative_to(real(own.parent)):
             raise error("path-escape", f"`extends: {base}` leads out of its folder", span)
         return place, variant or None
-    folders = (
-        () if zoo.ships(own) else (own.parent, *search)
-    )  # no file of others changes a shipped one
+    # no file of others changes a shipped one
+    folders = [] if zoo.ships(own) else zoo.beside([own.parent, *search])
     found = zoo.candidates(file, "model", folders)
     found = [path for path in found if real(path) != real(own)]
     shipped = {entry.path for entry in zoo.models() if entry.name == file}

@@ -7,8 +7,9 @@ Two nodes with the same path share their parameters (`reuse`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from operator import is_
 
 from resspec.diagnostics import Span
@@ -41,6 +42,26 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """What follows of an op and the types that it reads: output types, parameters, costs."""
+
+    outputs: tuple[TensorType, ...]
+    params: Mapping[str, Param]
+    macs: int
+    trainable: int  # numbers in its parameters
+    buffers: int  # and in its buffers
+
+
+@lru_cache(maxsize=1 << 14)
+def facts(op: Op, inputs: tuple[TensorType, ...]) -> Facts:
+    """What an op makes of its inputs. Raises OpError where they do not fit."""
+    outputs, params = op.infer(*inputs), op.params(*inputs)
+    trainable = sum(param.size for param in params.values() if param.trainable)
+    buffers = sum(param.size for param in params.values()) - trainable
+    return Facts(outputs, params, op.macs(*inputs), trainable, buffers)
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """One op applied. `sources` maps an attribute to the YAML expression that it came from."""
 
@@ -51,20 +72,29 @@ class Node:
     span: Span
     sources: tuple[tuple[str, str], ...] = ()
     step: Step | None = None
+    _facts: Facts | None = field(default=None, init=False, compare=False, repr=False)
+
+    @property
+    def facts(self) -> Facts:
+        """What follows of its op and what it reads, found once. Raises OpError."""
+        if self._facts is None:
+            object.__setattr__(self, "_facts", facts(self.op, self.input_types))
+        assert self._facts is not None
+        return self._facts
 
     @property
     def input_types(self) -> tuple[TensorType, ...]:
         return tuple(value.type for value in self.inputs)
 
     @property
-    def params(self) -> dict[str, Param]:
+    def params(self) -> Mapping[str, Param]:
         """Parameters and buffers by local name; the canonical name is `path.name`."""
-        return self.op.params(*self.input_types)
+        return self.facts.params
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates for one example."""
-        return self.op.macs(*self.input_types)
+        return self.facts.macs
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,13 @@ class Library:
     """Finds blocks by name: the model's own, beside its file, `--path`, shipped."""
 
     def __init__(self, own: Mapping[str, BlockSpec], folders: Sequence[Path]) -> None:
-        self.own, self.folders = own, folders
+        self.own, self.folders = own, zoo.beside(folders)
         self.found: dict[str, BlockSpec | None] = dict(own)
         self.broken: dict[str, SpecError] = {}
         self.sources: dict[str, str] = {}
         self.borrowed: dict[str, Map] = {}  # blocks from outside the shipped library
         for name, block in own.items():
-            self._check_clash(name, zoo.candidates(name, "block", folders), block)
+            self._check_clash(name, zoo.candidates(name, "block", self.folders), block)
 
     def __call__(self, name: str) -> BlockSpec | None:
         if name in self.broken:

@@ -62,6 +62,10 @@ def of(graph: Graph) -> Sizes:
     unproven: set[str] = set()
     for node in graph.nodes:
         inputs = [extents[value.index] for value in node.inputs]
+        if _keeps_size(type(node.op)):
+            for value in node.outputs:
+                extents[value.index] = inputs[0] if value.type.is_map else (ONE, ONE)
+            continue
         axes = [_axis(node.op, axis, [pair[axis] for pair in inputs]) for axis in (0, 1)]
         if any(one.pins for one in axes) and fixed_by is None:
             fixed_by = node
@@ -72,6 +76,11 @@ def of(graph: Graph) -> Sizes:
             extents[value.index] = made if value.type.is_map else (ONE, ONE)
     open_ = frozenset(unproven) if fixed_by is None else frozenset[str]()
     return Sizes(graph.input.type.spatial, fixed_by, extents, open_)
+
+
+def _keeps_size(op: type[Op]) -> bool:
+    """Whether each output has the first input's extents, whatever these are."""
+    return op.extent is Op.extent and not (op.ONE_SIZE or op.SAME_SIZE or op.BROADCASTS)
 
 
 @dataclass(frozen=True, slots=True)

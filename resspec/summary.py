@@ -128,14 +128,12 @@ def summarize(graph: Graph) -> Summary:
 def _layers(graph: Graph) -> Iterator[tuple[Node, Row]]:
     counted: set[str] = set()
     for node in graph.root.nodes():
-        params = buffers = 0
-        for name, param in node.params.items():
-            full = f"{node.path}.{name}"
-            if full not in counted:
-                counted.add(full)
-                params += param.size if param.trainable else 0
-                buffers += 0 if param.trainable else param.size
-        macs = node.macs
+        found = node.facts
+        params, buffers = found.trainable, found.buffers
+        if node.path in counted:  # it is used again
+            params = buffers = 0
+        counted.add(node.path)
+        macs = found.macs
         activations = sum(value.type.size for value in node.outputs) if macs else 0
         shape = _shapes(node.outputs)
         yield (

@@ -88,7 +88,6 @@ def known_blocks(folders: Sequence[Path]) -> list[str]:
     beside = [
         path.stem
         for folder in folders
-        if not _indexed(folder)
         for path in sorted(folder.glob("*.yaml"))[:200]
         if holds(path, "block")
     ]
@@ -128,7 +127,7 @@ def locate(name: str) -> tuple[Path, str | None]:
 def candidates(name: str, what: str, folders: Sequence[Path]) -> list[Path]:
     """Files that define a `model` or a `block`, each once, equal texts counted as one: in the
     folders (a block also in their `blocks/`), then shipped."""
-    beside = [folder / f"{name}.yaml" for folder in folders if not _indexed(folder)]
+    beside = [folder / f"{name}.yaml" for folder in folders]
     if what == "block":
         beside = [path for one in beside for path in (one, one.parent / "blocks" / one.name)]
     paths = [path for path in beside if holds(path, what)]
@@ -140,14 +139,18 @@ def candidates(name: str, what: str, folders: Sequence[Path]) -> list[Path]:
     return [*texts.values()][::-1]
 
 
+def beside(folders: Sequence[Path]) -> list[Path]:
+    """Those that the index does not know: all but the shipped ones, on their plain paths."""
+    return [folder for folder in folders if not _below(os.path.abspath(folder))]  # noqa: PTH100
+
+
 def ships(path: Path) -> bool:
     """Whether a file is one of the shipped ones."""
-    return _indexed(path) or real(path).is_relative_to(real(_root()))
+    return _below(str(path)) or real(path).is_relative_to(real(_root()))
 
 
-def _indexed(path: Path) -> bool:
-    """Whether the index knows what is there: it is below the shipped folder, on its plain path."""
-    return os.path.abspath(path).startswith(f"{_root()}{os.sep}") or path == _root()  # noqa: PTH100
+def _below(path: str) -> bool:
+    return f"{path}{os.sep}".startswith(f"{_root()}{os.sep}")
 
 
 def holds(path: Path, what: str) -> bool:
@@ -176,6 +179,7 @@ def shown(path: Path) -> str:
 
 __all__ = [
     "Entry",
+    "beside",
     "blocks",
     "candidates",
     "known_blocks",

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from resspec.diagnostics import Diagnostic, Span, SpecError
-from resspec.ir import Item, Node, Region, Step, Value
+from resspec.ir import Item, Node, Region, Step, Value, facts
 from resspec.lower.env import Env, Thunk, failure
 from resspec.lower.scales import Scales
 from resspec.lower.values import show_value
@@ -155,26 +155,25 @@ class Builder:
         types = tuple(value.type for value in inputs)
         try:
             op = op.resolve(*types)
-            outputs = op.infer(*types)
-            params = op.params(*types)
+            found = facts(op, types)
         except OpError as caught:
             at = args[caught.attr].span if caught.attr and caught.attr in args else span
             raise failure(env, caught.code, caught.message, at, caught.help) from None
         read = (op.padded(*types),) if types[0].is_map else ()
-        for kind in (*outputs, *read):
+        for kind in (*found.outputs, *read):
             self.check_size(kind, env, span)
         self.nodes += 1
-        self.params += sum(param.size for param in params.values())
+        self.params += found.trainable + found.buffers
         if self.nodes > self.limits.nodes:
             raise over("node-limit", "too many nodes", "nodes", self.limits.nodes, env, span)
         if self.params > self.limits.params:
             what, most = f"{self.params:,} parameters up to here", self.limits.params
             raise over("param-limit", what, "params", most, env, span)
         sources = tuple((k, t.arg.value) for k, t in args.items() if isinstance(t.arg.value, str))
-        made = tuple(map(self.value, outputs))
+        made = tuple(map(self.value, found.outputs))
         self.scales.made(op, inputs, made, span)
         path, step = str(place), place if isinstance(place, Step) else None
-        if self.reusing and not params:
+        if self.reusing and not found.params:
             path = self._own_path(path, op, types)
         node = Node(path, op, inputs, made, span, sources, step)
         self._claim(node, env)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import is_
 
 from resspec.ir import Graph, Item, Region, Value
 
@@ -10,7 +11,10 @@ from resspec.ir import Graph, Item, Region, Value
 def remove_dead(graph: Graph) -> Graph:
     """The same function without layers whose result is never read."""
     live = {value.index for _, values in graph.outputs for value in values}
-    return replace(graph, root=replace(prune(graph.root, live), inputs=graph.root.inputs))
+    root = prune(graph.root, live)
+    if root is graph.root:
+        return graph
+    return replace(graph, root=replace(root, inputs=graph.root.inputs))
 
 
 def prune(region: Region, live: set[int]) -> Region:
@@ -25,6 +29,9 @@ def prune(region: Region, live: set[int]) -> Region:
                 live.update(value.index for value in item.inputs)
             kept.append(item)
     items = tuple(reversed(kept))
+    same = len(items) == len(region.items) and all(map(is_, items, region.items))
+    if same and outputs == region.outputs:
+        return region
     return replace(region, items=items, inputs=read_by(items, outputs), outputs=outputs)
 
 

@@ -32,7 +32,7 @@ def _region(region: Region, made: set[int]) -> None:
             if value.index not in made:
                 raise InvalidGraph(f"{item.path} reads value {value.index} before it is made")
         types = tuple(value.type for value in item.outputs)
-        if types != item.op.infer(*item.input_types):
+        if types != item.facts.outputs:
             raise InvalidGraph(f"{item.path} gives {types}, its op infers otherwise")
         for value in item.outputs:
             if value.index in made:
