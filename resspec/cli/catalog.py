@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 from resspec.cli import common
@@ -44,13 +47,27 @@ def list_(
     if format == "json":
         common.print_json(found)
         return
-    from resspec import table
-
     for number, (kind, rows) in enumerate(found.items()):
         if len(found) > 1:
             print(f"{'' if number == 0 else chr(10)}{kind} ({len(rows)})")
         indent = "  " if len(found) > 1 else ""
-        print(textwrap.indent(table.pairs([(one["name"], one["doc"]) for one in rows]), indent))
+        print(textwrap.indent("\n".join(_lines(rows)), indent))
+
+
+def _lines(rows: list[dict[str, str]]) -> Iterator[str]:
+    """Names and docs, under a line for each family; what one file says of all its models stands
+    once."""
+    from resspec import table
+
+    for family, members in groupby(sorted(rows, key=itemgetter("family")), itemgetter("family")):
+        pairs = list[tuple[str, str]]()
+        doc = ""
+        for one in members:
+            pairs.append((one["name"], "" if one["doc"] == doc else one["doc"]))
+            doc = one["doc"]
+        if family:
+            yield f"{family} ({len(pairs)})"
+        yield textwrap.indent(table.pairs(pairs), "  " if family else "")
 
 
 def _entries(kind: str) -> list[dict[str, str]]:

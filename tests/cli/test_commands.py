@@ -122,6 +122,14 @@ def test_list(run: Run) -> None:
     assert result.code == 0
     for name in ("resnet50", "bottleneck", "conv2d"):
         assert f"  {name} " in result.out
+    lines = result.out.split("\n")
+    regnet = lines[lines.index("  regnet (40)") + 1 :]
+    assert regnet[0].startswith("    regnetv  ")
+    assert "pre-activated RegNet-Y" in regnet[0]
+    assert regnet[1] == "    regnetv_040"  # its file says it of both
+    data = json.loads(run("list", "models", "--family", "regnet", "--format", "json").out)
+    assert all(one["doc"] and one["family"] == "regnet" for one in data["models"])
+    assert len(data["models"]) == 40
     data = json.loads(run("list", "ops", "codes", "--format", "json").out)
     assert [one["name"] for one in data["ops"]] == sorted(OPS)
     assert [one["name"] for one in data["codes"]] == sorted(CODES)
