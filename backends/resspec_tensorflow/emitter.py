@@ -93,7 +93,8 @@ def _entry(
     lines.append(f'    {x} = inputs = keras.Input({channels_last}, name="inputs")')
     if least != ANY:
         lines.append(f'    {x} = Fits({least}, name="inputs.fits")({x})')
-    outputs = {name: [body.results[k] for k in places] for name, places in program.outputs}
+    results = body.results
+    outputs = {name: [results[k] for k in places] for name, places in program.outputs}
     texts = {
         name: parts[0] if len(parts) == 1 else f"[{', '.join(parts)}]"
         for name, parts in outputs.items()

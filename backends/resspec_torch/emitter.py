@@ -148,16 +148,13 @@ class _Class:
     def _init(self) -> list[str]:
         attributes = self.attributes
         constructors = Constructors(self.program)
-        texts = {item.name: constructors.text(item) for item in attributes.modules}
-        values: dict[str, str] = {}
-        members: dict[str, dict[str, str]] = {}
-        for name, text in texts.items():
-            attribute, member = attributes.place(name)
-            if member:
-                members.setdefault(attribute, {})[member] = text
-            values[attribute] = container(members[attribute]) if member else text
+        values: dict[str, dict[str, str]] = {}  # by attribute, and key in it if it has members
+        for item in {item.name: item for item in attributes.modules}.values():
+            attribute, member = attributes.place(item.name)
+            values.setdefault(attribute, {})[member] = constructors.text(item)
         lines = [f"{INDENT}self.{attr} = {name}" for name, attr in attributes.kept.items()]
-        for attribute, text in values.items():
+        for attribute, members in values.items():
+            text = members[""] if "" in members else container(members)
             lines += broken(f"self.{attribute} = {text}", len(INDENT))
         return lines
 
