@@ -54,7 +54,11 @@ def broken(code: str, indent: int = 0, comment: str = "") -> list[str]:
         body = [" " * deeper + inside]
     else:
         parts = [part.lstrip(", ") for part in _cut(inside, commas)]
-        body = [line for part in parts for line in broken(f"{part},", deeper)]
+        # one thing between parentheses that call nothing, or as a key, is no tuple
+        applied = bool(re.search(r"[\w)\]]$", code[:start]))
+        alone = len(parts) == 1 and code[end - 1] != ","
+        comma = "" if alone and applied != (code[start] == "(") else ","
+        body = [line for part in parts for line in broken(f"{part}{comma}", deeper)]
     return [pad + code[: start + 1] + comment, *body, pad + code[end:]]
 
 

@@ -18,6 +18,8 @@ STANDARDISED = (StdConv2d, ScaledStdConv2d)
 
 def for_inference(graph: Graph) -> Graph:
     """The graph at inference: no dropout, no drop path; a norm goes by its running statistics."""
+    if graph.inference:
+        return graph
     graph = remove_noise(graph)
     doc = f"{graph.doc} {NOTE}".strip()
     return replace(graph, doc=doc, root=replace(graph.root, doc=doc), inference=True)

@@ -182,6 +182,12 @@ def test_results_are_the_same_on_tensorflow() -> None:
     assert Pair(build.graph(**values)).apart(backend.get("tensorflow")) <= LIMIT
 
 
+@pytest.mark.parametrize("kind", [*FOLDED, *LEFT])
+def test_what_is_folded_stays_as_it_is(kind: str) -> None:
+    folded, _ = passes.run(made((FOLDED | LEFT)[kind]), None, INFERENCE)
+    assert passes.run(folded, None, INFERENCE)[0] == folded
+
+
 def test_a_folded_graph_in_print() -> None:
     folded, _ = passes.run(made(residual), None, INFERENCE)
     assert print_graph(folded) == (

@@ -151,3 +151,21 @@ def test_a_long_line_opens_its_longest_bracket(monkeypatch: pytest.MonkeyPatch) 
         "    Other('a, (b', [1, 2]),",
         ")",
     ]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "x = self.outputs['a_name_that_takes_up_all_the_line']",
+        "x = (a_term_that_is_long_enough + another_term_of_that_kind)",
+        "x = (a_value_that_takes_up_nearly_all_of_a_line,)",
+        "x = ['a_name_that_takes_up_all_the_line']",
+        "x = f(a_value_that_takes_up_nearly_all_of_a_line)",
+        "x = {'a_name_that_takes_up_all_the_line': 1}",
+    ],
+)
+def test_a_broken_line_says_the_same(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "WIDTH", 36)
+    text = broken(code)
+    assert len(text) > 1
+    assert ast.dump(ast.parse("\n".join(text))) == ast.dump(ast.parse(code))
