@@ -4,6 +4,7 @@ all); `--update-golden`, which writes the text that golden tests compare with.""
 from __future__ import annotations
 
 import gc
+import importlib.util
 import os
 import subprocess
 from collections import Counter
@@ -46,6 +47,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             seen[test] += 1
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if item not in {*left}]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        for name in mark.args:
+            if importlib.util.find_spec(name) is None:
+                pytest.skip(f"{name} is not installed")
 
 
 def pytest_collection_finish() -> None:

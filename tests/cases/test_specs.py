@@ -50,6 +50,7 @@ def test_batch1_a_norm_that_sees_one_number_a_channel_is_named(
     assert "one" in said
 
 
+@pytest.mark.needs("torch", "tensorflow")
 @pytest.mark.parametrize("name", ["like_only", "like_only2", "no_parameters", "grouped_transpose"])
 def test_what_validates_builds_and_compares(run: Run, name: str) -> None:
     assert run("validate", f"{name}.yaml", "--strict")[0] == 0
@@ -62,6 +63,7 @@ def test_what_validates_builds_and_compares(run: Run, name: str) -> None:
 LABELS = ("_modules", "_apply", "_buffers", "_parameters", "_call_impl", "training", "forward")
 
 
+@pytest.mark.needs("torch", "tensorflow")
 @pytest.mark.parametrize("label", LABELS)
 def test_underscore_label_no_name_hits_one_of_a_framework(
     run: Run, label: str, tmp_path: Path
@@ -114,6 +116,7 @@ def test_vanishing_entry_of_depth_0(run: Run) -> None:
     assert deep.params > shallow.params
 
 
+@pytest.mark.needs("torch", "tensorflow")
 def test_non_square_stride_in_stock_blocks(run: Run) -> None:
     assert run("validate", "non_square_stride.yaml")[0] == 0
     for backend in BACKENDS:

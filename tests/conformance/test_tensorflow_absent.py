@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """\
 import sys
 {before}
@@ -43,6 +45,7 @@ def outcome(before: str, **env: str) -> tuple[list[str], str]:
     return done.stdout.splitlines(), done.stderr
 
 
+@pytest.mark.needs("keras")
 def test_missing_framework_says_how_to_install_it() -> None:
     lines, _ = outcome(HIDE)
     assert lines[0] == "no-backend"
@@ -56,6 +59,7 @@ def test_other_keras_backend_is_an_error() -> None:
     assert "KERAS_BACKEND" in lines[2]
 
 
+@pytest.mark.needs("tensorflow")
 def test_start_is_silent() -> None:
     lines, stderr = outcome("")
     assert lines == []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.needs("hatchling")
 PLUGIN = Path(__file__).parents[1] / "plugin"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import importlib
 from importlib.util import find_spec
 from typing import Any
 
@@ -16,26 +16,15 @@ from resspec.ops import OPS
 from resspec.types import TensorType
 from tests.ops.references import REFERENCES
 
-DECLARED = torch.library.Library("torchvision", "FRAGMENT")
-
 
 @pytest.fixture(scope="session")
 def layers() -> Any:
-    """timm.layers; where torchvision's compiled ops are missing, those that it asks for at import
-    are declared first."""
-    if find_spec("timm") is None or find_spec("torchvision") is None:
-        pytest.skip("timm or torchvision is missing")
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError:
-        for name in ("nms", "qnms"):
-            text = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-            DECLARED.define(text)
-        for module in [name for name in sys.modules if name.startswith("torchvision")]:
-            del sys.modules[module]
-    import timm.layers
-
-    return timm.layers
+    """timm.layers, beside a torch that torchvision was not built for, too."""
+    for name in ("timm", "torchvision"):
+        if find_spec(name) is None:
+            pytest.skip(f"{name} is not installed")
+    importlib.import_module("resspec_torch.origins")._torchvision()
+    return importlib.import_module("timm.layers")
 
 
 C = 12

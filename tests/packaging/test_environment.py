@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -21,8 +20,6 @@ assert "resnet18" in timm.list_models()
 """
 
 
+@pytest.mark.needs("torch", "torchvision", "timm")
 def test_torchvision_and_timm_are_imported() -> None:
-    for name in ("torch", "torchvision", "timm"):
-        if find_spec(name) is None:
-            pytest.skip(f"{name} is not installed")
     subprocess.run([sys.executable, "-c", SCRIPT, str(SHIM)], check=True)

@@ -76,6 +76,7 @@ def test_no_dead_argument_and_no_untyped_one(case: str) -> None:
             assert node.returns is not None
 
 
+@pytest.mark.needs("ruff")
 @pytest.mark.parametrize("case", CASES)
 def test_is_formatted(case: str, tmp_path: Path) -> None:
     path = tmp_path / "model.py"
