@@ -5,7 +5,7 @@ Values that are expressions stay text here; lowering evaluates them where they a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from resspec.diagnostics import Span
@@ -14,6 +14,20 @@ from resspec.record import Record
 
 class Part(Record):
     """Base of all parts of a spec."""
+
+
+def parts(value: Any) -> Iterator[Part]:
+    """Every part in a part of a spec or in a list of them, itself first, as the text has them."""
+    if isinstance(value, Part):
+        yield value
+        for field in value.FIELDS:
+            yield from parts(getattr(value, field))
+    elif isinstance(value, tuple | list):
+        for one in value:
+            yield from parts(one)
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from parts(one)
 
 
 class Arg(Part):

@@ -9,7 +9,7 @@ from typing import Any
 from resspec.diagnostics import Diagnostic, Span
 from resspec.ir import Graph, Node, Region
 from resspec.language.expr import ExprError, parse_expr
-from resspec.language.spec import Arg, BlockSpec, ModelSpec, Part, Ref, ValueRef, When
+from resspec.language.spec import Arg, BlockSpec, ModelSpec, Part, Ref, ValueRef, When, parts
 from resspec.ops.norm import BatchNorm
 
 MOMENTUM = 0.5  # the weight of a new batch above which it is rather meant as Keras means it
@@ -29,14 +29,14 @@ def suspicions(
     blocks: those to judge, the user's own. lowered, final: the graph before and after passes.
     family: names that other variants of the model may use.
     """
-    parts: tuple[ModelSpec | BlockSpec, ...] = (spec, *blocks)
-    for part in parts:
+    within: tuple[ModelSpec | BlockSpec, ...] = (spec, *blocks)
+    for part in within:
         yield from unused_names(part, family if part is spec else frozenset())
         yield from constant_conditions(part)
     yield from dead_layers(lowered, final)
     yield from double_activations(final)
     yield from shrinking_stages(final)
-    yield from odd_momenta(parts, final)
+    yield from odd_momenta(within, final)
 
 
 def unused_names(part: ModelSpec | BlockSpec, family: Set[str]) -> Iterator[Diagnostic]:
@@ -86,7 +86,9 @@ def _names(value: Any) -> Iterator[str]:
 
 def constant_conditions(part: ModelSpec | BlockSpec) -> Iterator[Diagnostic]:
     """Conditions without a name in them: decided by the text alone."""
-    for when in _conditions(part):
+    for when in parts(part):
+        if not isinstance(when, When):
+            continue
         text = when.condition.value
         truth: object = text
         if isinstance(text, str):
@@ -100,20 +102,6 @@ def constant_conditions(part: ModelSpec | BlockSpec) -> Iterator[Diagnostic]:
         message = f"this condition is always {'true' if truth else 'false'}"
         span = when.condition.span
         yield _warning("constant-condition", message, span, "remove the `when`, or test a name")
-
-
-def _conditions(value: Any) -> Iterator[When]:
-    if isinstance(value, When):
-        yield value
-    if isinstance(value, Part):
-        for field in value.FIELDS:
-            yield from _conditions(getattr(value, field))
-    elif isinstance(value, tuple | list):
-        for part in value:
-            yield from _conditions(part)
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _conditions(part)
 
 
 def dead_layers(lowered: Graph, final: Graph) -> Iterator[Diagnostic]:
@@ -160,15 +148,14 @@ def shrinking_stages(graph: Graph) -> Iterator[Diagnostic]:
             yield _warning("shrinking-stage", message, region.span, "stride less, or widen more")
 
 
-def odd_momenta(parts: Iterable[ModelSpec | BlockSpec], graph: Graph) -> Iterator[Diagnostic]:
+def odd_momenta(within: Iterable[ModelSpec | BlockSpec], graph: Graph) -> Iterator[Diagnostic]:
     """Momenta of batch norms in the sense of the other framework, or 0: at the number where the
     text has it, else at each line of a norm."""
     places: dict[Span, float] = {}
-    written = list(_numbers(parts))
     for node in graph.nodes:
         if isinstance(node.op, BatchNorm) and not 0 < node.op.momentum <= MOMENTUM:
-            same = [arg.span for arg in written if arg.value == node.op.momentum]
-            places.setdefault(same[0] if same else node.span, node.op.momentum)
+            same = _numbers(within, node.op.momentum)
+            places.setdefault(next(same, node.span), node.op.momentum)
     for span, momentum in places.items():
         message = f"momentum {momentum:g}: each batch counts for {momentum:.0%} of the statistics"
         kept = 1 - momentum
@@ -177,20 +164,11 @@ def odd_momenta(parts: Iterable[ModelSpec | BlockSpec], graph: Graph) -> Iterato
         yield _warning("odd-momentum", message, span, help)
 
 
-def _numbers(value: Any) -> Iterator[Arg]:
-    """Every number that is written in a part of a spec."""
-    if isinstance(value, Arg):
-        if isinstance(value.value, int | float) and not isinstance(value.value, bool):
-            yield value
-    elif isinstance(value, Part):
-        for field in value.FIELDS:
-            yield from _numbers(getattr(value, field))
-    elif isinstance(value, tuple | list):
-        for part in value:
-            yield from _numbers(part)
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _numbers(part)
+def _numbers(within: Iterable[ModelSpec | BlockSpec], number: float) -> Iterator[Span]:
+    """Where a number is written in some parts of a spec."""
+    for arg in parts(tuple(within)):
+        if isinstance(arg, Arg) and not isinstance(arg.value, bool) and arg.value == number:
+            yield arg.span
 
 
 def _warning(code: str, message: str, span: Span, help: str) -> Diagnostic:

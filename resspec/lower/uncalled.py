@@ -3,14 +3,13 @@ branches that no trial takes included."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
 from resspec.diagnostics import Diagnostic, did_you_mean
 from resspec.language.checker import spelt
 from resspec.language.expr import ExprError, parse_expr
 from resspec.language.layer_grammar import ROLES
-from resspec.language.spec import Arg, BlockSpec, Item, Part, Ref, Repeat, When
+from resspec.language.spec import Arg, BlockSpec, Item, Ref, Repeat, When, parts
 from resspec.lower.env import AMBIENT
 from resspec.ops.base import OPS, attributes, words
 
@@ -25,37 +24,23 @@ def check_uncalled(
 
     library: finds a block by name, which may raise SpecError. known: names to suggest.
     """
-    parts = [part for part in _parts(block.layers) if isinstance(part, Item | Ref)]
-    parts += block.defaults.values()
+    found = [part for part in parts(block.layers) if isinstance(part, Item | Ref)]
+    found += block.defaults.values()
     names = {"input", *AMBIENT, *block.params, *block.let, *block.inputs}
-    for part in parts:
+    for part in found:
         if isinstance(part, Item) and part.label is not None:
             names.add(part.label)
         if isinstance(part, Repeat):
             names.add(part.index)
     for arg in block.let.values():
         yield from _expression(arg, names)
-    for part in parts:
+    for part in found:
         if isinstance(part, Ref):
             yield from _call(part, block, library, known, names)
         elif isinstance(part, When):
             yield from _expression(part.condition, names)
         elif isinstance(part, Repeat):
             yield from _expression(part.count, names)
-
-
-def _parts(value: Any) -> Iterator[Any]:
-    """Every item and reference in a part of a spec, in the order of the text."""
-    if isinstance(value, Part):
-        yield value
-        for field in value.FIELDS:
-            yield from _parts(getattr(value, field))
-    elif isinstance(value, tuple | list):
-        for part in value:
-            yield from _parts(part)
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _parts(part)
 
 
 def _call(

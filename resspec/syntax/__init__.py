@@ -6,6 +6,7 @@ error rather than a guess. All problems that can be found are reported at once.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,6 +23,7 @@ from resspec.syntax.writer import dump
 __all__ = ["MAX_BYTES", "Data", "Map", "Seq", "dump", "parse", "read"]
 
 MAX_DEPTH = 64
+KEPT = 1 << 16  # bytes of a text whose data is kept for when it is read again
 MAX_VALUES = 50_000  # aliases expanded; a long text counts once per 64 characters
 NOWHERE = Span("<data>", 1, 1, 1, 1)
 
@@ -72,8 +74,16 @@ def read(path: Path) -> tuple[str, Data]:
 
     Errors: SpecError `not-found`, `io-error`, `file-too-large`, and those of `parse`.
     """
-    text = _decode(content(path), str(path))
-    return text, parse(text, str(path))
+    data = content(path)
+    return (_read_once if len(data) <= KEPT else _read)(data, str(path))
+
+
+def _read(content: bytes, file: str) -> tuple[str, Data]:
+    text = _decode(content, file)
+    return text, parse(text, file)
+
+
+_read_once = lru_cache(maxsize=64)(_read)  # nobody changes what was read
 
 
 def parse(text: str | bytes, file: str) -> Data:
