@@ -50,14 +50,17 @@ def emit(resolved: Resolved) -> Source:
         if name in wanted:
             wanted |= HELPERS.keys() & set(re.findall(r"\w+", text))
     parts = [text.strip("\n") for name, text in HELPERS.items() if name in wanted]
-    parts += [made.text() for made in classes.values()]
-    body = "\n\n\n".join(parts)
-    text = "\n".join(_imports(body)) + "\n\n\n" + body + "\n"
+    # our docstrings are known, those of a spec may say anything
+    code = [re.sub(r'"""(?s:.*?)"""|#.*', "", text) for text in parts]
+    for made in classes.values():
+        lines = made.code()
+        code += lines
+        parts.append("\n".join([*made.head(), *lines]))
+    text = "\n\n\n".join(["\n".join(_imports("\n".join(code))), *parts]) + "\n"
     return Source(text, program.entry.name, _variables(prove(program, resolved), classes))
 
 
-def _imports(body: str) -> list[str]:
-    code = re.sub(r'"""(?s:.*?)"""|#.*', "", body)
+def _imports(code: str) -> list[str]:
     used = set(re.findall(r'(?<![\w."])(torch|F|math)\.', code))
     lines = ["from __future__ import annotations", ""]
     if "math" in used:
@@ -109,11 +112,14 @@ class _Class:
         self.untrained = inference and definition is program.entry
         self.attributes = Attributes(definition)
 
-    def text(self) -> str:
+    def head(self) -> list[str]:
+        lines = [f"class {self.definition.name}(nn.Module):  # {place(self.definition)}"]
+        doc = doc_lines(self.definition.doc)
+        return [*lines, *doc, ""] if doc else lines
+
+    def code(self) -> list[str]:
         definition = self.definition
-        lines = [f"class {definition.name}(nn.Module):  # {place(definition)}"]
-        doc = doc_lines(definition.doc)
-        lines += [*doc, ""] if doc else []
+        lines: list[str] = []
         init = self._init()
         if self.untrained:
             init.append(f"{INDENT}self.requires_grad_(False).eval()")
@@ -136,8 +142,7 @@ class _Class:
             lines += _check(body.inputs()[0], *self.fixed)
         given = [*self._flat_outputs().values()]
         once = not self._is_entry or len(given) == len(set(given))
-        lines += body.lines(self._result, whole=not self._is_entry, once=once)
-        return "\n".join(lines)
+        return lines + body.lines(self._result, whole=not self._is_entry, once=once)
 
     # __init__
 

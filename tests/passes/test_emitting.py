@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import cProfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,6 +106,37 @@ def test_what_is_only_named_like_a_turn_is_none() -> None:
     assert isinstance(row, Chain)
     plain = group(resolve(replace(graph, root=without(graph.root)), RULES, "torch"))
     assert [type(item) for item in plain.entry.items] == [Call] * 3
+
+
+DOCS = '''\
+model: net
+doc: "is there an \\"\\"\\" in here, or not"
+input: [4, 8, 8]
+stem: [cat, {cat: {}, as: again}]
+blocks:
+  cat:
+    doc: 'one """ more'
+    layers: [{conv: {out_channels: 4, kernel_size: 1}, as: h}, {from: [h, h]}, concat]
+'''
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_what_a_doc_says_hides_no_import(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(DOCS)
+    tree = ast.parse(api.source(str(path), name))
+    imported = {alias.asname or alias.name for node in tree.body for alias in _names(node)}
+    used = {node.value.id for node in ast.walk(tree) if _of_a_module(node)}  # type: ignore[attr-defined]
+    assert used <= imported | {"self"}
+    assert {"torch": "torch", "tensorflow": "keras"}[name] in used
+
+
+def _names(node: ast.stmt) -> list[ast.alias]:
+    return node.names if isinstance(node, ast.Import | ast.ImportFrom) else []
+
+
+def _of_a_module(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
 
 
 @pytest.mark.parametrize("name", BACKENDS)
