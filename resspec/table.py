@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Sequence
 
@@ -35,6 +34,8 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
 
 def csv_text(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     """Comma-separated values, numbers plain."""
+    import csv
+
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows([head, *rows])
     return out.getvalue().rstrip("\n")
