@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from resspec.emit import Arg, Definition, Item, Layer, literal, placeholders
 from resspec.emit.names import checked, is_name, unique
@@ -34,6 +34,7 @@ class Attributes:
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
         self.modules = [item for item in definition.items if _is_module(item)]
+        self.turns = {item.name: item.turn for item in reversed(self.modules)}
         self.names = self._names()
         self.kept = self._kept()
 
@@ -42,14 +43,37 @@ class Attributes:
         return ".".join([self.names[name], *map(str, positions)])
 
     def _names(self) -> dict[str, str]:
-        """Item name → what follows `self.` in the state_dict: its own name where that can be."""
+        """Item name → what follows `self.` in the state_dict: its own name where that can be. What
+        has no parameters comes second, so that names of weights do not depend on it."""
         found: dict[str, str] = {}
-        turns = {item.name: item.turn for item in reversed(self.modules)}
-        names = dict.fromkeys(item.name for item in self.modules)
+        self._give([item.name for item in self.modules if _has_parameters(item)], found)
+        self._shorten([item.name for item in self.modules if item.name not in found], found)
+        self._give([item.name for item in self.modules if item.name not in found], found)
+        return found
+
+    def _shorten(self, names: Sequence[str], found: dict[str, str]) -> None:
+        """For dotted names of modules that no state_dict shows: the part that says enough."""
+        tables = _tables(found)
+        stems = Counter(name.rpartition(".")[0] for name in dict.fromkeys(names))
+        for name in dict.fromkeys(names):
+            stem, _, member = name.rpartition(".")
+            if not stem or stem in tables or self.turns[name] is not None:
+                continue
+            busy = {*MODULE, *names, *(given.partition(".")[0] for given in found.values())}
+            short = [stem, member] if stems[stem] == 1 else [member]
+            free = [one for one in short if is_attribute(one, busy)]
+            if free:
+                found[name] = free[0]
+
+    def _give(self, wanted: Sequence[str], found: dict[str, str]) -> None:
+        """Names for these items, beside those that were given before."""
+        names = dict.fromkeys(wanted)
+        held = _tables(found)
+        busy = {*names, *(attribute.partition(".")[0] for attribute in found.values())}
         lists: dict[tuple[str, str], list[str]] = {}
         tables: dict[str, list[str]] = {}
         for name in names:
-            turn = turns[name]
+            turn = self.turns[name]
             if turn is not None:
                 lists.setdefault((turn.stem, turn.suffix), []).append(str(turn.number))
             elif "." in name:
@@ -59,7 +83,7 @@ class Attributes:
 
         def may_hold(attribute: str, stem: str) -> bool:
             """Whether the attribute can hold the members of one stem, and nothing else wants it."""
-            return is_attribute(attribute) and attribute not in names and stems[stem] == 1
+            return is_attribute(attribute) and attribute not in busy and stems[stem] == 1
 
         for (stem, suffix), numbers in lists.items():
             attribute = stem or "blocks"
@@ -69,7 +93,7 @@ class Attributes:
                     found[member] = f"{attribute}.{number}"
         for stem, inner in tables.items():
             plain = all(is_attribute(name, MEMBER) for name in inner)
-            if plain and may_hold(stem, stem):
+            if plain and (stem in held or may_hold(stem, stem)):
                 found |= {f"{stem}.{name}": f"{stem}.{name}" for name in inner}
         taken = {*MODULE, *(attribute.partition(".")[0] for attribute in found.values())}
         others = set(names)
@@ -80,7 +104,6 @@ class Attributes:
                 found[name] = free_attribute(plain_name, taken, others)
                 others.add(name)
                 taken.add(found[name])
-        return found
 
     def place(self, name: str) -> tuple[str, str]:
         """The attribute that holds an item's module, and its key there: that of a member of a
@@ -128,6 +151,16 @@ def free_attribute(name: str, *taken: Collection[str]) -> str:
 
 def is_list(names: Sequence[str]) -> bool:
     return list(names) == [str(i) for i in range(len(names))]
+
+
+def _tables(found: Mapping[str, str]) -> set[str]:
+    """Attributes that hold a ModuleDict, of the modules of one stem."""
+    members = (attribute.partition(".") for attribute in found.values())
+    return {stem for stem, _, member in members if member and not member.isdigit()}
+
+
+def _has_parameters(item: Item) -> bool:
+    return not isinstance(item, Layer) or bool(item.rule.variables)
 
 
 def _is_module(item: Item) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 
 from resspec.emit import Arg, Call, Chain, Item, Layer, Leaf, Program, Run, literal, render
@@ -14,15 +14,17 @@ TABLE = 4  # turns with different arguments from which a table of them reads bet
 
 
 class Constructors:
-    """Source of the values that a class assigns to its attributes."""
+    """Source of the values that a class assigns to its attributes. `overwriting` names the layers
+    that may work in place."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, program: Program, overwriting: Collection[str]) -> None:
+        self.program, self.overwriting = program, overwriting
 
     def text(self, item: Item) -> str:
         if isinstance(item, Layer):
             assert item.rule.init is not None
-            return render(item.rule.init, dict(item.leaves), {})
+            flags: dict[str, Leaf] = {"inplace": item.name in self.overwriting}
+            return render(item.rule.init, dict(item.leaves) | flags, {})
         if isinstance(item, Call):
             return self._call(item.target, item.args)
         if isinstance(item, Run):

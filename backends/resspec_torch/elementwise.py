@@ -10,15 +10,20 @@ from resspec.types import TensorType
 WEIGHT = (("weight", "weight", ""),)
 
 
+def module(constructor: str) -> Rule:
+    """A module without parameters. `inplace` is set by the emitter, where nothing else reads x."""
+    return Rule("{self}({x})", constructor)
+
+
 def gelu(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, activation.Gelu)
-    return Rule('F.gelu({x}, approximate="tanh")' if op.approximate == "tanh" else "F.gelu({x})")
+    return module('nn.GELU(approximate="tanh")' if op.approximate == "tanh" else "nn.GELU()")
 
 
 def celu(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, activation.Celu)
-    # the slope of F.celu knows alpha in float32 only, whatever the input
-    return Rule("F.celu({x})" if op.alpha == 1 else "{alpha} * F.elu({x} / {alpha})")
+    # the slope of nn.CELU knows alpha in float32 only, whatever the input
+    return module("nn.CELU()") if op.alpha == 1 else Rule("{alpha} * F.elu({x} / {alpha})")
 
 
 def softmax(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -26,7 +31,7 @@ def softmax(op: Op, types: tuple[TensorType, ...]) -> Rule:
     if op.over == "positions":
         return Rule("position_softmax({x})", helpers=("position_softmax",))
     if op.groups == types[0].channels:
-        return Rule("F.softmax({x}, dim=1)")
+        return module("nn.Softmax(dim=1)")
     return Rule("{x}.unflatten(1, ({groups}, -1)).softmax(1).flatten(1, 2)")
 
 
@@ -51,25 +56,25 @@ def constant(template: str, helper: str) -> RuleChoice:
 
 
 ELEMENTWISE: dict[type[Op], RuleChoice] = {
-    activation.Relu6: Rule("F.relu6({x})"),
-    activation.LeakyRelu: Rule("F.leaky_relu({x}, {slope})"),
+    activation.Relu6: module("nn.ReLU6(inplace={inplace|False})"),
+    activation.LeakyRelu: module("nn.LeakyReLU({slope}, inplace={inplace|False})"),
     activation.PRelu: Rule("{self}({x})", "nn.PReLU({slopes}, init={value|0.25})", WEIGHT),
-    activation.Elu: Rule("F.elu({x}, alpha={alpha|1.0})"),
+    activation.Elu: module("nn.ELU(alpha={alpha|1.0})"),
     activation.Celu: celu,
-    activation.Selu: Rule("F.selu({x})"),
+    activation.Selu: module("nn.SELU()"),
     activation.Gelu: gelu,
     activation.QuickGelu: Rule("quick_gelu({x})", helpers=("quick_gelu",)),
-    activation.Silu: Rule("F.silu({x})"),
-    activation.Mish: Rule("F.mish({x})"),
+    activation.Silu: module("nn.SiLU(inplace={inplace|False})"),
+    activation.Mish: module("nn.Mish()"),
     # beyond its threshold, 20 by default, torch gives x, which float64 can tell from log(1 + eˣ)
-    activation.Softplus: Rule("F.softplus({x}, threshold=40.0)"),
-    activation.Softsign: Rule("F.softsign({x})"),
-    activation.Sigmoid: Rule("torch.sigmoid({x})"),
-    activation.LogSigmoid: Rule("F.logsigmoid({x})"),
-    activation.Tanh: Rule("torch.tanh({x})"),
+    activation.Softplus: module("nn.Softplus(threshold=40.0)"),
+    activation.Softsign: module("nn.Softsign()"),
+    activation.Sigmoid: module("nn.Sigmoid()"),
+    activation.LogSigmoid: module("nn.LogSigmoid()"),
+    activation.Tanh: module("nn.Tanh()"),
     # the slope of F.hardsigmoid is 1/6 in float32, whatever the input
     activation.HardSigmoid: Rule("F.relu6({x} + 3.0) / 6.0"),
-    activation.HardSwish: Rule("F.hardswish({x})"),
+    activation.HardSwish: module("nn.Hardswish(inplace={inplace|False})"),
     activation.HardTanh: Rule("{x}.clamp(-1.0, 1.0)"),
     activation.Exp: Rule("torch.exp({x})"),
     activation.ThresholdedLinear: Rule(
@@ -85,6 +90,6 @@ ELEMENTWISE: dict[type[Op], RuleChoice] = {
     scaling.Bias: Rule("{self}({x})", "Bias({count}, {value})", (("bias", "bias", ""),), ("Bias",)),
     scaling.Scale: constant("{x} * {value}", "scale_channels"),
     scaling.Shift: constant("{x} + {value}", "shift_channels"),
-    scaling.Dropout: Rule("{self}({x})", "nn.Dropout({rate})"),
+    scaling.Dropout: module("nn.Dropout({rate})"),
     scaling.DropPath: Rule("{self}({x})", "DropPath({rate})", helpers=("DropPath",)),
 }

@@ -28,6 +28,7 @@ from resspec.emit.names import checked
 from resspec_torch.attributes import Attributes
 from resspec_torch.constructors import Constructors, container
 from resspec_torch.forward import INDENT, Body
+from resspec_torch.inplace import overwriting
 from resspec_torch.rules import HELPERS
 
 RESERVED = ("torch", "nn", "F", "Tensor", "annotations", "math", "Module", "Sequential")
@@ -152,7 +153,7 @@ class _Class:
 
     def _init(self) -> list[str]:
         attributes = self.attributes
-        constructors = Constructors(self.program)
+        constructors = Constructors(self.program, overwriting(self.definition))
         values: dict[str, dict[str, str]] = {}  # by attribute, and key in it if it has members
         for item in {item.name: item for item in attributes.modules}.values():
             attribute, member = attributes.place(item.name)

@@ -17,7 +17,7 @@ from resspec.ops.pool import GlobalAvgPool, MaxPool
 from resspec.ops.shape import Flatten, Split
 from resspec.types import TensorType
 
-from .elementwise import ELEMENTWISE
+from .elementwise import ELEMENTWISE, module
 from .layers import LAYERS
 from .shapes import SHAPES
 from .snippets import SNIPPETS
@@ -51,15 +51,15 @@ def max_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, MaxPool)
     sides, zero = op.sides(*types), op.pad_value == "zero"
     value = "" if zero else ', value=float("-inf")'
-    pool = "F.max_pool2d(%s, {kernel_size}, {stride}%s)"
+    pool = "nn.MaxPool2d({kernel_size}, {stride}%s)"
     if op.padding == "same":
         padded = f"same_pad({{x}}, {{kernel_size_pair}}, {{stride_pair}}{value})"
-        return Rule(pool % (padded, ""), helpers=("same_pad",))
+        return Rule(f"{{self}}({padded})", pool % "", helpers=("same_pad",))
     if is_native(sides, op.kernel_size) and not (zero and any(sides)):
         ceil = ", ceil_mode=True" if op.ceil_mode else ""
-        return Rule(pool % ("{x}", ", padding={pad|0}" + ceil))
+        return Rule("{self}({x})", pool % (", padding={pad|0}" + ceil))
     if not op.ceil_mode:
-        return Rule(pool % (f"F.pad({{x}}, {{pad_ltrb}}{value})", ""))
+        return Rule(f"{{self}}(F.pad({{x}}, {{pad_ltrb}}{value}))", pool % "")
     zeros = ", value=0.0" if zero else ""
     call = f"max_pool_ceil({{x}}, {{kernel_size_pair}}, {{stride_pair}}, {{pad_ltrb}}{zeros})"
     return Rule(call, helpers=("max_pool_ceil",))
@@ -99,14 +99,14 @@ RULES: dict[type[Op], RuleChoice] = {
         "nn.BatchNorm2d({in_channels}, eps={eps}, momentum={momentum})",
         (*AFFINE, *RUNNING),
     ),
-    Relu: Rule("F.relu({x})"),
+    Relu: module("nn.ReLU(inplace={inplace|False})"),
     Linear: lambda op, types: Rule(
         "{self}({x})",
         "nn.Linear({in_features}, {out_features}, bias={bias|True})",
         AFFINE if getattr(op, "bias", True) else (WEIGHT,),
     ),
     MaxPool: max_pool,
-    GlobalAvgPool: Rule("F.adaptive_avg_pool2d({x}, 1)"),
+    GlobalAvgPool: module("nn.AdaptiveAvgPool2d(1)"),
     Add: add,
     CheckedAdd: checked("checked_add"),
     CheckedSub: checked("checked_sub"),

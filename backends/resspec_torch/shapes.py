@@ -7,6 +7,7 @@ from resspec.ops import pool, shape
 from resspec.ops.base import Op
 from resspec.types import TensorType
 
+from .elementwise import module
 from .windows import is_native
 
 
@@ -14,17 +15,18 @@ def avg_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, pool.AvgPool)
     sides, inside = op.sides(*types), not op.count_include_pad
     window = "{kernel_size_pair}, {stride_pair}"
-    call = "F.avg_pool2d(%s, {kernel_size}, {stride}%s)"
+    layer = "nn.AvgPool2d({kernel_size}, {stride}%s)"
     if op.padding == "same":
         if inside:
             return Rule(f"avg_pool_same({{x}}, {window})", helpers=("avg_pool_same",))
-        return Rule(call % (f"same_pad({{x}}, {window})", ""), helpers=("same_pad",))
+        padded = f"{{self}}(same_pad({{x}}, {window}))"
+        return Rule(padded, layer % "", helpers=("same_pad",))
     if is_native(sides, op.kernel_size):
         ceil = ", ceil_mode=True" if op.ceil_mode else ""
         count = ", count_include_pad=False" if inside and any(sides) else ""
-        return Rule(call % ("{x}", ", padding={pad|0}" + ceil + count))
+        return module(layer % (", padding={pad|0}" + ceil + count))
     if not (inside or op.ceil_mode):
-        return Rule(call % ("F.pad({x}, {pad_ltrb})", ""))
+        return Rule("{self}(F.pad({x}, {pad_ltrb}))", layer % "")
     name = "avg_pool" + "_inside" * inside + "_ceil" * op.ceil_mode
     return Rule(f"{name}({{x}}, {window}, {{pad_ltrb}})", helpers=(name,))
 
@@ -108,8 +110,8 @@ SHAPES: dict[type[Op], RuleChoice] = {
     pool.AvgPool: avg_pool,
     pool.GlobalMaxPool: Rule("{x}.amax((2, 3), keepdim=True)"),
     pool.GlobalSumPool: Rule("{x}.sum((2, 3), keepdim=True)"),
-    pool.AdaptiveAvgPool: Rule("F.adaptive_avg_pool2d({x}, {output_size})"),
-    pool.AdaptiveMaxPool: Rule("F.adaptive_max_pool2d({x}, {output_size})"),
+    pool.AdaptiveAvgPool: module("nn.AdaptiveAvgPool2d({output_size})"),
+    pool.AdaptiveMaxPool: module("nn.AdaptiveMaxPool2d({output_size})"),
     pool.BlurPool: blur_pool,
     pool.ChannelAvgPool: Rule("{x}.mean(1, keepdim=True)"),
     pool.ChannelMaxPool: Rule("{x}.amax(1, keepdim=True)"),

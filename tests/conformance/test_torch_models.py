@@ -209,7 +209,7 @@ def test_tracebacks_show_the_source(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError) as caught:
         model(torch.zeros(1, 5, 8, 8, dtype=torch.float64))
     text = "".join(traceback.format_exception(caught.value))
-    assert "F.relu(self.norm1(self.conv1(x)))" in text
+    assert "self.act1(self.norm1(self.conv1(x)))" in text
     assert inspect.getsource(type(model)).startswith(f"class {type(model).__name__}(nn.Module)")
 
 
