@@ -126,11 +126,13 @@ class Region:
 
     def nodes(self) -> Iterator[Node]:
         """Every node in execution order."""
-        for item in self.items:
+        rest = [*reversed(self.items)]
+        while rest:
+            item = rest.pop()
             if isinstance(item, Node):
                 yield item
             else:
-                yield from item.nodes()
+                rest += reversed(item.items)
 
     def regions(self) -> Iterator[Region]:
         """This region and all inside it, outermost first."""
