@@ -23,11 +23,9 @@ NARROW = ("stages.2.width=16", "stages.3.width=16")
 # spec, overrides with the size that is compiled for, the second size
 SHIPPED = [
     ("resnet18", (*SHORT, "input=[3,32,32]"), (45, 38)),
-    ("efficientnet_b0", ("input=[3,32,32]",), (45, 38)),
+    ("efficientnet_b0", ("params.deeper=0.3", "input=[3,32,32]"), (45, 38)),
     ("resnet50_fpn", (*SHORT, "input=[3,64,64]"), (77, 54)),
-    pytest.param(
-        *("hrnet_w18", ("params.width=4", "input=[3,64,64]"), (32, 96)), marks=pytest.mark.slow
-    ),
+    ("hrnet_w18", ("params.width=4", *DEPTHS, "input=[3,64,64]"), (32, 96)),
     ("shufflenet_v2_x0_5", ("input=[3,64,64]",), (77, 54)),
     ("pspnet_resnet50", (*DEPTHS, *NARROW, "input=[3,48,48]"), (61, 38)),
     ("vgg11", ("params.hidden=16", "input=[3,32,32]"), (45, 38)),
