@@ -306,7 +306,7 @@ def test_padding_for_the_size_that_was_tried_is_caught(
     sound = rules[Conv2d]
 
     def settled(op: Any, types: tuple[TensorType, ...]) -> Rule:
-        made: Rule = sound(replace(op, padding=op.sides(*types)), types)
+        made: Rule = sound(op.replace(padding=op.sides(*types)), types)
         return made
 
     monkeypatch.setitem(rules, Conv2d, settled)
