@@ -15,6 +15,13 @@ def module(constructor: str) -> Rule:
     return Rule("{self}({x})", constructor)
 
 
+def leaky_relu(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    assert isinstance(op, activation.LeakyRelu)
+    # what it gives tells no sign of what it read where the slope is negative
+    more = ", inplace={inplace|False}" if op.slope >= 0 else ""
+    return module(f"nn.LeakyReLU({{slope}}{more})")
+
+
 def gelu(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, activation.Gelu)
     return module('nn.GELU(approximate="tanh")' if op.approximate == "tanh" else "nn.GELU()")
@@ -57,7 +64,7 @@ def constant(template: str, helper: str) -> RuleChoice:
 
 ELEMENTWISE: dict[type[Op], RuleChoice] = {
     activation.Relu6: module("nn.ReLU6(inplace={inplace|False})"),
-    activation.LeakyRelu: module("nn.LeakyReLU({slope}, inplace={inplace|False})"),
+    activation.LeakyRelu: leaky_relu,
     activation.PRelu: Rule("{self}({x})", "nn.PReLU({slopes}, init={value|0.25})", WEIGHT),
     activation.Elu: module("nn.ELU(alpha={alpha|1.0})"),
     activation.Celu: celu,

@@ -50,6 +50,8 @@ PLACES = {
     "after a norm": (f"[{CONV}, norm, relu]", 1),
     "after a convolution": (f"[{CONV}, relu6]", 1),
     "after a sum": ("[{residual: {body: [norm]}}, silu]", 1),
+    "of a positive slope": (f"[{CONV}, leaky_relu]", 1),
+    "of a negative slope": (f"[{CONV}, {{leaky_relu: {{slope: -0.1}}}}]", 0),
     "of the input": ("[relu, norm]", 0),
     "of what is read again": (f"[{CONV}, {{as: x}}, {{relu: {{}}, as: a}}, {{add: [x, a]}}]", 0),
     "of an activation's result": (f"[{CONV}, sigmoid, relu]", 0),
