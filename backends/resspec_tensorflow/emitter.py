@@ -108,12 +108,6 @@ def _entry(
     if deep > DEEP:  # a call an operation; three, so that wrappers around Keras fit, too
         limit = f"sys.setrecursionlimit(max(sys.getrecursionlimit(), {DEEP + 3 * deep}))"
         lines.append(f"    {limit}  # Keras descends")
-    model = f'keras.Model(inputs, {result}, name="{body.function.name}")'
-    if not inference:
-        return [*lines, *broken(f"return {model}", 4)]
-    return [
-        *lines,
-        *broken(f"model = {model}", 4),
-        "    model.trainable = False",
-        "    return model",
-    ]
+    frozen = ", trainable=False" if inference else ""
+    model = f'keras.Model(inputs, {result}, name="{body.function.name}"{frozen})'
+    return [*lines, *broken(f"return {model}", 4)]

@@ -18,7 +18,7 @@ from typing import Any
 
 from resspec import api, backend, table, zoo
 from resspec.parity.small import small
-from tests.conformance.run import bounded
+from tests.conformance.run import bounded, named
 from tests.folding.equal import LIMIT, Pair
 
 PARAMS = 200_000  # take about as long as one operation
@@ -160,11 +160,8 @@ def report(results: Sequence[dict[str, Any]], backends: Sequence[str]) -> str:
             f"{sum(e <= LIMIT for one in ran for e in one['files'].values())} of {len(files)}",
         ])  # fmt: skip
     lines = [table.markdown(head, rows)]
-    for title in ("problem", "left_out"):
-        told = [
-            f"- {one['spec']} on {one['backend']}: {one[title]}" for one in results if one[title]
-        ]
-        lines += ["", f"{title.replace('_', ' ').capitalize()}:", "", *told] if told else []
+    for title, what in (("Further apart", "problem"), ("Left out", "left_out")):
+        lines += named(title, ((f"{one['spec']} ({one['backend']})", one[what]) for one in results))
     return "\n".join(lines)
 
 
