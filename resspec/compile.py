@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,12 +45,22 @@ def load(name: str, options: LoadOptions = LoadOptions()) -> LoadedSpec:
     return compile_one(read_family(path, options.search), variant, options)
 
 
-def compile_one(family: Family, variant: str | None, options: LoadOptions) -> LoadedSpec:
-    """One network of a family. Errors: SpecError with every problem found."""
+def compile_one(
+    family: Family,
+    variant: str | None,
+    options: LoadOptions,
+    judge: Callable[..., Iterable[Diagnostic]] = lambda *specs: (),
+) -> LoadedSpec:
+    """One network of a family. Errors: SpecError with every problem found.
+
+    judge: a further look at the form of the model, and of the blocks that it takes from files.
+    """
     data, layers = _chosen(family, variant, options.settings)
     spec = _checked(data).replace(inherited=inherited(layers))
+    _refuse(judge(spec))
     library = Library(spec.blocks, [family.path.parent, *options.search])
     lowered = _lowered(spec, library, options, data.at("stages"))
+    _refuse(judge(*library.own_blocks()))
     graph = passes.simplify(lowered)
     own = [*spec.blocks.values(), *library.own_blocks()]
     warnings = tuple(suspicions(spec, own, lowered, graph, family.words))
@@ -85,6 +95,11 @@ def _checked(data: Map) -> ModelSpec:
     if spec is None:
         raise AssertionError("a model without problems is one")
     return spec
+
+
+def _refuse(found: Iterable[Diagnostic]) -> None:
+    if problems := tuple(found):
+        raise SpecError(*problems)
 
 
 def _lowered(spec: ModelSpec, library: Library, options: LoadOptions, stages: Span) -> Graph:

@@ -11,21 +11,20 @@ from functools import cache
 from typing import Any
 
 from resspec import zoo
+from resspec.declared import model_of
 from resspec.docstrings import docstring
 from resspec.language.grammar import (
     BLOCK_KEYS,
     MODEL_KEYS,
     PARAM_KEYS,
-    PARAM_TYPES,
     STAGE_KEYS,
     Grammar,
 )
 from resspec.language.layer_grammar import ROLES, merge_ops
-from resspec.language.spec import BlockSpec, ParamSpec
+from resspec.language.spec import PARAM_TYPES, BlockSpec, ParamSpec
 from resspec.language.version import LANGUAGE
 from resspec.language.words import DOCS
 from resspec.ops.base import OPS, Op
-from resspec.record import REQUIRED
 from resspec.syntax import Map, read
 
 Schema = dict[str, Any]
@@ -195,10 +194,9 @@ def _optional(arguments: Schema) -> Schema:
 def _op(cls: type[Op]) -> Schema:
     """Arguments of an op; each number may be an expression, each word a param's name."""
     properties = {}
-    for name, field in cls.FIELDS.items():
-        part, about = cls.checks()[name].schema(), {"description": field.doc}
-        if field.default is not REQUIRED:
-            about["default"] = field.default
+    for name, part in model_of(cls).model_json_schema()["properties"].items():
+        about = {k: part.pop(k) for k in ("description", "default") if k in part}
+        part.pop("title", None)
         accepts = [part, EXPRESSION]
         if "'array'" in str(part):  # [2, width], or one number for all
             accepts.append({"type": ["array", "integer"]})

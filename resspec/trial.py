@@ -12,6 +12,7 @@ from resspec.diagnostics import Diagnostic, SpecError
 from resspec.ir import Graph
 from resspec.language.grammar import Grammar
 from resspec.language.spec import BlockSpec, ParamSpec
+from resspec.language.typed import mistyped
 from resspec.library import Library, checked
 from resspec.lower import lower
 from resspec.lower.suspicions import suspicions
@@ -60,7 +61,7 @@ def try_block(
         library(block.name)
     except SpecError as caught:  # a clash
         return list(caught.diagnostics), ""
-    found = _once(check_uncalled(block, library, library.known()))
+    found = _once([*mistyped(block), *check_uncalled(block, library, library.known())])
     failures: list[tuple[Diagnostic, ...]] = []
     for one in tries(block):
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from resspec import zoo
 from resspec.compile import compile_one, form
 from resspec.diagnostics import Diagnostic, Note, SpecError
 from resspec.family import read_family
+from resspec.ir import Graph
+from resspec.language.typed import judged, mistyped
 from resspec.language.variants import members
 from resspec.options import LoadOptions
 from resspec.syntax import Map, read
@@ -64,8 +66,9 @@ def validate(
     by_name: dict[str, Sequence[Diagnostic]] = {}
     for name in names:
         try:
-            loaded = compile_one(family, name, options)
-            by_name[name or base] = (*loaded.warnings, *judge(loaded.graph))
+            loaded = compile_one(family, name, options, mistyped)
+            held = mistyped_ops(loaded.graph)
+            by_name[name or base] = (*held, *loaded.warnings, *judge(loaded.graph))
         except SpecError as caught:
             by_name[name or base] = caught.diagnostics
     count = len(names) - (None in names)
@@ -75,6 +78,12 @@ def validate(
         remark = "abstract, and without variants: its form"
         return Verdict(spec, tuple(form(family)), (), remark)
     return Verdict(spec, told_once(by_name, base), tuple(by_name), remark)
+
+
+def mistyped_ops(graph: Graph) -> Iterator[Diagnostic]:
+    """What pydantic says of the ops as they are held, each told once."""
+    for op, node in {node.op: node for node in graph.nodes}.items():
+        yield from judged(op, node.span)
 
 
 def _block(path: Path) -> Map | None:

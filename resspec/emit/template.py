@@ -6,11 +6,12 @@ import ast
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
+from resspec.declared import hints
 from resspec.emit.program import Arg, Leaf
 from resspec.ops.base import Op, attributes
-from resspec.ops.fields import PAIR
+from resspec.ops.fields import Pair
 from resspec.types import TensorType
 
 PLACEHOLDER = re.compile(
@@ -69,9 +70,7 @@ def _pairs(cls: type[Op]) -> frozenset[str]:
     """Attributes of the op that are pairs (height, width), by their declared type."""
     if cls not in _PAIRS:
         _PAIRS[cls] = frozenset(
-            name
-            for name, check in cls.checks().items()
-            if PAIR in (check, *getattr(check, "checks", ()))
+            name for name, hint in hints(cls).items() if Pair in (hint, *get_args(hint))
         )
     return _PAIRS[cls]
 

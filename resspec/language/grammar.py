@@ -10,7 +10,16 @@ from typing import Any
 from resspec.diagnostics import Span, did_you_mean, suggest
 from resspec.language.checker import is_identifier, show
 from resspec.language.layer_grammar import COMBINATORS, MODIFIERS, ROLES, LayerGrammar
-from resspec.language.spec import Arg, BlocksEntry, BlockSpec, ModelSpec, ParamSpec, StageSpec
+from resspec.language.spec import (
+    PARAM_TYPES,
+    Arg,
+    BlocksEntry,
+    BlockSpec,
+    ModelSpec,
+    ParamSpec,
+    ParamType,
+    StageSpec,
+)
 from resspec.ops.base import OPS
 from resspec.syntax import Map, Seq
 
@@ -37,7 +46,6 @@ MODEL_KEYS = (
 )
 STAGE_KEYS = ("name", "count", "depth", "block", "blocks", "stage", "stride")
 PARAM_KEYS = ("type", "default", "min", "max", "choices", "doc")
-PARAM_TYPES = ("int", "float", "number", "bool", "size", "list", "choice", "block", "blocks")
 
 
 class Grammar(LayerGrammar):
@@ -330,7 +338,7 @@ def texts(data: Any) -> Iterator[str]:
         yield from texts(part)
 
 
-def default_type(value: Any) -> str:
+def default_type(value: Any) -> ParamType:
     """Type of a param from its default: `stride: 1` is an int, a text is an expression."""
     if isinstance(value, bool):
         return "bool"

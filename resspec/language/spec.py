@@ -1,19 +1,26 @@
 """What a YAML file says, checked for form and frozen: models, blocks and their layers.
 
-Values that are expressions stay text here; lowering evaluates them where they are used.
+Values that are expressions stay text here; lowering evaluates them where they are used. The
+grammar makes these records; `resspec validate` has pydantic judge them by their annotations, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
+from resspec.declared import Limits
 from resspec.diagnostics import Span
 from resspec.record import Record
 
+ParamType = Literal["int", "float", "number", "bool", "size", "list", "choice", "block", "blocks"]
+PARAM_TYPES: tuple[ParamType, ...] = get_args(ParamType)
+
 
 class Part(Record):
-    """Base of all parts of a spec."""
+    """Base of all parts of a spec, each with where it stands."""
+
+    span: Span
 
 
 def parts(value: Any) -> Iterator[Part]:
@@ -37,7 +44,6 @@ class Arg(Part):
     """
 
     value: Any
-    span: Span
     key: Span | None = None
 
 
@@ -51,7 +57,6 @@ class Ref(Part):
     """
 
     name: str
-    span: Span
     args: Mapping[str, Arg] = {}
     index: str | None = None
     layers: tuple[Item, ...] | None = None
@@ -62,7 +67,6 @@ class ValueRef(Part):
 
     name: str
     indices: tuple[str, ...] = ()
-    span: Span
 
 
 class Branch(Part):
@@ -70,14 +74,12 @@ class Branch(Part):
 
     ref: ValueRef | None = None
     layers: tuple[Item, ...] = ()
-    span: Span
 
 
 class Item(Part):
     """One layer of a list. `name` is its own part of the canonical parameter name, fixed by the
     text; `label` is `as`; `source` is `from`."""
 
-    span: Span
     name: str = ""
     label: str | None = None
     source: tuple[ValueRef, ...] | None = None
@@ -145,8 +147,7 @@ class ParamSpec(Part):
     unless something is called so; `compared` where the text compares it with a quoted word.
     """
 
-    type: str  # one of PARAM_TYPES
-    span: Span
+    type: ParamType
     default: Arg | None = None
     min: float | None = None
     max: float | None = None
@@ -160,7 +161,6 @@ class BlockSpec(Part):
     """A named, parametrised list of layers."""
 
     name: str
-    span: Span
     doc: str = ""
     inputs: tuple[str, ...] = ()
     params: Mapping[str, ParamSpec] = {}
@@ -172,7 +172,6 @@ class BlockSpec(Part):
 class BlocksEntry(Part):
     """Some blocks of a stage in a row: `{block: transition}` or `{depth: 12}`."""
 
-    span: Span
     block: Ref | None = None
     depth: Arg | None = None
     args: Mapping[str, Arg] = {}
@@ -181,20 +180,18 @@ class BlocksEntry(Part):
 class StageSpec(Part):
     """A stage, or `count` of them: blocks, and the arguments that they and the stage block get."""
 
-    span: Span
     name: str | None = None
     count: Arg | None = None
     stage: Ref | None = None
     stride: Arg | None = None
     args: Mapping[str, Arg] = {}
-    blocks: tuple[BlocksEntry, ...] = ()
+    blocks: Annotated[tuple[BlocksEntry, ...], Limits(min_length=1)] = ()
 
 
 class ModelSpec(Part):
     """An input, a stem, stages and a head. `inherited`: keys that a base wrote for other blocks."""
 
     name: str
-    span: Span
     doc: str = ""
     input: Arg
     num_classes: Arg | None = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from resspec.language.grammar import PARAM_TYPES
 from resspec.language.layer_grammar import merge_ops
+from resspec.language.spec import PARAM_TYPES
 
 DOCS = {
     "resspec": "number of the language that the file is written in: 1",

@@ -1,9 +1,9 @@
-"""Arguments against what a callee declares, and what is wrong with them in the language's terms."""
+"""Arguments against what a callee declares, and pydantic's complaints in the language's terms."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from resspec.diagnostics import Diagnostic, Span, SpecError, did_you_mean, suggest
 from resspec.language.checker import spelt
@@ -14,9 +14,18 @@ from resspec.lower.scope import Scope, parse_ref
 from resspec.lower.uncalled import ROLE_DEFAULTS
 from resspec.lower.values import NO_VALUE, Failed, show_value
 from resspec.ops.base import OPS, Op, words
-from resspec.ops.fields import MAX_EXTENT, ArgumentError
+from resspec.ops.fields import MAX_EXTENT
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 T = TypeVar("T")
+_BOUNDS = {
+    "greater_than_equal": ("at least", "ge"),
+    "less_than_equal": ("at most", "le"),
+    "greater_than": ("more than", "gt"),
+    "less_than": ("less than", "lt"),
+}
 
 
 def spelt_arguments(args: Mapping[str, T], spec: BlockSpec) -> dict[str, T]:
@@ -86,30 +95,40 @@ def invalid(
     cls: type[Op],
     given: Mapping[str, Any],
     args: Mapping[str, Thunk],
-    fault: ArgumentError,
+    caught: ValidationError,
     env: Env,
     span: Span,
 ) -> SpecError:
-    """The complaint about an op's argument."""
-    name, value = fault.attr, given.get(fault.attr)
+    """The first complaint of pydantic about an op's arguments."""
+    complaints = caught.errors(include_url=False)
+    name = str(complaints[0]["loc"][0])
+    # of a list that may be one number, too, what is wrong inside it says more
+    own = [one for one in complaints if one["loc"][0] == name]
+    complaint = max(own, key=lambda one: len(one["loc"]))
     at = args[name].span if name in args else span
+    kind, value, context = complaint["type"], given.get(name), complaint.get("ctx", {})
     what, found = f"`{name}` of `{cls.NAME}`", show_value(value)
-    if fault.kind == "missing":
+    if kind == "missing":
         help = f"write `{{{cls.NAME}: {{{name}: …}}}}`"
         return failure(env, "missing-argument", f"op `{cls.NAME}` needs `{name}`", span, help)
-    if fault.kind == "whole" and isinstance(value, float | tuple):
+    if kind == "int_type" and isinstance(value, float | tuple):
         rounding = "`round`, `floor` and `ceil` give whole numbers"
         hint = None if isinstance(value, tuple) else rounding
         return not_whole(env, name, f"{what} is a whole number", value, at, hint)
-    if fault.kind == "bad-value":
-        message = f"{what} {fault.message}, found {found}"
-        return failure(env, "bad-value", message, at, fault.help)
+    if kind == "vanishing":
+        help = f"a number that is not 0 is {context['least']:g} or more in size"
+        return failure(env, "bad-value", f"{what} vanishes in float32, found {found}", at, help)
+    if kind in _BOUNDS:
+        phrase, key = _BOUNDS[kind]
+        message = f"{what} must be {phrase} {context[key]:g}, found {found}"
+        return failure(env, "bad-value", message, at)
     choices = words(cls, name)
     if choices and isinstance(value, str):
         message = f"{what} is one of {', '.join(choices)}, found {found}"
         hint = did_you_mean(value, choices)
         return failure(env, "bad-value", message, at, hint)
-    return failure(env, "wrong-type", f"{what}: {fault.message}, found {found}", at)
+    text = complaint["msg"].replace("Input should be", "it should be")
+    return failure(env, "wrong-type", f"{what}: {text}, found {found}", at)
 
 
 def counted(value: Any, what: str, span: Span, env: Env, least: int = 1) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, did_you_mean
 from resspec.ir import Step, Value
@@ -36,8 +36,10 @@ from resspec.lower.scope import Scope, parse_value_ref
 from resspec.lower.trace import MISSING
 from resspec.lower.values import POISON, Failed, Poison, Val, flat, poisoned, show_value, splice
 from resspec.ops.base import OPS, Op, attributes, words
-from resspec.ops.fields import ArgumentError
 from resspec.types import TensorType
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 P = ParamSpec("P")
 FATAL = ("node-limit", "param-limit", "recursion-limit")
@@ -380,10 +382,11 @@ class Layers:
                 message = f"op `{cls.NAME}` has no argument `{key}`"
                 raise failure(env, "unknown-argument", message, thunk.key, help)
             given[key] = thunk.scope.evaluate(thunk.arg, env, current, words(cls, key))
+        plain = {k: float(v) if isinstance(v, Quotient) else v for k, v in given.items()}
         try:
-            made = cls(**{k: float(v) if isinstance(v, Quotient) else v for k, v in given.items()})
-        except ArgumentError as fault:
-            raise invalid(cls, given, args, fault, env, span) from None
+            made = cls(**plain)
+        except ValueError as caught:  # pydantic's, whose import a right spec is spared
+            raise invalid(cls, given, args, cast("ValidationError", caught), env, span) from None
         inputs = flat(current)
         if not inputs:
             raise nothing(f"`{cls.NAME}`", env, span)

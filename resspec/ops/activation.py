@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, Self
 
+from resspec.declared import arg
 from resspec.ops.base import Init, Moments, Op, OpError, Param, need_map, op
-from resspec.ops.fields import NonNegativeInt, Number, PositiveNumber, arg
+from resspec.ops.fields import NonNegativeInt, Number, PositiveNumber
 from resspec.types import TensorType
 
 

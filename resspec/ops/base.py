@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
+from functools import cache
+from itertools import chain
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
 
+from resspec.declared import Argument, held, hints
 from resspec.ops.extent import Extent
-from resspec.ops.fields import Argument, ArgumentError, Check, PaddingWord, Sides, checks_of
-from resspec.record import REQUIRED, Record
+from resspec.ops.fields import PaddingWord, Sides
+from resspec.record import Record
 from resspec.types import TensorType
 
 
@@ -103,39 +106,15 @@ class Op(Record):
     MOMENTS: ClassVar[Moments] = "kept"
 
     def __init__(self, *values: Any, **given: Any) -> None:
-        """Raises ArgumentError for the first argument, in order of declaration, that is wrong."""
+        """Raises pydantic.ValidationError where an argument is wrong."""
         given |= zip(self.FIELDS, values, strict=False)
-        for name in self.FIELDS | given:
-            self.__dict__[name] = self._checked(name, given.get(name, REQUIRED))
+        self.__dict__.update(held(type(self), given))
 
     def replace(self, **changes: Any) -> Self:
         """The same op with some arguments changed."""
         made = object.__new__(type(self))
-        checked = {name: self._checked(name, value) for name, value in changes.items()}
-        made.__dict__.update(self.__dict__ | checked)
+        made.__dict__.update(held(type(self), changes, self.__dict__))
         return made
-
-    @classmethod
-    def _checked(cls, name: str, value: Any) -> Any:
-        """An argument as the op holds it; its default where REQUIRED stands for it."""
-        try:
-            if name not in cls.FIELDS:
-                raise ArgumentError("unknown", "is no argument")
-            if value is not REQUIRED:
-                return cls.checks()[name](value)
-            if cls.FIELDS[name].default is REQUIRED:
-                raise ArgumentError("missing", "is needed")
-        except ArgumentError as fault:
-            fault.attr = name
-            raise
-        return cls.FIELDS[name].default
-
-    @classmethod
-    def checks(cls) -> Mapping[str, Check]:
-        """What each argument may be."""
-        if cls not in _CHECKS:
-            _CHECKS[cls] = checks_of(cls)
-        return _CHECKS[cls]
 
     def resolve(self, *inputs: TensorType) -> Self:
         """The same op with words made numbers where no size decides them; idempotent."""
@@ -202,7 +181,6 @@ class Op(Record):
         return stride if isinstance(stride, tuple) else (1, 1)
 
 
-_CHECKS: dict[type[Op], Mapping[str, Check]] = {}
 OPS: dict[str, type[Op]] = {}
 _T = TypeVar("_T", bound=type[Op])
 
@@ -220,7 +198,13 @@ def op(name: str, *, arity: int | None = 1) -> Callable[[_T], _T]:
 
 def words(cls: type[Op], name: str) -> tuple[str, ...]:
     """The words that an argument accepts."""
-    return tuple(cls.checks()[name].words())
+    return _words(hints(cls)[name])
+
+
+@cache
+def _words(hint: Any) -> tuple[str, ...]:
+    parts = get_args(hint)
+    return parts if get_origin(hint) is Literal else tuple(chain(*map(_words, parts)))
 
 
 def attributes(cls: type[Op] | Op) -> tuple[str, ...]:

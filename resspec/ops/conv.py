@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, Literal, Self
 
+from resspec.declared import arg
 from resspec.ops.base import (
     Init,
     Op,
@@ -18,7 +19,7 @@ from resspec.ops.base import (
     window_output,
 )
 from resspec.ops.extent import Extent
-from resspec.ops.fields import Epsilon, Number, Padding, Pair, PairFromZero, PositiveInt, Sides, arg
+from resspec.ops.fields import Epsilon, Number, Padding, Pair, PairFromZero, PositiveInt, Sides
 from resspec.types import TensorType
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from resspec.declared import arg
 from resspec.ops.base import Init, Op, OpError, Param, op
-from resspec.ops.fields import PositiveInt, arg
+from resspec.ops.fields import PositiveInt
 from resspec.types import TensorType
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
+from resspec.declared import arg
 from resspec.ops.base import Init, Op, OpError, Param, need_map, op
-from resspec.ops.fields import Epsilon, NonNegativeInt, PositiveInt, Rate, arg
+from resspec.ops.fields import Epsilon, NonNegativeInt, PositiveInt, Rate
 from resspec.types import TensorType
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import comb
 from typing import Annotated, Any, Literal
 
+from resspec.declared import Limits, arg
 from resspec.ops.base import (
     Op,
     OpError,
@@ -16,7 +17,7 @@ from resspec.ops.base import (
     window_output,
 )
 from resspec.ops.extent import ONE, Extent, constant
-from resspec.ops.fields import Padding, Pair, Whole, arg
+from resspec.ops.fields import Padding, Pair
 from resspec.types import TensorType
 
 
@@ -163,7 +164,7 @@ class BlurPool(Windowed):
 
     CHANNELS = "kept"
 
-    kernel_size: Annotated[int, Whole(ge=1, le=31)] = arg(3, "taps of the filter")
+    kernel_size: Annotated[int, Limits(strict=True, ge=1, le=31)] = arg(3, "taps of the filter")
     stride: Pair = arg((2, 2), "step of the window")
     padding: Padding = arg("symmetric", "symmetric, same, valid or numbers")
     pad_mode: Literal["reflect", "zero"] = arg("reflect", "what the padding holds")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from resspec.declared import arg
 from resspec.ops.base import Init, Op, OpError, Param, op
-from resspec.ops.fields import Number, Rate, arg
+from resspec.ops.fields import Number, Rate
 from resspec.types import TensorType
 
 

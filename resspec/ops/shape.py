@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
+from resspec.declared import Limits, arg
 from resspec.ops.base import Op, OpError, need_map, need_reflectable, op
 from resspec.ops.extent import Extent, constant
 from resspec.ops.fields import (
@@ -12,10 +13,8 @@ from resspec.ops.fields import (
     NonNegativeInt,
     Pair,
     PositiveInt,
-    Real,
     Sides,
     SidesValue,
-    arg,
 )
 from resspec.types import TensorType
 
@@ -222,7 +221,7 @@ class Resize(Op):
     CHANNELS = "kept"
 
     size: Pair | None = arg(None, "height and width of the output")
-    scale_factor: Annotated[float, Real(gt=0, le=MAX_EXTENT)] | None = arg(
+    scale_factor: Annotated[float, Limits(gt=0, le=MAX_EXTENT)] | None = arg(
         None, "output size over input size, the same for height and width"
     )
     mode: Literal["nearest", "nearest_exact", "bilinear"] = arg("nearest", "interpolation")
