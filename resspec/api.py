@@ -84,8 +84,8 @@ class Compiled:
         dtype: str | None = None,
         weights: Mapping[str, NDArray[Any]] | None = None,
     ) -> Running:
-        """A live model with these weights, of all parameters, or with what its framework starts
-        from. device, dtype: the framework's words. Errors: `no-backend`, `no-device`."""
+        """A live model with these weights, of all parameters; without any, they are not yet set
+        to anything. device, dtype: the framework's words. Errors: `no-backend`, `no-device`."""
         from resspec.running import Running
         from resspec.weights import models
 

@@ -218,10 +218,11 @@ def test_a_model_of_another_type(dtype: str, build: Build, tmp_path: Path) -> No
 def test_exporting_leaves_the_model_as_it_was(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from resspec import api
+    from resspec.weights import randomise
 
     (tmp_path / "tiny.yaml").write_text(TINY)
     compiled = api.compile_for(tmp_path / "tiny.yaml", "torch")
-    model = compiled.running().model
+    model = compiled.running(weights=randomise(compiled.graph)).model
     model.stem.eval()
     before = [module.training for module in model.modules()]
     state = {name: value.clone() for name, value in model.state_dict().items()}

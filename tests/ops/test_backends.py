@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from tests.ops.cases import CASES, Case, build
 from tests.ops.lacking import lacking
 from tests.ops.running import Array, Arrays, error, expected, live, outputs, together
 
-BACKENDS = backends.names()
+BACKENDS = [name for name in backends.names() if find_spec(name)]
 ALL = [
     pytest.param(name, case, id=f"{name}-{case}") for name in OPS for case in CASES.get(name, ())
 ]

@@ -68,6 +68,7 @@ def test_what_the_op_shown_lacks_is_named_until_it_is_whole(missing: list[list[s
 
 
 @pytest.mark.usefixtures("missing")
+@pytest.mark.needs("torch", "tensorflow")
 def test_the_op_shown_is_the_same_on_every_backend(tmp_path: Path) -> None:
     for case in cases.CASES[NAME]:
         holds(NAME, case)

@@ -84,7 +84,8 @@ def test_no_such_python(tmp_path: Path) -> None:
     assert "it cannot be started: No such file" in fails(tmp_path, str(tmp_path / "python"))
 
 
-def test_a_python_without_resspec(tmp_path: Path) -> None:
+def test_a_python_without_resspec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     empty = tmp_path / "empty"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", empty], check=True)
     text = fails(tmp_path, str(empty / "bin" / "python"))

@@ -91,6 +91,7 @@ def on_keras(graph: Graph) -> Any:
     return KerasOriginal(keras.Model(inputs, layers.Dense(5)(x)), "theirs")
 
 
+@pytest.mark.needs("torch", "timm")
 @pytest.mark.parametrize("made", [on_torch, on_keras])
 def test_the_first_layer_that_departs(made: Any, tmp_path: Path) -> None:
     right = spec(tmp_path, SPEC)
