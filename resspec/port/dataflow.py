@@ -9,7 +9,7 @@ shows in which atoms feed which, and, as a tie-breaker, through which channels a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -257,7 +257,8 @@ def _layer(found: Trace, node: Node, reads: Flow, channels: int) -> Flow:
     if op.EPS_OF == "weight":
         known["weight_eps"] = known.pop("eps")
     inner = reads
-    gates = [part for part in parts if part.role == "gate"]
+    # what an implementation does with a gate is to scale by it
+    gates = [replace(part, role="scale") for part in parts if part.role == "gate"]
     if gates:  # x · sigmoid(gate · x) is what is normalised
         gated = found.operation(reads, gates, channels, node.path, op.NAME)
         inner = multiplied([reads, gated.activated("sigmoid")])
