@@ -30,7 +30,8 @@ def prune(region: Region, live: set[int]) -> Region:
             kept.append(item)
     items = tuple(reversed(kept))
     same = len(items) == len(region.items) and all(map(is_, items, region.items))
-    if same and outputs == region.outputs:
+    # what it is given and does not read may be made by nothing any more
+    if same and outputs == region.outputs and all(one.index in live for one in region.inputs):
         return region
     return replace(region, items=items, inputs=read_by(items, outputs), outputs=outputs)
 
