@@ -13,11 +13,10 @@ from resspec import passes, zoo
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError
 from resspec.family import Family, read_family
 from resspec.ir import Graph
-from resspec.language.grammar import Grammar
+from resspec.language.grammar import Grammar, well_formed
 from resspec.language.overlay import override, plain, without
 from resspec.language.spec import ModelSpec
 from resspec.language.variants import bare, choose, inherited
-from resspec.language.version import check_version
 from resspec.library import Library
 from resspec.lower import lower
 from resspec.lower.suspicions import suspicions
@@ -56,7 +55,7 @@ def compile_one(
     judge: a further look at the form of the model, and of the blocks that it takes from files.
     """
     data, layers = _chosen(family, variant, options.settings)
-    spec = _checked(data).replace(inherited=inherited(layers))
+    spec = well_formed(data, Grammar.model).replace(inherited=inherited(layers))
     _refuse(judge(spec))
     library = Library(spec.blocks, [family.path.parent, *options.search])
     lowered = _lowered(spec, library, options, data.at("stages"))
@@ -85,16 +84,6 @@ def _chosen(
         data = override(data, setting, declared)
         layers.append(data)
     return data, layers
-
-
-def _checked(data: Map) -> ModelSpec:
-    check_version(data)  # a setting may say another
-    grammar = Grammar()
-    spec = grammar.model(data)
-    grammar.finish()
-    if spec is None:
-        raise AssertionError("a model without problems is one")
-    return spec
 
 
 def _refuse(found: Iterable[Diagnostic]) -> None:

@@ -11,9 +11,8 @@ from resspec import zoo
 from resspec.diagnostics import Span, SpecError, error
 from resspec.files import content
 from resspec.language.checker import show
-from resspec.language.grammar import Grammar
+from resspec.language.grammar import Grammar, well_formed
 from resspec.language.spec import BlockSpec
-from resspec.language.version import check_version
 from resspec.syntax import Data, Map, Seq, parse
 from resspec.zoo import shown
 
@@ -85,18 +84,7 @@ def _block(text: bytes, file: str) -> tuple[str, Map, BlockSpec]:
     data = parse(text, file)
     if not isinstance(data, Map):
         raise no_mapping(f"`{file}` holds {show(data)}, and a block is a mapping", file, data)
-    return text.decode("utf-8"), data, checked(data)
-
-
-def checked(data: Map) -> BlockSpec:
-    """A block of good form. Errors: SpecError with every problem of its form."""
-    check_version(data)
-    grammar = Grammar()
-    block = grammar.block(data)
-    grammar.finish()
-    if block is None:
-        raise AssertionError("a block without problems is one")
-    return block
+    return text.decode("utf-8"), data, well_formed(data, Grammar.block)
 
 
 def no_mapping(message: str, file: str, data: Data) -> SpecError:
@@ -105,4 +93,4 @@ def no_mapping(message: str, file: str, data: Data) -> SpecError:
     return error("not-a-mapping", message, span, help="begin with `model: name`, no dash before it")
 
 
-__all__ = ["Library", "checked", "no_mapping"]
+__all__ = ["Library", "no_mapping"]

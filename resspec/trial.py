@@ -10,10 +10,10 @@ from typing import Any
 from resspec import passes
 from resspec.diagnostics import Diagnostic, SpecError
 from resspec.ir import Graph
-from resspec.language.grammar import Grammar
+from resspec.language.grammar import Grammar, well_formed
 from resspec.language.spec import BlockSpec, ParamSpec
 from resspec.language.typed import mistyped
-from resspec.library import Library, checked
+from resspec.library import Library
 from resspec.lower import lower
 from resspec.lower.suspicions import suspicions
 from resspec.lower.uncalled import check_uncalled
@@ -50,7 +50,7 @@ def try_block(
     It is called with its defaults, and 16 or so where a number is needed, as a stage's block, as a
     shortcut and as what arranges a stage; what is wrong in all of these is wrong.
     """
-    block = checked(data)
+    block = well_formed(data, Grammar.block)
     if path.stem != block.name:
         message = f"`{path}` defines `{block.name}`, a file is named by its block"
         help = f"rename the file to `{block.name}.yaml`"

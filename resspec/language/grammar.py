@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from resspec.diagnostics import Span, did_you_mean, suggest
 from resspec.language.checker import is_identifier, show
@@ -20,8 +20,11 @@ from resspec.language.spec import (
     ParamType,
     StageSpec,
 )
+from resspec.language.version import check_version
 from resspec.ops.base import OPS
 from resspec.syntax import Map, Seq
+
+_T = TypeVar("_T")
 
 BLOCK_KEYS = ("resspec", "block", "doc", "inputs", "params", "let", "defaults", "layers")
 MODEL_KEYS = (
@@ -347,3 +350,17 @@ def default_type(value: Any) -> ParamType:
     if isinstance(value, float):
         return "float"
     return "list" if isinstance(value, Seq) else "number"
+
+
+def well_formed(data: Map, form: Callable[[Grammar, Map], _T | None]) -> _T:
+    """A model or a block (`Grammar.model`, `Grammar.block`) of good form.
+
+    Errors: `later-version`; SpecError with every problem of its form.
+    """
+    check_version(data)
+    grammar = Grammar()
+    found = form(grammar, data)
+    grammar.finish()
+    if found is None:
+        raise AssertionError("what has no problems is something")
+    return found
