@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from operator import is_
+from typing import Any, NamedTuple
 
 from resspec.diagnostics import Span
 from resspec.ops.base import Op, Param
@@ -97,6 +98,15 @@ class Node:
         return self.facts.macs
 
 
+class Given(NamedTuple):
+    """What a param of a block or of a model is, and how that was written: `2 * width`, or None
+    where it is a number or a word."""
+
+    name: str
+    value: Any
+    source: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Region:
     """One call of a block, or one turn of a repeat: what it read, did and gave.
@@ -104,7 +114,8 @@ class Region:
     `block` is the YAML name of the block (of a turn: the block that repeats; of a model: its own).
     `step` is its place in a row; a call that is all of a turn has the turn's.
     `labels` gives YAML names (`as`) to values, by index; hints for readable source only.
-    `definition` is where the block's text stands, `span` where it was called.
+    `definition` is where the block's text stands, `span` where it was called. `args` are what its
+    params are, for people who compare: those that its text asks for, and that follow from no other.
     """
 
     path: str
@@ -118,6 +129,7 @@ class Region:
     labels: tuple[tuple[int, str], ...] = ()
     turn: bool = False
     step: Step | None = None
+    args: tuple[Given, ...] = field(default=(), compare=False)
 
     @property
     def title(self) -> str:

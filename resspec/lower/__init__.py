@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from resspec.diagnostics import Diagnostic, Span, SpecError
-from resspec.ir import Graph, Value
+from resspec.ir import Given, Graph, Value
 from resspec.language.spec import Branch, ModelSpec, Ref
 from resspec.lower.arguments import counted
 from resspec.lower.builder import Builder
@@ -55,6 +55,7 @@ class _Model:
 
     def __init__(self, spec: ModelSpec, builder: Builder, layers: Layers) -> None:
         self.spec, self.builder, self.layers = spec, builder, layers
+        self.classes: tuple[Given, ...] = ()
         self.env = Env({}, {})
         base = Scope(spec.name, "", self.env, {}, {}, {}, is_model=True)
         roles = {
@@ -73,6 +74,7 @@ class _Model:
             value = scope.evaluate(spec.num_classes, self.env, NO_VALUE)
             classes = counted(value, "num_classes", spec.num_classes.span, self.env)
             self.env = self.env.with_ambient(num_classes=classes)
+            self.classes = (Given("num_classes", classes),)
         x = builder.input(kind)
         self.env = scope.env = self.env.with_ambient(input=x)
         scope.values["input"] = x
@@ -92,6 +94,7 @@ class _Model:
             self.layers.report(found)
         if self.layers.problems:
             raise Stop(*self.layers.problems)
+        builder.stack[-1].args = (*scope.asked(), *self.classes)
         root = builder.close(tuple(value for _, values in outputs for value in values))
         return Graph(spec.name, spec.doc, x, outputs, replace(root, inputs=(x,)))
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from resspec.diagnostics import Diagnostic, Span, SpecError
-from resspec.ir import Item, Node, Region, Step, Value, facts
+from resspec.ir import Given, Item, Node, Region, Step, Value, facts
 from resspec.lower.env import Env, Thunk, failure
 from resspec.lower.scales import Scales
 from resspec.lower.values import show_value
@@ -32,6 +32,7 @@ class Open:
     step: Step | None = None
     items: list[Item] = field(default_factory=list)
     labels: dict[int, str] = field(default_factory=dict)
+    args: tuple[Given, ...] = ()
 
 
 class Builder:
@@ -83,6 +84,7 @@ class Builder:
             labels=labels,
             turn=opened.turn,
             step=opened.step,
+            args=opened.args,
         )
 
     def close_into(self, outputs: tuple[Value, ...]) -> None:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from resspec.diagnostics import Span, SpecError
-from resspec.ir import Item, Node, Region, Step, Value
+from resspec.ir import Given, Item, Node, Region, Step, Value
 from resspec.language.spec import BlockSpec, Ref
 from resspec.lower.builder import ITEMS_A_NODE, Builder
 from resspec.lower.env import Env, Thunk
@@ -344,14 +344,24 @@ class Sharing:
         )
 
 
-def again(made: Instance, place: str | Step, current: Val, span: Span, builder: Builder) -> Val:
-    """The same instance at another place, on other inputs."""
+def again(
+    made: Instance,
+    place: str | Step,
+    current: Val,
+    span: Span,
+    builder: Builder,
+    given: tuple[Given, ...],
+) -> Val:
+    """The same instance at another place, on other inputs, its arguments written otherwise."""
     inputs = flat(current)
-    where = (Same(made), place, builder.values, inputs, span)
+    where = (Same(made), place, builder.values, inputs, span, given)
     copy = SHARED.copies.get(where)
     if copy is None:
         move = _Move(made, str(place), inputs, builder.values)
         region = move.region(made.region, span, place if isinstance(place, Step) else None)
+        written = {one.name: one for one in given}
+        args = tuple([written.get(one.name, one) for one in region.args])
+        region = replace(region, args=args) if args != region.args else region
         copy = Copy(region, move.value(made.result), move.paths, move.regions)
         SHARED.put(where, copy)
     builder.put(copy.region, copy.paths, copy.regions)
@@ -417,6 +427,7 @@ class _Move:
             labels=tuple([(self.values[index].index, name) for index, name in region.labels]),
             turn=region.turn,
             step=step,
+            args=region.args,
         )
 
 

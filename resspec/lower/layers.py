@@ -338,7 +338,7 @@ class Layers:
         made = shared.find(self.resolve.library, self.steps)
         if made is not None:
             self.steps += made.counts[0]
-            return again(made, place, current, call_span, self.builder)
+            return again(made, place, current, call_span, self.builder, scope.asked())
         found, missing = check_arguments(spec, args, call_span, env, self.resolve)
         self.report(*found)
         if missing:
@@ -355,7 +355,9 @@ class Layers:
         problems = len(self.problems)
         with shared.recording(self.steps):
             self.builder.open(place, spec.name, call_span, spec.span, spec.doc)
-            result = self.shut(self.run(spec.layers, current, scope, inside))
+            result = self.run(spec.layers, current, scope, inside)
+            self.builder.stack[-1].args = scope.asked()
+            result = self.shut(result)
         if len(self.problems) == problems:
             shared.keep(result, self.steps)
         return result

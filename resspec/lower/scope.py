@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from resspec.diagnostics import Span, SpecError, did_you_mean, suggest
+from resspec.ir import Given
 from resspec.language.checker import show, spelt
 from resspec.language.expr import ExprError, as_int, number_of, parse_expr
 from resspec.language.grammar import Grammar
@@ -329,6 +330,20 @@ class Scope:
         )
         return checked(self, name, value, spec.default.span)
 
+    def asked(self) -> tuple[Given, ...]:
+        """The params that have been asked for, but blocks, and what others give by default."""
+        found = []
+        for name, spec in self.params.items():
+            value = self.memo.get(name)
+            if spec.type in ("block", "blocks") or not isinstance(value, PLAIN):
+                continue
+            given = self.args.get(name)
+            if isinstance(given, Thunk):
+                found.append(Given(name, value, _source(given.arg.value, value)))
+            elif spec.default is not None and _source(spec.default.value, value) is None:
+                found.append(Given(name, value))
+        return tuple(found)
+
     def block_param(self, name: str, env: Env) -> Bound | Blocks | None:
         """The reference bound to a block-valued param, or None where there is no such param."""
         spec = self.params.get(name)
@@ -362,6 +377,15 @@ class _Unknown(Exception):
 
 
 _RUNNING = object()
+PLAIN = (bool, int, float, str, tuple)  # values of params, blocks left out
+
+
+def _source(written: Any, value: Any) -> str | None:
+    """An expression as it was written; None where it was a number, a list of them or a word."""
+    if isinstance(written, Seq):
+        parts = [one for one in written if isinstance(one, str)]
+        return ", ".join(map(str, written)) if parts else None
+    return written if isinstance(written, str) and written != value else None
 
 
 def parse_ref(arg: Arg) -> Ref:

@@ -122,3 +122,23 @@ def test_an_error_is_told_again(tmp_path) -> None:
     assert told[0] == told[1]
     assert [one.code for one in told[0]] == ["unknown-variable"]
     assert "`nothing`" in told[0][0].message
+
+
+def test_a_region_tells_what_its_params_are_and_how_each_was_written(tmp_path):
+    block = "block: wide\nparams: {width: 4, twice: 2 * width, kind: {type: choice, choices: [a, b], default: a}}\nlayers:\n  - conv: {out_channels: twice, kernel_size: 1}\n  - when: kind == 'b'\n    then: [relu]\n"
+    (tmp_path / "wide.yaml").write_text(block)
+
+    def args(call: str) -> list[tuple[str, object, str | None]]:
+        path = tmp_path / "net.yaml"
+        path.write_text(f"model: net\ninput: [3, 8, 8]\nparams: {{n: 8}}\nstem: {call}\n")
+        (stem,) = api.load(str(path)).graph.root.items
+        return [tuple(one) for one in stem.args]
+
+    assert args("wide") == [("width", 4, None), ("kind", "a", None)]
+    assert args("{wide: {width: n}}") == [("width", 8, "n"), ("kind", "a", None)]
+    assert args("{wide: {width: 8}}") == [("width", 8, None), ("kind", "a", None)]
+    assert args("{wide: {width: n, twice: 2 * n, kind: b}}") == [
+        ("width", 8, "n"),
+        ("twice", 16, "2 * n"),
+        ("kind", "b", None),
+    ]
