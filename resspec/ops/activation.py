@@ -200,6 +200,10 @@ class Softmax(Activation):
         groups = inputs[0].channels if self.over == "channels" else 0
         return self if self.groups else self.replace(groups=groups)
 
+    @property
+    def sees_all(self) -> bool:
+        return self.over == "positions"
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs
         if self.over == "positions":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, get_arg
 from resspec.declared import Argument, held, hints
 from resspec.ops.extent import Extent
 from resspec.ops.fields import PaddingWord, Sides
+from resspec.ops.reach import HERE, Reach, reduced
 from resspec.record import Record
 from resspec.types import TensorType
 
@@ -100,6 +101,7 @@ class Op(Record):
     ADDS_INPUT: ClassVar[bool] = False  # what its parameters make is added to its input
     EPS_OF: ClassVar[Literal["data", "weight"]] = "data"  # the variance that `eps` is added to
     KIND: ClassVar[Literal["", "conv", "norm", "activation"]] = ""  # a step of a usual block
+    SEES_ALL: ClassVar[bool] = False  # each position depends on statistics over all of them
     # a norm of each channel: over the positions of an example, or of the whole batch
     NORMALISES: ClassVar[Literal["", "example", "batch"]] = ""
     CHANNELS: ClassVar[Channels] = "mixed"
@@ -129,6 +131,10 @@ class Op(Record):
         """Height (axis 0) or width (1) of the outputs, those of the inputs being such."""
         return inputs[0]
 
+    def reach(self, axis: int, *inputs: TensorType) -> Reach | None:
+        """Which rows (axis 0) or columns (1) of its inputs one of the output reads; None: all."""
+        return reduced(inputs[0].spatial[axis]) if self.ONE_SIZE else HERE
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """Output types. Raises OpError where the inputs do not fit."""
         return inputs[:1]
@@ -157,6 +163,11 @@ class Op(Record):
         """What each channel is multiplied by and what is added at inference, a number a channel or
         one for all, where the op `SCALES` or `SHIFTS`. own: its parameters, as arrays."""
         raise NotImplementedError(self.NAME)
+
+    @property
+    def sees_all(self) -> bool:
+        """True where each position depends on statistics over all positions of an example."""
+        return self.SEES_ALL
 
     @property
     def places(self) -> int:
@@ -279,6 +290,11 @@ class Windowed(Op):
             # rounded up, and no window starts in the far padding
             return x.shifted(before + min(after - reach + stride, 0) + stride - 1).divided(stride)
         return x.window(reach, stride, before + after)
+
+    def reach(self, axis: int, *inputs: TensorType) -> Reach | None:
+        kernel, stride, dilation = (pair[axis] for pair in self.window)
+        before = self.sides(*inputs)[2 * axis]
+        return Reach(stride, -before, dilation * (kernel - 1) - before)
 
 
 def resolve_padding(

@@ -20,6 +20,7 @@ from resspec.ops.base import (
 )
 from resspec.ops.extent import Extent
 from resspec.ops.fields import Epsilon, Number, Padding, Pair, PairFromZero, PositiveInt, Sides
+from resspec.ops.reach import Reach
 from resspec.types import TensorType
 
 
@@ -222,6 +223,12 @@ class ConvTranspose2d(Convolution):
         reach = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
         more = reach + self.output_padding[axis] - before - after - self.stride[axis]
         return inputs[0].scaled(self.stride[axis]).shifted(more)
+
+    def reach(self, axis: int, *inputs: TensorType) -> Reach | None:
+        op = self.resolve(*inputs)
+        kernel, stride, dilation = (pair[axis] for pair in op.window)
+        before, last = op.sides(*inputs)[2 * axis], dilation * (kernel - 1)
+        return Reach(1, before - last + stride - 1, before, stride)
 
     def padded(self, *inputs: TensorType) -> TensorType:
         # zeros are put between its lines

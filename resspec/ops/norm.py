@@ -131,6 +131,8 @@ class GroupNorm(Grouped):
     Source: arXiv:1803.08494.
     """
 
+    SEES_ALL = True
+
     eps: Epsilon = arg(1e-5, "added to the variance")
     affine: bool = arg(True, "scale and shift each channel")
     init: Literal["one", "zero"] = arg("one", "how the scale starts")
@@ -151,6 +153,7 @@ class InstanceNorm(ExampleNorm):
     """
 
     NORMALISES = "example"
+    SEES_ALL = True
 
     eps: Epsilon = arg(1e-5, "added to the variance")
 
@@ -223,6 +226,7 @@ class FilterResponseNorm(ExampleNorm):
     """
 
     NORMALISES = "example"
+    SEES_ALL = True
 
     eps: Epsilon = arg(1e-5, "added to the mean square")
 
@@ -247,6 +251,10 @@ class EvoNormS0(Grouped):
     activate: bool = arg(True, "normalise and activate before scale and shift")
     init: Literal["one", "zero"] = arg("one", "how the scale starts")
 
+    @property
+    def sees_all(self) -> bool:
+        return self.activate
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         need_map("evonorm_s0", inputs[0])
         return super().infer(*inputs)
@@ -270,6 +278,7 @@ class GlobalResponseNorm(Op):
     """
 
     KIND = "norm"
+    SEES_ALL = True
     ADDS_INPUT = True
 
     eps: Epsilon = arg(1e-6, "added to the mean norm")

@@ -18,6 +18,7 @@ from resspec.ops.base import (
 )
 from resspec.ops.extent import ONE, Extent, constant
 from resspec.ops.fields import Padding, Pair
+from resspec.ops.reach import Reach, reduced
 from resspec.types import TensorType
 
 
@@ -87,6 +88,9 @@ class GlobalPool(Op):
     def extent(self, axis: int, *inputs: Extent) -> Extent:
         return ONE
 
+    def reach(self, axis: int, *inputs: TensorType) -> Reach | None:
+        return reduced(inputs[0].spatial[axis])
+
     def scale(self) -> None:
         return None
 
@@ -123,6 +127,10 @@ class AdaptivePool(Op):
 
     def extent(self, axis: int, *inputs: Extent) -> Extent:
         return constant(self.output_size[axis])
+
+    def reach(self, axis: int, *inputs: TensorType) -> Reach | None:
+        extent, count = inputs[0].spatial[axis], self.output_size[axis]
+        return Reach(extent, 0, extent - 1, count)
 
     def scale(self) -> None:
         return None

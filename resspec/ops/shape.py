@@ -16,6 +16,7 @@ from resspec.ops.fields import (
     Sides,
     SidesValue,
 )
+from resspec.ops.reach import Reach
 from resspec.types import TensorType
 
 
@@ -120,6 +121,9 @@ class Subsample(Op):
         stride = self.stride[axis]
         return inputs[0].shifted(stride - 1).divided(stride)
 
+    def reach(self, axis: int, *inputs: TensorType) -> Reach | None:
+        return Reach(self.stride[axis])
+
     @property
     def is_noop(self) -> bool:
         return self.stride == (1, 1)
@@ -151,6 +155,10 @@ class Pad(Op):
 
     def extent(self, axis: int, *inputs: Extent) -> Extent:
         return inputs[0].shifted(sum(self.padding[2 * axis : 2 * axis + 2]))
+
+    def reach(self, axis: int, *inputs: TensorType) -> Reach | None:
+        before = self.padding[2 * axis]
+        return Reach(1, -before, -before)
 
     @property
     def is_noop(self) -> bool:
@@ -276,6 +284,19 @@ class Resize(Op):
             return inputs[1]
         return inputs[0].scaled(self.factor.numerator).divided(self.factor.denominator)
 
+    def reach(self, axis: int, *inputs: TensorType) -> Reach | None:
+        size, target = inputs[0].spatial[axis], self.target(*inputs)[axis]
+        if self.mode == "nearest":
+            return Reach(size, 0, 0, target)
+        if self.mode == "nearest_exact":
+            return Reach(2 * size, size, size, 2 * target)
+        # the source row rounded down, and rounded up
+        if self.align_corners:
+            over = max(target - 1, 1)
+            return Reach(size - 1, 0, over - 1, over)
+        over, first = 2 * target, size - target
+        return Reach(2 * size, first, first + over - 1, over)
+
     def derived(self, *inputs: TensorType) -> dict[str, Any]:
         height, width = self.target(*inputs)
         found = {"height": height, "width": width}
@@ -316,6 +337,9 @@ class SpaceToDepth(Op):
     def extent(self, axis: int, *inputs: Extent) -> Extent:
         return inputs[0].divided(self.block_size)
 
+    def reach(self, axis: int, *inputs: TensorType) -> Reach | None:
+        return Reach(self.block_size, 0, self.block_size - 1)
+
     def scale(self) -> tuple[int | Fraction, int | Fraction] | None:
         return (self.block_size, self.block_size)
 
@@ -348,6 +372,9 @@ class DepthToSpace(Op):
 
     def extent(self, axis: int, *inputs: Extent) -> Extent:
         return inputs[0].scaled(self.block_size)
+
+    def reach(self, axis: int, *inputs: TensorType) -> Reach | None:
+        return Reach(over=self.block_size)
 
     def scale(self) -> tuple[int | Fraction, int | Fraction] | None:
         return (Fraction(1, self.block_size), Fraction(1, self.block_size))
