@@ -18,7 +18,7 @@ from resspec.language.overlay import override, plain, without
 from resspec.language.spec import ModelSpec
 from resspec.language.variants import bare, choose, inherited
 from resspec.library import Library
-from resspec.lower import lower
+from resspec.lower import Lowered, lower
 from resspec.lower.suspicions import suspicions
 from resspec.options import LoadOptions
 from resspec.syntax import Map
@@ -58,13 +58,15 @@ def compile_one(
     spec = well_formed(data, Grammar.model).replace(inherited=inherited(layers))
     _refuse(judge(spec))
     library = Library(spec.blocks, [family.path.parent, *options.search])
-    lowered = _lowered(spec, library, options, data.at("stages"))
+    made = _lowered(spec, library, options, data.at("stages"))
+    lowered = made.graph
     _refuse(judge(*library.own_blocks()))
     graph = passes.simplify(lowered)
     own = [*spec.blocks.values(), *library.own_blocks()]
     warnings = tuple(suspicions(spec, own, lowered, graph, family.words))
     sources = {**family.sources, **library.sources}
-    return LoadedSpec(spec.name, graph, _resolved(data, library), sources, warnings)
+    resolved = _resolved(data, made.idle, library)
+    return LoadedSpec(spec.name, graph, resolved, sources, warnings)
 
 
 def form(family: Family) -> list[Diagnostic]:
@@ -91,7 +93,7 @@ def _refuse(found: Iterable[Diagnostic]) -> None:
         raise SpecError(*problems)
 
 
-def _lowered(spec: ModelSpec, library: Library, options: LoadOptions, stages: Span) -> Graph:
+def _lowered(spec: ModelSpec, library: Library, options: LoadOptions, stages: Span) -> Lowered:
     try:
         return lower(spec, library, library.known(), options.limits)
     except SpecError as caught:
@@ -112,9 +114,11 @@ def _of_a_base(one: Diagnostic, stages: Span) -> Diagnostic:
     return replace(one, notes=(*one.notes, note), help=help)
 
 
-def _resolved(data: Map, library: Library) -> dict[str, Any]:
+def _resolved(data: Map, idle: Iterable[str], library: Library) -> dict[str, Any]:
     """The data as one file that needs no other but shipped ones."""
     resolved: Any = plain(data)
+    for key in idle:
+        del resolved[key]
     if library.borrowed:
         borrowed = {
             key: plain(without(block, "block")) for key, block in sorted(library.borrowed.items())

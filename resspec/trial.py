@@ -159,7 +159,7 @@ def _model(data: dict[str, Any]) -> Any:
 
 
 def _lower(data: dict[str, Any], library: Library, limits: Limits) -> Any:
-    return lower(_model(data), library, library.known(), limits)
+    return lower(_model(data), library, library.known(), limits).graph
 
 
 def _same(one: Diagnostic, other: Diagnostic) -> bool:

@@ -17,6 +17,7 @@ HOMES = {
     "validate": "inspect",
     "source": "inspect",
     "draw": "draw",
+    "sweep": "sweep",
     "parity": "parity",
     "port": "port",
     "list": "catalog",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from resspec.diagnostics import Diagnostic, Span, SpecError
 from resspec.ir import Given, Graph, Value
@@ -30,9 +30,17 @@ PYTHON_DEPTH = 4_000
 Outputs = tuple[tuple[str, tuple[Value, ...]], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A graph, and `idle`: keys of the model that came from a base and that nothing here takes."""
+
+    graph: Graph
+    idle: frozenset[str]
+
+
 def lower(
     spec: ModelSpec, library: Library, known: Iterable[str] = (), limits: Limits | None = None
-) -> Graph:
+) -> Lowered:
     """The graph of a model. `library` finds a block by name, `known` lists names to suggest.
 
     Raises SpecError with every problem found, each with its line.
@@ -41,7 +49,8 @@ def lower(
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, PYTHON_DEPTH))  # a block call takes a dozen Python calls
     try:
-        return _Model(spec, builder, Layers(builder, library, known)).graph()
+        model = _Model(spec, builder, Layers(builder, library, known))
+        return Lowered(model.graph(), model.idle())
     except RecursionError:
         message = f"the blocks of `{spec.name}` are nested too deeply"
         help = "call fewer blocks within blocks, and put less inside each other"
@@ -86,9 +95,8 @@ class _Model:
         if spec.head is not None:
             current = self.part("head", spec.head, current)
         outputs = self.outputs(current)
-        told = self.layers.problems or "shortcut" in spec.inherited
-        if spec.shortcut is not None and not self.layers.offered and not told:
-            place = spec.shortcut.key or spec.shortcut.span
+        if self.idle() - spec.inherited and not self.layers.problems:
+            place = spec.shortcut.key or spec.shortcut.span  # type: ignore[union-attr]
             message = "no block of this model takes a `shortcut`"
             found = Diagnostic("unknown-argument", message, place, help="remove it")
             self.layers.report(found)
@@ -97,6 +105,10 @@ class _Model:
         builder.stack[-1].args = (*scope.asked(), *self.classes)
         root = builder.close(tuple(value for _, values in outputs for value in values))
         return Graph(spec.name, spec.doc, x, outputs, replace(root, inputs=(x,)))
+
+    def idle(self) -> frozenset[str]:
+        idle = self.spec.shortcut is not None and not self.layers.offered
+        return frozenset(("shortcut",) if idle else ())
 
     # -- numbers of the model ------------------------------------------------------------
 
