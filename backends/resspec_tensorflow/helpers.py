@@ -51,10 +51,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
             )
             variance *= count / tf.maximum(count - 1, 1)
         else:
+            channels = inputs.shape[-1]
             outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
                 x=inputs,
-                scale=tf.cast(self.gamma, tf.float32),
-                offset=tf.cast(self.beta, tf.float32),
+                scale=tf.cast(self.gamma, tf.float32) if self.scale else tf.ones(channels),
+                offset=tf.cast(self.beta, tf.float32) if self.center else tf.zeros(channels),
                 mean=[],
                 variance=[],
                 epsilon=self.epsilon,
@@ -66,6 +67,22 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 BatchNormalization.__module__ = "keras.layers"
+'''
+
+NORMALIZATION = '''\
+class Normalization(keras.layers.Normalization):
+    """By the mean and variance that its variables hold, which the stock layer reads once, rounded.
+
+    Saved as the stock layer.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        deviation = tf.maximum(tf.sqrt(self.adapt_variance), 1e-7)
+        mean, deviation = (tf.cast(one, inputs.dtype) for one in (self.adapt_mean, deviation))
+        return (inputs - mean) / deviation
+
+
+Normalization.__module__ = "keras.layers"
 '''
 
 GROUPED_CONV2D = '''\
@@ -153,6 +170,7 @@ PADDED_LAYERS = {
 
 HELPERS: dict[str, Helper] = {
     "BatchNormalization": Helper(BATCH_NORMALIZATION, TENSORFLOW),
+    "Normalization": Helper(NORMALIZATION, TENSORFLOW),
     "GroupedConv2D": Helper(GROUPED_CONV2D, TENSORFLOW),
     "padded": Helper(PADDED, (*TYPING, "import numpy as np")),
     "Rescaling": Helper(RESCALING, TENSORFLOW),

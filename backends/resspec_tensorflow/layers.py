@@ -8,10 +8,9 @@ from resspec.ops.base import Op
 from resspec.ops.fields import Sides
 from resspec.types import TensorType
 
-from .rules import NONE, Padded, padded, sees_size, sides_of, sliced
+from .rules import GAMMA, NONE, Padded, padded, sees_size, sides_of, sliced
 
 AFFINE = (("weight", "kernel", ""), ("bias", "bias", ""))
-GAMMA = (("weight", "gamma", ""), ("bias", "beta", ""))
 
 
 def channel_affine(*, bias: bool) -> str:
@@ -182,8 +181,13 @@ def rms_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
 def evonorm_s0(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, norm.EvoNormS0)
     if not op.activate:
-        init = channel_affine(bias=True)
-        return Rule("{self}({x})", init, AFFINE, ("ChannelAffine",))
+        call, helpers = "{self}({x})", tuple[str, ...](("ChannelAffine",))
+        if op.divide:
+            call, helpers = (
+                f"by_deviation({{x}}, {{groups}}, {{eps}})\n{call}",
+                (*helpers, "by_deviation"),
+            )
+        return Rule(call, channel_affine(bias=True), AFFINE, helpers)
     return Rule(
         "{self}({x})",
         "evonorm_s0({in_channels}, {groups}, {eps}, name={name})",
@@ -218,5 +222,11 @@ LAYERS: dict[type[Op], RuleChoice] = {
     norm.FilterResponseNorm: normalised("filter_response", "{eps}"),
     norm.EvoNormS0: evonorm_s0,
     norm.GlobalResponseNorm: grn,
+    norm.Standardize: Rule(
+        "{self}({x})",
+        "Normalization(name={name})",
+        (("mean", "mean", ""), ("var", "variance", ""), ("count", "count", "1->")),
+        ("Normalization",),
+    ),
     norm.L2Normalize: Rule("l2_normalize({x}, {eps})", helpers=("l2_normalize",)),
 }

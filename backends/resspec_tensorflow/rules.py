@@ -15,7 +15,7 @@ from resspec.ops.activation import Relu
 from resspec.ops.conv import Conv2d, ScaledStdConv2d, StdConv2d, symmetric
 from resspec.ops.linear import Linear
 from resspec.ops.merge import Add, Concat, Mul
-from resspec.ops.norm import BatchNorm
+from resspec.ops.norm import BatchNorm, FrozenBatchNorm
 from resspec.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from resspec.ops.shape import Flatten, Split
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from resspec.types import TensorType
 
 NONE: Sides = (0, 0, 0, 0)
+GAMMA = (("weight", "gamma", ""), ("bias", "beta", ""))
+MOVING = (("running_mean", "moving_mean", ""), ("running_var", "moving_variance", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +180,12 @@ def conv2d(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
 def batch_norm(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, BatchNorm)
     keep = round(1 - op.momentum, 15)  # Keras weighs the old statistics, the op the new batch
+    flags = ", center={shift|True}, scale={scale|True}"
     return Rule(
         call="{self}({x})",
-        init=f"BatchNormalization(momentum={keep!r}, epsilon={{eps}}, name={{name}})",
-        variables=(
-            ("weight", "gamma", ""),
-            ("bias", "beta", ""),
-            ("running_mean", "moving_mean", ""),
-            ("running_var", "moving_variance", ""),
-        ),
+        init=f"BatchNormalization(momentum={keep!r}, epsilon={{eps}}{flags}, name={{name}})",
+        variables=tuple(one for one, has in zip(GAMMA, (op.scale, op.shift), strict=True) if has)
+        + MOVING,
         helpers=("BatchNormalization",),
     )
 
@@ -272,6 +271,11 @@ BASIC: dict[type[Op], RuleChoice] = {
     Conv2d: conv2d,
     Linear: linear,
     BatchNorm: batch_norm,
+    FrozenBatchNorm: Rule(
+        call="{self}({x})",
+        init="keras.layers.BatchNormalization(epsilon={eps}, trainable=False, name={name})",
+        variables=GAMMA + MOVING,
+    ),
     Relu: layer("ReLU"),
     MaxPool: max_pool,
     GlobalAvgPool: layer("GlobalAveragePooling2D", "keepdims=True, "),

@@ -184,5 +184,5 @@ def forward(
 def counts(model: Any) -> tuple[int, int]:
     """Trainable parameters and buffers; the states of random generators are no buffers."""
     trainable = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
-    buffers = [v for v in model.non_trainable_variables if "float" in v.dtype]
+    buffers = [v for v in model.non_trainable_variables if "seed_generator" not in v.path]
     return trainable, sum(int(np.prod(v.shape)) for v in buffers)

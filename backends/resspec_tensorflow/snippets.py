@@ -154,20 +154,31 @@ def full_precision(
     return computed
 '''
 
+GROUP_MEAN = '''\
+def group_mean(x: keras.KerasTensor, groups: int) -> keras.KerasTensor:
+    """Mean of each group of channels over its channels and positions, once for each channel."""
+    size = x.shape[-1] // groups
+    x = keras.ops.reshape(keras.ops.mean(x, axis=(1, 2)), (-1, groups, size))
+    return keras.ops.repeat(keras.ops.mean(x, axis=2), size, axis=1)[:, None, None, :]
+'''
+
+BY_DEVIATION = '''\
+@full_precision
+def by_deviation(x: keras.KerasTensor, groups: int, eps: float) -> keras.KerasTensor:
+    """x over the deviation of its group of channels; the mean stays."""
+    variance = group_mean(keras.ops.square(x - group_mean(x, groups)), groups)
+    return x * keras.ops.rsqrt(variance + eps)
+'''
+
 EVO_NORM_S0 = '''\
 def evonorm_s0(channels: int, groups: int, eps: float, *, name: str) -> keras.Model:
     """Evolved norm and activation in one, over groups of channels (arXiv:2004.02967)."""
     dtype = keras.config.dtype_policy().compute_dtype
     x = inputs = keras.Input((None, None, channels), dtype=dtype)
 
-    def group_mean(y: keras.KerasTensor) -> keras.KerasTensor:
-        y = keras.ops.reshape(keras.ops.mean(y, axis=(1, 2)), (-1, groups, channels // groups))
-        y = keras.ops.repeat(keras.ops.mean(y, axis=2), channels // groups, axis=1)
-        return y[:, None, None, :]
-
     @full_precision
     def gated(x: keras.KerasTensor, gate: keras.KerasTensor) -> keras.KerasTensor:
-        variance = group_mean(keras.ops.square(x - group_mean(x)))
+        variance = group_mean(keras.ops.square(x - group_mean(x, groups)), groups)
         return x * gate * keras.ops.rsqrt(variance + eps)
 
     shape = (None, None, channels)
@@ -248,6 +259,8 @@ SNIPPETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "spread": (SPREAD, ()),
     "conv_transpose": (CONV_TRANSPOSE, ()),
     "full_precision": (FULL_PRECISION, (*TYPING, "import functools")),
+    "group_mean": (GROUP_MEAN, ()),
+    "by_deviation": (BY_DEVIATION, ()),
     "evonorm_s0": (EVO_NORM_S0, ()),
     "celu": (CELU, ()),
     "gelu": (GELU, ()),

@@ -216,6 +216,10 @@ def stock(layer: Any, part: Maker) -> tuple[list[Part] | None, dict[str, Any]]:
             found = [part("mean", layer.moving_mean), part("var", layer.moving_variance)]
             known = {"kind": "batch_norm", "eps": layer.epsilon, "momentum": 1 - layer.momentum}
             return [*found, *_affine(layer, part)], known
+        case layers.Normalization:
+            names = {"mean": "adapt_mean", "var": "adapt_variance", "count": "count"}
+            found = [part(role, getattr(layer, name)) for role, name in names.items()]
+            return found, {"kind": "standardize"}
         case layers.LayerNormalization:
             return _affine(layer, part), {"kind": "layer_norm", "eps": layer.epsilon}
         case layers.GroupNormalization:

@@ -87,8 +87,13 @@ def scale_only(name: str) -> RuleChoice:
 
 def evonorm_s0(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, norm.EvoNormS0)
-    if not op.activate:
+    if not op.activate and not op.divide:
         return Rule("{self}({x})", "Affine({in_channels})", AFFINE, ("Affine",))
+    if not op.activate:
+        name = "GroupDeviationNorm"
+        return Rule(
+            "{self}({x})", f"{name}({{in_channels}}, {{groups}}, eps={{eps}})", AFFINE, (name,)
+        )
     return Rule(
         "{self}({x})",
         "EvoNormS0({in_channels}, {groups}, eps={eps})",
@@ -123,6 +128,12 @@ LAYERS: dict[type[Op], RuleChoice] = {
         "GlobalResponseNorm({in_channels}, eps={eps})",
         AFFINE,
         ("GlobalResponseNorm",),
+    ),
+    norm.Standardize: Rule(
+        "{self}({x})",
+        "Standardize({in_channels})",
+        tuple((name, name, "") for name in ("mean", "var", "count")),
+        ("Standardize",),
     ),
     norm.L2Normalize: Rule("F.normalize({x}, dim=1, eps={eps})"),
 }

@@ -12,7 +12,7 @@ from resspec.ops.base import Op
 from resspec.ops.conv import Conv2d, symmetric
 from resspec.ops.linear import Linear
 from resspec.ops.merge import Add, CheckedAdd, CheckedMaximum, CheckedSub, Concat, Mul
-from resspec.ops.norm import BatchNorm
+from resspec.ops.norm import BatchNorm, FrozenBatchNorm
 from resspec.ops.pool import GlobalAvgPool, MaxPool
 from resspec.ops.shape import Flatten, Split
 from resspec.types import TensorType
@@ -45,6 +45,18 @@ def conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     if symmetric(op.sides(*types)):
         return Rule("{self}({x})", init % ("nn.Conv2d", "padding={pad|0}, "), variables)
     return Rule("{self}(F.pad({x}, {pad_ltrb}))", init % ("nn.Conv2d", ""), variables)
+
+
+def batch_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    assert isinstance(op, BatchNorm)
+    own = tuple(v for v, has in ((WEIGHT, op.scale), (BIAS, op.shift)) if has)
+    init = "nn.BatchNorm2d({in_channels}, eps={eps}, momentum={momentum})"
+    if own == AFFINE:
+        return Rule("{self}({x})", init, (*own, *RUNNING))
+    if not own:
+        return Rule("{self}({x})", init[:-1] + ", affine=False)", RUNNING)
+    name = "ShiftedBatchNorm2d" if op.shift else "ScaledBatchNorm2d"
+    return Rule("{self}({x})", init.replace("nn.BatchNorm2d", name), (*own, *RUNNING), (name,))
 
 
 def max_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -94,10 +106,12 @@ def split(op: Op, types: tuple[TensorType, ...]) -> Rule:
 
 RULES: dict[type[Op], RuleChoice] = {
     Conv2d: conv2d,
-    BatchNorm: Rule(
+    BatchNorm: batch_norm,
+    FrozenBatchNorm: Rule(
         "{self}({x})",
-        "nn.BatchNorm2d({in_channels}, eps={eps}, momentum={momentum})",
+        "FrozenBatchNorm2d({in_channels}, eps={eps})",
         (*AFFINE, *RUNNING),
+        ("FrozenBatchNorm2d",),
     ),
     Relu: module("nn.ReLU(inplace={inplace|False})"),
     Linear: lambda op, types: Rule(

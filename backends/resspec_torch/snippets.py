@@ -188,6 +188,84 @@ class EvoNormS0(nn.Module):
         return x * self.weight[:, None, None] + self.bias[:, None, None]
 '''
 
+GROUP_DEVIATION_NORM = '''\
+class GroupDeviationNorm(nn.Module):
+    """x over the deviation of its group of channels, scaled and shifted; the mean stays."""
+
+    def __init__(self, channels: int, groups: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.groups = groups
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        grouped = x.unflatten(1, (self.groups, -1))
+        inverse = torch.rsqrt(grouped.var((2, 3, 4), correction=0, keepdim=True) + self.eps)
+        x = (grouped * inverse).flatten(1, 2)
+        return x * self.weight[:, None, None] + self.bias[:, None, None]
+'''
+
+SCALED_BATCH_NORM = '''\
+class ScaledBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm with a scale alone."""
+
+    def __init__(self, channels: int, eps: float, momentum: float) -> None:
+        super().__init__(channels, eps=eps, momentum=momentum)
+        self.register_parameter("bias", None)
+
+    def reset_parameters(self) -> None:
+        self.reset_running_stats()
+        nn.init.ones_(self.weight)
+'''
+
+SHIFTED_BATCH_NORM = '''\
+class ShiftedBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm with a shift alone."""
+
+    def __init__(self, channels: int, eps: float, momentum: float) -> None:
+        super().__init__(channels, eps=eps, momentum=momentum)
+        self.register_parameter("weight", None)
+
+    def reset_parameters(self) -> None:
+        self.reset_running_stats()
+        nn.init.zeros_(self.bias)
+'''
+
+FROZEN_BATCH_NORM = '''\
+class FrozenBatchNorm2d(nn.Module):
+    """Batch norm of which nothing is trained and no batch changes anything."""
+
+    def __init__(self, channels: int, eps: float) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.ones(channels))
+        self.register_buffer("bias", torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
+'''
+
+STANDARDIZE = '''\
+class Standardize(nn.Module):
+    """Bring each channel to mean 0 and deviation 1 by stored numbers."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("var", torch.ones(channels))
+        self.register_buffer("count", torch.zeros(1))  # never read
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape = [1, -1] + [1] * (x.dim() - 2)
+        deviation = self.var.sqrt().clamp(min=1e-7)
+        return (x - self.mean.reshape(shape)) / deviation.reshape(shape)
+'''
+
 AFFINE = '''\
 class Affine(nn.Module):
     """Scale and shift each channel."""
@@ -457,6 +535,11 @@ SNIPPETS: dict[str, str] = {
     "SimpleNorm": SIMPLE_NORM,
     "FilterResponseNorm": FILTER_RESPONSE_NORM,
     "EvoNormS0": EVO_NORM_S0,
+    "GroupDeviationNorm": GROUP_DEVIATION_NORM,
+    "ScaledBatchNorm2d": SCALED_BATCH_NORM,
+    "ShiftedBatchNorm2d": SHIFTED_BATCH_NORM,
+    "FrozenBatchNorm2d": FROZEN_BATCH_NORM,
+    "Standardize": STANDARDIZE,
     "Affine": AFFINE,
     "GlobalResponseNorm": GLOBAL_RESPONSE_NORM,
     "LayerScale": LAYER_SCALE,

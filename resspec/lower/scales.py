@@ -86,7 +86,7 @@ class Scales:
 def scaled(op: Op, inputs: tuple[Value, ...], scales: Mapping[int, Scale], span: Span) -> Scale:
     """Declared stride of an op's output. Inputs with none (a gate made by global pooling) follow
     the others; inputs that disagree have none."""
-    factor = op.scale()
+    factor = op.declared_stride()
     if factor is None:
         return Lost(f"`{op.NAME}` in the body has no stride of its own", span)
     sized = inputs[-1:] if op.VALUE_ARGS else inputs  # `like` has the size of what it names

@@ -46,10 +46,12 @@ class Init:
 
 # conv: multiplies a window over channels (a linear layer's: of one position). scale, shift, slope
 # (of what is negative), maximum (least that is left): a number a channel, or one for all. mean and
-# var: running statistics. gain: scales a standardised weight. gate: inside `sigmoid(gate · x)`.
+# var: stored statistics; count: of how many examples. gain: scales a standardised weight. gate:
+# inside `sigmoid(gate · x)`.
 Role = Literal[
-    "conv", "conv_transpose", "scale", "shift", "slope", "maximum", "mean", "var", "gain", "gate"
-]
+    "conv", "conv_transpose", "scale", "shift", "slope", "maximum", "mean", "var", "count", "gain",
+    "gate",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ class Op(Record):
         """True where the op computes the identity whatever its input (drop path at rate 0)."""
         return False
 
-    def scale(self) -> tuple[int | Fraction, int | Fraction] | None:
+    def declared_stride(self) -> tuple[int | Fraction, int | Fraction] | None:
         """Declared stride (vertical, horizontal) that the output has against the input, the last
         one where there are several; below 1 where it is enlarged. None where it is no constant of
         the text (resize to a size, global pooling)."""

@@ -246,7 +246,7 @@ class ConvTranspose2d(Convolution):
     def macs(self, *inputs: TensorType) -> int:
         return self.params(*inputs)["weight"].size * inputs[0].height * inputs[0].width
 
-    def scale(self) -> tuple[int | Fraction, int | Fraction] | None:
+    def declared_stride(self) -> tuple[int | Fraction, int | Fraction] | None:
         return (Fraction(1, self.stride[0]), Fraction(1, self.stride[1]))
 
 

@@ -11,12 +11,20 @@ from resspec.ops.fields import Epsilon, NonNegativeInt, PositiveInt, Rate
 from resspec.types import TensorType
 
 
-def affine(channels: int, init: str) -> dict[str, Param]:
+def affine(channels: int, init: str, *, trainable: bool = True) -> dict[str, Param]:
     """Scale and shift of a normalisation, one number a channel."""
     start = Init("zeros") if init == "zero" else Init("ones")
     return {
-        "weight": Param((channels,), start),
-        "bias": Param((channels,), Init("zeros"), role="shift"),
+        "weight": Param((channels,), start, trainable),
+        "bias": Param((channels,), Init("zeros"), trainable, role="shift"),
+    }
+
+
+def running(channels: int, mean: str, var: str) -> dict[str, Param]:
+    """Mean and variance that are stored, one number a channel, by those names."""
+    return {
+        mean: Param((channels,), Init("zeros"), trainable=False, role="mean"),
+        var: Param((channels,), Init("ones"), trainable=False, role="var"),
     }
 
 
@@ -25,7 +33,8 @@ class BatchNorm(Op):
     """Normalise each channel over the batch while training, by running statistics otherwise.
 
     x: (C, H, W) → (C, H, W)
-    Params: weight (C,), bias (C,); buffers running_mean (C,), running_var (C,).
+    Params: weight (C,) if `scale`, bias (C,) if `shift`; buffers running_mean (C,), running_var
+            (C,).
     The running variance is unbiased, n/(n − 1), as PyTorch keeps it.
     Source: arXiv:1502.03167.
     """
@@ -38,6 +47,8 @@ class BatchNorm(Op):
     eps: Epsilon = arg(1e-5, "added to the variance")
     momentum: Rate = arg(0.1, "weight of the new batch in the running statistics (PyTorch's sense)")
     init: Literal["one", "zero"] = arg("one", "how the scale starts")
+    scale: bool = arg(True, "multiply each channel by a trainable number")
+    shift: bool = arg(True, "add a trainable number to each channel")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         need_map("batch_norm", inputs[0])
@@ -45,14 +56,77 @@ class BatchNorm(Op):
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         channels = inputs[0].channels
-        return affine(channels, self.init) | {
-            "running_mean": Param((channels,), Init("zeros"), trainable=False, role="mean"),
-            "running_var": Param((channels,), Init("ones"), trainable=False, role="var"),
-        }
+        wanted = {"weight": self.scale, "bias": self.shift}
+        own = {name: p for name, p in affine(channels, self.init).items() if wanted[name]}
+        return own | running(channels, "running_mean", "running_var")
 
     def scale_and_shift(self, own: Mapping[str, Any]) -> tuple[Any, Any]:
-        scale = own["weight"] / (own["running_var"] + self.eps) ** 0.5
-        return scale, own["bias"] - own["running_mean"] * scale
+        return by_statistics(own, self.eps)
+
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        return {"in_channels": inputs[0].channels}
+
+
+def by_statistics(own: Mapping[str, Any], eps: float) -> tuple[Any, Any]:
+    """What each channel is multiplied by, and what is added, by its stored statistics."""
+    scale = own.get("weight", 1.0) / (own["running_var"] + eps) ** 0.5
+    return scale, own.get("bias", 0.0) - own["running_mean"] * scale
+
+
+@op("frozen_batch_norm")
+class FrozenBatchNorm(Op):
+    """A batch norm that no training changes: by its stored statistics, scale and shift always.
+
+    x: (C, H, W) → (C, H, W)
+    Params: buffers weight (C,), bias (C,), running_mean (C,), running_var (C,).
+    Source: detectors that start from a classifier, as torchvision's `FrozenBatchNorm2d`.
+    """
+
+    SCALES = SHIFTS = True
+    KIND = "norm"
+    MOMENTS = "standardised"
+
+    eps: Epsilon = arg(1e-5, "added to the variance")
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        need_map("frozen_batch_norm", inputs[0])
+        return inputs
+
+    def params(self, *inputs: TensorType) -> dict[str, Param]:
+        channels = inputs[0].channels
+        stored = running(channels, "running_mean", "running_var")
+        return affine(channels, "one", trainable=False) | stored
+
+    def scale_and_shift(self, own: Mapping[str, Any]) -> tuple[Any, Any]:
+        return by_statistics(own, self.eps)
+
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        return {"in_channels": inputs[0].channels}
+
+
+@op("standardize")
+class Standardize(Op):
+    """Bring each channel to mean 0 and deviation 1 by stored numbers that no training changes.
+
+    y = (x − mean) / max(√var, 1e-7)
+    x: (C, H, W) or (C,) → the same shape
+    Params: buffers mean (C,), var (C,), and count (1,), of how many examples they are, which is
+            never read.
+    Source: Keras' `Normalization`, at the entry of its EfficientNets.
+    """
+
+    SCALES = SHIFTS = True
+    CHANNELS = "kept"
+    MOMENTS = "standardised"
+
+    def params(self, *inputs: TensorType) -> dict[str, Param]:
+        stored = running(inputs[0].channels, "mean", "var")
+        return stored | {"count": Param((1,), Init("zeros"), trainable=False, role="count")}
+
+    def scale_and_shift(self, own: Mapping[str, Any]) -> tuple[Any, Any]:
+        deviation = own["var"] ** 0.5
+        scale = 1.0 / (deviation + (1e-7 - deviation) * (deviation < 1e-7))
+        return scale, -own["mean"] * scale
 
     def derived(self, *inputs: TensorType) -> dict[str, Any]:
         return {"in_channels": inputs[0].channels}
@@ -240,7 +314,8 @@ class EvoNormS0(Grouped):
     """Evolved norm and activation in one, over groups of channels of one example.
 
     y = x · sigmoid(v · x) / √(var + eps) · weight + bias, with the biased variance of the group.
-    Without `activate` only weight and bias are left, as in timm.
+    Without `activate` only weight and bias are left, as in timm's `EvoNorm2dS0`; with `divide`
+    the deviation stays, as in its `EvoNorm2dS0a`.
     x: (C, H, W) → (C, H, W)
     Params: weight (C,), bias (C,); v (C,) if `activate`.
     Errors: the groups must divide the channels.
@@ -249,6 +324,7 @@ class EvoNormS0(Grouped):
 
     eps: Epsilon = arg(1e-5, "added to the variance")
     activate: bool = arg(True, "normalise and activate before scale and shift")
+    divide: bool = arg(False, "normalise where nothing is activated, too")
     init: Literal["one", "zero"] = arg("one", "how the scale starts")
 
     @property

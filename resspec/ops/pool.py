@@ -91,7 +91,7 @@ class GlobalPool(Op):
     def reach(self, axis: int, *inputs: TensorType) -> Reach | None:
         return reduced(inputs[0].spatial[axis])
 
-    def scale(self) -> None:
+    def declared_stride(self) -> None:
         return None
 
 
@@ -132,7 +132,7 @@ class AdaptivePool(Op):
         extent, count = inputs[0].spatial[axis], self.output_size[axis]
         return Reach(extent, 0, extent - 1, count)
 
-    def scale(self) -> None:
+    def declared_stride(self) -> None:
         return None
 
 

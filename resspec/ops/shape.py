@@ -304,7 +304,7 @@ class Resize(Op):
             found |= {"times": self.factor.numerator, "over": self.factor.denominator}
         return found
 
-    def scale(self) -> tuple[int | Fraction, int | Fraction] | None:
+    def declared_stride(self) -> tuple[int | Fraction, int | Fraction] | None:
         if self.size is not None:
             return None
         factor = Fraction(1) if self.scale_factor is None else self.factor  # `like`: as the value
@@ -340,7 +340,7 @@ class SpaceToDepth(Op):
     def reach(self, axis: int, *inputs: TensorType) -> Reach | None:
         return Reach(self.block_size, 0, self.block_size - 1)
 
-    def scale(self) -> tuple[int | Fraction, int | Fraction] | None:
+    def declared_stride(self) -> tuple[int | Fraction, int | Fraction] | None:
         return (self.block_size, self.block_size)
 
     @property
@@ -376,5 +376,5 @@ class DepthToSpace(Op):
     def reach(self, axis: int, *inputs: TensorType) -> Reach | None:
         return Reach(over=self.block_size)
 
-    def scale(self) -> tuple[int | Fraction, int | Fraction] | None:
+    def declared_stride(self) -> tuple[int | Fraction, int | Fraction] | None:
         return (Fraction(1, self.block_size), Fraction(1, self.block_size))

@@ -71,8 +71,9 @@ def _one(node: Node, own: dict[str, Array], inputs: Sequence[Moments]) -> Moment
         case "weighted":
             return _weighted(node, own, x)
         case "standardised":
-            gain = own["scale"] / np.sqrt(own["var"] + getattr(node.op, "eps", 0.0))
-            return Moments((x.mean - own["mean"]) * gain + own["shift"], x.var * gain**2)
+            gain = own.get("scale", 1.0) / np.sqrt(own["var"] + getattr(node.op, "eps", 0.0))
+            shift = own.get("shift", np.zeros(1))
+            return Moments((x.mean - own["mean"]) * gain + shift, x.var * gain**2)
         case "normalised" if "scale" in own:
             return Moments(own.get("shift", np.zeros(1)), own["scale"] ** 2)
         case "largest":

@@ -46,7 +46,7 @@ def randomise(graph: Graph, seed: int = 0) -> Weights:
 def _set_parameters(weights: Weights, graph: Graph, seed: int) -> None:
     activated, last = _activated(graph), _last_of_branches(graph)
     for name, param in graph.parameters().items():
-        if not param.trainable:
+        if param.role in ("mean", "var", "count"):
             continue
         path = name.rpartition(".")[0]
         shifted = path in activated

@@ -146,7 +146,13 @@ CASES: dict[str, list[Case]] = {
         Case(feeds=((("slice", {"stop": 1}),), ())),
     ],
     "concat": [Case(feeds=PAIR), Case(feeds=((), *PAIR)), Case(feeds=(VECTOR, VECTOR))],
-    "batch_norm": grid([{}, {"eps": 1e-3, "momentum": 0.01}], MIXED),
+    "batch_norm": [
+        *grid([{}, {"eps": 1e-3, "momentum": 0.01}], MIXED),
+        *grid([{"scale": scale, "shift": False} for scale in (True, False)], MIXED),
+        Case({"scale": False}),
+    ],
+    "frozen_batch_norm": grid([{}, {"eps": 1e-3}], MIXED),
+    "standardize": maps_and_vectors(),
     "group_norm": maps_and_vectors(
         {"groups": 3}, {"groups": 2, "eps": 1e-3}, {"group_size": 2, "affine": False}
     ),
@@ -156,7 +162,13 @@ CASES: dict[str, list[Case]] = {
     "simple_norm": maps_and_vectors({}, {"eps": 1e-3}, {"affine": False}),
     "filter_response_norm": grid([{}, {"eps": 1e-3}, {"affine": False}], MIXED),
     "evonorm_s0": grid(
-        [{"groups": 3}, {"group_size": 3, "eps": 1e-3}, {"activate": False, "groups": 1}], MIXED
+        [
+            {"groups": 3},
+            {"group_size": 3, "eps": 1e-3},
+            {"activate": False, "groups": 1},
+            {"activate": False, "divide": True, "groups": 2},
+        ],
+        MIXED,
     ),
     "grn": grid([{}, {"eps": 1e-3}], MIXED),
     "l2_normalize": maps_and_vectors({}, {"eps": 0.5}),

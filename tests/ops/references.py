@@ -79,12 +79,12 @@ def group_norm(op: Any, p: Params, x: Tensor) -> Tensor:
 
 
 def evonorm(op: Any, p: Params, x: Tensor) -> Tensor:
-    if op.activate:
+    if op.activate or op.divide:
         groups = x.reshape(x.shape[0], op.groups, -1)
         mean = groups.mean(2, keepdim=True)
         std = ((groups - mean).square().mean(2, keepdim=True) + op.eps).sqrt()
         std = std.expand_as(groups).reshape(x.shape)
-        x = x * torch.sigmoid(x * shaped(p["v"], x)) / std
+        x = (x * torch.sigmoid(x * shaped(p["v"], x)) if op.activate else x) / std
     return affine(p, x)
 
 
@@ -233,7 +233,13 @@ REFERENCES: dict[str, Callable[..., Any]] = {
     "mul": plain(torch.mul),
     "concat": lambda op, p, *xs: torch.cat(xs, 1),
     "batch_norm": lambda op, p, x: F.batch_norm(
+        x, p["running_mean"], p["running_var"], p.get("weight"), p.get("bias"), eps=op.eps
+    ),
+    "frozen_batch_norm": lambda op, p, x: F.batch_norm(
         x, p["running_mean"], p["running_var"], p["weight"], p["bias"], eps=op.eps
+    ),
+    "standardize": lambda op, p, x: (
+        (x - shaped(p["mean"], x)) / shaped(p["var"].sqrt().clamp(min=1e-7), x)
     ),
     "group_norm": group_norm,
     "instance_norm": lambda op, p, x: affine(p, normed(x, (2, 3), op.eps)),

@@ -48,6 +48,18 @@ MODULES: dict[str, tuple[Any, str, dict[str, Any], dict[str, str]]] = {
         {"groups": 3, "activate": False},
         {},
     ),
+    "divided by the deviation without activation": (
+        lambda t: t.EvoNorm2dS0a(C, groups=3, apply_act=False, eps=1e-3),
+        "evonorm_s0",
+        {"groups": 3, "activate": False, "divide": True, "eps": 1e-3},
+        {},
+    ),
+    "divided by the deviation": (
+        lambda t: t.EvoNorm2dS0a(C, groups=3, eps=1e-3),
+        "evonorm_s0",
+        {"groups": 3, "eps": 1e-3},
+        {},
+    ),
     "grn": (lambda t: t.grn.GlobalResponseNorm(C, channels_last=False), "grn", {}, {}),
     "std conv": (
         lambda t: t.StdConv2d(C, 8, 3, stride=2, groups=2, bias=True),

@@ -235,7 +235,7 @@ def test_invalid_attributes(name: str, attributes: dict[str, Any]) -> None:
     ],
 )
 def test_declared_stride(name: str, attributes: dict[str, Any], scale: object) -> None:
-    assert OPS[name](**attributes).scale() == scale
+    assert OPS[name](**attributes).declared_stride() == scale
 
 
 @pytest.mark.parametrize(
