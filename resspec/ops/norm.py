@@ -329,7 +329,7 @@ class EvoNormS0(Grouped):
 
     @property
     def sees_all(self) -> bool:
-        return self.activate
+        return self.activate or self.divide
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         need_map("evonorm_s0", inputs[0])
