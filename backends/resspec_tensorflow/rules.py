@@ -181,10 +181,11 @@ def batch_norm(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, BatchNorm)
     keep = round(1 - op.momentum, 15)  # Keras weighs the old statistics, the op the new batch
     own = (one for one, has in zip(GAMMA, (op.scale, op.shift), strict=True) if has)
-    parts = ("" if op.shift else ", center=False", "" if op.scale else ", scale=False")
+    parts = f"momentum={keep!r}, epsilon={{eps}}"
+    parts += ("" if op.shift else ", center=False") + ("" if op.scale else ", scale=False")
     return Rule(
         call="{self}({x})",
-        init=f"BatchNormalization(momentum={keep!r}, epsilon={{eps}}{''.join(parts)}, name={{name}})",
+        init=f"BatchNormalization({parts}, name={{name}})",
         variables=(*own, *MOVING),
         helpers=("BatchNormalization",),
     )
