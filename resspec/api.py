@@ -7,11 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from resspec import compile as driver
 from resspec.compile import LoadedSpec
-from resspec.diagnostics import SpecError
+from resspec.diagnostics import SpecError, error
 from resspec.ir import Graph
 from resspec.options import Limits, LoadOptions
 from resspec.summary import Summary
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Spec = str | Path | LoadedSpec | Graph
 Weights = Any  # a file's path, a mapping of tensors or arrays by name, or a live model
+META = "meta"  # the device of a model that is its architecture alone: torch's own word
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 
@@ -86,11 +87,46 @@ class Compiled:
     ) -> Running:
         """A live model with these weights, of all parameters; without any, they are not yet set
         to anything. device, dtype: the framework's words. Errors: `no-backend`, `no-device`."""
+        return self._loaded(self._bare(device, dtype), weights)
+
+    def live(
+        self,
+        device: str = "cpu",
+        dtype: str | None = None,
+        seed: int = 0,
+        stored: Weights | Literal[False] | None = None,
+        **how: Any,
+    ) -> tuple[Running, Stored]:
+        """A live model and its weights: those that `weights` gives, drawn right into the model
+        where that can be. None, and every number 0, where `stored` is False, or on `meta`.
+
+        Errors: those of `running` and `weights`.
+        """
+        from resspec import weights
+
+        if device == META and stored is not None and stored is not False:
+            message = "a model on the device `meta` has no numbers, so it takes no weights"
+            raise error("bad-value", message, help="leave out one of the two")
+        if stored is False or device == META:
+            live = self._bare(device, dtype)
+            return self._loaded(live, weights.zeros(self.graph, live.room())), weights.Stored({})
+        if stored is None and not self.steps:
+            live = self._bare(device, dtype)
+            found = weights.Stored(weights.draw(self.graph, seed, live.room()))
+        else:
+            found = self.weights(seed, stored, **how)
+            live = self._bare(device, dtype)
+        return self._loaded(live, found.weights), found
+
+    def _bare(self, device: str, dtype: str | None) -> Running:
         from resspec.running import Running
-        from resspec.weights import models
 
         model = self.backend.runtime().instantiate(self.graph, self.source, device, dtype)
-        live = Running(self.backend, self.source, model)
+        return Running(self.backend, self.source, model)
+
+    def _loaded(self, live: Running, weights: Mapping[str, NDArray[Any]] | None) -> Running:
+        from resspec.weights import models
+
         if weights is not None:
             live.load(weights)
         models.remember(live.model, self.graph, self.backend, self.source)
@@ -160,7 +196,7 @@ def build(
     device: str = "cpu",
     dtype: str | None = None,
     seed: int = 0,
-    weights: Weights | None = None,
+    weights: Weights | Literal[False] | None = None,
     outputs: Sequence[str] | None = None,
     *,
     partial: bool = False,
@@ -174,7 +210,9 @@ def build(
     Keras' dtype policy (`mixed_float16`).
     weights: a file, in canonical names or saved from a model of either framework that resspec
     built; a state dict, or arrays by canonical name; or such a live model itself, trained or not,
-    in whatever wraps it. Otherwise they are drawn from `seed`, the same for every backend.
+    in whatever wraps it. Otherwise they are drawn from `seed`, the same for every backend. False:
+    nothing is drawn and every number is 0, for a model whose weights are set later; with the device
+    `meta` (torch) no memory is taken either.
     key: which set of tensors, where there are several. With `partial`, tensors that are missing or
     have another shape keep what was drawn, and a warning lists them. adapt_input: `sum` or
     `repeat` fits a first convolution to this input's channels.
@@ -183,14 +221,14 @@ def build(
     from the same weights; such a model refuses to be trained. Errors: SpecError.
     """
     compiled = compile_for(spec, backend, outputs, optimize)
-    stored = compiled.weights(seed, weights, partial=partial, key=key, adapt_input=adapt_input)
-    model = compiled.running(device, dtype, stored.weights).model
+    how = {"partial": partial, "key": key, "adapt_input": adapt_input}
+    live, stored = compiled.live(device, dtype, seed, weights, **how)
     if stored.left_out:
         import warnings
 
         lines = "".join(f"\n  {one}" for one in stored.left_out)
         warnings.warn(f"weights left out: {len(stored.left_out)}{lines}", stacklevel=2)
-    return model
+    return live.model
 
 
 def read_weights(model: Any, spec: Spec | None = None) -> dict[str, NDArray[Any]]:

@@ -47,6 +47,10 @@ class Runtime(Protocol):
     several. Weights have canonical names and layouts. device, dtype: in the framework's own words.
     A dtype of None is what the framework has in force. key: what is random in a call (dropout) is
     drawn by it.
+
+    May also have `room(model, variables)`: by canonical name, float32 arrays that are the memory of
+    parameters in canonical layout, so that first weights are drawn right into it; `load_weights` is
+    then given the same arrays.
     """
 
     def instantiate(self, graph: Graph, source: Source, device: str, dtype: str | None) -> Model:

@@ -31,6 +31,13 @@ class Running:
         source = backend.emit(graph)
         return Running(backend, source, backend.runtime().instantiate(graph, source, device, dtype))
 
+    def room(self) -> dict[str, Array]:
+        """float32 memory of parameters that may be written to instead of being loaded; of those
+        alone whose backend can tell."""
+        tell = getattr(self.backend.runtime(), "room", None)
+        found: dict[str, Array] = tell(self.model, self.source.variables) if tell else {}
+        return found
+
     def load(self, weights: Mapping[str, Array], names: Collection[str] | None = None) -> Running:
         """Set the parameters of these names, or all; this, with them."""
         variables = self._variables(names)

@@ -48,6 +48,9 @@ def _place(device: str) -> str:
     """TensorFlow's full name of `GPU:1`, `cpu` or, as others say, `cuda:1`. Raises
     SpecError(no-device)."""
     kind, _, index = device.removeprefix("/").removeprefix("device:").upper().partition(":")
+    if kind == "META":
+        message = "a Keras model always has memory: there is no device `meta`"
+        raise error("no-device", message, help="weights=False draws nothing; torch has the device")
     kind, index = "GPU" if kind == "CUDA" else kind, index or "0"
     there = tf.config.list_logical_devices()
     if f"/device:{kind}:{index}" not in [one.name for one in there]:

@@ -37,7 +37,7 @@ def find_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise error("no-device", f"`{name}` is not a device", help=_present()) from None
-    if device.type == "cpu":
+    if device.type in ("cpu", "meta"):
         return device
     if device.type == "cuda":
         if (device.index or 0) < torch.cuda.device_count():
@@ -57,7 +57,7 @@ def instantiate(graph: Graph, source: Source, device: str, dtype: str | None) ->
     if dtype is not None and dtype not in DTYPES:
         raise error("bad-value", f"no dtype `{dtype}`; torch has {', '.join(DTYPES)} here")
     place = find_device(device)
-    with _NothingDrawn():
+    with _NothingDrawn(), place:
         model: nn.Module = getattr(live.load(source.text), source.entry)()
     _OUTPUTS[type(model)] = {name: len(values) for name, values in graph.outputs}
     return model.to(device=place, dtype=None if dtype is None else DTYPES[dtype])
@@ -81,8 +81,22 @@ def load_weights(
     state = model.state_dict(keep_vars=True)
     with torch.no_grad():
         for name, variable in variables.items():
-            state[variable.name].copy_(to_torch(weights[name]))
+            target, given = state[variable.name], to_torch(weights[name])
+            if given.data_ptr() != target.data_ptr():  # else it was written there, into its room
+                target.copy_(given)
     return model
+
+
+def room(model: nn.Module, variables: Variables) -> dict[str, NDArray[Any]]:
+    """The memory of parameters by canonical name, where NumPy can write float32 into it."""
+    state = model.state_dict()
+    return {
+        name: value.numpy()
+        for name, variable in variables.items()
+        if (value := state[variable.name]).dtype == torch.float32
+        and value.device.type == "cpu"
+        and value.is_contiguous()
+    }
 
 
 def read_weights(model: nn.Module, variables: Variables) -> dict[str, NDArray[Any]]:
@@ -109,8 +123,14 @@ def forward(
 ) -> tuple[dict[str, list[NDArray[Any]]], nn.Module]:
     with torch.no_grad(), mode(model, training, key):
         found = run(model, x)
-    outputs = {name: [to_numpy(value).copy() for value in values] for name, values in found.items()}
+    outputs = {name: [_result(value) for value in values] for name, values in found.items()}
     return outputs, model
+
+
+def _result(value: Tensor) -> NDArray[Any]:
+    if value.is_meta:  # its shape is all that is known of it
+        return np.broadcast_to(np.float32(np.nan), tuple(value.shape))
+    return to_numpy(value).copy()
 
 
 def counts(model: nn.Module) -> tuple[int, int]:
@@ -157,6 +177,9 @@ def to_torch(array: NDArray[Any]) -> Tensor:
 
 def to_numpy(tensor: Tensor) -> NDArray[Any]:
     """The tensor's numbers; it shares its memory where NumPy has its dtype."""
+    if tensor.is_meta:
+        message = "this model is on the device `meta`: it has a form, and no numbers"
+        raise error("bad-value", message, help='give it memory: model.to_empty(device="cpu")')
     tensor = tensor.detach().cpu()
     found: NDArray[Any] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
     return found

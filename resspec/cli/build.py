@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from resspec.ir import Graph
     from resspec.running import Running
     from resspec.weights.fitting import Stored
+    from resspec.weights.given import Arrays
 
 FILES = ("model.py", "weights.safetensors", "spec.yaml", "summary.json")
 FOLDED = """\
@@ -84,6 +85,13 @@ def build(
     outputs: common.Outputs = None,
     optimize: common.Optimize = None,
     device: Annotated[str, Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    meta: Annotated[
+        bool,
+        Option(
+            "--meta",
+            help="The architecture alone, as --device meta: no memory, no weights (torch).",
+        ),
+    ] = False,
     force: common.Force = False,
     format: Annotated[str, Option(help="text or json.")] = "text",
 ) -> None:
@@ -107,12 +115,20 @@ def build(
     backend, optimize = common.backend_name(backend), common.optimization(optimize)
     if dtype is not None:
         common.choice(dtype, api.DTYPES, "--dtype")
+    if meta and device != "cpu":
+        raise BadUse("it is a device of its own.", hint="--meta")
+    device = api.META if meta else device
+    bare = device == api.META  # without numbers there are none to load, to write or to export
+    for option in [one for one, given in (("--weights", weights), ("--export", export))
+                   if bare and given is not None]:  # fmt: skip
+        raise BadUse("a model on the device `meta` has no numbers.", hint=option)
     told = {"--partial": partial, "--key": key is not None, "--adapt-input": adapt_input}
     for option in [option for option, given in told.items() if given and weights is None]:
         raise BadUse("it says how to load --weights.", hint=option)
     if adapt_input is not None:
         common.choice(adapt_input, ("sum", "repeat"), "--adapt-input")
-    chosen, wanted = _chosen(backend, export, out), common.names(outputs)
+    chosen = () if bare else _chosen(backend, export, out)
+    wanted = common.names(outputs)
     common.choice(format, ("text", "json"), "--format")
     clock, written = Clock(), list[str]()
     ours = (*FILES, *exports.owned()) if force else FILES
@@ -125,10 +141,8 @@ def build(
             common.batch(batch, compiled.graph.input.type.shape)
         doing(f"instantiating on {backend}")
         with clock.measure("instantiate"):
-            stored = compiled.weights(
-                seed, weights, partial=partial, key=key, adapt_input=adapt_input
-            )
-            live = compiled.running(device, dtype or "float32", stored.weights)
+            how = {"partial": partial, "key": key, "adapt_input": adapt_input}
+            live, stored = compiled.live(device, dtype or "float32", seed, weights, **how)
         doing("running")
         with clock.measure("forward"):
             shapes = _forward(compiled.graph, live, batch, dtype or "float32")
@@ -139,7 +153,9 @@ def build(
         if staging:
             doing(f"writing {out}")
             dtypes = dict.fromkeys(stored.weights, dtype) if dtype else dict(stored.dtypes)
-            for name, data in _files(loaded, compiled, stored, dtypes).items():
+            for name, data in _files(
+                loaded, compiled, None if bare else stored.weights, dtypes
+            ).items():
                 staging.write(name, data)
                 written.append(name)
             for format_ in chosen:
@@ -236,7 +252,7 @@ def _forward(graph: Graph, live: Running, batch: int, dtype: str) -> Any:
 
 
 def _files(
-    loaded: LoadedSpec, compiled: Compiled, stored: Stored, dtypes: dict[str, str]
+    loaded: LoadedSpec, compiled: Compiled, arrays: Arrays | None, dtypes: dict[str, str]
 ) -> dict[str, bytes]:
     from resspec import weights
     from resspec.language.version import LANGUAGE
@@ -250,9 +266,12 @@ def _files(
         note = FOLDED
     spec = dump({"resspec": LANGUAGE, **loaded.data})
     summary = json.dumps([counted], indent=2, ensure_ascii=False)
+    tensors = {}
+    if arrays is not None:
+        tensors = {"weights.safetensors": weights.encode(arrays, about, dtypes)}
     return {
         "model.py": compiled.source.text.encode(),
-        "weights.safetensors": weights.encode(stored.weights, about, dtypes),
+        **tensors,
         "spec.yaml": f"{note}{spec}".encode(),
         "summary.json": f"{summary}\n".encode(),
     }

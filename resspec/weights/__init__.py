@@ -11,6 +11,7 @@ from resspec.weights.start import Weights as Weights
 from resspec.weights.start import cotangent as cotangent
 from resspec.weights.start import draw as draw
 from resspec.weights.start import example as example
+from resspec.weights.start import zeros as zeros
 from resspec.weights.stored import check as check
 from resspec.weights.stored import encode as encode
 from resspec.weights.stored import fit as fit

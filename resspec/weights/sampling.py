@@ -2,29 +2,47 @@
 
 Each tensor has a generator of its own, keyed by a purpose, a seed and its name, so neither the
 order of drawing nor the other tensors matter. The raw stream is Philox's, which NumPy guarantees;
-from there only +, −, ×, ÷, √ and exact conversions are used, since the C library's `log` and
-NumPy's own `normal` may differ by a bit between platforms or versions.
+from there only +, −, ×, ÷, √ and exact conversions decide, since the C library's `log` and NumPy's
+own `normal` may differ by a bit between platforms or versions. A float32 is taken from `np.log`
+where no error of it could change the rounding; the rest, one in a million, by an exact series.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from math import prod
+from threading import local
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-CHUNK = 1 << 15  # numbers at a time, so that intermediate results stay in cache; an even number
+CHUNK = 1 << 14  # numbers at a time, so that the work stays in cache; an even number
+UNIT = 2.0**-32  # of the numbers q in (−½, ½), which are kept in it: all scaling by it is exact
 LN2 = 0.6931471805599453
 HALF_ROOT = 0.7071067811865476
+LOG_ERROR = 2.0**-44  # more than any `log` is wrong by, as it shows in a result
 # Algorithm AS 241, PPND7 (Wichura, 1988): numerators and denominators, the highest power first.
 MIDDLE = (59.109374720, 159.29113202, 50.434271938, 3.3871327179)
 MIDDLE_BELOW = (67.187563600, 78.757757664, 17.895169469, 1.0)
 TAIL = (0.17023821103, 1.3067284816, 2.7568153900, 1.4234372777)
 TAIL_BELOW = (0.12021132975, 0.73700164250, 1.0)
+EDGE = 0.180625 / UNIT**2  # 0.425²; further out are the tails
+SCALED, SCALED_BELOW = (
+    [one * UNIT ** (2 * power) for one, power in zip(row, (3, 2, 1, 0), strict=True)]
+    for row in (MIDDLE, MIDDLE_BELOW)
+)
+
+
+class _Work(local):
+    """Arrays that each thread writes over: fresh ones cost more than what is done in them."""
+
+    def __init__(self) -> None:
+        self.arrays = np.empty((4, CHUNK))
+
+
+_WORK = _Work()
 
 
 def normal(
@@ -33,10 +51,13 @@ def normal(
     name: str,
     shape: tuple[int, ...],
     scale: float = 1.0,
-    dtype: type[np.floating[Any]] = np.float64,
+    out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """Standard normal numbers, good to seven digits, |x| < 6.4; times `scale`, as `dtype`."""
-    return _draw((purpose, seed, name), shape, scale, dtype, _inverse_normal)
+    """Standard normal numbers, good to seven digits, |x| < 6.4; times `scale`.
+
+    out: an array of that shape, in one piece, to hold them; they are float64 otherwise.
+    """
+    return _draw((purpose, seed, name), shape, out, _normal, scale)
 
 
 def uniform(
@@ -45,60 +66,84 @@ def uniform(
     name: str,
     shape: tuple[int, ...],
     scale: float = 1.0,
-    dtype: type[np.floating[Any]] = np.float64,
+    out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """Uniform numbers in (−1, 1), symmetric about 0; times `scale`, as `dtype`."""
-    return _draw((purpose, seed, name), shape, scale, dtype, lambda q: np.multiply(q, 2.0, out=q))
+    """Uniform numbers in (−1, 1), symmetric about 0; times `scale`. out: as for `normal`."""
+    return _draw((purpose, seed, name), shape, out, _uniform, scale)
 
 
 def _draw(
     key: tuple[str, int, str],
     shape: tuple[int, ...],
+    out: NDArray[Any] | None,
+    fill: Callable[[NDArray[Any], Array, float], None],
     scale: float,
-    dtype: type[np.floating[Any]],
-    transform: Callable[[Array], Array],
 ) -> NDArray[Any]:
-    """`transform` of numbers q uniform in (−½, ½), multiples of 2^−33; q may be overwritten."""
+    result = np.empty(shape) if out is None else out
+    if result.shape != shape or not result.flags.c_contiguous:
+        raise ValueError(f"an array {result.shape} in pieces or of another shape than {shape}")
     digest = hashlib.sha256("\n".join(map(str, key)).encode()).digest()
     stream = np.random.Philox(key=int.from_bytes(digest[:16], "little"))
-    result = np.empty(prod(shape), dtype)
-    for start in range(0, result.size, CHUNK):
-        part = result[start : start + CHUNK]
+    flat = result.reshape(-1)
+    for start in range(0, flat.size, CHUNK):
+        part = flat[start : start + CHUNK]
         words = stream.random_raw((part.size + 1) // 2).astype("<u8", copy=False).view("<u4")
-        q = words[: part.size].astype(np.float64)
+        q = _WORK.arrays[0, : part.size]
+        q[:] = words[: part.size]
         q -= 2.0**31 - 0.5
-        q *= 2.0**-32
-        found = transform(q)
-        found *= scale
-        part[:] = found
-    return result.reshape(shape)
+        fill(part, q, scale)
+    return result
 
 
-def _inverse_normal(q: Array) -> Array:
-    """Quantile of the normal distribution at ½ + q."""
-    r = q * q
-    np.subtract(0.180625, r, out=r)
-    x = _polynomial(r, MIDDLE)
+def _uniform(part: NDArray[Any], q: Array, scale: float) -> None:
+    q *= 2.0 * UNIT * scale
+    part[:] = q
+
+
+def _normal(part: NDArray[Any], q: Array, scale: float) -> None:
+    """Quantiles of the normal distribution at ½ + q, times `scale`."""
+    r, x, below = _WORK.arrays[1:, : q.size]
+    np.multiply(q, q, out=r)
+    np.subtract(EDGE, r, out=r)
+    (tail,) = np.nonzero(r < 0)
+    _polynomial(r, SCALED, x)
     x *= q
-    x /= _polynomial(r, MIDDLE_BELOW)
-    (tail,) = np.nonzero(np.abs(q, out=r) > 0.425)
-    if tail.size:
-        r = np.sqrt(-_log(0.5 - r[tail])) - 1.6
-        far = _polynomial(r, TAIL)
-        far /= _polynomial(r, TAIL_BELOW)
-        x[tail] = np.copysign(far, q[tail], out=far)
-    return x
+    x /= _polynomial(r, SCALED_BELOW, below)
+    x *= scale * UNIT
+    part[:] = x
+    if not tail.size:
+        return
+    q = q[tail]
+    p = (2.0**31 - np.abs(q)) * UNIT
+    if part.dtype == np.float32:
+        far = _far(np.log(p), q) * scale
+        low, high = (np.multiply(far, 1 + by, dtype=np.float64).astype(np.float32)
+                     for by in (-LOG_ERROR, LOG_ERROR))  # fmt: skip
+        (unsure,) = np.nonzero(low != high)
+        if unsure.size:
+            far[unsure] = _far(_log(p[unsure]), q[unsure]) * scale
+    else:
+        far = _far(_log(p), q) * scale
+    part[tail] = far
 
 
-def _polynomial(x: Array, coefficients: Sequence[float]) -> Array:
+def _far(log: Array, q: Array) -> Array:
+    """Quantiles in the tails, on the side of q; log: of the probability that is left there."""
+    r = np.sqrt(-log) - 1.6
+    found = _polynomial(r, TAIL, np.empty_like(r))
+    found /= _polynomial(r, TAIL_BELOW, np.empty_like(r))
+    return np.copysign(found, q, out=found)
+
+
+def _polynomial(x: Array, coefficients: Sequence[float], out: Array) -> Array:
     """By Horner's rule, each product and each sum rounded."""
     highest, *others = coefficients
-    found = x * highest
+    np.multiply(x, highest, out=out)
     for number in others[:-1]:
-        found += number
-        found *= x
-    found += others[-1]
-    return found
+        out += number
+        out *= x
+    out += others[-1]
+    return out
 
 
 def _log(x: Array) -> Array:

@@ -6,6 +6,7 @@ Canonical layout: convolutions (O, I/groups, kh, kw), linear (O, I), one number 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from math import sqrt
 from typing import TYPE_CHECKING, Any
@@ -23,35 +24,50 @@ THREADS = 8  # at most: NumPy lets go of the interpreter while it computes
 Weights = dict[str, NDArray[Any]]  # canonical name → float32, or float64 where asked for
 
 
-def draw(graph: Graph, seed: int = 0) -> Weights:
+def draw(graph: Graph, seed: int = 0, room: Mapping[str, NDArray[Any]] | None = None) -> Weights:
     """First values of every parameter and buffer, as their ops declare (`Init`).
 
     A tensor depends on the seed, its own name, shape and kind of start only: the rest of the
-    network may change around it.
+    network may change around it. room: float32 arrays to write some of them into.
     """
     params = graph.parameters()
+    given = room or {}
+    found = {
+        name: given[name] if name in given else np.empty(param.shape, np.float32)
+        for name, param in params.items()
+    }
+    largest = sorted(params, key=lambda name: -params[name].size)  # first: all threads end together
     with ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), THREADS)) as threads:
-        arrays = threads.map(lambda name: _first(params[name], seed, name), params)
-        return dict(zip(params, arrays, strict=True))
+        list(threads.map(lambda name: _fill(found[name], params[name], seed, name), largest))
+    return found
 
 
-def _first(param: Param, seed: int, name: str) -> NDArray[np.float32]:
-    init, shape = param.init, param.shape
+def zeros(graph: Graph, room: Mapping[str, NDArray[Any]]) -> Weights:
+    """0 for every number of every parameter and buffer; those in `room` are made so."""
+    for array in room.values():
+        array.fill(0.0)
+    zero = np.zeros((), np.float32)
+    return {
+        name: room[name] if name in room else np.broadcast_to(zero, param.shape)
+        for name, param in graph.parameters().items()
+    }
+
+
+def _fill(array: NDArray[Any], param: Param, seed: int, name: str) -> None:
+    init = param.init
     match init.kind:
         case "zeros":
-            return np.zeros(shape, np.float32)
+            array[...] = 0.0
         case "ones":
-            return np.ones(shape, np.float32)
+            array[...] = 1.0
         case "constant":
-            return np.full(shape, init.value, np.float32)
+            array[...] = init.value
         case "normal":
-            return sampling.normal("weights", seed, name, shape, init.value, np.float32)
+            sampling.normal("weights", seed, name, array.shape, init.value, array)
         case "kaiming_normal":
-            scale = sqrt(2.0 / init.fan)
-            return sampling.normal("weights", seed, name, shape, scale, np.float32)
+            sampling.normal("weights", seed, name, array.shape, sqrt(2.0 / init.fan), array)
         case "kaiming_uniform":
-            scale = sqrt(1.0 / init.fan)
-            return sampling.uniform("weights", seed, name, shape, scale, np.float32)
+            sampling.uniform("weights", seed, name, array.shape, sqrt(1.0 / init.fan), array)
 
 
 def cotangent(name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:

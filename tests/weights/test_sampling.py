@@ -60,7 +60,31 @@ def test_shape_is_row_major_and_empty_and_scalar_work() -> None:
 def test_normal_quantiles_against_the_standard_library() -> None:
     q = np.concatenate([np.linspace(-0.4999, 0.4999, 999), [-0.5 + 2.0**-33, 0.5 - 2.0**-33]])
     exact = [statistics.NormalDist().inv_cdf(0.5 + value) for value in q]
-    assert np.abs(sampling._inverse_normal(q) - exact).max() < 1e-6
+    found = np.empty(len(q))
+    sampling._normal(found, q / sampling.UNIT, 1.0)
+    assert np.abs(found - exact).max() < 1e-6
+
+
+@pytest.mark.parametrize("wrong", [0.0, 1e-15, -1e-14, 1e-14])
+def test_no_logarithm_shows_in_the_bits(wrong: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The C library's may be off in its last bits; the series alone decides then."""
+    out = np.empty((200_000,), np.float32)
+    log = np.log
+    monkeypatch.setattr(np, "log", lambda x: log(x) * (1 + wrong))
+    drawn = sampling.normal("w", 0, "a", out.shape, 0.037, out).copy()
+    monkeypatch.setattr(np, "log", sampling._log)
+    assert drawn.tobytes() == sampling.normal("w", 0, "a", out.shape, 0.037, out).tobytes()
+    whole = sampling.normal("w", 0, "a", out.shape, 0.037)
+    assert drawn.tobytes() == whole.astype(np.float32).tobytes()
+
+
+def test_what_is_near_a_tie_is_computed_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were every logarithm doubted, all of the tails would come from the series: the same."""
+    out = np.empty((200_000,), np.float32)
+    drawn = sampling.normal("w", 0, "a", out.shape, 0.037, out).copy()
+    monkeypatch.setattr(sampling, "LOG_ERROR", 0.5)
+    monkeypatch.setattr(np, "log", lambda x: 2 * sampling._log(x))
+    assert drawn.tobytes() == sampling.normal("w", 0, "a", out.shape, 0.037, out).tobytes()
 
 
 def test_logarithm_against_numpy() -> None:
