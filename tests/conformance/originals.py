@@ -90,6 +90,7 @@ class Result:
     ops: list[str] = field(default_factory=list)
     seconds: float = 0.0
     second: dict[str, float] = field(default_factory=dict)  # errors at another size, same model
+    ambiguous: list[str] = field(default_factory=list)  # sets of names that only their order told
 
 
 def cases() -> tuple[list[Case], list[Row]]:
@@ -138,10 +139,13 @@ def check(
         _structure(original, graph, result)
         millions = case.params // 1_000_000
         result.left_out = f"outputs: {millions} M parameters; counts and wiring only without --huge"
+        result.problems += result.ambiguous[:5]
         return result
     small = _resized(case.spec, graph.input.type.channels, size)
     if not _outputs(case, origin, small, backends, result, "float64"):
         _outputs(case, origin, small, backends, result, "float32")
+    if not result.equal or not all(result.equal.values()):
+        result.problems += result.ambiguous[:5]  # equal outputs prove any order of equals right
     return result
 
 
@@ -200,7 +204,7 @@ def _structure(original: origins.Original, graph: Graph, result: Result) -> Any:
         result.problems.append(str(problem).splitlines()[0])
         return None
     problems = structure_differences(matching.pairs)
-    problems += [f"ambiguous: {', '.join(names[:3])}" for names in matching.ambiguous]
+    result.ambiguous = [f"ambiguous: {', '.join(names[:3])}" for names in matching.ambiguous]
     problems += [f"the original never uses {name}" for name in matching.unread]
     result.structure = not problems
     result.problems += problems[:5]
