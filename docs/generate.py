@@ -71,6 +71,7 @@ HOUSE = (
     "resspec/passes",
     "resspec/emit",
     "resspec/draw",
+    "resspec/differ",
     "resspec/weights",
     "resspec/weights/files",
     "resspec/port",
@@ -107,6 +108,13 @@ def mistake() -> str:
             told = render(caught.diagnostics[0])
             return f"```text\n$ resspec validate mine.yaml\n{told}\n```\n"
     raise AssertionError("the mistake is none")
+
+
+def difference() -> str:
+    """What `diff` says of two shipped networks."""
+    pairs = (("resnet50", "resnet50d"), ("resnet50", "resnext101_32x8d"))
+    shown = (f"$ resspec diff {a} {b}\n{api.diff(a, b)}" for a, b in pairs)
+    return "```text\n" + "\n\n".join(shown) + "\n```\n"
 
 
 def parity() -> str:
@@ -146,6 +154,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "ops": ops,
     "basic": basic,
     "mistake": mistake,
+    "difference": difference,
     "parity": parity,
 }
 

@@ -20,7 +20,7 @@ from resspec.ops import OPS
 from resspec.paths import specs_dir
 from resspec.record import REQUIRED
 
-COMMANDS = "build summarize validate source parity port list show explain schema".split()
+COMMANDS = "build summarize validate source diff parity port list show explain schema".split()
 
 
 def write(folder: Path) -> None:

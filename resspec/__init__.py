@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from resspec.api import build as build
+    from resspec.api import diff as diff
     from resspec.api import load as load
     from resspec.api import optimizer as optimizer
     from resspec.api import read_weights as read_weights
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from resspec.compile import LoadedSpec as LoadedSpec
     from resspec.diagnostics import Diagnostic as Diagnostic
     from resspec.diagnostics import SpecError as SpecError
+    from resspec.differ import Difference as Difference
     from resspec.ir import Graph as Graph
     from resspec.summary import Summary as Summary
 
@@ -30,11 +32,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Diagnostic": "resspec.diagnostics",
+    "Difference": "resspec.differ",
     "Graph": "resspec.ir",
     "LoadedSpec": "resspec.compile",
     "SpecError": "resspec.diagnostics",
     "Summary": "resspec.summary",
     "build": "resspec.api",
+    "diff": "resspec.api",
     "load": "resspec.api",
     "optimizer": "resspec.api",
     "read_weights": "resspec.api",

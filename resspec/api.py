@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from resspec.backend import Backend, Source
+    from resspec.differ import Difference
     from resspec.passes import Pass
     from resspec.running import Running
     from resspec.weights.fitting import Stored
@@ -64,6 +65,15 @@ def summarize(spec: Spec) -> Summary:
     from resspec.summary import summarize as count
 
     return count(graph_of(spec))
+
+
+def diff(a: Spec, b: Spec, outputs: Sequence[str] | None = None) -> Difference:
+    """What differs in two networks, in their own terms; printed, and shown in a notebook."""
+    from resspec.differ import difference
+
+    graphs = graph_of(a, outputs), graph_of(b, outputs)
+    names = [str(one) if isinstance(one, str | Path) else one.name for one in (a, b)]
+    return difference(*graphs, (names[0], names[1]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ HOMES = {
     "source": "inspect",
     "draw": "draw",
     "sweep": "sweep",
+    "diff": "diff",
     "parity": "parity",
     "port": "port",
     "list": "catalog",

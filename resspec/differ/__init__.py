@@ -1,0 +1,5 @@
+"""What differs in two networks, in their own terms: stages, blocks, layers, and what they cost."""
+
+from resspec.differ.difference import Difference, difference
+
+__all__ = ["Difference", "difference"]
