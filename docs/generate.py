@@ -76,6 +76,7 @@ HOUSE = (
     "resspec/weights/files",
     "resspec/port",
     "resspec/parity",
+    "resspec/bench",
     "resspec/cli",
     "backends/resspec_torch",
     "backends/resspec_tensorflow",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from resspec.ir import Graph
     from resspec.optim import Optimizer
+    from resspec.timing import How, Work
 
     Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -106,6 +107,45 @@ class Training(Protocol):
         ...
 
 
+class Timing(Protocol):
+    """So that models are timed, those of the backend's origins too.
+
+    shape: (N, C, H, W), of an input that is made once and stays on the device. What is run raises
+    MemoryError where memory does not suffice.
+    """
+
+    def place(self, model: Model, how: How) -> Model:
+        """The model on its device, in its dtype and layout. Raises SpecError(no-device)."""
+        ...
+
+    def forward(
+        self, model: Model, shape: tuple[int, ...], how: How, *, each: bool = False
+    ) -> Work:
+        """One pass as at inference. each: every one is waited for."""
+        ...
+
+    def step(self, model: Model, shape: tuple[int, ...], how: How) -> Work:
+        """One step of training: pass, loss, gradients, SGD with momentum."""
+        ...
+
+    def peak(self, model: Model, work: Work, how: How) -> int | None:
+        """Bytes that the model and one turn of its work take at most, where that can be told: on a
+        CPU of its first turn only."""
+        ...
+
+    def product(self, how: How) -> tuple[Work, int]:
+        """A large product of square matrices, and the operations that it takes."""
+        ...
+
+    def machine(self, how: How) -> str:
+        """The device's full name."""
+        ...
+
+    def forget(self) -> None:
+        """Let go of what was compiled and of memory that is kept for later."""
+        ...
+
+
 class Live(Protocol):
     """So that weights are taken out of live models, of wrappers around them, and of models of the
     framework that resspec did not make."""
@@ -175,6 +215,7 @@ class Backend:
     emitter: Callable[[Resolved], Source]
     runtime: Callable[[], Runtime]
     training: Callable[[], Training] | None = None
+    timing: Callable[[], Timing] | None = None
     live: Callable[[], Live] | None = None
     models: str = ""
     exporter: Callable[[], Exporter] | None = None

@@ -17,6 +17,7 @@ BACKEND = Backend(
     emitter=emit,
     runtime=_module("resspec_torch.runtime"),
     training=_module("resspec_torch.training"),
+    timing=_module("resspec_torch.timing"),
     live=_module("resspec_torch.runtime"),
     models="torch.nn.modules.module",
     exporter=_module("resspec_torch.export"),

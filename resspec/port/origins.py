@@ -26,6 +26,7 @@ Arrays = Mapping[str, NDArray[Any]]
 class Original(Protocol):
     """One network of an origin. Tensors have the names and the layout that the origin uses."""
 
+    model: Any  # as the library makes it
     trace: Trace
     formats: tuple[str, ...]  # endings of the files that it writes
     # after `forward` in float64, whether the code rounds to float32 on the way: "" where not,

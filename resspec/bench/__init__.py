@@ -1,0 +1,1 @@
+"""How fast a network is, beside the original's own model"""
