@@ -95,7 +95,7 @@ def _refuse(found: Iterable[Diagnostic]) -> None:
 
 def _lowered(spec: ModelSpec, library: Library, options: LoadOptions, stages: Span) -> Lowered:
     try:
-        return lower(spec, library, library.known(), options.limits)
+        return lower(spec, library, library.known, options.limits)
     except SpecError as caught:
         if "stages" not in spec.inherited:
             raise

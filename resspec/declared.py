@@ -7,9 +7,10 @@ limits is held as it is; whatever is to be converted or refused goes to pydantic
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from types import UnionType
+from types import SimpleNamespace, UnionType
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -161,8 +162,23 @@ def _listed(item: Quick, length: int | None) -> Quick:
 @_once
 def hints(cls: type[Record]) -> Mapping[str, Any]:
     """The annotation of each field of a class."""
-    found = get_type_hints(cls, include_extras=True)
+    found = {
+        name: _meant(text, base.__module__)
+        for base in reversed(cls.__mro__)
+        for name, text in vars(base).get("__annotations__", {}).items()
+        if name in cls.FIELDS
+    }
     return {name: found[name] for name in cls.FIELDS}
+
+
+@cache
+def _meant(text: str, module: str) -> Any:
+    """What an annotation means in a module; most are a name."""
+    names = vars(sys.modules[module])
+    if text in names:
+        return names[text]
+    one = SimpleNamespace(__annotations__={text: text})
+    return get_type_hints(one, names, include_extras=True)[text]
 
 
 @_once

@@ -86,8 +86,7 @@ def _base(base: str, span: Span, search: Sequence[Path]) -> tuple[Path, str | No
     folders = [] if zoo.ships(own) else zoo.beside([own.parent, *search])
     found = zoo.candidates(file, "model", folders)
     found = [path for path in found if real(path) != real(own)]
-    shipped = {entry.path for entry in zoo.models() if entry.name == file}
-    if shipped.issuperset(found):
+    if {entry.path for entry in zoo.shipped(file, "model")}.issuperset(found):
         try:
             return zoo.locate(base)
         except SpecError as caught:

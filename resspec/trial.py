@@ -61,7 +61,7 @@ def try_block(
         library(block.name)
     except SpecError as caught:  # a clash
         return list(caught.diagnostics), ""
-    found = _once([*mistyped(block), *check_uncalled(block, library, library.known())])
+    found = _once([*mistyped(block), *check_uncalled(block, library, library.known)])
     failures: list[tuple[Diagnostic, ...]] = []
     for one in tries(block):
         try:
@@ -159,7 +159,7 @@ def _model(data: dict[str, Any]) -> Any:
 
 
 def _lower(data: dict[str, Any], library: Library, limits: Limits) -> Any:
-    return lower(_model(data), library, library.known(), limits).graph
+    return lower(_model(data), library, library.known, limits).graph
 
 
 def _same(one: Diagnostic, other: Diagnostic) -> bool:

@@ -29,35 +29,11 @@ class Entry:
     path: Path
     doc: str
     family: str  # its folder under specs/; `resnet` at the top, "" where blocks are everyone's
+    kind: str = "model"
     variant: bool = False
 
 
 _root = cache(specs_dir)
-
-
-@cache
-def _index() -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
-    """Shipped models (with variants) and blocks by name, in the order of their paths."""
-    models: dict[str, list[Entry]] = {}
-    blocks: dict[str, list[Entry]] = {}
-    root = _root()
-    for path in sorted(root.rglob("*.yaml")):
-        text = path.read_text("utf-8")
-        kinds = dict(_KIND.findall(text)[::-1])
-        match = _DOC.search(text)
-        doc = " ".join((match[1] or match[2]).split()).strip("'\"") if match else ""
-        family = _family(path.relative_to(root))
-        if "model" in kinds:
-            entry = Entry(kinds["model"], path, doc, family)
-            models.setdefault(entry.name, []).append(entry)
-            for table in _VARIANTS.findall(text):
-                for name in _VARIANT.findall(table):
-                    variant = Entry(name, path, doc, family, variant=True)
-                    models.setdefault(name, []).append(variant)
-        elif "block" in kinds:
-            entry = Entry(kinds["block"], path, doc, family)
-            blocks.setdefault(entry.name, []).append(entry)
-    return models, blocks
 
 
 def _family(path: Path) -> str:
@@ -65,6 +41,62 @@ def _family(path: Path) -> str:
     if len(path.parts) == 1:
         return "resnet"
     return "" if path.parts[0] == "blocks" else path.parts[0]
+
+
+@cache
+def _files() -> dict[str, list[Path]]:
+    """Every shipped file by its stem, in the order of paths."""
+    found: list[str] = []
+    folders = [str(_root())]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.name.endswith(".yaml"):
+                    found.append(entry.path)
+                elif entry.is_dir():
+                    folders.append(entry.path)
+    stems: dict[str, list[Path]] = {}
+    for path in map(Path, sorted(found)):
+        stems.setdefault(path.stem, []).append(path)
+    return stems
+
+
+def _said(path: Path) -> list[Entry]:
+    """What a shipped file defines: a model, then its variants; or a block."""
+    text = path.read_text("utf-8")
+    kinds = dict(_KIND.findall(text)[::-1])
+    match = _DOC.search(text)
+    doc = " ".join((match[1] or match[2]).split()).strip("'\"") if match else ""
+    family = _family(path.relative_to(_root()))
+    if "model" not in kinds:
+        return [Entry(kinds["block"], path, doc, family, "block")] if "block" in kinds else []
+    tables = _VARIANTS.findall(text)
+    variants = [name for table in tables for name in _VARIANT.findall(table)]
+    return [
+        Entry(kinds["model"], path, doc, family),
+        *(Entry(name, path, doc, family, variant=True) for name in variants),
+    ]
+
+
+@cache
+def _index() -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
+    """Shipped models (with variants) and blocks by name, in the order of their paths."""
+    models: dict[str, list[Entry]] = {}
+    blocks: dict[str, list[Entry]] = {}
+    for path in sorted(path for paths in _files().values() for path in paths):
+        for entry in _said(path):
+            kind = blocks if entry.kind == "block" else models
+            kind.setdefault(entry.name, []).append(entry)
+    return models, blocks
+
+
+@cache
+def shipped(name: str, what: str) -> list[Entry]:
+    """The shipped models or blocks of a name: those in files called so, which need no others to be
+    read (no name stands twice in the library); then any."""
+    entries = [entry for path in _files().get(name, ()) for entry in _said(path)]
+    called = [one for one in entries if (one.name, one.kind) == (name, what)]
+    return called or ([] if what == "block" else _index()[0].get(name, []))
 
 
 def models() -> list[Entry]:
@@ -107,7 +139,7 @@ def locate(name: str) -> tuple[Path, str | None]:
         if not os.path.isfile(file):  # noqa: PTH113 (a name may be too long to ask for)
             raise error("not-found", f"there is no file `{file}`")
         return Path(file), variant or None
-    entries = _index()[0].get(file, [])
+    entries = shipped(file, "model")
     if not entries:
         raise error(
             "not-found",
@@ -131,7 +163,7 @@ def candidates(name: str, what: str, folders: Sequence[Path]) -> list[Path]:
     if what == "block":
         beside = [path for one in beside for path in (one, one.parent / "blocks" / one.name)]
     paths = [path for path in beside if holds(path, what)]
-    paths += [entry.path for entry in _index()[what == "block"].get(name, ())]
+    paths += [entry.path for entry in shipped(name, what)]
     if len(paths) < 2:
         return paths
     distinct = {real(path): path for path in reversed(paths)}

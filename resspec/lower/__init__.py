@@ -7,7 +7,6 @@ node remembers the expression that its attributes came from.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from resspec.diagnostics import Diagnostic, Span, SpecError
@@ -15,9 +14,8 @@ from resspec.ir import Given, Graph, Value
 from resspec.language.spec import Branch, ModelSpec, Ref
 from resspec.lower.arguments import counted
 from resspec.lower.builder import Builder
-from resspec.lower.env import Bound, Env, failure
+from resspec.lower.env import Bound, Env, Known, Library, failure
 from resspec.lower.layers import Layers, Stop
-from resspec.lower.resolve import Library
 from resspec.lower.scope import Scope
 from resspec.lower.stages import Stages
 from resspec.lower.uncalled import ROLE_DEFAULTS
@@ -39,9 +37,9 @@ class Lowered:
 
 
 def lower(
-    spec: ModelSpec, library: Library, known: Iterable[str] = (), limits: Limits | None = None
+    spec: ModelSpec, library: Library, known: Known = tuple, limits: Limits | None = None
 ) -> Lowered:
-    """The graph of a model. `library` finds a block by name, `known` lists names to suggest.
+    """The graph of a model. `library` finds a block by name, `known` names to suggest.
 
     Raises SpecError with every problem found, each with its line.
     """

@@ -3,13 +3,13 @@ and the chain of calls."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError
 from resspec.language.expr import Quotient
-from resspec.language.spec import Arg, Item, Ref
+from resspec.language.spec import Arg, BlockSpec, Item, Ref
 from resspec.lower.trace import MISSING, Trace
 from resspec.lower.values import show_value
 
@@ -29,6 +29,8 @@ AMBIENT = {
     "depths": "the depths of all stages, a list",
     "num_classes": "the model's `num_classes`",
 }
+Library = Callable[[str], BlockSpec | None]  # finds a block by name, or raises SpecError
+Known = Callable[[], Iterable[str]]  # names of blocks to suggest
 EQUAL_PARTS = ("groups", "chunks", "block_size")  # names of numbers that split channels evenly
 
 
@@ -134,4 +136,15 @@ def not_whole(
     return failure(env, code, message, span, None if code == "not-divisible" else help)
 
 
-__all__ = ["AMBIENT", "Blocks", "Bound", "Env", "Named", "Thunk", "failure", "not_whole"]
+__all__ = [
+    "AMBIENT",
+    "Blocks",
+    "Bound",
+    "Env",
+    "Known",
+    "Library",
+    "Named",
+    "Thunk",
+    "failure",
+    "not_whole",
+]

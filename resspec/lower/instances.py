@@ -19,8 +19,7 @@ from resspec.diagnostics import Span, SpecError
 from resspec.ir import Given, Item, Node, Region, Step, Value
 from resspec.language.spec import BlockSpec, Ref
 from resspec.lower.builder import ITEMS_A_NODE, Builder
-from resspec.lower.env import Env, Thunk
-from resspec.lower.resolve import Library
+from resspec.lower.env import Env, Library, Thunk
 from resspec.lower.scales import Factor
 from resspec.lower.scope import Scope
 from resspec.lower.trace import MISSING, Recording

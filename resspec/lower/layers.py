@@ -29,9 +29,9 @@ from resspec.language.spec import (
 )
 from resspec.lower.arguments import check_arguments, invalid, spelt_arguments, whole
 from resspec.lower.builder import ITEMS_A_NODE, Builder, over
-from resspec.lower.env import Env, Named, Thunk, failure, not_whole
+from resspec.lower.env import Env, Known, Library, Named, Thunk, failure, not_whole
 from resspec.lower.instances import Sharing, again
-from resspec.lower.resolve import Library, Resolver, constant_index
+from resspec.lower.resolve import Resolver, constant_index
 from resspec.lower.scope import Scope, parse_value_ref
 from resspec.lower.trace import MISSING
 from resspec.lower.values import POISON, Failed, Poison, Val, flat, poisoned, show_value, splice
@@ -52,7 +52,7 @@ class Stop(SpecError):
 class Layers:
     """Applies items to values. `problems` collects diagnostics."""
 
-    def __init__(self, builder: Builder, library: Library, known: Iterable[str]) -> None:
+    def __init__(self, builder: Builder, library: Library, known: Known) -> None:
         self.builder, self.resolve = builder, Resolver(library, known)
         self.problems: list[Diagnostic] = []
         self.steps = 0

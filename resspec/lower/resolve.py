@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,12 +10,10 @@ from resspec.diagnostics import Note, Span, SpecError, did_you_mean
 from resspec.language.layer_grammar import ROLES
 from resspec.language.spec import Arg, BlockSpec, Item, Ref
 from resspec.lower.arguments import needless, whole
-from resspec.lower.env import Bound, Env, Thunk, failure
+from resspec.lower.env import Bound, Env, Known, Library, Thunk, failure
 from resspec.lower.scope import Scope
 from resspec.lower.values import NO_VALUE, show_value
 from resspec.ops.base import OPS, Op
-
-Library = Callable[[str], BlockSpec | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +30,10 @@ class Target:
 
 
 class Resolver:
-    """Follows references. `library` finds a block by name, `known` lists names to suggest."""
+    """Follows references. `library` finds a block by name, `known` names to suggest."""
 
-    def __init__(self, library: Library, known: Iterable[str]) -> None:
-        self.library, self.known = library, tuple(known)
+    def __init__(self, library: Library, known: Known) -> None:
+        self.library, self.known = library, known
 
     def __call__(self, ref: Ref, scope: Scope, env: Env) -> Target:
         """Follow a reference through params and roles. Arguments nearer the call win."""
@@ -77,7 +75,7 @@ class Resolver:
         if ref.name in OPS:
             return Target(OPS[ref.name], args, scope)
         blocks = [name for name, param in scope.params.items() if param.type == "block"]
-        callable_ = [*OPS, *ROLES, *blocks, *self.known, "residual", "repeat"]
+        callable_ = [*OPS, *ROLES, *blocks, *self.known(), "residual", "repeat"]
         found = did_you_mean(ref.name, callable_, "`resspec list` says what there is")
         if ref.name in scope.params:
             found = f"a param that is called says so: `{ref.name}: {{type: block, default: …}}`"
@@ -110,4 +108,4 @@ def constant_index(text: str, count: int, span: Span, scope: Scope, env: Env) ->
     return exact % count
 
 
-__all__ = ["Library", "Resolver", "Target", "constant_index"]
+__all__ = ["Resolver", "Target", "constant_index"]

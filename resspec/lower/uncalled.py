@@ -3,23 +3,21 @@ branches that no trial takes included."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
 from resspec.diagnostics import Diagnostic, did_you_mean
 from resspec.language.checker import spelt
 from resspec.language.expr import ExprError, parse_expr
 from resspec.language.layer_grammar import ROLES
 from resspec.language.spec import Arg, BlockSpec, Item, Ref, Repeat, When, parts
-from resspec.lower.env import AMBIENT
+from resspec.lower.env import AMBIENT, Known, Library
 from resspec.ops.base import OPS, attributes, words
 
 ROLE_DEFAULTS = dict(zip(ROLES, ("conv2d", "batch_norm", "relu"), strict=True))
 ARGUMENTS = {key for op in OPS.values() for key in attributes(op)}  # what a role may stand for
 
 
-def check_uncalled(
-    block: BlockSpec, library: Callable[[str], BlockSpec | None], known: Iterable[str]
-) -> Iterator[Diagnostic]:
+def check_uncalled(block: BlockSpec, library: Library, known: Known) -> Iterator[Diagnostic]:
     """Unknown callees, unknown arguments, and expressions that are none or use unknown names.
 
     library: finds a block by name, which may raise SpecError. known: names to suggest.
@@ -46,8 +44,8 @@ def check_uncalled(
 def _call(
     ref: Ref,
     block: BlockSpec,
-    library: Callable[[str], BlockSpec | None],
-    known: Iterable[str],
+    library: Library,
+    known: Known,
     names: set[str],
 ) -> Iterator[Diagnostic]:
     param = block.params.get(ref.name)
@@ -55,7 +53,7 @@ def _call(
         return
     callee = library(ref.name) if ref.name not in ROLES else None
     if callee is None and ref.name not in OPS and ref.name not in ROLES:
-        callable_ = [*OPS, *ROLES, *block.params, *known, "residual", "repeat"]
+        callable_ = [*OPS, *ROLES, *block.params, *known(), "residual", "repeat"]
         help = did_you_mean(ref.name, callable_, "`resspec list` says what there is")
         message = f"no block or op is called `{ref.name}`"
         yield Diagnostic("unknown-name", message, ref.span, help=help)
