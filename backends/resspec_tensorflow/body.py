@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from resspec.emit.names import RESERVED, is_name, unique
 from resspec.emit.program import Arg, Call, Chain, Layer, Leaf, Run
 from resspec.emit.template import literal, render
+from resspec.emit.turns import Turns
 
 from .functions import GLOBALS, OWN
 from .helpers import HELPERS
@@ -171,9 +172,9 @@ class Body:
     ) -> None:
         """A loop over the turns, or one call where there is one."""
         function = self.functions[run.target]
-        rows = [self._arguments(run.target, turn) for turn in run.turns]
+        turns = Turns([self._arguments(run.target, turn) for turn in run.turns])
         if run.count == 1:
-            arguments = [f"{name}={value}" for name, value in rows[0]]
+            arguments = [f"{name}={value}" for name, value in turns.rows[0]]
             code = self._apply(function, inputs, path / str(run.first) / suffix, arguments)
             self._say(code, ", ".join(targets))
             return
@@ -186,29 +187,22 @@ class Body:
         if fresh:
             self._say(", ".join(old for _, old in fresh), ", ".join(new for new, _ in fresh))
         index = self._local(*INDEX)
-        varying = [k for k, column in enumerate(zip(*rows, strict=True)) if len(set(column)) > 1]
-        named = rows[0]
-        locals_ = {k: self._local(named[k][0], f"{named[k][0]}_{index}") for k in varying}
-        self._say(self._loop(run, rows, index if function.named else "_", locals_))
+        names = {k: self._local(n, f"{n}_{index}") for k, n in turns.keywords.items()}
+        self._say(self._loop(run, turns, index if function.named else "_", names))
         self.depth += 1
-        arguments = [f"{name}={locals_.get(k, value)}" for k, (name, value) in enumerate(named)]
+        arguments = [f"{name}={value}" for name, value in turns.told(names)]
         code = self._apply(function, carried, path / f"{{{index}}}" / suffix, arguments)
         self._say(code, ", ".join(targets))
         self.depth -= 1
-        self.taken -= {index, *locals_.values()}
+        self.taken -= {index, *names.values()}
 
-    def _loop(
-        self, run: Run, rows: list[list[tuple[str, str]]], index: str, locals_: dict[int, str]
-    ) -> str:
+    def _loop(self, run: Run, turns: Turns, index: str, names: Mapping[int, str]) -> str:
         """The line that opens the loop; what varies from turn to turn is listed in it."""
-        if locals_:
-            cells = [", ".join(row[k][1] for k in locals_) for row in rows]
-            one = len(locals_) == 1
-            listed = ", ".join(cells if one else [f"({cell})" for cell in cells])
-            names = ", ".join(locals_.values())
+        if names:
+            told = ", ".join(names.values())
+            told = told if len(names) == 1 else f"({told})"
             start = f", start={run.first}" if run.first else ""
-            names = names if one else f"({names})"
-            return f"for {index}, {names} in enumerate([{listed}]{start}):"
+            return f"for {index}, {told} in enumerate([{', '.join(turns.table)}]{start}):"
         count = self._value(run.count)
         if not run.first:
             return f"for {index} in range({count}):"

@@ -1,11 +1,12 @@
-"""The PyTorch backend: rules as strings, an emitter, and what needs torch behind loaders."""
+"""The PyTorch backend: rules and other words as data, what needs torch behind loaders."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from resspec.backend import Backend, module
-from resspec_torch.emitter import emit
+from resspec.emit.classes import emit
+from resspec_torch.dialect import DIALECT
 from resspec_torch.export import FORMATS
 from resspec_torch.rules import RULES
 
@@ -14,7 +15,7 @@ _module = partial(module, needs="PyTorch", install="pip install 'resspec[torch]'
 BACKEND = Backend(
     name="torch",
     rules=RULES,
-    emitter=emit,
+    emitter=partial(emit, dialect=DIALECT),
     runtime=_module("resspec_torch.runtime"),
     training=_module("resspec_torch.training"),
     timing=_module("resspec_torch.timing"),

@@ -38,18 +38,18 @@ def name_definitions(
 
 
 def _visit(target: str, by_target: Mapping[str, Definition], order: dict[str, None]) -> None:
-    for inner in _targets(by_target[target].items):
+    for inner in targets(by_target[target].items):
         if inner not in order:
             _visit(inner, by_target, order)
     order.setdefault(target)
 
 
-def _targets(items: Sequence[Item]) -> Iterator[str]:
+def targets(items: Sequence[Item]) -> Iterator[str]:
     for item in items:
         if isinstance(item, Call | Run):
             yield item.target
         elif isinstance(item, Chain):
-            yield from _targets(item.steps)
+            yield from targets(item.steps)
 
 
 class _Entry(NamedTuple):
@@ -74,7 +74,7 @@ class _Names:
         self.numbered: set[str] = set()  # names that only a number tells apart
         sizes: dict[str, int] = {}  # items of each, those of its children included
         for target, definition in by_target.items():
-            inner = sum(sizes[inner] for inner in _targets(definition.items))
+            inner = sum(sizes[inner] for inner in targets(definition.items))
             sizes[target] = len(definition.items) + inner
         for target in sorted(by_target, key=lambda t: sizes[t]):
             self.bases.setdefault(by_target[target].form, target)
@@ -138,7 +138,7 @@ class _Names:
                 kind = item.op.NAME if stem in ROLES or not stem else stem
                 entries.setdefault(_Entry(item.name, camel(kind), None))
             else:
-                for inner in _targets([item]):
+                for inner in targets([item]):
                     form = self.by_target[inner].form
                     entries.setdefault(_Entry(item.name, self.name(inner), form))
         return list(entries)

@@ -19,14 +19,14 @@ pytest.importorskip("tensorflow")
 
 from resspec_tensorflow.functions import GLOBALS, OWN  # noqa: E402
 from resspec_tensorflow.helpers import HELPERS as KERAS_HELPERS  # noqa: E402
-from resspec_torch.attributes import MEMBER, MODULE, is_attribute  # noqa: E402
-from resspec_torch.emitter import RESERVED as TORCH_RESERVED  # noqa: E402
+from resspec_torch.dialect import DIALECT, MEMBER, MODULE  # noqa: E402
 from resspec_torch.rules import HELPERS as TORCH_HELPERS  # noqa: E402
 from torch import nn  # noqa: E402
 
 from resspec import api  # noqa: E402
 from resspec import backend as backends  # noqa: E402
 from resspec.diagnostics import SpecError  # noqa: E402
+from resspec.emit.attributes import is_attribute  # noqa: E402
 from resspec.language.checker import RESERVED, is_identifier  # noqa: E402
 from tests.builds.twins import agree, graph  # noqa: E402
 
@@ -54,7 +54,7 @@ def usable(names: Iterable[str]) -> list[str]:
 
 def of_files() -> list[str]:
     """Names that an emitted file of classes has, and Python's."""
-    return usable({*TORCH_RESERVED, *TORCH_HELPERS, *of_python(), *LOCALS})
+    return usable({*DIALECT.globals, *TORCH_HELPERS, *of_python(), *LOCALS})
 
 
 def of_torch() -> list[str]:
@@ -176,7 +176,7 @@ def test_a_name_of_keras_is_as_good_as_any(
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_no_attribute_of_a_module_can_be_hidden() -> None:
     own = {*dir(Plain()), *vars(Plain())}
-    assert not [name for name in own if is_attribute(name)]
+    assert not [name for name in own if is_attribute(name, MODULE)]
     assert {name for name in own if name[0] != "_"} <= MODULE
     assert {name for name in dir(nn.ModuleDict()) if name[0] != "_"} <= MEMBER
 

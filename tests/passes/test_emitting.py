@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import resspec_tensorflow
-import resspec_torch.emitter
 from resspec_torch.rules import RULES
 
+import resspec.emit.classes
 from resspec import api, backend
 from resspec.backend import Rule
 from resspec.emit import Call, Chain, Layer, Program, group, resolve
@@ -26,7 +26,7 @@ from resspec.types import TensorType
 from tests.graphs import GraphBuilder
 from tests.passes.test_grouping import block, stage
 
-BACKENDS = {"torch": resspec_torch.emitter, "tensorflow": resspec_tensorflow}
+BACKENDS = {"torch": resspec.emit.classes, "tensorflow": resspec_tensorflow}
 
 
 def two_stages(depth: int) -> Graph:

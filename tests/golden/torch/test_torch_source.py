@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from resspec_torch import BACKEND
-from resspec_torch.attributes import MODULE
+from resspec_torch.dialect import MODULE
 
 from resspec import api
 from resspec.backend import Source

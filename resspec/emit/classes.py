@@ -1,45 +1,39 @@
-"""Program → PyTorch source: one `nn.Module` class a definition, the model last.
+"""Program → source of classes: one module class a definition, the model last.
 
-A model with the one output `out` returns a tensor. Any other returns `dict[str, Tensor]`, where
-level i of a pyramid `name` is `name.i`: flat, so that TorchScript and export take it.
+A model with the one output `out` returns a tensor. Any other returns a `dict` of tensors, where
+level i of a pyramid `name` is `name.i`: flat, so that every exporter takes it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from resspec.backend import Source, Variable
-from resspec.emit import (
-    Applied,
-    Definition,
-    Layer,
-    Program,
-    Resolved,
-    Trail,
-    broken,
-    doc_lines,
-    group,
-    literal,
-    place,
-    prove,
-)
+from resspec.emit.attributes import Attributes
+from resspec.emit.constructors import Constructors
+from resspec.emit.dialect import Dialect
+from resspec.emit.expand import Applied, Trail, prove
+from resspec.emit.forward import INDENT, Body
+from resspec.emit.grouping import group
+from resspec.emit.lines import broken, doc_lines, place
 from resspec.emit.names import checked
-from resspec_torch.attributes import Attributes
-from resspec_torch.constructors import Constructors, container
-from resspec_torch.forward import INDENT, Body
-from resspec_torch.inplace import overwriting
-from resspec_torch.rules import HELPERS
-
-RESERVED = ("torch", "nn", "F", "Tensor", "annotations", "math", "Module", "Sequential")
+from resspec.emit.naming import targets
+from resspec.emit.program import Definition, Layer, Program
+from resspec.emit.resolve import Resolved
+from resspec.emit.template import literal
+from resspec.rule import Source, Variable
 
 
-def emit(resolved: Resolved) -> Source:
-    """Source of the graph as PyTorch classes. Raises SpecError(unsupported)."""
-    program = group(resolved, reserved=(*RESERVED, *HELPERS))
+def emit(resolved: Resolved, dialect: Dialect) -> Source:
+    """Source of the graph as classes. Raises SpecError(unsupported)."""
+    helpers = dialect.helpers
+    program = group(resolved, reserved=(*dialect.globals, *helpers))
     fixed = None if resolved.sizes.free else resolved.graph.input.type.spatial
     inference = resolved.graph.inference
-    classes = {one.name: _Class(one, program, fixed, inference) for one in program}
+    drawing = _drawing(program, dialect)
+    classes = {
+        one.name: _Class(one, program, dialect, drawing, fixed, inference) for one in program
+    }
     wanted = {
         name
         for definition in program
@@ -47,34 +41,40 @@ def emit(resolved: Resolved) -> Source:
         if isinstance(item, Layer)
         for name in item.rule.helpers
     }
-    for name, text in reversed(HELPERS.items()):
+    for name, text in reversed(helpers.items()):
         if name in wanted:
-            wanted |= HELPERS.keys() & set(re.findall(r"\w+", text))
-    parts = [text.strip("\n") for name, text in HELPERS.items() if name in wanted]
+            wanted |= helpers.keys() & set(re.findall(r"\w+", text))
+    parts = [text.strip("\n") for name, text in helpers.items() if name in wanted]
     # our docstrings are known, those of a spec may say anything
     code = [re.sub(r'"""(?s:.*?)"""|#.*', "", text) for text in parts]
     for made in classes.values():
         lines = made.code()
         code += lines
         parts.append("\n".join([*made.head(), *lines]))
-    text = "\n\n\n".join(["\n".join(_imports("\n".join(code))), *parts]) + "\n"
+    head = doc_lines(dialect.title.format(program.name), "")
+    head += [*[""] * bool(head), "from __future__ import annotations", ""]
+    text = "\n\n\n".join(["\n".join([*head, *dialect.imports("\n".join(code))]), *parts]) + "\n"
     return Source(text, program.entry.name, _variables(prove(program, resolved), classes))
 
 
-def _imports(code: str) -> list[str]:
-    used = set(re.findall(r'(?<![\w."])(torch|F|math)\.', code))
-    lines = ["from __future__ import annotations", ""]
-    if "math" in used:
-        lines += ["import math", ""]
-    if "torch" in used:
-        lines.append("import torch")
-    if "F" in used:
-        lines.append("import torch.nn.functional as F")
-    return [*lines, "from torch import Tensor, nn"]
+def _drawing(program: Program, dialect: Dialect) -> frozenset[str]:
+    """Definitions that make something that draws, and so take a source of random numbers."""
+    found: set[str] = set()
+    if dialect.random is None:
+        return frozenset()
+    for definition in program:
+        if any(
+            dialect.random[0] in (item.rule.init or "")
+            if isinstance(item, Layer)
+            else not found.isdisjoint(targets([item]))
+            for item in definition.items
+        ):
+            found.add(definition.name)
+    return frozenset(found)
 
 
 def _variables(ops: Sequence[Applied], classes: Mapping[str, _Class]) -> dict[str, Variable]:
-    """Canonical parameter name → its name in the state_dict, in execution order."""
+    """Canonical parameter name → its name in the framework, in execution order."""
     found: dict[str, Variable] = {}
     blocks: dict[Trail, str] = {(): ""}  # prefixes of what holds the layers
 
@@ -105,16 +105,21 @@ class _Class:
         self,
         definition: Definition,
         program: Program,
+        dialect: Dialect,
+        drawing: Collection[str],
         fixed: tuple[int, int] | None,
         inference: bool,
     ) -> None:
         checked(definition.name)
         self.definition, self.program, self.fixed = definition, program, fixed
+        self.dialect, self.drawing = dialect, drawing
         self.untrained = inference and definition is program.entry
-        self.attributes = Attributes(definition)
+        self.attributes = Attributes(definition, dialect)
 
     def head(self) -> list[str]:
-        lines = [f"class {self.definition.name}(nn.Module):  # {place(self.definition)}"]
+        lines = [
+            f"class {self.definition.name}({self.dialect.module}):  # {place(self.definition)}"
+        ]
         doc = doc_lines(self.definition.doc)
         return [*lines, *doc, ""] if doc else lines
 
@@ -123,24 +128,26 @@ class _Class:
         lines: list[str] = []
         init = self._init()
         if self.untrained:
-            init.append(f"{INDENT}self.requires_grad_(False).eval()")
+            init.append(INDENT + self.dialect.ready)
         if init:
             head = f"def __init__({', '.join(self._signature())}) -> None:"
             lines += broken(head, 4)
-            lines += [f"{INDENT}super().__init__()", *init, ""]
+            lines += [*(INDENT + line for line in self.dialect.begin), *init, ""]
         if self.untrained:
-            lines += _train(definition.name)
+            lines += [*self.dialect.refuse(definition.name), ""]
         attributes = self.attributes
         body = Body(
             definition,
             attributes.access,
             lambda name: f"self.{attributes.kept[name]}",
             self._output_names(),
+            self.dialect,
         )
-        arguments = ", ".join(["self", *(f"{name}: Tensor" for name in body.inputs())])
-        lines += broken(f"def forward({arguments}) -> {self._returns()}:", 4)
+        tensor = self.dialect.tensor
+        arguments = ", ".join(["self", *(f"{name}: {tensor}" for name in body.inputs())])
+        lines += broken(f"def {self.dialect.call}({arguments}) -> {self._returns()}:", 4)
         if self._is_entry and self.fixed:
-            lines += _check(body.inputs()[0], *self.fixed)
+            lines += _check(body.inputs()[0], self.dialect.height, *self.fixed)
         given = [*self._flat_outputs().values()]
         once = not self._is_entry or len(given) == len(set(given))
         return lines + body.lines(self._result, whole=not self._is_entry, once=once)
@@ -148,23 +155,25 @@ class _Class:
     # __init__
 
     def _signature(self) -> list[str]:
-        visible = self.definition.visible
-        return ["self", *(f"{checked(p.name)}: {p.type}" for p in visible)]
+        shown = ["self", *(f"{checked(p.name)}: {p.type}" for p in self.definition.visible)]
+        if self.dialect.random and self.definition.name in self.drawing:
+            shown += ["*", ": ".join(self.dialect.random)]
+        return shown
 
     def _init(self) -> list[str]:
         attributes = self.attributes
-        constructors = Constructors(self.program, overwriting(self.definition))
+        made = Constructors(self.definition, self.program, self.dialect, self.drawing)
         values: dict[str, dict[str, str]] = {}  # by attribute, and key in it if it has members
         for item in {item.name: item for item in attributes.modules}.values():
             attribute, member = attributes.place(item.name)
-            values.setdefault(attribute, {})[member] = constructors.text(item)
+            values.setdefault(attribute, {})[member] = made.text(item)
         lines = [f"{INDENT}self.{attr} = {name}" for name, attr in attributes.kept.items()]
         for attribute, members in values.items():
-            text = members[""] if "" in members else container(members)
+            text = members[""] if "" in members else made.container(members)
             lines += broken(f"self.{attribute} = {text}", len(INDENT))
         return lines
 
-    # What forward gives
+    # What the call gives
 
     @property
     def _is_entry(self) -> bool:
@@ -191,10 +200,11 @@ class _Class:
         }
 
     def _returns(self) -> str:
+        tensor = self.dialect.tensor
         if self._is_entry:
-            return "Tensor" if list(self._flat_outputs()) == ["out"] else "dict[str, Tensor]"
+            return tensor if list(self._flat_outputs()) == ["out"] else f"dict[str, {tensor}]"
         count = len(self.definition.outputs)
-        return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
+        return tensor if count == 1 else f"tuple[{', '.join([tensor] * count)}]"
 
     def _result(self, texts: Sequence[str]) -> str:
         if not self._is_entry:
@@ -206,22 +216,11 @@ class _Class:
         return "{" + ", ".join(entries) + "}"
 
 
-def _check(x: str, height: int, width: int) -> list[str]:
+def _check(x: str, axis: int, height: int, width: int) -> list[str]:
     """Statements that refuse every other size."""
-    given = f"{{{x}.shape[2]}}x{{{x}.shape[3]}}"
+    rows, columns = f"{x}.shape[{axis}]", f"{x}.shape[{axis + 1}]"
+    given = f"{{{rows}}}x{{{columns}}}"
     return [
-        f"{INDENT}if {x}.shape[2] != {height} or {x}.shape[3] != {width}:",
+        f"{INDENT}if {rows} != {height} or {columns} != {width}:",
         f'{INDENT}    raise ValueError(f"made for inputs of {height}x{width}, not {given}")',
-    ]
-
-
-def _train(model: str) -> list[str]:
-    """The method that keeps a network for inference from being trained."""
-    return [
-        f"    def train(self, mode: bool = True) -> {model}:",
-        "        if mode:",
-        '            raise RuntimeError("for inference only: train what it was made from")',
-        "        super().train(False)",
-        "        return self",
-        "",
     ]

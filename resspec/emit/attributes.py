@@ -1,4 +1,4 @@
-"""What a class calls its modules and numbers: the canonical names, where torch takes them."""
+"""What a class calls its modules and numbers: the canonical names, where these can be."""
 
 from __future__ import annotations
 
@@ -6,45 +6,32 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-from resspec.emit import Arg, Definition, Item, Layer, literal, placeholders
+from resspec.emit.dialect import Dialect
 from resspec.emit.names import checked, is_name, unique
-
-# Attributes of nn.Module that a layer's name must not hide. Those that begin with an underscore
-# are not listed: no attribute of ours does. `Ellipsis` is a word of TorchScript's.
-MODULE = frozenset(
-    """Ellipsis
-    T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda
-    double dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter
-    get_submodule half ipu load_state_dict modules mtia named_buffers named_children
-    named_modules named_parameters parameters register_backward_hook register_buffer
-    register_forward_hook register_forward_pre_hook register_full_backward_hook
-    register_full_backward_pre_hook register_load_state_dict_post_hook
-    register_load_state_dict_pre_hook register_module register_parameter
-    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state
-    set_submodule share_memory state_dict to to_empty train training type xpu zero_grad""".split()
-)
-# Attributes of nn.ModuleDict, which a member's name must not hide.
-MEMBER = MODULE | {"clear", "items", "keys", "pop", "update", "values"}
+from resspec.emit.program import Arg, Chain, Definition, Item, Layer
+from resspec.emit.template import literal, placeholders
 
 
 class Attributes:
     """Attributes of one class. `modules` are the items that it keeps as submodules, `kept` the
     parameters that its `forward` reads, each with its attribute."""
 
-    def __init__(self, definition: Definition) -> None:
-        self.definition = definition
+    def __init__(self, definition: Definition, dialect: Dialect) -> None:
+        self.definition, self.dialect = definition, dialect
         self.modules = [item for item in definition.items if _is_module(item)]
         self.turns = {item.name: item.turn for item in reversed(self.modules)}
+        self.chains = {item.name for item in self.modules if isinstance(item, Chain)}
         self.names = self._names()
         self.kept = self._kept()
 
     def path(self, name: str, positions: Sequence[int]) -> str:
-        """The state_dict prefix of an item, or of a step inside one ("stages.0.1")."""
-        return ".".join([self.names[name], *map(str, positions)])
+        """Where the framework keeps an item, or a step inside one ("stages.0.1")."""
+        element = self.dialect.element if name in self.chains else "{}"
+        return ".".join([self.names[name], *map(element.format, positions)])
 
     def _names(self) -> dict[str, str]:
-        """Item name → what follows `self.` in the state_dict: its own name where that can be. What
-        has no parameters comes second, so that names of weights do not depend on it."""
+        """Item name → what follows `self.`: its own name where that can be. What has no parameters
+        comes second, so that names of weights do not depend on it."""
         found: dict[str, str] = {}
         self._give([item.name for item in self.modules if _has_parameters(item)], found)
         self._shorten([item.name for item in self.modules if item.name not in found], found)
@@ -52,14 +39,15 @@ class Attributes:
         return found
 
     def _shorten(self, names: Sequence[str], found: dict[str, str]) -> None:
-        """For dotted names of modules that no state_dict shows: the part that says enough."""
+        """For dotted names of modules that hold no weights: the part that says enough."""
         tables = _tables(found)
         stems = Counter(name.rpartition(".")[0] for name in dict.fromkeys(names))
         for name in dict.fromkeys(names):
             stem, _, member = name.rpartition(".")
             if not stem or stem in tables or self.turns[name] is not None:
                 continue
-            busy = {*MODULE, *names, *(given.partition(".")[0] for given in found.values())}
+            given = {attribute.partition(".")[0] for attribute in found.values()}
+            busy = {*self.dialect.taken, *names, *given}
             short = [stem, member] if stems[stem] == 1 else [member]
             free = [one for one in short if is_attribute(one, busy)]
             if free:
@@ -67,7 +55,7 @@ class Attributes:
 
     def _give(self, wanted: Sequence[str], found: dict[str, str]) -> None:
         """Names for these items, beside those that were given before."""
-        names = dict.fromkeys(wanted)
+        names, forbidden = dict.fromkeys(wanted), self.dialect.taken
         held = _tables(found)
         busy = {*names, *(attribute.partition(".")[0] for attribute in found.values())}
         lists: dict[tuple[str, str], list[str]] = {}
@@ -83,7 +71,7 @@ class Attributes:
 
         def may_hold(attribute: str, stem: str) -> bool:
             """Whether the attribute can hold the members of one stem, and nothing else wants it."""
-            return is_attribute(attribute) and attribute not in busy and stems[stem] == 1
+            return is_attribute(attribute, forbidden) and attribute not in busy and stems[stem] == 1
 
         for (stem, suffix), numbers in lists.items():
             attribute = stem or "blocks"
@@ -92,10 +80,10 @@ class Attributes:
                     member = ".".join(part for part in (stem, number, suffix) if part)
                     found[member] = f"{attribute}.{number}"
         for stem, inner in tables.items():
-            plain = all(is_attribute(name, MEMBER) for name in inner)
+            plain = all(is_attribute(name, self.dialect.members) for name in inner)
             if plain and (stem in held or may_hold(stem, stem)):
                 found |= {f"{stem}.{name}": f"{stem}.{name}" for name in inner}
-        taken = {*MODULE, *(attribute.partition(".")[0] for attribute in found.values())}
+        taken = {*forbidden, *(attribute.partition(".")[0] for attribute in found.values())}
         others = set(names)
         for name in names:
             if name not in found:
@@ -107,13 +95,14 @@ class Attributes:
 
     def place(self, name: str) -> tuple[str, str]:
         """The attribute that holds an item's module, and its key there: that of a member of a
-        ModuleList or ModuleDict, else ""."""
+        list or table, else ""."""
         attribute, _, member = self.names[name].partition(".")
         return attribute, member
 
     def _kept(self) -> dict[str, str]:
         """Parameters that `forward` reads, and the attributes that keep them."""
-        taken = {attribute.partition(".")[0] for attribute in self.names.values()} | MODULE
+        taken = {attribute.partition(".")[0] for attribute in self.names.values()}
+        taken |= self.dialect.taken
         found: dict[str, str] = {}
         for item in self.definition.items:
             if not isinstance(item, Layer):
@@ -133,7 +122,7 @@ class Attributes:
         return f"self.{attribute}[{member if member.isdigit() else literal(member)}]"
 
 
-def is_attribute(name: str, taken: Collection[str] = MODULE) -> bool:
+def is_attribute(name: str, taken: Collection[str]) -> bool:
     """Whether a class may have an attribute of that name, of which some are `taken`."""
     return is_name(name) and not name.startswith("_") and name not in taken
 
@@ -154,7 +143,7 @@ def is_list(names: Sequence[str]) -> bool:
 
 
 def _tables(found: Mapping[str, str]) -> set[str]:
-    """Attributes that hold a ModuleDict, of the modules of one stem."""
+    """Attributes that hold a table of the modules of one stem."""
     members = (attribute.partition(".") for attribute in found.values())
     return {stem for stem, _, member in members if member and not member.isdigit()}
 

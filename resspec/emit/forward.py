@@ -1,4 +1,4 @@
-"""The body of a `forward`: which values get a name, which nest, and what the names are."""
+"""The body of a class' call: which values get a name, which nest, and what the names are."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from resspec.emit import Call, Chain, Definition, Item, Layer, Run, render
+from resspec.emit.dialect import Dialect
 from resspec.emit.lines import READABLE, broken
 from resspec.emit.locals import Locals
 from resspec.emit.names import RESERVED, is_name, unique
-from resspec_torch.snippets import SNIPPETS
+from resspec.emit.program import Call, Chain, Definition, Item, Layer, Run
+from resspec.emit.template import render
 
 INDENT = " " * 8
 DEEPEST = 4  # nested calls in one expression
 OPERAND = 30  # characters of a call that may stand as an operand
-NOT_LOCAL = RESERVED | {"self", "torch", "nn", "F", "Tensor", "math", *SNIPPETS}
 
 
 @dataclass(slots=True)
@@ -50,11 +50,15 @@ class Body:
         access: Callable[[Item], str],
         attribute: Callable[[str], str],
         outputs: Mapping[int, str],
+        dialect: Dialect,
     ) -> None:
         self.definition, self.access, self.attribute = definition, access, attribute
+        self.reserved = RESERVED | {"self", *dialect.globals, *dialect.helpers}
         labels = {**outputs, **dict(definition.labels)}
         self.labels = {
-            value: name for value, name in labels.items() if is_name(name) and name not in NOT_LOCAL
+            value: name
+            for value, name in labels.items()
+            if is_name(name) and name not in self.reserved
         }
         self.uses = Counter(value for item in definition.items for value in item.inputs)
         self.uses.update(definition.outputs)
@@ -63,7 +67,7 @@ class Body:
                 if value not in outputs and self._is_pinned(item, value):
                     self.labels.pop(value, None)
         self.statements = self._statements()
-        self.locals = Locals({}, NOT_LOCAL)
+        self.locals = Locals({}, self.reserved)
 
     def lines(
         self, result: Callable[[Sequence[str]], str], whole: bool = True, once: bool = True
@@ -79,7 +83,7 @@ class Body:
             direct = len(outputs) == 1 or (whole and isinstance(statements[-1].item, Call))
             if once and direct and not isinstance(statements[-1].item, Run) and set(used) == {1}:
                 final = statements.pop()
-        self.locals = Locals(self._last_uses(statements, final), NOT_LOCAL)
+        self.locals = Locals(self._last_uses(statements, final), self.reserved)
         for value, name in enumerate(self.inputs()):
             self.locals.give(value, name)
         lines: list[str] = []
@@ -103,14 +107,14 @@ class Body:
         return label == item.name != "shortcut" and self.uses[value] == 1 and not given
 
     def inputs(self) -> list[str]:
-        """Names of forward's arguments: `x`, or their YAML names where there are several."""
+        """Names of its arguments: `x`, or their YAML names where there are several."""
         count = self.definition.inputs
         if count == 1:
             return ["x"]
         names: list[str] = []
         for value in range(count):
             fallback = "xyzuvw"[value] if count <= 6 else f"x{value}"
-            names.append(unique([self.labels.get(value, fallback)], NOT_LOCAL, names))
+            names.append(unique([self.labels.get(value, fallback)], self.reserved, names))
         return names
 
     # Which values nest
@@ -207,7 +211,7 @@ class Body:
         return names
 
     def _loop(self, item: Run) -> tuple[list[str], list[str]]:
-        """A loop over a ModuleList that carries several values: their names, and the lines."""
+        """A loop over a list of modules that carries several values: their names, and the lines."""
         known = self.locals.names
         starts = [known[item.inputs[item.feeds.index(k)]] for k in range(len(item.outputs))]
         names: list[str] = []
@@ -220,7 +224,7 @@ class Body:
             known[value] if feed is None else names[feed]
             for feed, value in zip(item.feeds, item.inputs, strict=True)
         ]
-        step = unique(["step"], NOT_LOCAL, names, arguments)
+        step = unique(["step"], self.reserved, names, arguments)
         lines.append(f"{INDENT}for {step} in {self.access(item)}:")
         lines.append(f"{INDENT}    {', '.join(names)} = {step}({', '.join(arguments)})")
         return names, lines

@@ -1,0 +1,67 @@
+"""What classes of PyTorch modules are written with."""
+
+from __future__ import annotations
+
+import re
+
+from resspec.emit.dialect import Dialect
+
+from .inplace import overwriting
+from .rules import HELPERS
+
+# Attributes of nn.Module that a layer's name must not hide. Those that begin with an underscore
+# are not listed: no attribute of ours does. `Ellipsis` is a word of TorchScript's.
+MODULE = frozenset(
+    """Ellipsis
+    T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda
+    double dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter
+    get_submodule half ipu load_state_dict modules mtia named_buffers named_children
+    named_modules named_parameters parameters register_backward_hook register_buffer
+    register_forward_hook register_forward_pre_hook register_full_backward_hook
+    register_full_backward_pre_hook register_load_state_dict_post_hook
+    register_load_state_dict_pre_hook register_module register_parameter
+    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state
+    set_submodule share_memory state_dict to to_empty train training type xpu zero_grad""".split()
+)
+# Attributes of nn.ModuleDict, which a member's name must not hide.
+MEMBER = MODULE | {"clear", "items", "keys", "pop", "update", "values"}
+
+
+def _imports(code: str) -> list[str]:
+    used = set(re.findall(r'(?<![\w."])(torch|F|math)\.', code))
+    lines = ["import math", ""] if "math" in used else []
+    if "torch" in used:
+        lines.append("import torch")
+    if "F" in used:
+        lines.append("import torch.nn.functional as F")
+    return [*lines, "from torch import Tensor, nn"]
+
+
+def _refuse(model: str) -> list[str]:
+    """The method that keeps a network for inference from being trained."""
+    return [
+        f"    def train(self, mode: bool = True) -> {model}:",
+        "        if mode:",
+        '            raise RuntimeError("for inference only: train what it was made from")',
+        "        super().train(False)",
+        "        return self",
+    ]
+
+
+DIALECT = Dialect(
+    module="nn.Module",
+    tensor="Tensor",
+    call="forward",
+    sequence="nn.Sequential",
+    row="nn.ModuleList",
+    table="nn.ModuleDict",
+    begin=("super().__init__()",),
+    ready="self.requires_grad_(False).eval()",
+    refuse=_refuse,
+    taken=MODULE,
+    members=MEMBER,
+    globals=("torch", "nn", "F", "Tensor", "annotations", "math", "Module", "Sequential"),
+    helpers=HELPERS,
+    imports=_imports,
+    overwriting=overwriting,
+)
