@@ -27,6 +27,7 @@ class Maths:
     maximum: Callable[[Any, Any], Any] = max
     floor: Callable[[Any], Any] = math.floor
     cos: Callable[[Any], Any] = math.cos
+    less_power: Callable[[float, Any], Any] = lambda beta, steps: 1 - beta**steps
 
 
 NUMBERS = Maths()
@@ -166,7 +167,7 @@ class Adam(Optimizer):
         return ("mean", "square")
 
     def scalars(self, lr: Any, step: Any, maths: Maths = NUMBERS) -> dict[str, Any]:
-        first, second = (1 - beta ** (step + 1) for beta in self.betas)
+        first, second = (maths.less_power(beta, step + 1) for beta in self.betas)
         return super().scalars(lr, step, maths) | {"first": first, "second": second}
 
     def update(

@@ -203,26 +203,11 @@ def linear(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     )
 
 
-def partial_sides(op: MaxPool | AvgPool) -> Sides:
-    """What `ceil_mode` adds below and to the right, at any size, so that as many windows fit.
-
-    A stride less one rounds up; less where a window would start in the far padding, which none may.
-    """
-    if not op.ceil_mode:
-        return NONE
-    _, bottom, _, right = sides_of(op)
-    below, beside = (
-        min(stride - 1, window - 1 - after)
-        for stride, window, after in zip(op.stride, op.kernel_size, (bottom, right), strict=True)
-    )
-    return (0, below, 0, beside)
-
-
 def is_same_pool(op: MaxPool | AvgPool) -> bool:
     """Whether Keras' `same` is this padding at every size, where it must not count."""
     if sees_size(op):
         return True
-    sides, partial = sides_of(op), partial_sides(op)
+    sides, partial = sides_of(op), op.partial
     if is_same(sides, op.kernel_size, op.stride, (1, 1)):
         return partial == NONE
     # windows of two that are rounded up: `same` pads at most one line, at the end
@@ -239,7 +224,7 @@ def max_pool(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     elif is_same_pool(op) and not (zero and sides_of(op) != NONE):
         padding = ', padding="same"'
     else:
-        (top, bottom, left, right), partial = sides_of(op), partial_sides(op)
+        (top, bottom, left, right), partial = sides_of(op), op.partial
         if zero:
             pads = zero_pad((top, bottom, left, right)) + lowest_pad(partial)
         else:

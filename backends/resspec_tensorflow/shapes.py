@@ -15,7 +15,6 @@ from .rules import (
     is_same_pool,
     layer,
     lowest_pad,
-    partial_sides,
     same_pad,
     sees_size,
     sides_of,
@@ -32,7 +31,7 @@ def avg_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     counts = op.count_include_pad and sides_of(op) != NONE
     if is_same_pool(op) and not counts:
         return layer("AveragePooling2D", arguments + 'padding="same", ')
-    sides, partial = sides_of(op), partial_sides(op)
+    sides, partial = sides_of(op), op.partial
     # what counts is padded first; the rest must not be counted
     pads = zero_pad(sides) if counts else ""
     top, bottom, left, right = NONE if counts else sides

@@ -101,7 +101,8 @@ def _generic(holes: Sequence[Hole]) -> str:
     first = holes[0].name
     if first.startswith("in_") and any(hole.name.startswith("out_") for hole in holes):
         return "channels"
-    return {"pad": "padding", "pad_ltrb": "padding", "pad_nested": "padding"}.get(first, first)
+    names = {"pad": "padding", "pad_ltrb": "padding", "pad_nested": "padding"}
+    return names.get(first, first.removesuffix("_pair"))
 
 
 def python_type(values: Sequence[Leaf]) -> str:

@@ -14,10 +14,11 @@ from resspec.ops.base import (
     need_map,
     need_reflectable,
     op,
+    resolve_padding,
     window_output,
 )
 from resspec.ops.extent import ONE, Extent, constant
-from resspec.ops.fields import Padding, Pair
+from resspec.ops.fields import Padding, Pair, Sides
 from resspec.ops.reach import Reach, reduced
 from resspec.types import TensorType
 
@@ -47,6 +48,24 @@ class WindowPool(Windowed):
             self.NAME, x, self.kernel_size, self.stride, sides, ceil_mode=self.ceil_mode
         )
         return (x.with_spatial(height, width),)
+
+    @property
+    def partial(self) -> Sides:
+        """What `ceil_mode` adds below and to the right, at any size, so that as many windows fit.
+
+        A stride less one rounds up; less where a window would start in the far padding, which none
+        may.
+        """
+        if not self.ceil_mode:
+            return (0, 0, 0, 0)
+        _, bottom, _, right = resolve_padding(self.padding, (1, 1), *self.window)
+        below, beside = (
+            min(stride - 1, window - 1 - after)
+            for stride, window, after in zip(
+                self.stride, self.kernel_size, (bottom, right), strict=True
+            )
+        )
+        return (0, below, 0, beside)
 
 
 @op("max_pool")

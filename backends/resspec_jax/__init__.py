@@ -1,0 +1,28 @@
+"""The JAX backend: Flax NNX modules, NHWC. Rules and other words as data, what needs JAX behind
+loaders."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from resspec.backend import Backend, module
+from resspec.emit.classes import emit
+from resspec_jax.dialect import DIALECT
+from resspec_jax.export import FORMATS
+from resspec_jax.rules import RULES
+
+_module = partial(module, needs="JAX and Flax", install="pip install 'resspec[jax]'")
+
+BACKEND = Backend(
+    name="jax",
+    rules=RULES,
+    emitter=partial(emit, dialect=DIALECT),
+    runtime=_module("resspec_jax.runtime"),
+    training=_module("resspec_jax.training"),
+    live=_module("resspec_jax.runtime"),
+    models="flax.nnx",
+    exporter=_module("resspec_jax.export"),
+    formats=FORMATS,
+)
+
+__all__ = ["BACKEND"]

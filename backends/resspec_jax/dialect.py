@@ -1,0 +1,55 @@
+"""What classes of Flax NNX modules are written with."""
+
+from __future__ import annotations
+
+import re
+
+from resspec.emit.dialect import Dialect
+
+from .rules import HELPERS
+
+# Attributes of nnx.Module that a layer's name must not hide; no attribute of ours begins with an
+# underscore.
+MODULE = frozenset("eval iter_children iter_modules perturb set_attributes sow train".split())
+# Attributes of nnx.Dict, which a member's name must not hide.
+MEMBER = MODULE | frozenset("clear get items keys pop popitem setdefault update values".split())
+
+
+def _imports(code: str) -> list[str]:
+    used = set(re.findall(r'(?<![\w."])(math|np|jnp)\.', code))
+    lines = ["import math", ""] if "math" in used else []
+    lines.append("import jax")
+    if "jnp" in used:
+        lines.append("import jax.numpy as jnp")
+    if "np" in used:
+        lines.append("import numpy as np")
+    return [*lines, "from flax import nnx"]
+
+
+def _refuse(model: str) -> list[str]:
+    """The method that keeps a network for inference from being trained."""
+    return [
+        "    def train(self, **attributes: object) -> None:",
+        '        raise RuntimeError("for inference only: train what it was made from")',
+    ]
+
+
+DIALECT = Dialect(
+    module="nnx.Module",
+    tensor="jax.Array",
+    call="__call__",
+    sequence="nnx.Sequential",
+    row="nnx.List",
+    table="nnx.Dict",
+    element="layers.{}",
+    random=("rngs", "nnx.Rngs"),
+    title="{}: Flax NNX modules, channels last.",
+    height=1,
+    ready="self.eval()",
+    refuse=_refuse,
+    taken=MODULE,
+    members=MEMBER,
+    globals=("jax", "jnp", "nnx", "np", "math", "annotations", "rngs"),
+    helpers=HELPERS,
+    imports=_imports,
+)
