@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from operator import is_
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from resspec.diagnostics import Span
 from resspec.ops.base import Op, Param
 from resspec.types import TensorType
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,15 @@ class Region:
     turn: bool = False
     step: Step | None = None
     args: tuple[Given, ...] = field(default=(), compare=False)
+    _found: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def once(self, find: Callable[[Region], T]) -> T:
+        """What a function says of this region, asked once: neither of them ever changes."""
+        found = self._found
+        if find not in found:
+            found[find] = find(self)
+        answer: T = found[find]
+        return answer
 
     @property
     def title(self) -> str:
@@ -138,13 +149,7 @@ class Region:
 
     def nodes(self) -> Iterator[Node]:
         """Every node in execution order."""
-        rest = [*reversed(self.items)]
-        while rest:
-            item = rest.pop()
-            if isinstance(item, Node):
-                yield item
-            else:
-                rest += reversed(item.items)
+        return iter(self.once(_nodes))
 
     def regions(self) -> Iterator[Region]:
         """This region and all inside it, outermost first."""
@@ -157,14 +162,19 @@ class Region:
         self,
         node: Callable[[Node], Node | None],
         region: Callable[[Region], Region] = lambda region: region,
+        keeps: Callable[[Region], bool] = lambda region: False,
     ) -> Region:
         """This region with every node inside changed, in execution order, and every region after
         what is in it. A node that `node` gives None for is left out, and so is a region inside
-        that nothing is left of. What does not change stays the same object.
+        that nothing is left of. What does not change stays the same object, and so does all in a
+        region that `keeps` says will.
         """
         items: list[Item] = []
         for item in self.items:
-            changed = node(item) if isinstance(item, Node) else item.map(node, region)
+            if isinstance(item, Node):
+                changed: Item | None = node(item)
+            else:
+                changed = item if keeps(item) else item.map(node, region, keeps)
             if changed is not None and (isinstance(changed, Node) or changed.items):
                 items.append(changed)
         same = len(items) == len(self.items) and all(map(is_, items, self.items))
@@ -172,6 +182,16 @@ class Region:
 
 
 Item = Node | Region
+
+
+def _nodes(region: Region) -> tuple[Node, ...]:
+    found: list[Node] = []
+    for item in region.items:
+        if isinstance(item, Node):
+            found.append(item)
+        else:
+            found += item.once(_nodes)
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +210,7 @@ class Graph:
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        return tuple(self.root.nodes())
+        return self.root.once(_nodes)
 
     def parameters(self) -> dict[str, Param]:
         """Canonical name → parameter or buffer, in execution order, each shared one once."""

@@ -17,6 +17,7 @@ from resspec.ops.extent import INPUT, ONE, Extent, unknown
 from resspec.types import TensorType
 
 Extents = tuple[Extent, Extent]
+POINT = (ONE, ONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +61,29 @@ def of(graph: Graph) -> Sizes:
     extents: dict[int, Extents] = {graph.input.index: (INPUT, INPUT)}
     fixed_by: Node | None = None
     unproven: set[str] = set()
+    known: dict[tuple[int, ...], Extents] = {}  # by op and extents, which the graph keeps alive
+    same: dict[Extents, Extents] = {}
     for node in graph.nodes:
         inputs = [extents[value.index] for value in node.inputs]
         if _keeps_size(type(node.op)):
-            for value in node.outputs:
-                extents[value.index] = inputs[0] if value.type.is_map else (ONE, ONE)
-            continue
-        axes = [_axis(node.op, axis, [pair[axis] for pair in inputs]) for axis in (0, 1)]
-        if any(one.pins for one in axes) and fixed_by is None:
-            fixed_by = node
-        if not all(one.proven for one in axes):
-            unproven.add(node.path)
-        made = (axes[0].extent, axes[1].extent)
+            made = inputs[0]
+        else:
+            key = (id(node.op), *map(id, inputs))
+            found = known.get(key)
+            if found is None:
+                axes = [_axis(node.op, axis, [pair[axis] for pair in inputs]) for axis in (0, 1)]
+                found = (axes[0].extent, axes[1].extent)
+                found = same.setdefault(found, found)
+                pins, proven = any(one.pins for one in axes), all(one.proven for one in axes)
+                if proven and not pins:
+                    known[key] = found
+                if pins and fixed_by is None:
+                    fixed_by = node
+                if not proven:
+                    unproven.add(node.path)
+            made = found
         for value in node.outputs:
-            extents[value.index] = made if value.type.is_map else (ONE, ONE)
+            extents[value.index] = made if value.type.is_map else POINT
     open_ = frozenset(unproven) if fixed_by is None else frozenset[str]()
     return Sizes(graph.input.type.spatial, fixed_by, extents, open_)
 

@@ -7,7 +7,8 @@ the elements that convolutions and linear layers put out (the convention of fvco
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from resspec import sizes
@@ -17,6 +18,7 @@ from resspec.sizes import Sizes
 Level = Literal["model", "stage", "block", "layer"]
 Shape = tuple[int, ...]
 FLOAT32 = 4  # bytes
+COSTS = ("params", "buffers", "macs", "activations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +38,69 @@ class Row:
     output_shape: Shape | tuple[Shape, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Summary:
     """A model's costs. `params` is trainable, `buffers` leaves out step counters.
 
-    `output_shape` is the shape of the one output, or the shapes of each by name.
+    What takes a walk over the graph is found when it is asked for. `layers`, `blocks` and `stages`
+    are tables; `output_shape` is the shape of the one output, or the shapes of each by name.
     `weight_bytes` holds parameters and buffers; `peak_bytes` is an estimate of what inference on
     one example holds at once beside them, both in float32. `sizes` says at which input sizes the
     network works.
     """
 
-    name: str
-    input: Shape
+    graph: Graph = field(repr=False)
     params: int
     buffers: int
     macs: int
-    flops: int
     activations: int
-    weight_bytes: int
-    peak_bytes: int
-    output_shape: Shape | dict[str, tuple[Shape, ...]]
-    layers: tuple[Row, ...]
-    blocks: tuple[Row, ...]
-    stages: tuple[Row, ...]
-    sizes: Sizes
+
+    @property
+    def name(self) -> str:
+        return self.graph.name
+
+    @property
+    def input(self) -> Shape:
+        return self.graph.input.type.shape
+
+    @property
+    def flops(self) -> int:
+        return 2 * self.macs
+
+    @property
+    def weight_bytes(self) -> int:
+        return FLOAT32 * (self.params + self.buffers)
+
+    @property
+    def output_shape(self) -> Shape | dict[str, tuple[Shape, ...]]:
+        outputs = self.graph.outputs
+        if len(outputs) == 1 and len(outputs[0][1]) == 1:
+            return outputs[0][1][0].type.shape
+        return {name: tuple(value.type.shape for value in values) for name, values in outputs}
+
+    @cached_property
+    def peak_bytes(self) -> int:
+        return FLOAT32 * _peak(self.graph)
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        return sizes.of(self.graph)
+
+    @cached_property
+    def _rows(self) -> dict[int, Row]:
+        return {id(node): row for node, row in _layers(self.graph)}
+
+    @cached_property
+    def layers(self) -> tuple[Row, ...]:
+        return tuple(self._rows[id(node)] for node in self.graph.nodes)
+
+    @cached_property
+    def blocks(self) -> tuple[Row, ...]:
+        return tuple(_group(item, self._rows) for item in _blocks(self.graph.root))
+
+    @cached_property
+    def stages(self) -> tuple[Row, ...]:
+        return tuple(_group(item, self._rows) for item in self.graph.root.items)
 
     def rows(self, level: Level) -> tuple[Row, ...]:
         """The table at a level; at `model`, the one row of the whole."""
@@ -104,25 +145,28 @@ class Summary:
 
 def summarize(graph: Graph) -> Summary:
     """Count a graph."""
-    rows = {id(node): row for node, row in _layers(graph)}
-    layers = tuple(rows[id(node)] for node in graph.nodes)
-    total = _sum(graph.name, "model", layers, graph.root.outputs)
-    return Summary(
-        name=graph.name,
-        input=graph.input.type.shape,
-        params=total.params,
-        buffers=total.buffers,
-        macs=total.macs,
-        flops=total.flops,
-        activations=total.activations,
-        weight_bytes=FLOAT32 * (total.params + total.buffers),
-        peak_bytes=FLOAT32 * _peak(graph),
-        output_shape=_outputs(graph),
-        layers=layers,
-        blocks=tuple(_group(item, rows) for item in _blocks(graph.root)),
-        stages=tuple(_group(item, rows) for item in graph.root.items),
-        sizes=sizes.of(graph),
-    )
+    nodes = graph.nodes
+    if len({node.path for node in nodes}) == len(nodes):
+        return Summary(graph, *graph.root.once(_total))
+    rows = [row for _, row in _layers(graph)]  # something is used again
+    return Summary(graph, *(sum(getattr(row, one) for row in rows) for one in COSTS))
+
+
+def _total(region: Region) -> Sequence[int]:
+    """Its costs, nothing in it being used again."""
+    params = buffers = macs = activations = 0
+    for item in region.items:
+        if isinstance(item, Region):
+            inside = item.once(_total)
+            params, buffers = params + inside[0], buffers + inside[1]
+            macs, activations = macs + inside[2], activations + inside[3]
+            continue
+        found = item.facts
+        params, buffers = params + found.trainable, buffers + found.buffers
+        if found.macs:
+            macs += found.macs
+            activations += _elements(item.outputs)
+    return params, buffers, macs, activations
 
 
 def _layers(graph: Graph) -> Iterator[tuple[Node, Row]]:
@@ -134,7 +178,7 @@ def _layers(graph: Graph) -> Iterator[tuple[Node, Row]]:
             params = buffers = 0
         counted.add(node.path)
         macs = found.macs
-        activations = sum(value.type.size for value in node.outputs) if macs else 0
+        activations = _elements(node.outputs) if macs else 0
         shape = _shapes(node.outputs)
         yield (
             node,
@@ -172,10 +216,8 @@ def _shapes(values: Sequence[Value]) -> Shape | tuple[Shape, ...]:
     return shapes[0] if len(shapes) == 1 else shapes
 
 
-def _outputs(graph: Graph) -> Shape | dict[str, tuple[Shape, ...]]:
-    if len(graph.outputs) == 1 and len(graph.outputs[0][1]) == 1:
-        return graph.outputs[0][1][0].type.shape
-    return {name: tuple(value.type.shape for value in values) for name, values in graph.outputs}
+def _elements(values: Sequence[Value]) -> int:
+    return sum(value.type.size for value in values)
 
 
 def _peak(graph: Graph) -> int:

@@ -19,6 +19,9 @@ def remove_dead(graph: Graph) -> Graph:
 
 def prune(region: Region, live: set[int]) -> Region:
     """Walk backwards and keep what makes a live value; `live` grows by what that reads."""
+    if all(value.index in live for value in region.outputs) and region.once(_all_read):
+        live.update(value.index for value in region.inputs)
+        return region
     outputs = tuple(value for value in region.outputs if value.index in live)
     kept: list[Item] = []
     for item in reversed(region.items):
@@ -34,6 +37,17 @@ def prune(region: Region, live: set[int]) -> Region:
     if same and outputs == region.outputs and all(one.index in live for one in region.inputs):
         return region
     return replace(region, items=items, inputs=read_by(items, outputs), outputs=outputs)
+
+
+def _all_read(region: Region) -> bool:
+    """Whether everything in a region is needed where all that it gives is, its inputs too."""
+    live = {value.index for value in region.outputs}
+    for item in reversed(region.items):
+        given = [value.index in live for value in item.outputs]
+        if not (all(given) and item.once(_all_read) if isinstance(item, Region) else any(given)):
+            return False
+        live.update(value.index for value in item.inputs)
+    return all(value.index in live for value in region.inputs)
 
 
 def read_by(items: tuple[Item, ...], outputs: tuple[Value, ...]) -> tuple[Value, ...]:

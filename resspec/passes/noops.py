@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from resspec.ir import Graph, Node, Region, Value
@@ -15,6 +15,9 @@ def remove_noops(graph: Graph, training: bool = True) -> Graph:
     """
     instead: dict[int, Value] = {}
     zeros: set[int] = set()
+    idle = _idle if training else _idle_at_inference
+    if not graph.root.once(idle):
+        return graph
 
     def kept(node: Node) -> Node | None:
         node = reading(node, instead)
@@ -28,7 +31,24 @@ def remove_noops(graph: Graph, training: bool = True) -> Graph:
         instead[node.outputs[0].index] = node.inputs[0]
         return None
 
-    return rewired(graph, graph.root.map(kept), instead)
+    def same(region: Region) -> bool:
+        changed = any(one.index in instead or one.index in zeros for one in region.inputs)
+        return not changed and not region.once(idle)
+
+    root = graph.root.map(kept, _through(instead), same)
+    return replace(graph, root=root, outputs=_renamed_outputs(graph, instead))
+
+
+def _idle(region: Region) -> bool:
+    """Whether anything in it does nothing, or gives zeros that others may add."""
+    return any(
+        item.once(_idle) if isinstance(item, Region) else is_noop(item) or item.op.is_zero
+        for item in region.items
+    )
+
+
+def _idle_at_inference(region: Region) -> bool:
+    return _idle(region) or any(node.op.ONLY_TRAINING for node in region.nodes())
 
 
 def remove_noise(graph: Graph) -> Graph:
@@ -44,6 +64,8 @@ def is_noop(node: Node) -> bool:
 
 def without_noops(graph: Graph) -> str | None:
     """Condition: every op does something."""
+    if not graph.root.once(_idle):
+        return None
     left = next((node for node in graph.nodes if is_noop(node)), None)
     return f"{left.path} does nothing" if left else None
 
@@ -56,15 +78,30 @@ def reading(node: Node, instead: Mapping[int, Value]) -> Node:
 
 def rewired(graph: Graph, root: Region, instead: Mapping[int, Value]) -> Graph:
     """The graph with that root, whose regions and outputs give other values in place of some."""
-
-    def through(region: Region) -> Region:
-        inputs = tuple(dict.fromkeys(renamed(region.inputs, instead)))
-        return replace(region, inputs=inputs, outputs=renamed(region.outputs, instead))
-
     if instead:
-        root = root.map(lambda node: node, through)
-    outputs = tuple((name, renamed(values, instead)) for name, values in graph.outputs)
-    return graph if root is graph.root else replace(graph, root=root, outputs=outputs)
+        root = root.map(lambda node: node, _through(instead))
+    if root is graph.root:
+        return graph
+    return replace(graph, root=root, outputs=_renamed_outputs(graph, instead))
+
+
+def _renamed_outputs(
+    graph: Graph, instead: Mapping[int, Value]
+) -> tuple[tuple[str, tuple[Value, ...]], ...]:
+    return tuple((name, renamed(values, instead)) for name, values in graph.outputs)
+
+
+def _through(instead: Mapping[int, Value]) -> Callable[[Region], Region]:
+    """Regions that read and give other values in place of some."""
+
+    def changed(region: Region) -> Region:
+        inputs = tuple(dict.fromkeys(renamed(region.inputs, instead)))
+        outputs = renamed(region.outputs, instead)
+        if (inputs, outputs) == (region.inputs, region.outputs):
+            return region
+        return replace(region, inputs=inputs, outputs=outputs)
+
+    return changed
 
 
 def renamed(values: tuple[Value, ...], instead: Mapping[int, Value]) -> tuple[Value, ...]:

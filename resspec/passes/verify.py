@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from resspec.ir import Graph, Region
+from collections.abc import Collection
+
+from resspec.ir import Graph, Region, Value
 
 
 class InvalidGraph(Exception):
@@ -12,32 +14,42 @@ class InvalidGraph(Exception):
 def verify(graph: Graph) -> Graph:
     """The same graph, or InvalidGraph: values are made once and before they are read, types are
     what the ops infer, regions read and give what their items do."""
-    made = {graph.input.index}
-    _region(graph.root, made)
+    made = graph.root.once(_made)
+    if graph.input.index in made:
+        raise InvalidGraph(f"value {graph.input.index} is made twice")
+    for value in graph.root.inputs:
+        if value.index != graph.input.index:
+            raise _early("the model", value)
     for name, values in graph.outputs:
-        if not values or any(value.index not in made for value in values):
+        if not values or any(v.index not in made and v != graph.input for v in values):
             raise InvalidGraph(f"output {name} is never made")
     return graph
 
 
-def _region(region: Region, made: set[int]) -> None:
-    for value in region.inputs:
-        if value.index not in made:
-            raise InvalidGraph(f"{region.path} reads value {value.index} before it is made")
+def _made(region: Region) -> frozenset[int]:
+    """The values that a region makes, which is right inside wherever its inputs are made."""
+    read = {value.index for value in region.inputs}
+    known = set(read)
     for item in region.items:
-        if isinstance(item, Region):
-            _region(item, made)
-            continue
         for value in item.inputs:
-            if value.index not in made:
-                raise InvalidGraph(f"{item.path} reads value {value.index} before it is made")
-        types = tuple(value.type for value in item.outputs)
-        if types != item.facts.outputs:
-            raise InvalidGraph(f"{item.path} gives {types}, its op infers otherwise")
-        for value in item.outputs:
-            if value.index in made:
-                raise InvalidGraph(f"value {value.index} is made twice")
-            made.add(value.index)
+            if value.index not in known:
+                raise _early(item.path, value)
+        if isinstance(item, Region):
+            made: Collection[int] = item.once(_made)
+        else:
+            if tuple([value.type for value in item.outputs]) != item.facts.outputs:
+                given = tuple(value.type for value in item.outputs)
+                raise InvalidGraph(f"{item.path} gives {given}, its op infers otherwise")
+            made = [value.index for value in item.outputs]
+        before = len(known)
+        known.update(made)
+        if len(known) != before + len(made):
+            raise InvalidGraph(f"a value of {item.path} is made twice")
     for value in region.outputs:
-        if value.index not in made:
+        if value.index not in known:
             raise InvalidGraph(f"{region.path} gives value {value.index}, never made")
+    return frozenset(known - read)
+
+
+def _early(path: str, value: Value) -> InvalidGraph:
+    return InvalidGraph(f"{path} reads value {value.index} before it is made")
