@@ -19,7 +19,7 @@ from resspec.diagnostics import Span, SpecError
 from resspec.ir import Given, Item, Node, Region, Step, Value
 from resspec.language.spec import BlockSpec, Ref
 from resspec.lower.builder import ITEMS_A_NODE, Builder
-from resspec.lower.env import Env, Library, Thunk
+from resspec.lower.env import Blocks, Env, Library, Thunk
 from resspec.lower.scales import Factor
 from resspec.lower.scope import Scope
 from resspec.lower.trace import MISSING, Recording
@@ -56,7 +56,7 @@ class Instance:
 
     types: of the values that it made, numbered from `first` on. scales: of its results against its
     inputs. counts: items, nodes and parameters. constants, blocks:
-    what it read, and got.
+    what it read, and got. offered: keys of the model that it took.
     """
 
     region: Region
@@ -69,6 +69,7 @@ class Instance:
     nesting: int
     constants: tuple[tuple[str, Any], ...]
     blocks: tuple[tuple[str, BlockSpec | None], ...]
+    offered: Set[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +135,30 @@ def _known_by(
 
 def _argument(name: str, given: Any, scope: Scope) -> Any:
     param = scope.params.get(name)
-    if param is None or not isinstance(given, Thunk):
+    if param is None:
         raise Unlike
+    if isinstance(given, tuple):
+        return _row(given, scope.env)
     if param.type == "block":
         return _written(given.arg.value, given.scope)
     return _typed(scope.param(name, scope.env))
+
+
+def _row(blocks: Blocks, env: Env) -> Any:
+    """Blocks of a stage: what each calls, and what of its place is not known around."""
+    called: dict[tuple[int, int], Any] = {}  # most of a row are one and the same
+    found = []
+    for one in blocks:
+        key = (id(one.ref), id(one.offer))
+        if key not in called:
+            offer = tuple((k, _written(v.arg.value, v.scope)) for k, v in one.offer.items())
+            called[key] = (_reference(one.ref, one.scope), offer, one.note)
+        around = env.ambient
+        told = [(k, v) for k, v in one.ambient.items() if around.get(k, MISSING) is not v]
+        if not all(type(value) is int for _, value in told):
+            raise Unlike
+        found.append((called[key], *told))
+    return tuple(found)
 
 
 def _written(raw: Any, scope: Scope) -> Any:
@@ -266,6 +286,7 @@ class Sharing:
                     env.constant(name)
                 for name, block in made.blocks:
                     env.trace.block(name, block)
+                env.trace.offered(made.offered)
                 env.trace.call(self.frames + made.nesting)
                 return made
         return None
@@ -306,7 +327,7 @@ class Sharing:
         ):
             return
         made = self._made(region, flat(self.current), result, steps)
-        if made is not None:
+        if made is not None and made.counts[1] <= KEPT // 4:
             SHARED.keep(self.key, made)
 
     def _made(
@@ -340,6 +361,7 @@ class Sharing:
             nesting=reads.nesting,
             constants=tuple(reads.constants.items()),
             blocks=tuple(reads.blocks.items()),
+            offered=frozenset(reads.offered),
         )
 
 

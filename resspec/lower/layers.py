@@ -299,8 +299,9 @@ class Layers:
             return self.shut(self.run(callee, current, target.scope.inner(path=str(place)), env))
         if isinstance(callee, BlockSpec):
             if target.offer:
-                env.trace.spoil()
-                self.offered |= target.offer.keys() & callee.params.keys()
+                accepted = target.offer.keys() & callee.params.keys()
+                self.offered |= accepted
+                env.trace.offered(accepted)
             args = {k: v for k, v in target.offer.items() if k in callee.params}
             meant = spelt_arguments(offer or {}, callee)
             args |= {k: v for k, v in meant.items() if k in callee.params}
@@ -338,6 +339,7 @@ class Layers:
         made = shared.find(self.resolve.library, self.steps)
         if made is not None:
             self.steps += made.counts[0]
+            self.offered |= made.offered
             return again(made, place, current, call_span, self.builder, scope.asked())
         found, missing = check_arguments(spec, args, call_span, env, self.resolve)
         self.report(*found)

@@ -172,11 +172,18 @@ class Stages:
             self.check_stride(first_only["stride"], first, env)
         blocks = []
         note = None if line.stage else Note(f"stage {number + 1}", line.span)
+        calls: dict[tuple[int, int], Ref] = {}  # most blocks of a row are one and the same
         for index, (block, args) in enumerate(plan.blocks):
-            given = {**block.args, **shared, **args, **(first_only if index == 0 else {})}
+            key = (id(block), id(args))
+            if index == 0 or key not in calls:
+                given = {**block.args, **shared, **args, **(first_only if index == 0 else {})}
+                call = block.replace(args=given)
+            else:
+                call = calls[key]
+            if index or not first_only:
+                calls[key] = call
             place = {**env.ambient, "index": index, "block_index": first + index}
-            bound = block.replace(args=given)
-            blocks.append(Bound(bound, scope, ambient=place, offer=offer, note=note))
+            blocks.append(Bound(call, scope, ambient=place, offer=offer, note=note))
         return self.layers.block(
             target.callee,
             {**target.args, **own, "blocks": tuple(blocks)},

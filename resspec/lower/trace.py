@@ -3,7 +3,7 @@ share the result."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from resspec.language.spec import BlockSpec
@@ -19,6 +19,7 @@ class Recording:
         self.around, self.frames, self.counts = around, frames, counts
         self.constants: dict[str, Any] = {}
         self.blocks: dict[str, BlockSpec | None] = {}
+        self.offered: set[str] = set()
         self.nesting = 0  # of calls inside
         self.whole = True  # no more was read than this says
 
@@ -40,6 +41,11 @@ class Trace:
         """A block was looked up."""
         for one in self.open:
             one.blocks[name] = found
+
+    def offered(self, names: Set[str]) -> None:
+        """A block took these keys of the model."""
+        for one in self.open:
+            one.offered |= names
 
     def call(self, frames: int) -> None:
         """A block is called, so deep."""
