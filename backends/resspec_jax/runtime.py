@@ -31,6 +31,8 @@ DTYPES = ("float32", "float64", "bfloat16", "float16")
 NHWC, NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 # Output names of a model's class, each with the number of its levels.
 _OUTPUTS: WeakKeyDictionary[type, dict[str, int]] = WeakKeyDictionary()
+# In what a model without weights, which would tell, computes.
+_DTYPES: WeakKeyDictionary[nnx.Module, Any] = WeakKeyDictionary()
 
 
 def find_device(name: str) -> Any:
@@ -66,13 +68,14 @@ def instantiate(graph: Graph, source: Source, device: str, dtype: str | None) ->
     _OUTPUTS[made] = {name: len(values) for name, values in graph.outputs}
     number = jnp.dtype(dtype or "float32")
     with wide(number), jax.default_device(place):
-        for variable in _values(model).values():
+        for variable in variables_of(model).values():
             variable.set_value(jnp.zeros(variable.shape, number))
         _seed(model, 0)
+    _DTYPES[model] = number
     return model
 
 
-def _values(model: nnx.Module) -> dict[str, Any]:
+def variables_of(model: nnx.Module) -> dict[str, Any]:
     """Variables that hold weights or statistics, by path: `stages.0.layers.1.conv1.kernel`."""
     flat = nnx.to_flat_state(nnx.state(model, nnx.Not(nnx.RngState)))
     return {".".join(map(str, path)): variable for path, variable in flat}
@@ -89,18 +92,19 @@ def _seed(model: nnx.Module, key: int) -> None:
 
 def weight(model: nnx.Module) -> Any:
     """One of its weights, to tell dtype and place; None where it has none."""
-    return next(iter(_values(model).values()), None)
+    return next(iter(variables_of(model).values()), None)
 
 
-def _dtype(model: nnx.Module) -> Any:
-    return getattr(weight(model), "dtype", jnp.dtype("float32"))
+def dtype_of(model: nnx.Module) -> Any:
+    like = weight(model)
+    return _DTYPES.get(model, jnp.dtype("float32")) if like is None else like.dtype
 
 
 def load_weights(
     model: nnx.Module, variables: Variables, weights: Mapping[str, NDArray[Any]]
 ) -> nnx.Module:
-    values = _values(model)
-    with wide(_dtype(model)):
+    values = variables_of(model)
+    with wide(dtype_of(model)):
         for name, variable in variables.items():
             one = values[variable.name]
             array = layout.stored(np.asarray(weights[name]), variable.layout, one.shape)
@@ -110,7 +114,7 @@ def load_weights(
 
 def read_weights(model: nnx.Module, variables: Variables) -> dict[str, NDArray[Any]]:
     """Arrays by canonical name; half precision as JAX has it."""
-    values = _values(model)
+    values = variables_of(model)
     return {
         name: layout.canonical(np.array(values[variable.name]), variable.layout)
         for name, variable in variables.items()
@@ -124,16 +128,16 @@ def parts(model: nnx.Module) -> Iterator[nnx.Module]:
 
 def state(model: nnx.Module) -> dict[str, NDArray[Any]]:
     """Every weight and statistic by its path."""
-    return {name: np.array(one) for name, one in _values(model).items()}
+    return {name: np.array(one) for name, one in variables_of(model).items()}
 
 
 def shapes(model: nnx.Module) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(one.shape) for name, one in _values(model).items()}
+    return {name: tuple(one.shape) for name, one in variables_of(model).items()}
 
 
 def counts(model: nnx.Module) -> tuple[int, int]:
     """Trainable parameters, and statistics."""
-    found = [(isinstance(one, nnx.Param), int(one.size)) for one in _values(model).values()]
+    found = [(isinstance(one, nnx.Param), int(one.size)) for one in variables_of(model).values()]
     trainable = sum(size for is_trained, size in found if is_trained)
     return trainable, sum(size for _, size in found) - trainable
 
@@ -157,7 +161,8 @@ def mode(model: nnx.Module, training: bool, key: int) -> Iterator[nnx.Module]:
     """The same variables in that mode, what is random drawn by the key."""
     modes = {"use_running_average": not training, "deterministic": not training}
     view = nnx.view(model, raise_if_not_found=False, **modes)
-    with wide(_dtype(model)):
+    _DTYPES[view] = number = dtype_of(model)
+    with wide(number):
         before = nnx.state(view, nnx.RngState)
         before = jax.tree.map(lambda one: one, before)
         if training:
@@ -173,7 +178,7 @@ def to_jax(model: nnx.Module, x: NDArray[Any]) -> jax.Array:
     like = weight(model)
     x = x.transpose(NHWC)
     if like is None:
-        return jnp.asarray(x)
+        return jnp.asarray(x, dtype_of(model))
     return jax.device_put(x.astype(like.dtype), like.sharding)
 
 

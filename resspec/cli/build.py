@@ -44,7 +44,8 @@ def build(
         Option(
             metavar="A,B",
             help="Also write, in evaluation mode, what loads without resspec. torch: state_dict "
-            "(default), pt2, onnx. tensorflow: keras (default), saved_model. Or: all, none.",
+            "(default), pt2, onnx. tensorflow: keras (default), saved_model. jax: nnx_state "
+            "(default), orbax, stablehlo. Or: all, none.",
         ),
     ] = None,
     seed: Annotated[int, Option(help="Of the first weights; the same on every backend.")] = 0,
@@ -62,7 +63,7 @@ def build(
         Option(
             metavar="FILE",
             help="Weights instead of the seed's: in canonical names, or as saved from a model that "
-            "resspec built, on either framework (.pth, .ckpt, .safetensors, .keras, .h5 …).",
+            "resspec built, on any framework (.pth, .ckpt, .safetensors, .keras, .h5 …).",
         ),
     ] = None,
     key: common.Key = None,

@@ -73,7 +73,43 @@ served = tf.saved_model.load(f"{folder}/saved_model")  # owns what it serves wit
 keep("saved_model", flat(served.serve(x)))
 """
 
-FORMATS = {"torch": ("state_dict", "pt2", "onnx"), "tensorflow": ("keras", "source", "saved_model")}
+JAX = """\
+import jax, jax.numpy as jnp, numpy as np, orbax.checkpoint, safetensors.flax
+from flax import nnx
+folder, x = sys.argv[1], jnp.asarray(np.load(sys.argv[2]).transpose(0, 2, 3, 1))
+
+def keep(kind, found):
+    found = found if isinstance(found, dict) else {"out": found}
+    arrays = {name: np.asarray(value) for name, value in found.items()}
+    np.savez(
+        f"{folder}/{kind}.npz",
+        **{name: y.transpose(0, 3, 1, 2) if y.ndim == 4 else y for name, y in arrays.items()},
+    )
+
+sys.path.insert(0, folder)
+import model as written
+network = getattr(written, sys.argv[3])(rngs=nnx.Rngs(0))
+network.eval()
+state = nnx.state(network, nnx.Not(nnx.RngState))
+stored = safetensors.flax.load_file(f"{folder}/nnx_state.safetensors")
+flat = [(path, stored[".".join(map(str, path))]) for path, _ in nnx.to_flat_state(state)]
+nnx.update(network, nnx.from_flat_state(flat))
+keep("nnx_state", nnx.jit(lambda model, x: model(x))(network, x))
+network = getattr(written, sys.argv[3])(rngs=nnx.Rngs(1))
+network.eval()
+state = nnx.state(network, nnx.Not(nnx.RngState))
+with orbax.checkpoint.StandardCheckpointer() as checkpointer:
+    nnx.update(network, checkpointer.restore(f"{folder}/orbax", state))
+keep("orbax", nnx.jit(lambda model, x: model(x))(network, x))
+with open(f"{folder}/model.stablehlo", "rb") as file:
+    keep("stablehlo", jax.export.deserialize(bytearray(file.read())).call(x))
+"""
+
+FORMATS = {
+    "torch": ("state_dict", "pt2", "onnx"),
+    "tensorflow": ("keras", "source", "saved_model"),
+    "jax": ("nnx_state", "orbax", "stablehlo"),
+}
 
 
 def outputs(name: str, graph: Any, arrays: Any, dtype: str, x: Any) -> dict[str, Any]:
@@ -95,6 +131,8 @@ def distance(a: Any, b: Any) -> float:
 @pytest.mark.parametrize("name", FORMATS)
 def test_each_file_infers_as_the_live_model(name: str, case: str, tmp_path: Path) -> None:
     pytest.importorskip(name)
+    if name not in backend.names():
+        pytest.skip(f"the backend {name} is not installed")
     if name == "torch":
         pytest.importorskip("onnxscript")
         pytest.importorskip("onnxruntime")
@@ -112,7 +150,7 @@ def test_each_file_infers_as_the_live_model(name: str, case: str, tmp_path: Path
     x = weights.example((3, *graph.input.type.shape))  # another batch than was traced
     np.save(tmp_path / "x.npy", x)
     entry = backend.get(name).emit(graph).entry
-    script = {"torch": TORCH, "tensorflow": TENSORFLOW}[name]
+    script = {"torch": TORCH, "tensorflow": TENSORFLOW, "jax": JAX}[name]
     elsewhere(script, out, tmp_path / "x.npy", entry)
 
     truth = outputs(name, graph, arrays, "float64", x)
