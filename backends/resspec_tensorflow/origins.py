@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import tempfile
@@ -194,6 +195,18 @@ def _computing_in(dtype: str) -> Iterator[None]:
         keras.config.set_dtype_policy(policy)
 
 
+def _called(name: str) -> tuple[str, dict[str, Any]]:
+    """A name and what it is called with, literals only: `MobileNet(alpha=0.5)`."""
+    try:
+        call = ast.parse(name, mode="eval").body
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args:
+            given = {one.arg: ast.literal_eval(one.value) for one in call.keywords if one.arg}
+            return call.func.id, given
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        pass
+    return name, {}
+
+
 class Applications:
     """keras.applications."""
 
@@ -208,6 +221,7 @@ class Applications:
             for key, value in vars(keras.applications).items()
             if callable(value) and not key.startswith("_")
         ]
+        name, options = _called(name)
         same = [one for one in known if origins.plain(one) == origins.plain(name)]
         if not same:
             near = suggest(name, known)
@@ -216,7 +230,6 @@ class Applications:
                 f"keras.applications has no `{name}`",
                 help=f"did you mean --model {near}?" if near else "name it with --model",
             )
-        options: dict[str, Any] = {}
         (_, values), *_ = graph.outputs
         if not values[0].type.is_map:
             options["classes"] = values[0].type.channels
@@ -226,7 +239,7 @@ class Applications:
         try:
             with _computing_in(dtype):
                 model = getattr(keras.applications, same[0])(weights=None, **options)
-        except ValueError as problem:
+        except (TypeError, ValueError) as problem:
             raise error(
                 "not-found", f"keras.applications cannot make {same[0]}: {_line(problem)}"
             ) from problem
