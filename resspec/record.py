@@ -6,7 +6,7 @@ than a hundred classes, of which one spec needs a dozen; so they cost nothing un
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, NoReturn, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, Self, dataclass_transform
 
 REQUIRED: Final = object()  # in place of a default
 
@@ -15,7 +15,13 @@ REQUIRED: Final = object()  # in place of a default
 class Record:
     """Base of records: made by keyword, equal where class and fields are, never changed."""
 
+    __slots__ = ("__dict__", "__weakref__", "_hash")
+
+    if TYPE_CHECKING:
+        _hash: int
+
     FIELDS: ClassVar[dict[str, Any]] = {}  # a field's name → its default, or REQUIRED
+    NEEDED: ClassVar[frozenset[str]] = frozenset()  # those without a default
 
     def __init_subclass__(cls) -> None:
         hints = vars(cls).get("__annotations__", {})
@@ -24,11 +30,11 @@ class Record:
             for name, hint in hints.items()
             if not hint.startswith("ClassVar")
         }
+        cls.NEEDED = frozenset(n for n, default in cls.FIELDS.items() if default is REQUIRED)
 
     def __init__(self, **given: Any) -> None:
         values = self.FIELDS | given
-        needed = {name for name, default in self.FIELDS.items() if default is REQUIRED}
-        if len(values) > len(self.FIELDS) or not needed <= given.keys():
+        if len(values) > len(self.FIELDS) or not self.NEEDED <= given.keys():
             raise TypeError(f"{type(self).__name__} has {list(self.FIELDS)}, given {list(given)}")
         self.__dict__.update(values)
 
@@ -46,7 +52,15 @@ class Record:
         return type(self) is type(other) and self.__dict__ == other.__dict__
 
     def __hash__(self) -> int:
-        return hash((type(self), *self.__dict__.values()))
+        try:
+            return self._hash
+        except AttributeError:
+            found = hash((type(self), *self.__dict__.values()))
+            object.__setattr__(self, "_hash", found)
+            return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__  # a hash holds in its own process alone
 
     def __repr__(self) -> str:
         fields = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())

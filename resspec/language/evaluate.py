@@ -1,4 +1,4 @@
-"""The values of expressions: a walk over a tree that `expr` has admitted.
+"""The values of expressions: a tree that `expr` has admitted becomes one function of its names.
 
 Numbers stay exact where they can: `/` gives an integer when it divides evenly. Every result is
 finite and bounded, so that no expression takes long.
@@ -16,13 +16,14 @@ __all__ = [
     "FUNCTIONS",
     "MAX_INT",
     "MAX_SHOWN",
+    "Eval",
     "ExprError",
     "Lookup",
     "Quotient",
     "Size",
     "Value",
     "as_int",
-    "evaluate",
+    "compiled",
     "limited",
     "number_of",
     "show",
@@ -32,6 +33,7 @@ __all__ = [
 Value: TypeAlias = "int | float | bool | str | tuple[Any, ...] | None"
 Number: TypeAlias = int | float
 Lookup: TypeAlias = Callable[[str], Any]
+Eval: TypeAlias = "Callable[[Lookup], Value]"
 
 MAX_INT = 2**63  # largest magnitude of an integer
 MAX_BITS = 64  # of an integer power, before it is computed
@@ -120,37 +122,54 @@ def as_int(value: object) -> int | None:
     return int(value) if value == int(value) else None
 
 
-def evaluate(node: ast.expr, lookup: Lookup) -> Value:
-    """The value of an admitted tree.
+def compiled(node: ast.expr) -> Eval:
+    """What gives the value of an admitted tree, with `lookup(name)` that of each name it reaches.
 
-    Errors: ExprError `expression-value`, `expression-limit` or `index-range`; those of `lookup`.
+    Its errors: ExprError `expression-value`, `expression-limit`, `index-range`; those of `lookup`.
     """
     match node:
         case ast.Constant(value=bool() | int() | float() | str() | None as value):
-            return value
+            return lambda lookup: value
+        case ast.Name(id=name) if name in CONSTANTS:
+            return lambda lookup: CONSTANTS[name]
         case ast.Name(id=name):
-            return CONSTANTS[name] if name in CONSTANTS else _found(lookup(name))
+            return lambda lookup: _found(lookup(name))
         case ast.Attribute(value=ast.Name(id=name), attr=attr):
-            return _found(lookup(f"{name}.{attr}"))
-        case ast.List(elts=items):
-            return tuple(evaluate(item, lookup) for item in items)
+            return lambda lookup: _found(lookup(f"{name}.{attr}"))
+        case ast.List(elts=elements):
+            items = [compiled(item) for item in elements]
+            return lambda lookup: tuple([item(lookup) for item in items])
         case ast.IfExp():
-            return evaluate(node.body if _holds(node.test, lookup) else node.orelse, lookup)
-        case ast.BoolOp(op=op, values=operands):
-            return _choose(op, operands, lookup)
+            test, body, other = map(compiled, (node.test, node.body, node.orelse))
+            return lambda lookup: (body if _holds(test(lookup)) else other)(lookup)
+        case ast.BoolOp(op=op, values=values):
+            operands, decides = [compiled(value) for value in values], isinstance(op, ast.Or)
+            return lambda lookup: _choose(operands, decides, lookup)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            return not _holds(operand, lookup)
+            inner = compiled(operand)
+            return lambda lookup: not _holds(inner(lookup))
         case ast.UnaryOp(op=sign, operand=operand):
-            return _signed(node, sign, evaluate(operand, lookup))
-        case ast.BinOp(left=left, op=op, right=right):
-            return _arithmetic(node, op, evaluate(left, lookup), evaluate(right, lookup))
+            inner, minus = compiled(operand), isinstance(sign, ast.USub)
+            return lambda lookup: _signed(node, minus, inner(lookup))
+        case ast.BinOp():
+            left, right = compiled(node.left), compiled(node.right)
+            operation = _ARITHMETIC[type(node.op)]
+            return lambda lookup: _arithmetic(node, operation, left(lookup), right(lookup))
         case ast.Compare():
-            return _compare(node, lookup)
-        case ast.Subscript(value=target, slice=index):
-            return _index(node, evaluate(target, lookup), evaluate(index, lookup))
-        case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
-            named = {str(kw.arg): evaluate(kw.value, lookup) for kw in keywords}
-            return _call(node, name, [evaluate(arg, lookup) for arg in args], named)
+            first, terms = compiled(node.left), [compiled(term) for term in node.comparators]
+            return lambda lookup: _compare(node, first(lookup), terms, lookup)
+        case ast.Subscript():
+            target, index = compiled(node.value), compiled(node.slice)
+            return lambda lookup: _index(node, target(lookup), index(lookup))
+        case ast.Call(func=ast.Name(id=name), args=positional, keywords=keywords):
+            args = [compiled(one) for one in positional]
+            named = {str(one.arg): compiled(one.value) for one in keywords}
+            return lambda lookup: _call(
+                node,
+                name,
+                named={key: value(lookup) for key, value in named.items()},
+                args=[value(lookup) for value in args],
+            )
     raise TypeError(f"{type(node).__name__} was not checked")  # pragma: no cover
 
 
@@ -221,29 +240,31 @@ def _power(a: Number, b: Number) -> Any:
     return a**b
 
 
-def _holds(node: ast.expr, lookup: Lookup) -> bool:
-    return bool(number_of(evaluate(node, lookup)))
+def _holds(value: Value) -> bool:
+    return bool(number_of(value))
 
 
-def _choose(op: ast.boolop, operands: list[ast.expr], lookup: Lookup) -> Value:
+def _choose(operands: list[Eval], decides: bool, lookup: Lookup) -> Value:
     """`and`, `or`: the operand that decides, none after it being evaluated."""
     value: Value = None
     for operand in operands:
-        value = evaluate(operand, lookup)
-        if bool(number_of(value)) is isinstance(op, ast.Or):
+        value = operand(lookup)
+        if _holds(value) is decides:
             break
     return value
 
 
-def _signed(node: ast.AST, sign: ast.unaryop, value: Any) -> Number:
+def _signed(node: ast.AST, minus: bool, value: Any) -> Number:
     value = number_of(value)
     if not _is_number(value):
         raise _wrong(node, f"a sign needs a number, not {show(value)}")
-    return limited(node, -value if isinstance(sign, ast.USub) else value)
+    return limited(node, -value if minus else value)
 
 
-def _arithmetic(node: ast.BinOp, op: ast.operator, a: Any, b: Any) -> Number:
-    sign, apply = _ARITHMETIC[type(op)]
+def _arithmetic(
+    node: ast.BinOp, operation: tuple[str, Callable[[Any, Any], Any]], a: Any, b: Any
+) -> Number:
+    sign, apply = operation
     a, b = number_of(a), number_of(b)
     if not (_is_number(a) and _is_number(b)):
         raise _wrong(node, f"`{sign}` needs two numbers, not {show(a)} and {show(b)}", a, b)
@@ -272,10 +293,9 @@ def _comparable(node: ast.AST, *values: Value) -> None:
             raise _wrong(node, f"lists of lists cannot be compared: {show(value)}")
 
 
-def _compare(node: ast.Compare, lookup: Lookup) -> bool:
-    left = evaluate(node.left, lookup)
-    for op, term in zip(node.ops, node.comparators, strict=True):
-        right = evaluate(term, lookup)
+def _compare(node: ast.Compare, left: Value, terms: list[Eval], lookup: Lookup) -> bool:
+    for op, term, value in zip(node.ops, node.comparators, terms, strict=True):
+        right = value(lookup)
         match op:
             case ast.Eq() | ast.NotEq():
                 _comparable(node, left, right)

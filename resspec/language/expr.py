@@ -1,7 +1,8 @@
 """The expression language: a small, bounded part of Python's syntax, evaluated here.
 
-Python's parser reads the text, a whitelist admits the tree, and `Expr.evaluate` walks it; nothing
-is ever compiled or executed. Names get their values from a lookup, whose own errors pass through.
+Python's parser reads the text, a whitelist admits the tree, and `Expr.evaluate` is made of it;
+none of it ever runs as Python. Names get their values from a lookup, whose own errors pass
+through.
 """
 
 import ast
@@ -15,13 +16,14 @@ from resspec.language.evaluate import (
     CONSTANTS,
     FUNCTIONS,
     MAX_SHOWN,
+    Eval,
     ExprError,
     Lookup,
     Quotient,
     Size,
     Value,
     as_int,
-    evaluate,
+    compiled,
     limited,
     number_of,
     span,
@@ -70,23 +72,15 @@ _HINTS = (
 
 @dataclass(frozen=True, slots=True)
 class Expr:
-    """A parsed expression; `names` is what it may look up, `x.channels` being one name."""
+    """A parsed expression; `names` is what it may look up, `x.channels` being one name.
+
+    evaluate: its value, with `lookup(name)` giving that of each name that is reached. Errors:
+    ExprError; and whatever `lookup` raises, unchanged.
+    """
 
     text: str
     names: frozenset[str]
-    tree: ast.expr = field(compare=False, repr=False)
-
-    @property
-    def is_name(self) -> bool:
-        """Whether the text is a bare identifier."""
-        return isinstance(self.tree, ast.Name) and self.tree.id not in CONSTANTS
-
-    def evaluate(self, lookup: Lookup) -> Value:
-        """The value, with `lookup(name)` giving that of each name that is reached.
-
-        Errors: ExprError; and whatever `lookup` raises, unchanged.
-        """
-        return evaluate(self.tree, lookup)
+    evaluate: Eval = field(compare=False, repr=False)
 
 
 @lru_cache(maxsize=4096)
@@ -109,7 +103,7 @@ def parse_expr(text: str) -> Expr:
     tree = _parse(source)
     checker = _Checker()
     checker.check(tree, 1)
-    return Expr(text, frozenset(checker.names), tree)
+    return Expr(text, frozenset(checker.names), compiled(tree))
 
 
 def _parse(source: str) -> ast.expr:

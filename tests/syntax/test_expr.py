@@ -188,15 +188,6 @@ def test_names() -> None:
     assert expr.names == {"width", "x.channels", "flag", "widths", "i"}
 
 
-@pytest.mark.parametrize(("text", "expected"), [("width", True), ("true", False), ("a.b", None)])
-def test_is_name(text: str, expected: bool | None) -> None:
-    if expected is None:
-        with pytest.raises(ExprError):
-            parse_expr(text)
-    else:
-        assert parse_expr(text).is_name is expected
-
-
 def test_lookup_errors_pass_through() -> None:
     with pytest.raises(KeyError, match="nothing"):
         value("1 + nothing")
