@@ -40,7 +40,7 @@ Quick = Callable[[Any], Any]
 T = TypeVar("T")
 
 
-def _once(function: Callable[[type[Record]], T]) -> Callable[[type[Record]], T]:
+def once(function: Callable[[type[Record]], T]) -> Callable[[type[Record]], T]:
     """`cache`, which is typed as if classes that say how to hash their instances had no hash."""
     cached: Any = cache(function)
     return cached  # type: ignore[no-any-return]
@@ -159,7 +159,7 @@ def _listed(item: Quick, length: int | None) -> Quick:
     return listed
 
 
-@_once
+@once
 def hints(cls: type[Record]) -> Mapping[str, Any]:
     """The annotation of each field of a class."""
     found = {
@@ -181,7 +181,7 @@ def _meant(text: str, module: str) -> Any:
     return get_type_hints(one, names, include_extras=True)[text]
 
 
-@_once
+@once
 def _quick(cls: type[Record]) -> Mapping[str, Quick]:
     return {name: quick(hint) for name, hint in hints(cls).items()}
 
@@ -204,7 +204,7 @@ def held(
     return {name: getattr(model, name) for name in cls.FIELDS}
 
 
-@_once
+@once
 def model_of(cls: type[Record]) -> type[BaseModel]:
     """A record as a pydantic model: of its fields; other records in them are told by class."""
     from pydantic import ConfigDict, Field, create_model

@@ -34,7 +34,7 @@ class Record:
 
     def __init__(self, **given: Any) -> None:
         values = self.FIELDS | given
-        if len(values) > len(self.FIELDS) or not self.NEEDED <= given.keys():
+        if len(values) > len(self.FIELDS) or not given.keys() >= self.NEEDED:
             raise TypeError(f"{type(self).__name__} has {list(self.FIELDS)}, given {list(given)}")
         self.__dict__.update(values)
 

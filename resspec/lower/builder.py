@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from resspec.diagnostics import Diagnostic, Span, SpecError
-from resspec.ir import Given, Item, Node, Region, Step, Value, facts
+from resspec.ir import Facts, Given, Item, Node, Region, Step, Value, facts
 from resspec.lower.env import Env, Thunk, failure
 from resspec.lower.scales import Scales
 from resspec.lower.values import show_value
@@ -154,15 +155,13 @@ class Builder:
         args: Mapping[str, Thunk],
     ) -> tuple[Value, ...]:
         """Append an op. Raises SpecError where its inputs do not fit or a limit is passed."""
-        types = tuple(value.type for value in inputs)
+        types = tuple([value.type for value in inputs])
         try:
-            op = op.resolve(*types)
-            found = facts(op, types)
+            op, found, kinds, largest = _settled(op, types)
         except OpError as caught:
             at = args[caught.attr].span if caught.attr and caught.attr in args else span
             raise failure(env, caught.code, caught.message, at, caught.help) from None
-        read = (op.padded(*types),) if types[0].is_map else ()
-        for kind in (*found.outputs, *read):
+        for kind in kinds if largest > self.limits.elements else ():
             self.check_size(kind, env, span)
         self.nodes += 1
         self.params += found.trainable + found.buffers
@@ -220,6 +219,18 @@ class Builder:
         if kind.size > self.limits.elements:
             what, most = f"a tensor of {kind} = {kind.size:,} elements", self.limits.elements
             raise over("size-limit", what, "elements", most, env, span)
+
+
+@lru_cache(maxsize=1 << 14)
+def _settled(
+    op: Op, types: tuple[TensorType, ...]
+) -> tuple[Op, Facts, tuple[TensorType, ...], int]:
+    """An op on inputs of these types, what follows of it, the tensors that it needs and the size of
+    the largest. Raises OpError."""
+    op = op.resolve(*types)
+    found = facts(op, types)
+    kinds = (*found.outputs, *((op.padded(*types),) if types[0].is_map else ()))
+    return op, found, kinds, max(kind.size for kind in kinds)
 
 
 def named_twice(path: str, span: Span) -> Diagnostic:

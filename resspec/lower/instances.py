@@ -23,7 +23,7 @@ from resspec.lower.env import Blocks, Env, Library, Thunk
 from resspec.lower.scales import Factor
 from resspec.lower.scope import Scope
 from resspec.lower.trace import MISSING, Recording
-from resspec.lower.values import Failed, Lost, Val, flat, poisoned
+from resspec.lower.values import Failed, Lost, Val, flat, poisoned, typed
 from resspec.syntax import Map, Seq
 from resspec.types import TensorType
 
@@ -141,7 +141,7 @@ def _argument(name: str, given: Any, scope: Scope) -> Any:
         return _row(given, scope.env)
     if param.type == "block":
         return _written(given.arg.value, given.scope)
-    return _typed(scope.param(name, scope.env))
+    return typed(scope.param(name, scope.env))
 
 
 def _row(blocks: Blocks, env: Env) -> Any:
@@ -173,11 +173,11 @@ def _written(raw: Any, scope: Scope) -> Any:
 
 def _meaning(word: str, scope: Scope) -> Any:
     if word in scope.bridge or word in scope.counters:
-        return _typed(scope.bridge.get(word, scope.counters.get(word)))
+        return typed(scope.bridge.get(word, scope.counters.get(word)))
     if word in scope.params:
         kind, given = scope.params[word].type, scope.args.get(word)
         if kind not in ("block", "blocks"):
-            return _typed(scope.param(word, scope.env))
+            return typed(scope.param(word, scope.env))
         default = scope.params[word].default
         if isinstance(given, Thunk):
             return _written(given.arg.value, given.scope)
@@ -185,7 +185,7 @@ def _meaning(word: str, scope: Scope) -> Any:
             raise Unlike
         return _written(default.value, scope.without(word))
     if word in scope.lets:
-        return _typed(scope.let(word, scope.env))
+        return typed(scope.let(word, scope.env))
     if word == "in_channels" and not scope.is_model:
         return _types(scope.input)
     return None
@@ -214,13 +214,6 @@ def _reference(ref: Ref, scope: Scope) -> Any:
     return (_written(ref.name, scope), _written(ref.index or "", scope), args)
 
 
-def _typed(value: Any) -> Any:
-    """A value that equals others of its type only: 1 is neither 1.0 nor true."""
-    if isinstance(value, tuple):
-        return (type(value), *map(_typed, value))
-    return (type(value), value)
-
-
 def _types(value: Val) -> Any:
     if isinstance(value, Value):
         return value.type
@@ -246,7 +239,7 @@ def _freeze(raw: Any) -> tuple[Any, tuple[str, ...]]:
             return tuple((part.at(i), walk(v)) for i, v in enumerate(part))
         if isinstance(part, str):
             words.update(_WORD.findall(part))
-        return _typed(part)
+        return typed(part)
 
     return walk(raw), tuple(sorted(words))
 
@@ -334,21 +327,13 @@ class Sharing:
         self, region: Region, inputs: tuple[Value, ...], result: Val, steps: int
     ) -> Instance | None:
         builder, reads = self.builder, self.reads
-        known = {value.index for value in inputs}
-        paths, types = set[str](), list[TensorType]()
-        for node in region.nodes():
-            if not known.issuperset([value.index for value in node.inputs]):
-                return None
-            known.update([value.index for value in node.outputs])
-            types += [value.type for value in node.outputs]
-            paths.add(node.path)
         before, first, nodes, params = reads.counts
         counts = (steps - before, builder.nodes - nodes, builder.params - params)
-        paths |= {one.path for one in region.regions()} - {region.path}
-        inside = all(path.startswith(f"{region.path}.") for path in paths)
-        complete = len(types) == builder.values - first and reads.whole and inside
+        types = [value.type for node in region.nodes() for value in node.outputs]
+        known = {value.index for value in inputs}.issuperset([one.index for one in region.inputs])
+        complete = len(types) == builder.values - first and known and region.once(_inside)
         scales = builder.scales.between(inputs, flat(result))
-        if not complete or scales is None:
+        if not complete or not reads.whole or scales is None:
             return None
         return Instance(
             region=region,
@@ -363,6 +348,15 @@ class Sharing:
             blocks=tuple(reads.blocks.items()),
             offered=frozenset(reads.offered),
         )
+
+
+def _inside(region: Region) -> bool:
+    """Whether all in a region is named below it: nothing is applied again that stands elsewhere."""
+    start = f"{region.path}."
+    return all(
+        item.path.startswith(start) and (isinstance(item, Node) or item.once(_inside))
+        for item in region.items
+    )
 
 
 def again(

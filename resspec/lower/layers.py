@@ -34,14 +34,25 @@ from resspec.lower.instances import Sharing, again
 from resspec.lower.resolve import Resolver, constant_index
 from resspec.lower.scope import Scope, parse_value_ref
 from resspec.lower.trace import MISSING
-from resspec.lower.values import POISON, Failed, Poison, Val, flat, poisoned, show_value, splice
-from resspec.ops.base import OPS, Op, attributes, words
+from resspec.lower.values import (
+    POISON,
+    Failed,
+    Poison,
+    Val,
+    flat,
+    poisoned,
+    show_value,
+    splice,
+    typed,
+)
+from resspec.ops.base import OPS, Op, words
 from resspec.types import TensorType
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
 P = ParamSpec("P")
+KEPT = 1 << 14  # ops
 FATAL = ("node-limit", "param-limit", "recursion-limit")
 
 
@@ -65,12 +76,15 @@ class Layers:
         depth = len(self.builder.stack)
         try:
             return work(*args, **kwargs)
-        except Stop:
-            raise
-        except SpecError as caught:
+        except (SpecError, Failed) as caught:
+            return self.failed(caught, depth)
+
+    def failed(self, caught: SpecError | Failed, depth: int) -> Poison:
+        """Report; nothing comes of what was open above `depth`. Raises Stop."""
+        if isinstance(caught, Stop):
+            raise caught
+        if isinstance(caught, SpecError):
             self.report(*caught.diagnostics)
-        except Failed:
-            pass
         del self.builder.stack[depth:]
         return POISON
 
@@ -86,9 +100,14 @@ class Layers:
 
     def run(self, layers: Iterable[Item], current: Val, scope: Scope, env: Env) -> Val:
         """Layers one after the other; the result is the last one's."""
+        stack = self.builder.stack
         for item in layers:
             self.count(env, item.span)
-            current = self.guard(self.item, item, current, scope, env)
+            depth = len(stack)
+            try:
+                current = self.item(item, current, scope, env)
+            except (SpecError, Failed) as caught:
+                current = self.failed(caught, depth)
             if item.label is not None:
                 if not isinstance(item, When):
                     self.remember(item.label, item, scope)
@@ -112,7 +131,7 @@ class Layers:
             current = splice(picked) if item.source_is_list else picked[0]
         match item:
             case Call():
-                offer = {key: Thunk(arg, scope) for key, arg in item.offer.items()}
+                offer = {k: Thunk(v, scope) for k, v in item.offer.items()} if item.offer else None
                 return self.call(item.ref, item.name, current, scope, env, item.span, offer)
             case Merge():
                 parts = [self.branch(branch, current, scope, env) for branch in item.branches]
@@ -161,7 +180,7 @@ class Layers:
         if not inputs:
             raise nothing(f"`{op}`", env, item.span)
         path = join(self.builder.path, item.name)
-        return self.builder.node(OPS[op](), path, inputs, env, item.span, {})[0]
+        return self.builder.node(op_of(OPS[op], {}), path, inputs, env, item.span, {})[0]
 
     def when(self, item: When, current: Val, scope: Scope, env: Env) -> Val:
         truth = scope.evaluate(item.condition, env, current)
@@ -285,6 +304,7 @@ class Layers:
     ) -> Val:
         """Apply what a reference names to the current value."""
         target = self.resolve(ref, scope, env)
+        callee = target.callee
         place: str | Step = join(self.builder.path, name)
         if ref.index is not None:  # a stage's block is named by its number
             count = len(scope.args.get(ref.name, ()))  # type: ignore[arg-type]
@@ -293,7 +313,6 @@ class Layers:
         if target.note is not None and target.note.span is not None:
             env = replace(env, frames=env.frames[:-1])
             where, span = target.note.message, target.note.span
-        callee = target.callee
         if isinstance(callee, tuple):
             self.builder.open(place, name, span, ref.span)
             return self.shut(self.run(callee, current, target.scope.inner(path=str(place)), env))
@@ -303,13 +322,15 @@ class Layers:
                 self.offered |= accepted
                 env.trace.offered(accepted)
             args = {k: v for k, v in target.offer.items() if k in callee.params}
-            meant = spelt_arguments(offer or {}, callee)
-            args |= {k: v for k, v in meant.items() if k in callee.params}
+            if offer:
+                meant = spelt_arguments(offer, callee)
+                args |= {k: v for k, v in meant.items() if k in callee.params}
             args |= spelt_arguments(target.args, callee)
             return self.block(callee, args, place, current, env, ref.span, where, span)
-        known = attributes(callee)
-        taken = {k: v for k, v in (offer or {}).items() if k in known}
-        return self.op(callee, {**taken, **target.args}, place, current, env, span)
+        given = target.args
+        if offer:
+            given = {**{k: v for k, v in offer.items() if k in callee.FIELDS}, **given}
+        return self.op(callee, given, place, current, env, span)
 
     def block(
         self,
@@ -374,7 +395,7 @@ class Layers:
         span: Span,
     ) -> Val:
         """One op on the current value."""
-        known = attributes(cls)
+        known = cls.FIELDS
         given: dict[str, Any] = {}
         named: list[Value] = []
         for key, thunk in args.items():
@@ -386,9 +407,8 @@ class Layers:
                 message = f"op `{cls.NAME}` has no argument `{key}`"
                 raise failure(env, "unknown-argument", message, thunk.key, help)
             given[key] = thunk.scope.evaluate(thunk.arg, env, current, words(cls, key))
-        plain = {k: float(v) if isinstance(v, Quotient) else v for k, v in given.items()}
         try:
-            made = cls(**plain)
+            made = op_of(cls, given)
         except ValueError as caught:  # pydantic's, whose import a right spec is spared
             raise invalid(cls, given, args, cast("ValidationError", caught), env, span) from None
         inputs = flat(current)
@@ -409,6 +429,21 @@ class Layers:
             message = f"`{key}` of `{cls.NAME}` is one value, here are {len(values)}"
             raise failure(env, "tuple-unexpected", message, thunk.span, "pick one: `x[0]`")
         return values[0]
+
+
+_OPS: dict[Any, Op] = {}  # those that were made, the latest: one object for what is equal
+
+
+def op_of(cls: type[Op], given: Mapping[str, Any]) -> Op:
+    """An op with these arguments. Raises pydantic.ValidationError."""
+    key = (cls, *((name, typed(value)) for name, value in given.items()))
+    found = _OPS.get(key)
+    if found is None:
+        found = cls(**{k: float(v) if isinstance(v, Quotient) else v for k, v in given.items()})
+        if len(_OPS) >= KEPT:
+            _OPS.clear()
+        _OPS[key] = found
+    return found
 
 
 def nothing(what: str, env: Env, span: Span) -> SpecError:

@@ -28,6 +28,16 @@ class Target:
     note: Note | None = None
     roles: Mapping[str, tuple[Bound, Env]] = field(default_factory=dict)  # what they mean inside
 
+    def given(
+        self, args: Mapping[str, Thunk], roles: Mapping[str, tuple[Bound, Env]] | None = None
+    ) -> Target:
+        """The same with more arguments, which win, and with roles, which do not."""
+        if not args and not roles:
+            return self
+        merged, meant = {**self.args, **args}, {**(roles or {}), **self.roles}
+        told = (self.ambient, self.offer, self.note)
+        return Target(self.callee, merged, self.scope, *told, meant)
+
 
 class Resolver:
     """Follows references. `library` finds a block by name, `known` names to suggest."""
@@ -37,7 +47,7 @@ class Resolver:
 
     def __call__(self, ref: Ref, scope: Scope, env: Env) -> Target:
         """Follow a reference through params and roles. Arguments nearer the call win."""
-        args = {key: Thunk(arg, scope) for key, arg in ref.args.items()}
+        args = {key: Thunk(arg, scope) for key, arg in ref.args.items()} if ref.args else {}
         if ref.layers is not None:
             return Target(ref.layers, {}, scope)
         bound = scope.block_param(ref.name, env)
@@ -48,15 +58,12 @@ class Resolver:
                 raise failure(env, "wrong-type", message, ref.span, help)
             bound = bound[constant_index(ref.index, len(bound), ref.span, scope, env)]
             target = self(bound.ref, bound.scope, env.with_ambient(**bound.ambient))
-            merged = {**target.args, **args}
-            return replace(
-                target, args=merged, ambient=bound.ambient, offer=bound.offer, note=bound.note
-            )
+            told = (bound.ambient, bound.offer, bound.note)
+            return Target(target.callee, {**target.args, **args}, target.scope, *told, target.roles)
         if ref.index is not None:
             raise failure(env, "not-a-tuple", f"`{ref.name}` is no list of blocks", ref.span)
         if bound is not None:
-            target = self(bound.ref, bound.scope, env)
-            return replace(target, args={**target.args, **args})
+            return self(bound.ref, bound.scope, env).given(args)
         if ref.name in env.roles:
             role, outer = env.roles[ref.name]
             target = self(role.ref, role.scope, env.under(outer.roles))
@@ -68,7 +75,7 @@ class Resolver:
                     if key in known or not needless(ref.name, key, thunk, env)
                 }
             meant = {ref.name: outer.roles[ref.name]} if ref.name in outer.roles else {}
-            return replace(target, args={**target.args, **args}, roles={**meant, **target.roles})
+            return target.given(args, meant)
         block = self.find(ref, env)
         if block is not None:
             return Target(block, args, scope)

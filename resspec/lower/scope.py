@@ -102,7 +102,10 @@ class Scope:
         error, a word if it is near no name, or a word. Raises SpecError at the argument, Failed
         where it depends on what already failed.
         """
-        return number_of(self._evaluate(arg.value, arg.span, env, current, words, word))
+        raw = arg.value
+        if type(raw) is int or type(raw) is float:
+            return raw
+        return number_of(self._evaluate(raw, arg.span, env, current, words, word))
 
     def _evaluate(
         self,
@@ -292,6 +295,9 @@ class Scope:
 
     def param(self, name: str, env: Env) -> Any:
         """The value of a param, checked against its declaration, evaluated once."""
+        value = self.memo.get(name, _RUNNING)
+        if value is not _RUNNING and value is not POISON:
+            return value
         return self._memo(name, env, lambda: self._param(name, env))
 
     def _memo(self, name: str, env: Env, compute: Callable[[], Any]) -> Any:

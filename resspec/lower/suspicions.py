@@ -107,10 +107,11 @@ def constant_conditions(part: ModelSpec | BlockSpec) -> Iterator[Diagnostic]:
 def dead_layers(lowered: Graph, final: Graph) -> Iterator[Diagnostic]:
     """Layers with parameters that no output needs, in any instance of their line."""
     kept = {node.path for node in final.nodes}
-    alive = {node.span for node in final.nodes}
+    gone = [node for node in lowered.nodes if node.path not in kept and node.params]
+    alive = {node.span for node in final.nodes} if gone else set()
     seen: set[Span] = set()
-    for node in lowered.nodes:
-        if node.path in kept or node.span in alive or node.span in seen or not node.params:
+    for node in gone:
+        if node.span in alive or node.span in seen:
             continue
         seen.add(node.span)
         message = f"no output needs `{node.path}`; it is left out"
@@ -122,11 +123,11 @@ def double_activations(graph: Graph) -> Iterator[Diagnostic]:
     makers: dict[int, Node] = {}
     seen: set[Span] = set()
     for node in graph.nodes:
-        makers.update((value.index, node) for value in node.outputs)
-        if node.op.KIND != "activation" or node.span in seen:
+        if node.op.KIND != "activation":
             continue
+        makers[node.outputs[0].index] = node
         before = makers.get(node.inputs[0].index)
-        if before is not None and before.op.KIND == "activation":
+        if before is not None and node.span not in seen:
             seen.add(node.span)
             message = f"`{node.op.NAME}` right after `{before.op.NAME}`"
             yield _warning("double-activation", message, node.span, "one of them may be a slip")

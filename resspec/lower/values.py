@@ -62,6 +62,13 @@ def splice(values: Iterable[Val]) -> Val:
     return tuple(result)
 
 
+def typed(value: Any) -> Any:
+    """What equals this of others of its type only: 1 is neither 1.0 nor true."""
+    if isinstance(value, tuple):
+        return (type(value), *map(typed, value))
+    return (type(value), value)
+
+
 def show_text(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 

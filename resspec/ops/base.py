@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
 
-from resspec.declared import Argument, held, hints
+from resspec.declared import Argument, held, hints, once
 from resspec.ops.extent import Extent
 from resspec.ops.fields import PaddingWord, Sides
 from resspec.ops.reach import HERE, Reach, reduced
@@ -211,13 +210,17 @@ def op(name: str, *, arity: int | None = 1) -> Callable[[_T], _T]:
 
 def words(cls: type[Op], name: str) -> tuple[str, ...]:
     """The words that an argument accepts."""
-    return _words(hints(cls)[name])
+    return _words(cls)[name]
 
 
-@cache
-def _words(hint: Any) -> tuple[str, ...]:
+@once
+def _words(cls: type[Record]) -> Mapping[str, tuple[str, ...]]:
+    return {name: _literals(hint) for name, hint in hints(cls).items()}
+
+
+def _literals(hint: Any) -> tuple[str, ...]:
     parts = get_args(hint)
-    return parts if get_origin(hint) is Literal else tuple(chain(*map(_words, parts)))
+    return parts if get_origin(hint) is Literal else tuple(chain(*map(_literals, parts)))
 
 
 def attributes(cls: type[Op] | Op) -> tuple[str, ...]:

@@ -43,11 +43,14 @@ def _all_read(region: Region) -> bool:
     """Whether everything in a region is needed where all that it gives is, its inputs too."""
     live = {value.index for value in region.outputs}
     for item in reversed(region.items):
-        given = [value.index in live for value in item.outputs]
-        if not (all(given) and item.once(_all_read) if isinstance(item, Region) else any(given)):
+        given = [value.index for value in item.outputs]
+        if isinstance(item, Region):
+            if not (live.issuperset(given) and item.once(_all_read)):
+                return False
+        elif live.isdisjoint(given):
             return False
-        live.update(value.index for value in item.inputs)
-    return all(value.index in live for value in region.inputs)
+        live.update([value.index for value in item.inputs])
+    return live.issuperset([value.index for value in region.inputs])
 
 
 def read_by(items: tuple[Item, ...], outputs: tuple[Value, ...]) -> tuple[Value, ...]:
