@@ -100,9 +100,10 @@ def slice_(op: Op, types: tuple[TensorType, ...]) -> Rule:
 
 def subsample(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, shape.Subsample)
+    start = op.offset or ""
     if op.stride[0] == op.stride[1]:
-        return Rule("{x}[:, ::{stride}, ::{stride}]")
-    return Rule(f"{{x}}[:, ::{op.stride[0]}, ::{op.stride[1]}]")
+        return Rule(f"{{x}}[:, {start}::{{stride}}, {start}::{{stride}}]")
+    return Rule(f"{{x}}[:, {start}::{op.stride[0]}, {start}::{op.stride[1]}]")
 
 
 def pad(op: Op, types: tuple[TensorType, ...]) -> Rule:

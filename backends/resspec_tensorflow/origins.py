@@ -111,6 +111,9 @@ class KerasOriginal:
         for variable in ordered(self.model):
             if (array := arrays.get(self._names[id(variable)])) is not None:
                 variable.assign(array)
+        for layer in self.model._flatten_layers():
+            if isinstance(layer, keras.layers.Normalization):
+                layer.finalize_state()  # it computes with copies of its variables
 
     def encode(
         self, arrays: Mapping[str, NDArray[Any]], dtypes: Mapping[str, str], ending: str

@@ -84,7 +84,8 @@ def slice_(op: Op, types: tuple[TensorType, ...]) -> Rule:
 
 def subsample(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, shape.Subsample)
-    return Rule(f"{{x}}[:, ::{op.stride[0]}, ::{op.stride[1]}]")
+    start = op.offset or ""
+    return Rule(f"{{x}}[:, {start}::{op.stride[0]}, {start}::{op.stride[1]}]")
 
 
 def pad(op: Op, types: tuple[TensorType, ...]) -> Rule:

@@ -116,7 +116,9 @@ class Walker:
         if variables:
             parts, known = stock(layer, self.part)
             flow = combined(reads)
-            if parts is None:
+            if type(layer) is keras.layers.SeparableConv2D:
+                flow = self.separable(layer, flow, channels, path)
+            elif parts is None:
                 flow = Unknown(self, layer, path).flow(node, reads)
             else:
                 kind = known.pop("kind")
@@ -127,6 +129,21 @@ class Walker:
                 )
             return [_activated(flow, layer)] * len(outputs)
         return self.stateless(node, reads, channels)
+
+    def separable(self, layer: Any, flow: Flow, channels: int, path: str) -> Flow:
+        """A layer that is two convolutions."""
+        height, width, read, times = layer.depthwise_kernel.shape
+        extents = (read * times, 1, height, width)
+        known = {"stride": tuple(layer.strides), "dilation": tuple(layer.dilation_rate)}
+        weight = self.part("conv", layer.depthwise_kernel, (2, 3, 0, 1), extents)
+        flow = self.found.operation(
+            Flow(flow.segments), [weight], read * times, path, "conv2d", groups=read, **known
+        )
+        parts = [self.part("conv", layer.pointwise_kernel, (3, 2, 0, 1))]
+        if layer.bias is not None:
+            parts.append(self.part("shift", layer.bias))
+        plain = {"stride": (1, 1), "dilation": (1, 1), "groups": 1}
+        return self.found.operation(flow, parts, channels, path, "conv2d", **plain)
 
     def part(self, role: str, variable: Any, axes: tuple[int, ...] = (),
              extents: tuple[int, ...] | None = None) -> Part:  # fmt: skip

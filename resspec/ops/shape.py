@@ -105,28 +105,38 @@ class Slice(Op):
 class Subsample(Op):
     """Every stride-th row and column, from the first. x: (C, H, W) → (C, ⌈H/s⌉, ⌈W/s⌉).
 
+    With `offset` as many rows and columns are left out first: ⌈(H − offset)/s⌉.
+    Errors: `offset` must leave something.
     Source: the parameter-free shortcut (option A) of arXiv:1512.03385.
     """
 
     CHANNELS = "kept"
 
     stride: Pair = arg(doc="step, one number or [vertical, horizontal]")
+    offset: NonNegativeInt = arg(0, "number of the first row and column that is taken")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs
         need_map("subsample", x)
-        return (x.with_spatial(-(-x.height // self.stride[0]), -(-x.width // self.stride[1])),)
+        height, width = (extent - self.offset for extent in x.spatial)
+        if min(height, width) < 1:
+            raise OpError(
+                "index-range",
+                f"subsample from row and column {self.offset} of {x}",
+                help="leave out less: `offset` is below the height and the width",
+            )
+        return (x.with_spatial(-(-height // self.stride[0]), -(-width // self.stride[1])),)
 
     def extent(self, axis: int, *inputs: Extent) -> Extent:
         stride = self.stride[axis]
-        return inputs[0].shifted(stride - 1).divided(stride)
+        return inputs[0].shifted(stride - 1 - self.offset).divided(stride)
 
     def reach(self, axis: int, *inputs: TensorType) -> Reach | None:
-        return Reach(self.stride[axis])
+        return Reach(self.stride[axis], self.offset, self.offset)
 
     @property
     def is_noop(self) -> bool:
-        return self.stride == (1, 1)
+        return self.stride == (1, 1) and self.offset == 0
 
 
 @op("pad")

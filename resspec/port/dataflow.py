@@ -247,6 +247,8 @@ def _node(found: Trace, node: Node, reads: list[Flow]) -> list[Flow]:
         case "kept":
             # only the first input's elements matter where another gives a size
             return [combined(reads[: None if op.ARITY is None else 1])]
+    if [one.size for one in node.input_types] == [channels]:  # a vector of one position
+        return reads
     return [combined([flow.mixed(channels) for flow in reads]) for _ in node.outputs]
 
 

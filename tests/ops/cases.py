@@ -215,7 +215,7 @@ CASES: dict[str, list[Case]] = {
         Case({"chunks": 2}, feeds=(VECTOR,)),
     ],
     "slice": maps_and_vectors({"start": 1, "stop": 4}, {"start": 2}, {"stop": 5}),
-    "subsample": grid([{"stride": 2}, {"stride": [1, 3]}]),
+    "subsample": grid([{"stride": 2}, {"stride": [1, 3]}, {"stride": 2, "offset": 1}]),
     "pad": grid(
         [
             {"padding": [1, 2, 0, 3]},

@@ -272,7 +272,7 @@ REFERENCES: dict[str, Callable[..., Any]] = {
     "flatten": plain(lambda x: x.reshape(x.shape[0], -1)),
     "split": lambda op, p, x: x.split(op.sizes, 1),
     "slice": lambda op, p, x: x[:, op.start : op.stop],
-    "subsample": lambda op, p, x: x[:, :, :: op.stride[0], :: op.stride[1]],
+    "subsample": lambda op, p, x: x[:, :, op.offset :: op.stride[0], op.offset :: op.stride[1]],
     "pad": lambda op, p, x: F.pad(x, ltrb(op, x), mode={"zero": "constant"}.get(op.mode, op.mode)),
     "pad_channels": lambda op, p, x: torch.cat(
         [

@@ -176,6 +176,7 @@ REFUSED: list[tuple[str, dict[str, Any], list[tuple[int, ...]], str]] = [
     ("split", {"sizes": [1, 2]}, [MAP], "shape-mismatch"),
     ("slice", {"start": 2, "stop": 7}, [MAP], "index-range"),
     ("slice", {"start": 6}, [MAP], "index-range"),
+    ("subsample", {"stride": 2, "offset": 99}, [MAP], "index-range"),
     ("channel_shuffle", {"groups": 4}, [MAP], "not-divisible"),
     ("resize", {}, [MAP], "missing-argument"),
     ("resize", {"size": 3}, [MAP, MAP], "bad-value"),

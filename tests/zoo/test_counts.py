@@ -16,6 +16,7 @@ import yaml
 from resspec import api, zoo
 from resspec.ir import Graph
 from resspec.summary import summarize
+from tests.conformance import sample
 
 HERE = Path(__file__).parent
 MODERATE = 100_000_000  # parameters
@@ -44,9 +45,9 @@ WITHOUT_ROW = sorted(SHIPPED - {spec for spec, _ in CASES})
 
 @cache
 def sampled() -> set[str]:
-    """The ops of the networks that every run of the tests holds against their originals."""
-    keys = (HERE.parent / "conformance" / "sample.txt").read_text("utf-8").splitlines()
-    specs = [key.rpartition(" as ")[2].rpartition("/")[2] for key in keys]
+    """The ops of the networks that the tests hold against their originals, always or in turn."""
+    specs = {key.rpartition(" as ")[2].rpartition("/")[2] for key in sample.always()}
+    specs |= {spec for spec, row in CASES if sample.in_turn(row)}
     return {op for spec in specs for op in ops(api.load(spec).graph)}
 
 

@@ -1,0 +1,23 @@
+"""Which networks the tests run beside their originals: some always, the small ones in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+SMALL = 9_000_000  # parameters
+MODERATE = {"tresnet_m"}  # has an op that no small one has
+
+
+@cache
+def always() -> tuple[str, ...]:
+    """Keys of small networks that together have every op that originals of moderate size have, as
+    far as those that take turns have not."""
+    return tuple((Path(__file__).parent / "sample.txt").read_text("utf-8").splitlines())
+
+
+def in_turn(row: Mapping[str, str]) -> bool:
+    """Whether a row's network is one of those that take turns."""
+    small = int(row["params"]) < SMALL or row["name"] in MODERATE
+    return small and row["source"] != "paper"
