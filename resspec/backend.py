@@ -170,13 +170,17 @@ class Format:
 
     file: its name in the folder of a build. files: patterns of all that it may consist of there
     (`saved_model/variables/*`), where that is more than `file`. native: cheap, and what the
-    framework's users expect, so it is written without being asked for.
+    framework's users expect, so it is written without being asked for. dtypes: in which a file can
+    be run, the first for choice; none where it holds weights alone. endpoint: the word for it where
+    networks are compared, if it is another.
     """
 
     file: str
     doc: str
     files: tuple[str, ...] = ()
     native: bool = False
+    dtypes: tuple[str, ...] = ()
+    endpoint: str = ""
 
 
 class Exporter(Protocol):
@@ -199,6 +203,31 @@ class Exporter(Protocol):
         ...
 
 
+class Rounding(Protocol):
+    """So that half precision can be judged: what rounding alone does to a network."""
+
+    def rounded(self, model: Model, x: Array, dtype: str) -> dict[str, list[Array]]:
+        """Outputs of a float64 model in evaluation, every result of every operation rounded to what
+        `dtype` holds, weights and input as well."""
+        ...
+
+
+class FixedSize(Exception):
+    """A file takes inputs of one height and width alone."""
+
+
+class Reader(Protocol):
+    """So that exported files are run, as whoever gets them runs them."""
+
+    def read(self, path: Path, format: str) -> Callable[[Array], Mapping[str, Array]]:
+        """NCHW → outputs by name, `name.0` and on where there are several of one name.
+
+        Raises SpecError(no-exporter) where what runs the file is not installed. The function raises
+        FixedSize.
+        """
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Backend:
     """A target framework. Loaders (`runtime` and its like) raise SpecError(no-backend) where the
@@ -207,7 +236,7 @@ class Backend:
     rules: how each op is written. emitter: the source of a graph once they are chosen.
     models: the module in which the class of its live models is defined, or a package around it; by
     it they are known for its own without importing anything.
-    formats: what `exporter` writes, by the word that a user writes.
+    formats: what `exporter` writes, by the word that a user writes, and `reader` runs.
     """
 
     name: str
@@ -219,6 +248,8 @@ class Backend:
     live: Callable[[], Live] | None = None
     models: str = ""
     exporter: Callable[[], Exporter] | None = None
+    reader: Callable[[], Reader] | None = None
+    rounding: Callable[[], Rounding] | None = None
     formats: Mapping[str, Format] = field(default_factory=dict)
 
     def check(self, graph: Graph) -> tuple[Diagnostic, ...]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resspec.backend import Backend, Model, Source, Training, Variables
@@ -52,6 +55,27 @@ class Running:
         """Outputs by name; with training=True running statistics move."""
         found, self.model = self.backend.runtime().forward(self.model, x, training, key)
         return found
+
+    def rounded(self, x: Array, dtype: str) -> dict[str, list[Array]]:
+        """Outputs in evaluation, every result rounded to a dtype. Errors: `unsupported`."""
+        if self.backend.rounding is None:
+            message = f"the backend `{self.backend.name}` does not tell what rounding does"
+            raise error("unsupported", message, help="name `torch` first")
+        return self.backend.rounding().rounded(self.model, x, dtype)
+
+    @contextmanager
+    def exported(
+        self, graph: Graph, format: str
+    ) -> Iterator[Callable[[Array], Mapping[str, Array]]]:
+        """What the model's file gives, read as by whoever gets it. Errors: `no-exporter`,
+        `export-failed`, `unsupported`."""
+        backend = self.backend
+        assert backend.exporter is not None
+        assert backend.reader is not None
+        with tempfile.TemporaryDirectory(prefix="resspec-") as folder:
+            path = Path(folder, backend.formats[format].file)
+            backend.exporter().export(self.model, graph, self.source, format, path, {})
+            yield backend.reader().read(path, format)
 
     def counts(self) -> tuple[int, int]:
         """Trainable parameters and buffers."""

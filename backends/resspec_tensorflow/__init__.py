@@ -71,6 +71,7 @@ BACKEND = Backend(
     live=_module("resspec_tensorflow.runtime"),
     models="keras",
     exporter=_module("resspec_tensorflow.export"),
+    reader=_module("resspec_tensorflow.files"),
     formats=FORMATS,
 )
 

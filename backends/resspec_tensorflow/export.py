@@ -22,6 +22,8 @@ FORMATS = {
         "model.keras",
         "a Keras file of stock layers, for `keras.saving.load_model(…)`",
         native=True,
+        dtypes=("float64", "float32"),
+        endpoint="keras_file",
     ),
     "saved_model": Format(
         "saved_model",
@@ -32,6 +34,7 @@ FORMATS = {
             "saved_model/variables/variables.*",
             "saved_model/assets/",
         ),
+        dtypes=("float64", "float32"),
     ),
 }
 STOCK = ("keras", "builtins")  # where the classes of a file that anyone can load come from

@@ -22,6 +22,8 @@ BACKEND = Backend(
     live=_module("resspec_torch.runtime"),
     models="torch.nn.modules.module",
     exporter=_module("resspec_torch.export"),
+    reader=_module("resspec_torch.files"),
+    rounding=_module("resspec_torch.rounding"),
     formats=FORMATS,
 )
 

@@ -26,11 +26,16 @@ FORMATS = {
         "the state dict, for `model.load_state_dict(safetensors.torch.load_file(…))`",
         native=True,
     ),
-    "pt2": Format("model.pt2", "an exported program, for `torch.export.load(…).module()`"),
+    "pt2": Format(
+        "model.pt2",
+        "an exported program, for `torch.export.load(…).module()`",
+        dtypes=("float64", "float32"),
+    ),
     "onnx": Format(
         "model.onnx",
         "for ONNX runtimes; beyond 2 GB the weights lie beside it",
         files=("model.onnx", "model.onnx.data"),
+        dtypes=("float32",),
     ),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -29,6 +30,14 @@ def parity(
     backends: Annotated[
         str, Option(metavar="A,B", help="All are compared with the first.")
     ] = "torch,tensorflow",
+    between: Annotated[
+        str | None,
+        Option(
+            metavar="A,B",
+            help="In place of --backends: also devices, dtypes and exported files, "
+            "`torch,torch@cuda,torch:bfloat16,onnx,saved_model`.",
+        ),
+    ] = None,
     mode: Annotated[
         str | None,
         Option(
@@ -92,7 +101,9 @@ def parity(
     optimize = common.optimization(optimize)
     mode = mode or ("eval" if optimize else "eval,grad")
     measured = _options(mode, dtype, steps, optimizer, lr, batch, seed, device, optimize)
-    runners = _runners(backends, python or [])
+    runners = _runners(
+        between or backends, python or [], "--between" if between is not None else "--backends"
+    )
     wanted = common.names(outputs)
     comparison = _Comparison(runners, measured, options, wanted, small, most)
     chosen = specs or list(_shipped())
@@ -169,12 +180,13 @@ def _options(
     return Options(*unique, batch, seed, steps, device, rule, optimize)
 
 
-def _runners(backends: str, pythons: list[str]) -> list[Runner]:
+def _runners(text: str, pythons: list[str], option: str) -> list[Runner]:
     from resspec.parity import runner
+    from resspec.parity.endpoints import words
 
-    names = list(dict.fromkeys(common.names(backends, "--backends") or []))
+    names = list(dict.fromkeys(common.names(text, option) or []))
     if len(names) < 2:
-        raise BadUse("Two are compared: torch,tensorflow.", hint="--backends")
+        raise BadUse("Two are compared: torch,tensorflow.", hint=option)
     where: dict[str, str] = {}
     for one in pythons:
         name, equals, path = one.partition("=")
@@ -183,14 +195,8 @@ def _runners(backends: str, pythons: list[str]) -> list[Runner]:
         where[common.choice(name, names, "--python")] = path
     for name in names:
         if name not in where:
-            common.choice(name, _installed(), "--backends")
+            common.choice(re.split("[@:]", name)[0], words(), option)
     return [runner(name, where.get(name)) for name in names]
-
-
-def _installed() -> tuple[str, ...]:
-    from resspec import backend
-
-    return backend.names()
 
 
 def _shipped() -> Iterator[str]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from resspec import optim, passes, sizes, weights
-from resspec.diagnostics import error
+from resspec.diagnostics import SpecError, error
 from resspec.ir import Graph
 from resspec.parity import graphs, judge, locate
+from resspec.parity.endpoints import HALF, Endpoint
 from resspec.parity.judge import Check, Fault, Trio
 from resspec.parity.kept import kept
 from resspec.parity.locate import Departure, Pair
@@ -90,10 +91,11 @@ class Report:
     losses: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     moved: float | None = None
     second: tuple[int, ...] = ()
+    failures: dict[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
-        return not self.faults and all(check.ok for check in self.checks)
+        return not (self.faults or self.failures) and all(check.ok for check in self.checks)
 
     def to_json(self) -> dict[str, Any]:
         options = self.options
@@ -114,6 +116,7 @@ class Report:
             "settings_read": self.settings_read,
             "checks": [check.to_json() for check in self.checks],
             "faults": [fault.to_json() for fault in self.faults],
+            "failures": self.failures,
             "departure": self.departure.to_json() if self.departure else None,
             "losses": self.losses,
             "moved": self.moved,
@@ -137,6 +140,9 @@ def compare(
     options = options or Options()
     if len(runners) < 2:
         raise error("bad-value", "a comparison needs two backends")
+    if runners[0].endpoint.evaluates or runners[0].endpoint.dtype == "float32":
+        message = f"`{runners[0].name}` cannot be what others are compared with: it has no float64"
+        raise error("bad-value", message, help="name a backend first, such as `torch`")
     if set(options.modes) != {"eval"}:
         check_norms(graph, options.batch)
     drawn = weights.randomise(graph, options.seed)
@@ -146,19 +152,33 @@ def compare(
         drawn = dict(made or {})
     subject = Subject(graph, kept(drawn), data)
     first, *others = runners
+    plans = {one.name: _plan(one.endpoint, options) for one in runners}
     second: tuple[int, ...] = (sizes.second(graph) or ()) if "eval" in options.modes else ()
-    jobs = {dtype: replace(options.job(dtype), second=second) for dtype in options.dtypes}
-    own = dict(jobs)
-    if "float32" in jobs:
-        own["float64"] = replace(options.job("float64"), second=second)
-        own["control"] = replace(jobs["float32"], disturbed=True)
-    found = {first.name: _run(first, subject, own, say)}
-    found |= {other.name: _run(other, subject, jobs, say) for other in others}
+    own = dict(plans[first.name])
+    for dtype in dict.fromkeys(dtype for plan in plans.values() for dtype in plan):
+        if dtype != "float64":
+            own["float64"] = options.job("float64")
+        if dtype in HALF:
+            own[f"rounded {dtype}"] = replace(
+                options.job("float64"), modes=("eval",), rounded=dtype
+            )
+        elif dtype == "float32":
+            own["float32"] = options.job("float32")
+            own["control"] = replace(options.job("float32"), disturbed=True)
+    found = {first.name: _run(first, subject, _at(own, second), say)}
+    failures: dict[str, str] = {}
+    for other in others:
+        try:
+            found[other.name] = _run(other, subject, _at(plans[other.name], second), say)
+        except SpecError as problem:
+            if len(others) == 1:
+                raise
+            failures[other.name] = problem.diagnostics[0].message
     names = tuple(found)
     checks: list[Check] = []
-    for other in names[1:]:
-        checks += _checks(names[0], other, found, options, subject)
-    some = {name: found[name][options.dtypes[0]] for name in names}
+    for name in names[1:]:
+        checks += _checks(names[0], name, found, plans[name], options, subject)
+    some = {name: next(iter(found[name].values())) for name in names}
     faults = [
         replace(fault, line=_line(graph, fault.path))
         for fault in judge.settings_checks(names, some, _wanted(graph))
@@ -168,7 +188,8 @@ def compare(
         control = replace(options.job("float64"), disturbed=True, second=second)
         checks = _with_control(checks, _run(first, subject, {"ulp": control}, say)["ulp"], found)
     # layer by layer, networks are run at the size that they were built for
-    failed = [check for check in checks if not check.ok and check.quantity != SECOND]
+    failed = [one for one in checks if not one.ok and one.quantity != SECOND]
+    failed = [one for one in failed if one.dtype not in HALF]
     if failed:
         against = next(one for one in others if one.name == failed[0].backends[1])
         pair = Pair(first, against)
@@ -191,7 +212,22 @@ def compare(
         _losses(found, options),
         _moved(subject, some[names[0]]),
         second,
+        failures,
     )
+
+
+def _plan(where: Endpoint, options: Options) -> dict[str, Job]:
+    """What an endpoint is asked for, by dtype. Errors: `bad-value`."""
+    modes = tuple(one for one in options.modes if one == "eval" or not where.evaluates)
+    if not modes:
+        message = f"`{where.text}` gives outputs, and neither gradients nor training"
+        raise error("bad-value", message, help="compare it with --mode eval")
+    dtypes = where.dtypes(options.dtypes)
+    return {dtype: replace(options.job(dtype), modes=modes) for dtype in dtypes}
+
+
+def _at(jobs: Mapping[str, Job], second: tuple[int, ...]) -> dict[str, Job]:
+    return {name: replace(job, second=second) for name, job in jobs.items()}
 
 
 def _run(runner: Runner, subject: Subject, jobs: Mapping[str, Job], say: Say) -> dict[str, Result]:
@@ -207,6 +243,7 @@ def _losses(
         dtype: {
             name: [float(loss) for loss in results[dtype].arrays["losses"].values()]
             for name, results in found.items()
+            if dtype in results and "losses" in results[dtype].arrays
         }
         for dtype in options.dtypes
     }
@@ -223,6 +260,7 @@ def _checks(
     first: str,
     second: str,
     found: Mapping[str, Mapping[str, Result]],
+    plan: Mapping[str, Job],
     options: Options,
     subject: Subject,
 ) -> list[Check]:
@@ -230,13 +268,22 @@ def _checks(
     names = (first, second)
     layers, start = graphs.layers(subject.graph), subject.drawn
     for mode in MODES:
-        for quantity in judge.QUANTITIES[mode] if mode in options.modes else ():
-            for dtype in options.dtypes:
-                a, b = (found[name][dtype].arrays.get(quantity) for name in names)
+        for quantity in judge.QUANTITIES[mode]:
+            for dtype, job in plan.items():
+                if mode not in job.modes:
+                    continue
+                key = f"rounded {dtype}" if dtype in HALF else dtype
+                a = found[first][key].arrays.get(quantity)
+                b = found[second][dtype].arrays.get(quantity)
                 if not a and not b:
                     continue  # a network without parameters, or without running statistics
+                if not b and quantity == SECOND:
+                    continue  # a file of one size
                 a, b = a or {}, b or {}
-                if dtype == "float64":
+                if dtype in HALF:
+                    truth = found[first]["float64"].arrays[quantity]
+                    checks.append(judge.judge16(mode, quantity, dtype, names, (a, b, truth)))
+                elif dtype == "float64":
                     checks.append(judge.judge64(mode, quantity, names, a, b, options.steps, layers))
                 else:
                     truth, control = (

@@ -195,6 +195,23 @@ def judge32(mode: str, quantity: str, names: tuple[str, str], trio: Trio, steps:
     return Check(mode, quantity, "float32", names, cross, limit, ok, worst, detail)
 
 
+def judge16(
+    mode: str,
+    quantity: str,
+    dtype: str,
+    names: tuple[str, str],
+    results: tuple[Named, Named, Named],
+) -> Check:
+    """Half precision: no further from the truth than FLOOR times what rounding every result to it
+    explains. results: so rounded by the reference in float64, the endpoint's, the truth."""
+    rounded, given, truth = results
+    explained, error = together(rounded, truth), together(given, truth)
+    worst, _ = worst_of(errors(given, truth))
+    limit = FLOOR * explained
+    detail = {names[0]: explained, names[1]: error}
+    return Check(mode, quantity, dtype, names, error, limit, error <= limit, worst, detail)
+
+
 def settings_checks(
     names: tuple[str, ...], results: Mapping[str, Result], wanted: Mapping[str, Mapping[str, float]]
 ) -> list[Fault]:

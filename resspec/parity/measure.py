@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resspec import optim, weights
+from resspec.backend import FixedSize
 from resspec.parity import graphs
 from resspec.parity.kept import kept
 from resspec.running import Running
@@ -33,6 +35,8 @@ class Job:
     watch: give these values of the graph, by index, instead of the model's outputs.
     disturbed: every weight moved by one unit in its last place, up or down by lot.
     second: height and width of another input, which the evaluated model is fed, too.
+    format: run what the backend writes in that format, not its live model.
+    rounded: a dtype that every result is rounded to.
     """
 
     modes: tuple[str, ...]
@@ -45,6 +49,8 @@ class Job:
     watch: tuple[int, ...] = ()
     disturbed: bool = False
     second: tuple[int, ...] = ()
+    format: str | None = None
+    rounded: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -81,10 +87,12 @@ def measure(
     if "eval" in job.modes:
         say(f"{backend.name}, {job.dtype}: evaluating")
         live = _Live(graph, backend, drawn, job)
-        found["activations" if job.watch else "outputs"] = live.forward(training=False)
-        if job.second and not job.watch:
-            found[SECOND] = live.forward(training=False, size=job.second)
-        settings |= live.settings()
+        with live.evaluated() as outputs:
+            found["activations" if job.watch else "outputs"] = outputs(live.batch())
+            if job.second and not job.watch:
+                with suppress(FixedSize):
+                    found[SECOND] = outputs(live.batch(size=job.second))
+        settings |= live.settings() if job.format is None else {}
     if not trained:
         return Result(found, settings)
     if "eval" not in job.modes or graphs.random_layers(graph):
@@ -144,21 +152,47 @@ class _Live:
     def batch(self, step: int = 0, size: tuple[int, ...] = ()) -> Array:
         channels, *tried = self.graph.input.type.shape
         shape = (self.job.batch, channels, *(size or tried))
-        return weights.example(shape, self.job.seed + step).astype(self.job.dtype)
+        return weights.example(shape, self.job.seed + step).astype(numbers(self.job.dtype))
 
-    def forward(self, training: bool, size: tuple[int, ...] = ()) -> dict[str, Array]:
-        outputs = self.running.forward(self.batch(size=size), training)
-        return {
-            name if len(values) == 1 else f"{name}.{level}": value
-            for name, values in outputs.items()
-            for level, value in enumerate(values)
-        }
+    def forward(self, training: bool) -> dict[str, Array]:
+        return flat(self.running.forward(self.batch(), training))
+
+    @contextmanager
+    def evaluated(self) -> Iterator[Callable[[Array], dict[str, Array]]]:
+        """The network in evaluation: the live model, or the file that it writes."""
+        running, job = self.running, self.job
+        if job.rounded is not None:
+            kind = job.rounded
+            yield lambda x: flat(running.rounded(x, kind))
+        elif job.format is None:
+            yield lambda x: flat(running.forward(x))
+        else:
+            with running.exported(self.graph, job.format) as file:
+                yield lambda x: self._named(file(x))
+
+    def _named(self, found: Mapping[str, Array]) -> dict[str, Array]:
+        """A file that has one output may not name it."""
+        return {self.graph.outputs[0][0]: found[""]} if "" in found else dict(found)
 
     def gradients(self) -> dict[str, Array]:
         return self.running.gradients(self.batch(), training=True)
 
     def read(self, trainable: bool) -> dict[str, Array]:
         return self.running.read(self.only(trainable))
+
+
+def numbers(dtype: str) -> str:
+    """The dtype of NumPy that arrays of this one go through."""
+    return "float32" if dtype in ("bfloat16", "float16") else dtype
+
+
+def flat(outputs: Mapping[str, Sequence[Array]]) -> dict[str, Array]:
+    """Outputs by name; the levels of a pyramid by name and number."""
+    return {
+        name if len(values) == 1 else f"{name}.{level}": value
+        for name, values in outputs.items()
+        for level, value in enumerate(values)
+    }
 
 
 def disturbed(array: Array, name: str, job: Job) -> Array:

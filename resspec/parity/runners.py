@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import json
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from resspec import backend, weights
 from resspec.diagnostics import Note, SpecError, error
 from resspec.ir import Graph
 from resspec.parity import graphs
+from resspec.parity.endpoints import Endpoint, endpoint, foreign
 from resspec.parity.kept import is_large
 from resspec.parity.measure import Arrays, Job, Result, Say, measure
 from resspec.syntax import writer
@@ -32,36 +34,43 @@ class Subject:
 
 
 class Runner(Protocol):
-    """Runs jobs of one backend."""
+    """Runs jobs at one endpoint."""
 
     name: str
+    endpoint: Endpoint
 
     def run(self, subject: Subject, jobs: Sequence[Job], say: Say) -> list[Result]:
         """A result a job. Errors: SpecError."""
         ...
 
 
+def placed(job: Job, where: Endpoint) -> Job:
+    """The job as it is done there."""
+    return replace(job, device=where.device or job.device, format=where.format)
+
+
 class Here:
     """A backend of this process."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.backend = backend.get(name)
+    def __init__(self, where: Endpoint) -> None:
+        self.name, self.endpoint = where.text, where
+        self.backend = backend.get(where.backend)
 
     def run(self, subject: Subject, jobs: Sequence[Job], say: Say) -> list[Result]:
         results = []
         for job in jobs:
-            results.append(measure(subject.graph, self.backend, subject.drawn, job, say))
+            here = placed(job, self.endpoint)
+            results.append(measure(subject.graph, self.backend, subject.drawn, here, say))
             if is_large(subject.drawn):
                 gc.collect()  # a model hangs in cycles, and the next one needs its memory
         return results
 
 
 class Elsewhere:
-    """A backend of another environment, a process for each call; data goes through files."""
+    """A process for each call, of another environment perhaps; data goes through files."""
 
-    def __init__(self, name: str, python: str) -> None:
-        self.name, self.python = name, python
+    def __init__(self, where: Endpoint, python: str) -> None:
+        self.name, self.endpoint, self.python = where.text, where, python
 
     def run(self, subject: Subject, jobs: Sequence[Job], say: Say) -> list[Result]:
         from resspec.parity.worker import read
@@ -71,11 +80,11 @@ class Elsewhere:
         with tempfile.TemporaryDirectory(prefix="resspec-parity-") as name:
             folder = Path(name)
             task = {
-                "backend": self.name,
+                "backend": self.endpoint.backend,
                 "digest": graphs.digest(subject.graph),
                 "outputs": [name for name, _ in subject.graph.outputs],
                 "optimize": "inference" if subject.graph.inference else None,
-                "jobs": [job.to_json() for job in jobs],
+                "jobs": [placed(job, self.endpoint).to_json() for job in jobs],
             }
             (folder / "task.json").write_text(json.dumps(task), "utf-8")
             (folder / "spec.yaml").write_text(writer.dump(subject.data), "utf-8")
@@ -124,12 +133,16 @@ class Elsewhere:
     def _broken(self, reason: str, help: str | None = None, lines: Sequence[str] = ()) -> SpecError:
         return error(
             "no-backend",
-            f"the backend `{self.name}` cannot run with {self.python}: {reason}",
+            f"`{self.name}` cannot run with {self.python}: {reason}",
             notes=[Note(line) for line in lines],
             help=help or f"try `{self.python} -m resspec list backends`",
         )
 
 
 def runner(name: str, python: str | None = None) -> Runner:
-    """Where a backend runs. Raises SpecError(no-backend)."""
-    return Here(name) if python is None else Elsewhere(name, python)
+    """Where an endpoint runs: files in a process of their own, since what runs them may take its
+    process with it. Errors: `no-backend`, `bad-value`."""
+    where = endpoint(name) if python is None else foreign(name)
+    if python is None and where.format is None:
+        return Here(where)
+    return Elsewhere(where, python or sys.executable)

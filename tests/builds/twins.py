@@ -9,8 +9,8 @@ from pathlib import Path
 
 from resspec import api
 from resspec.ir import Graph
+from resspec.parity import Runner, runner
 from resspec.parity.compare import Options, Report, compare
-from resspec.parity.runners import Here
 
 CASES = Path(__file__).parents[1] / "cases"
 MODES = ("eval", "grad", "train")
@@ -18,9 +18,9 @@ BACKENDS = ("torch", "tensorflow")
 
 
 @cache
-def runners() -> tuple[Here, ...]:
+def runners() -> tuple[Runner, ...]:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    return tuple(Here(name) for name in BACKENDS)
+    return tuple(runner(name) for name in BACKENDS)
 
 
 def graph(text: str, folder: Path) -> Graph:

@@ -13,6 +13,7 @@ import pytest
 
 from resspec.diagnostics import SpecError
 from resspec.parity import Options, compare, runner
+from resspec.parity.endpoints import endpoint
 from resspec.parity.measure import Job, Result, measure
 from resspec.parity.runners import Elsewhere, Here, Subject
 from resspec.parity.worker import read, write
@@ -31,8 +32,8 @@ def test_a_process_of_its_own_computes_the_same(tmp_path: Path) -> None:
         Job(("eval",), "float64", watch=(2,)),
     ]
     lines: list[str] = []
-    there = Elsewhere("torch", sys.executable).run(subject, jobs, lines.append)
-    here = Here("torch").run(subject, jobs, lambda _: None)
+    there = Elsewhere(endpoint("torch"), sys.executable).run(subject, jobs, lines.append)
+    here = Here(endpoint("torch")).run(subject, jobs, lambda _: None)
     assert len(there) == len(here) == 2
     for a, b in zip(there, here, strict=True):
         assert {key: list(found) for key, found in a.arrays.items()} == {
@@ -74,7 +75,7 @@ def fails(tmp_path: Path, python: str, **job: Any) -> str:
     loaded = specs.load(tmp_path)
     subject = Subject(loaded.graph, randomise(loaded.graph), loaded.data)
     with pytest.raises(SpecError) as caught:
-        Elsewhere("torch", python).run(subject, [Job(("eval",), "float64", **job)], print)
+        Elsewhere(endpoint("torch"), python).run(subject, [Job(("eval",), "float64", **job)], print)
     (found,) = caught.value.diagnostics
     assert found.code == "no-backend"
     return "\n".join([found.message, *(note.message for note in found.notes), found.help or ""])

@@ -1,0 +1,59 @@
+"""Exported files at work, as whoever gets them runs them: `resspec.backend.Reader`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from resspec.backend import FixedSize
+from resspec.diagnostics import error
+from resspec_torch.runtime import to_numpy, to_torch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Run = Callable[["NDArray[Any]"], Mapping[str, "NDArray[Any]"]]
+
+
+def read(path: Path, format: str) -> Run:
+    """A file that `export` wrote. Raises SpecError(no-exporter)."""
+    return {"onnx": _onnx, "pt2": _program}[format](path)
+
+
+def _onnx(path: Path) -> Run:
+    try:
+        import onnxruntime
+    except ImportError:
+        help = "pip install onnxruntime"
+        raise error("no-exporter", "ONNX files are run by onnxruntime", help=help) from None
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    names = [one.name for one in session.get_outputs()]
+
+    def run(x: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        if any(
+            isinstance(a, int) and a != b for a, b in zip(given.shape[1:], x.shape[1:], strict=True)
+        ):
+            raise FixedSize
+        return dict(
+            zip(names, session.run(names, {given.name: np.ascontiguousarray(x)}), strict=True)
+        )
+
+    return run
+
+
+def _program(path: Path) -> Run:
+    import torch
+
+    model = torch.export.load(path).module()
+
+    def run(x: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        with torch.no_grad():
+            found = model(to_torch(x))
+        named = found if isinstance(found, dict) else {"": found}
+        return {name: to_numpy(value).copy() for name, value in named.items()}
+
+    return run

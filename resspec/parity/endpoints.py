@@ -1,0 +1,94 @@
+"""Places where a network runs: a backend, on a device and in a dtype, or a file that it writes.
+
+`torch`, `torch@cuda`, `torch:bfloat16`, `tensorflow@GPU:0:float16`, `onnx`, `saved_model`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from resspec import backend as backends
+from resspec.diagnostics import SpecError, did_you_mean, error
+
+HALF = ("bfloat16", "float16")
+DTYPES = ("float64", "float32", *HALF)
+WORD = re.compile(rf"([a-z_0-9]+)(?:@([A-Za-z]+(?::[0-9]+)?))?(?::({'|'.join(DTYPES)}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """text: as it was written. device, dtype, format: where they are its own."""
+
+    text: str
+    backend: str
+    device: str | None = None
+    dtype: str | None = None
+    format: str | None = None
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether it gives outputs alone."""
+        return self.format is not None or self.dtype in HALF
+
+    def dtypes(self, wanted: tuple[str, ...]) -> tuple[str, ...]:
+        """In which of the dtypes it is compared: its own, or those of the wanted that it has."""
+        if self.dtype is not None:
+            return (self.dtype,)
+        if self.format is None:
+            return wanted
+        known = backends.get(self.backend).formats[self.format].dtypes
+        return tuple(one for one in wanted if one in known) or known[:1]
+
+
+def endpoint(text: str) -> Endpoint:
+    """What the word says. Errors: `no-backend`, `bad-value`."""
+    found = WORD.fullmatch(text)
+    if found is None:
+        raise _unknown(text)
+    name, device, dtype = found.groups()
+    if name in backends.names():
+        return Endpoint(text, name, device, dtype)
+    if name not in (files := _files()):
+        raise _unknown(text)
+    owner, format = files[name]
+    known = backends.get(owner).formats[format].dtypes
+    if device is not None:
+        message = f"`{text}`: files are run on the CPU"
+        raise error("bad-value", message, help=f"write `{name}`")
+    if dtype is not None and dtype not in known:
+        message = f"`{text}`: a file of this kind runs in {' or '.join(known)}"
+        raise error("bad-value", message, help=f"write `{name}`")
+    return Endpoint(text, owner, None, dtype, format)
+
+
+def foreign(text: str) -> Endpoint:
+    """The same for another environment, whose backends are not known here."""
+    found = WORD.fullmatch(text)
+    if found is None or found[1] in _files():
+        return endpoint(text)
+    return Endpoint(text, *found.groups())
+
+
+def words() -> tuple[str, ...]:
+    """Endpoints that may be written, but for devices and dtypes."""
+    return (*backends.names(), *_files())
+
+
+def _files() -> dict[str, tuple[str, str]]:
+    """Backend and format of each kind of file that can be run."""
+    return {
+        one.endpoint or word: (name, word)
+        for name in backends.names()
+        for word, one in backends.get(name).formats.items()
+        if one.dtypes
+    }
+
+
+def _unknown(text: str) -> SpecError:
+    return error(
+        "no-backend",
+        f"`{text}` is no place where networks run; there are {', '.join(words())}, a backend also "
+        "with a device, `@cuda`, and a dtype, `:bfloat16`",
+        help=did_you_mean(text, words()),
+    )

@@ -1,0 +1,131 @@
+"""Places where a network runs: how they are written, judged, and how one that fails is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from resspec.diagnostics import SpecError
+from resspec.parity import judge
+from resspec.parity.endpoints import Endpoint, endpoint
+from tests.export.running import TINY, command
+
+Err = pytest.CaptureFixture[str]
+
+
+@pytest.mark.needs("torch", "tensorflow")
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("torch", Endpoint("torch", "torch")),
+        ("torch@cuda:1", Endpoint("torch@cuda:1", "torch", "cuda:1")),
+        ("torch:bfloat16", Endpoint("torch:bfloat16", "torch", None, "bfloat16")),
+        ("torch@cpu:float32", Endpoint("torch@cpu:float32", "torch", "cpu", "float32")),
+        ("tensorflow@GPU:0:float16", Endpoint("tensorflow@GPU:0:float16", "tensorflow", "GPU:0", "float16")),
+        ("onnx", Endpoint("onnx", "torch", None, None, "onnx")),
+        ("keras_file", Endpoint("keras_file", "tensorflow", None, None, "keras")),
+        ("saved_model:float64", Endpoint("saved_model:float64", "tensorflow", None, "float64", "saved_model")),
+    ],
+)  # fmt: skip
+def test_what_a_word_says(text: str, found: Endpoint) -> None:
+    assert endpoint(text) == found
+
+
+@pytest.mark.parametrize("text", ["troch", "torch:int4", "torch@", "onnx:float64", "onnx@cuda", "state_dict", "../onnx", ""])  # fmt: skip
+def test_what_is_no_endpoint(text: str) -> None:
+    with pytest.raises(SpecError):
+        endpoint(text)
+
+
+def test_a_file_is_compared_in_what_it_can_hold() -> None:
+    assert endpoint("onnx").dtypes(("float64",)) == ("float32",)
+    assert endpoint("pt2").dtypes(("float64", "float32")) == ("float64", "float32")
+    assert endpoint("torch:bfloat16").dtypes(("float64",)) == ("bfloat16",)
+
+
+def test_half_precision_is_held_to_what_rounding_explains() -> None:
+    source = np.random.default_rng(0)
+    truth = source.normal(size=4000)
+    rounded, other = (truth * (1 + 4e-3 * source.uniform(-1, 1, truth.shape)) for _ in range(2))
+    names = ("a", "b")
+
+    def judged(given: np.ndarray) -> judge.Check:
+        found = ({"y": rounded}, {"y": given}, {"y": truth})
+        return judge.judge16("eval", "outputs", "bfloat16", names, found)
+
+    assert judged(other).ok
+    assert not judged(truth * 1.01).ok  # a scale that is wrong by 1 %
+    assert not judged(np.roll(other, 1)).ok
+    assert not judged(other * np.nan).ok
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> str:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY)
+    return str(path)
+
+
+@pytest.mark.slow
+@pytest.mark.needs("torch", "tensorflow", "onnxruntime", "onnxscript")
+def test_every_endpoint_of_this_machine(tiny: str, capsys: Err) -> None:
+    places = ["torch", "tensorflow", "torch@cpu", "torch:bfloat16", "torch:float16", "tensorflow:bfloat16", "pt2", "onnx", "saved_model", "keras_file"]  # fmt: skip
+    assert command("parity", tiny, "--between", ",".join(places), "--format", "json") == 0
+    (report,) = json.loads(capsys.readouterr().out)
+    assert report["backends"] == places
+    assert report["failures"] == {}
+    checks = {(one["backends"][1], one["quantity"]): one for one in report["checks"]}
+    for place in places[1:]:
+        assert checks[place, "outputs"]["ok"]
+        assert checks[place, "outputs at a second size"]["ok"]
+    assert checks["pt2", "outputs"]["dtype"] == "float64"
+    assert checks["onnx", "outputs"]["dtype"] == "float32"
+    assert ("torch@cpu", "gradients") in checks
+    assert ("onnx", "gradients") not in checks
+    for place in ("torch:bfloat16", "torch:float16", "tensorflow:bfloat16"):
+        # rounding every result explains it: it is neither nothing nor everything
+        explained, error = checks[place, "outputs"]["detail"].values()
+        assert error > explained / 4
+
+
+@pytest.mark.needs("torch", "onnxscript")
+def test_an_endpoint_that_breaks_leaves_the_rest(tiny: str, tmp_path: Path, capsys: Err) -> None:
+    aborting = tmp_path / "python"
+    aborting.write_text("#!/bin/sh\nkill -ABRT $$\n")
+    aborting.chmod(0o755)
+    words = ["parity", tiny, "--between", "torch,onnx,torch@cpu", "--python", f"onnx={aborting}"]
+    assert command(*words) == 1
+    out, err = capsys.readouterr()
+    assert "onnx gave nothing: `onnx` cannot run with" in out
+    assert "ended by signal 6" in out
+    assert "torch torch@cpu" in out
+    assert "NOT the same" in out
+    assert "Traceback" not in out + err
+
+
+@pytest.mark.needs("torch")
+@pytest.mark.parametrize(
+    ("between", "code", "message"),
+    [
+        ("torch,troch", 2, "Did you mean torch"),
+        ("torch", 2, "Two are compared"),
+        ("torch,torch:int3", 1, "is no place where networks run"),
+        ("onnx,torch", 1, "has no float64"),
+        ("torch,torch@cuda:77", 1, "no device"),
+        ("torch,onnx:float64", 1, "runs in float32"),
+    ],
+)
+def test_a_wrong_endpoint_is_one_answer(
+    tiny: str, between: str, code: int, message: str, capsys: Err
+) -> None:
+    assert command("parity", tiny, "--between", between) == code
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.needs("torch", "onnxscript")
+def test_files_do_not_train(tiny: str, capsys: Err) -> None:
+    assert command("parity", tiny, "--between", "torch,onnx", "--mode", "train") == 1
+    assert "neither gradients nor training" in capsys.readouterr().err
