@@ -44,7 +44,7 @@ def _family(path: Path) -> str:
 
 
 @cache
-def _files() -> dict[str, list[Path]]:
+def _files() -> dict[str, list[str]]:
     """Every shipped file by its stem, in the order of paths."""
     found: list[str] = []
     folders = [str(_root())]
@@ -55,9 +55,9 @@ def _files() -> dict[str, list[Path]]:
                     found.append(entry.path)
                 elif entry.is_dir():
                     folders.append(entry.path)
-    stems: dict[str, list[Path]] = {}
-    for path in map(Path, sorted(found)):
-        stems.setdefault(path.stem, []).append(path)
+    stems: dict[str, list[str]] = {}
+    for path in sorted(found):
+        stems.setdefault(path.rpartition(os.sep)[2].removesuffix(".yaml"), []).append(path)
     return stems
 
 
@@ -83,7 +83,7 @@ def _index() -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
     """Shipped models (with variants) and blocks by name, in the order of their paths."""
     models: dict[str, list[Entry]] = {}
     blocks: dict[str, list[Entry]] = {}
-    for path in sorted(path for paths in _files().values() for path in paths):
+    for path in sorted(Path(path) for paths in _files().values() for path in paths):
         for entry in _said(path):
             kind = blocks if entry.kind == "block" else models
             kind.setdefault(entry.name, []).append(entry)
@@ -94,7 +94,7 @@ def _index() -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
 def shipped(name: str, what: str) -> list[Entry]:
     """The shipped models or blocks of a name: those in files called so, which need no others to be
     read (no name stands twice in the library); then any."""
-    entries = [entry for path in _files().get(name, ()) for entry in _said(path)]
+    entries = [entry for path in _files().get(name, ()) for entry in _said(Path(path))]
     called = [one for one in entries if (one.name, one.kind) == (name, what)]
     return called or ([] if what == "block" else _index()[0].get(name, []))
 
@@ -202,10 +202,14 @@ def real(path: Path) -> Path:
 
 def shown(path: Path) -> str:
     """A path as messages name it: relative to here where that is shorter."""
+    text = str(path)
     try:
+        here = f"{Path.cwd()}{os.sep}"
+        if text.startswith(here) and f"{os.sep}." not in text:
+            return text.removeprefix(here)
         with_here = os.path.relpath(path)
     except OSError:  # here is no more
-        return str(path)
+        return text
     return with_here if not with_here.startswith("..") else str(path)
 
 
