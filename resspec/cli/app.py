@@ -17,6 +17,7 @@ HOMES = {
     "validate": "inspect",
     "source": "inspect",
     "draw": "draw",
+    "report": "report",
     "sweep": "sweep",
     "diff": "diff",
     "parity": "parity",

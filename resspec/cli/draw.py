@@ -9,7 +9,7 @@ from resspec.cli import common
 from resspec.cli.options import Argument, Option
 from resspec.options import LoadOptions
 
-FORMATS = (".svg", ".png", ".mmd", ".md")
+FORMATS = (".svg", ".png", ".html", ".mmd", ".md")
 
 
 @common.loading
@@ -17,7 +17,7 @@ def draw(
     spec: Annotated[str, Argument(metavar="SPEC")],
     out: Annotated[
         Path | None,
-        Option("--out", "-o", metavar="FILE", help="A .svg, .png, .mmd or .md file."),
+        Option("--out", "-o", metavar="FILE", help="A .svg, .png, .html, .mmd or .md file."),
     ] = None,
     level: Annotated[str, Option(help="model, stage, block or layer.")] = "stage",
     options: LoadOptions = LoadOptions(),
@@ -26,10 +26,10 @@ def draw(
 ) -> None:
     """Draw a network.
 
-    As SVG, PNG, or a Mermaid flowchart, which GitHub and many editors show. At level stage, blocks
-    alike in a row are one box × n; at level block, one block of each kind is opened beside the
-    network, its shortcut marked. SVG and PNG need `resspec[draw]`. Without --out, Mermaid text is
-    printed.
+    As SVG, PNG, a page on which it folds and zooms, or a Mermaid flowchart, which GitHub and many
+    editors show. At level stage, blocks alike in a row are one box × n; at level block, one block
+    of each kind is opened, its shortcut marked. SVG and PNG need `resspec[draw]`. Without --out,
+    Mermaid text is printed.
 
     \b
     Examples:
@@ -43,7 +43,12 @@ def draw(
     at: Level = common.choice(level, get_args(Level), "--level")  # type: ignore[assignment]
     format = ".mmd" if out is None else common.choice(out.suffix, FORMATS, "--out")
     graph = api.graph_of(common.load(spec, options), common.names(outputs))
-    data = drawn(sketch(graph, at), format)
+    if format == ".html":
+        from resspec.report import page, pictured
+
+        data = page([pictured(graph)], at)
+    else:
+        data = drawn(sketch(graph, at), format)
     if out is None:
         print(data.decode(), end="")
     else:

@@ -25,5 +25,10 @@ _COLOURS = {
 _OTHER = Colour("#f3f4f6", "#6b7280", "#374151")
 
 
+def every() -> dict[str, Colour]:
+    """By kind; `other` is that of all other kinds."""
+    return {**_COLOURS, "other": _OTHER}
+
+
 def colour(kind: str) -> Colour:
     return _COLOURS.get(kind, _OTHER)

@@ -33,8 +33,7 @@ class _Sketch:
         self.total = summary.summarize(graph)
         rows = zip(graph.nodes, self.total.layers, strict=True)
         self.costs = {node.outputs[0].index: (row.params, row.macs) for node, row in rows}
-        self.reads = Counter(value.index for node in graph.nodes for value in node.inputs)
-        self.depths = depths(graph)
+        self.shortcuts = Shortcuts(graph)
         self.arrows: list[Arrow] = []
         self.boxes = 0
 
@@ -63,14 +62,11 @@ class _Sketch:
                     else self._layer(item, makers)
                 )
             return
-        for _, alike in groupby(
-            items, key=lambda item: item.path if _is_stage(item) else form(item)
-        ):
-            run = list(alike)
+        for run in runs(items):
             first = run[0]
             if len(run) == 1 and isinstance(first, Node):
                 yield self._layer(first, makers)
-            elif len(run) == 1 and self.level != "model" and _is_stage(first):
+            elif len(run) == 1 and self.level != "model" and is_stage(first):
                 yield self._frame(first, makers, opened=False)
             else:
                 yield self._block(run, makers)
@@ -84,13 +80,13 @@ class _Sketch:
 
     def _layer(self, node: Node, makers: dict[int, str]) -> Box:
         box = self._box(node.op.NAME, kind_of(node), [node], detail=settings(node), path=node.path)
-        self._connect(box, node.inputs, makers, self._shortcuts(node))
+        self._connect(box, node.inputs, makers, self.shortcuts(node))
         makers.update((value.index, box.key) for value in node.outputs)
         return box
 
     def _block(self, run: Sequence[Item], makers: dict[int, str]) -> Box:
         nodes = [node for item in run for node in _nodes(item)]
-        box = self._box(_title(run[0]), "block", nodes, times=len(run), path=run[0].path)
+        box = self._box(title_of(run[0]), "block", nodes, times=len(run), path=run[0].path)
         made = {value.index for node in nodes for value in node.outputs}
         read = {v.index: v for node in nodes for v in node.inputs if v.index not in made}
         self._connect(box, read.values(), makers)
@@ -147,11 +143,17 @@ class _Sketch:
         for (maker, shortcut), shapes in found.items():
             self.arrows.append(Arrow(maker, box.key, tuple(dict.fromkeys(shapes)), shortcut))
 
-    def _shortcuts(self, node: Node) -> set[int]:
-        """Which values come to a sum or concatenation past what the others went through.
 
-        To a concatenation, only what others read, too: branches are no shortcuts.
-        """
+class Shortcuts:
+    """Which values come to a sum or concatenation past what the others went through."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.reads = Counter(value.index for node in graph.nodes for value in node.inputs)
+        self.depths = depths(graph)
+
+    def __call__(self, node: Node) -> set[int]:
+        """Of those that a node reads. To a concatenation, only what others read, too: branches are
+        no shortcuts."""
         if kind_of(node) != "merge" or node.op.NAME == "mul":
             return set()
         deepest = max(self.depths[value.index] for value in node.inputs)
@@ -207,24 +209,30 @@ def settings(node: Node) -> str:
     return ", ".join(parts)
 
 
-def _title(item: Item) -> str:
+def title_of(item: Item) -> str:
     """A block's name; of a stage, the blocks in it: `bottleneck × 6`."""
     assert isinstance(item, Region)
-    if not _is_stage(item):
+    if not is_stage(item):
         return item.title
     names = [one.title if isinstance(one, Region) else one.op.NAME for one in item.items]
     runs = [(name, len(list(alike))) for name, alike in groupby(names)]
     return ", ".join(f"{name} × {count}" if count > 1 else name for name, count in runs)
 
 
-def _is_stage(item: Item) -> bool:
+def runs(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """The items, alike ones in a row together; a stage stands alone."""
+    for _, alike in groupby(items, key=lambda item: item.path if is_stage(item) else form(item)):
+        yield list(alike)
+
+
+def is_stage(item: Item) -> bool:
     return isinstance(item, Region) and item.step is not None and item.step.row == "stages"
 
 
 def _blocks(root: Region) -> Iterator[Region]:
     """The regions that stages hold, and those beside the stages."""
     for item in root.items:
-        inner = item.items if isinstance(item, Region) and _is_stage(item) else (item,)
+        inner = item.items if isinstance(item, Region) and is_stage(item) else (item,)
         yield from (one for one in inner if isinstance(one, Region))
 
 
