@@ -382,8 +382,8 @@ CODES: dict[str, Code] = {
     ),
     "picture-limit": Code(
         "a picture with more boxes than anyone could look at",
-        "`draw` shows at most 2,000, a page at most 20,000 layers; at level stage, blocks alike in a "
-        "row are one box.",
+        "`draw` shows at most 2,000, a page at most 20,000 layers; at level stage, blocks alike in "
+        "a row are one box.",
         "resspec draw cifar_resnet1202 --level layer\n",
         "resspec draw cifar_resnet1202 --level block\n",
     ),

@@ -11,7 +11,7 @@ from typing import Any
 from resspec import table
 from resspec.diagnostics import escape
 from resspec.draw.sketch import Shortcuts, is_stage, runs, title_of
-from resspec.ir import Graph, Item, Node, Region
+from resspec.ir import Graph, Item, Node
 
 Data = dict[str, Any]
 
@@ -31,7 +31,7 @@ def folds(graph: Graph) -> Data:
             shape = table.shape(value.type.shape)
             arrows.append([makers[value.index], number, shape, int(value.index in past)])
         makers.update((value.index, number) for value in node.outputs)
-    outputs = []
+    outputs: list[Data] = []
     for name, values in graph.outputs:
         shapes = [table.shape(value.type.shape) for value in values]
         target = len(numbers) + len(outputs)

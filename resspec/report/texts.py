@@ -33,7 +33,7 @@ def texts(graph: Graph, sources: Mapping[str, str]) -> list[dict[str, Any]]:
         ends[span.file, span.line, span.column] = (
             span.end_column if span.end_line == span.line else 1 << 30
         )
-    found = []
+    found: list[dict[str, Any]] = []
     for file, text in sources.items():
         marks = places.get(file, {})
         if not marks and found:
@@ -59,9 +59,9 @@ def code(text: str, graph: Graph) -> list[list[Any]]:
     rows = []
     for line in text.split("\n"):
         found = DEFINITION.match(line)
-        layers = blocks.get((found["file"], int(found["line"])), []) if found else []
-        if found and layers:
-            rows.append(list(_parts(line, [(found.start("place") + 1, len(line) + 1, layers)])))
+        meant = blocks.get((found["file"], int(found["line"])), []) if found else []
+        if found and meant:
+            rows.append(list(_parts(line, [(found.start("place") + 1, len(line) + 1, meant)])))
         else:
             rows.append([line])
     return [_harmless(row) for row in rows]
@@ -103,9 +103,7 @@ def _parts(line: str, cuts: list[tuple[int, int, Ranges]]) -> Iterator[str | lis
 
 
 def _harmless(row: list[Any]) -> list[Any]:
-    return [
-        [_text(part[0]), part[1]] if isinstance(part, list) else _text(part) for part in row
-    ]
+    return [[_text(part[0]), part[1]] if isinstance(part, list) else _text(part) for part in row]
 
 
 def _text(raw: str) -> str:
