@@ -51,6 +51,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.installed-dev
+	$(BIN)/python docs/counts.py
 	$(BIN)/python docs/generate.py
 
 # The documentation as pages, build/site/index.html; a broken link or reference is an error.

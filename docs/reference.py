@@ -12,12 +12,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import resspec
-from resspec import api, zoo
+from resspec import zoo
 from resspec.cli import main
 from resspec.codes import CODES
-from resspec.diagnostics import SpecError
 from resspec.ops import OPS
-from resspec.paths import specs_dir
 from resspec.record import REQUIRED
 
 COMMANDS = "build summarize validate source diff parity port list show explain schema".split()
@@ -25,11 +23,13 @@ COMMANDS = "build summarize validate source diff parity port list show explain s
 
 def write(folder: Path) -> None:
     """Write every page into a folder."""
+    import families  # type: ignore[import-not-found]
+
     folder.mkdir(exist_ok=True)
     pages = {
         "ops": ops(),
         "blocks": blocks(),
-        "models": models(),
+        "models": families.write(folder / "families"),
         "commands": commands(),
         "python": python(),
         "codes": codes(),
@@ -81,29 +81,6 @@ def blocks() -> Iterator[str]:
     for entry in zoo.blocks():
         yield from ("", f"## `{entry.name}`")
         yield from fence(entry.path.read_text("utf-8"), "yaml")
-
-
-def models() -> Iterator[str]:
-    """A table a file, so that a family's doc stands once."""
-    yield from ("# Models", "", "Counted by `resspec summarize`; MACs are those of one example.")
-    for path, found in itertools.groupby(zoo.models(), key=lambda entry: entry.path):
-        entries = list(found)
-        file = path.relative_to(specs_dir())
-        yield from ("", f"## `specs/{file}`", "", entries[0].doc)
-        yield from table(("name", "input", "params", "MACs"), map(_counted, entries))
-
-
-def _counted(entry: zoo.Entry) -> tuple[str, ...]:
-    name = f"`{entry.name}`"
-    try:
-        counts = api.summarize(api.load(_address(entry)))
-    except SpecError:  # a base that only its variants complete
-        return name, "", "", ""
-    return name, "×".join(map(str, counts.input)), f"{counts.params:,}", f"{counts.macs:,}"
-
-
-def _address(entry: zoo.Entry) -> str:
-    return f"{entry.path}#{entry.name}" if entry.variant else str(entry.path)
 
 
 def commands() -> Iterator[str]:

@@ -16,6 +16,7 @@ from resspec.paths import specs_dir
 _KIND = re.compile(r"^(model|block):[ \t]*['\"]?([A-Za-z_]\w*)", re.MULTILINE)
 _VARIANTS = re.compile(r"^variants:[^\n]*\n((?:[ \t]+[^\n]*\n?|#[^\n]*\n|\n)*)", re.MULTILINE)
 _VARIANT = re.compile(r"^  ['\"]?([A-Za-z_]\w*)['\"]?:", re.MULTILINE)
+_PAPER = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 _DOC = re.compile(  # on one line, or folded (`>-`) over the indented lines below
     r"^doc:[ \t]*(?:[>|][+-]?[ \t]*\n((?:[ \t]+[^\n]*\n)+)|([^\n]+))", re.MULTILINE
 )
@@ -34,6 +35,15 @@ class Entry:
 
 
 _root = cache(specs_dir)
+
+
+def names_in(text: str) -> list[str]:
+    """The networks that a file's text defines: its model, then the variants; none of a block."""
+    kinds = dict(_KIND.findall(text)[::-1])
+    if "model" not in kinds:
+        return []
+    variants = [name for found in _VARIANTS.findall(text) for name in _VARIANT.findall(found)]
+    return [kinds["model"], *variants]
 
 
 def _family(path: Path) -> str:
@@ -108,6 +118,18 @@ def models() -> list[Entry]:
         return entry.family, parts, str(entry.path), entry.variant, entry.name
 
     return sorted(found, key=place)
+
+
+def about(family: str) -> str:
+    """What the main file of a family says: the one of its name, else that of the oldest paper."""
+    found = [entry for entry in models() if entry.family == family and not entry.variant]
+
+    def place(entry: Entry) -> tuple[bool, str, bool]:
+        papers = _PAPER.findall(entry.doc)
+        text = entry.path.read_text("utf-8")
+        return entry.path.stem != family, min(papers, default="later"), "\nextends:" in text
+
+    return min(found, key=place).doc
 
 
 def blocks() -> list[Entry]:
@@ -215,12 +237,14 @@ def shown(path: Path) -> str:
 
 __all__ = [
     "Entry",
+    "about",
     "beside",
     "blocks",
     "candidates",
     "known_blocks",
     "locate",
     "models",
+    "names_in",
     "real",
     "ships",
     "shown",

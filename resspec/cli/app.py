@@ -23,7 +23,7 @@ HOMES = {
     "parity": "parity",
     "port": "port",
     "list": "catalog",
-    "show": "catalog",
+    "show": "describe",
     "explain": "catalog",
     "schema": "catalog",
 }

@@ -1,42 +1,66 @@
-"""`resspec list`, `show`, `schema` and `explain`: what there is, and what it means."""
+"""`resspec list`, `schema` and `explain`: what there is."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from resspec.cli import common
-from resspec.cli.options import Argument, BadUse, Option
-from resspec.diagnostics import Diagnostic, SpecError, did_you_mean, error, escape, suggest
+from resspec.cli.options import NUMBER, Argument, BadUse, Option
+from resspec.diagnostics import escape, suggest
 from resspec.docstrings import docstring
-
-if TYPE_CHECKING:
-    from resspec.zoo import Entry
 
 KINDS = ("models", "blocks", "ops", "words", "backends", "codes")
 WIDTH = 96
+ASKED = "params buffers macs channels height width outputs name family".split()
 
 
 def list_(
     kinds: Annotated[
         list[str] | None, Argument(metavar="KIND...", help=", ".join(KINDS) + ".")
     ] = None,
-    family: Annotated[str | None, Option(help="Only models and blocks of this one.")] = None,
+    family: Annotated[str | None, Option(help="All models and blocks of this one.")] = None,
+    params: Annotated[
+        str | None, Option(metavar="A..B", help="Models of so many parameters: `5e6..30e6`.")
+    ] = None,
+    macs: Annotated[
+        str | None, Option(metavar="A..B", help="Models of so many MACs: `..2e9`.")
+    ] = None,
+    where: Annotated[
+        str | None,
+        Option(
+            metavar="CONDITION",
+            help="Models of which this holds: `macs / params < 50 and height >= 224`.",
+        ),
+    ] = None,
     format: Annotated[str, Option(help="text or json.")] = "text",
 ) -> None:
     """List models, blocks, ops, words, backends or error codes.
 
+    Models by family, a line each; those of one family, or that meet a condition, one by one with
+    what they cost. A condition may ask for params, buffers, macs, channels, height, width, outputs,
+    name and family. The smallest comes first.
+
     \b
     Examples:
       resspec list
-      resspec list models --family resnet
-      resspec list blocks ops --format json
+      resspec list --family resnet
+      resspec list --params 5e6..30e6 --macs ..2e9
+      resspec list models --where "params < 10e6 and family != 'resnet'" --format json
+      resspec list blocks ops
     """
     common.choice(format, ("text", "json"), "--format")
     chosen = [common.choice(kind, KINDS, "KIND") for kind in kinds or KINDS[:-1]]
+    asked = [
+        _between("params", params, "--params"), _between("macs", macs, "--macs"), where
+    ]  # fmt: skip
+    conditions = [one for one in asked if one is not None]
+    if conditions:
+        chosen = ["models"]
     found = {kind: _entries(kind) for kind in dict.fromkeys(chosen)}
     if family is not None:
         families = sorted({one["family"] for rows in found.values() for one in rows} - {""})
@@ -44,21 +68,88 @@ def list_(
         found = {
             kind: [one for one in rows if one["family"] == family] for kind, rows in found.items()
         }
+    if "models" in found and (conditions or family is not None):
+        found["models"] = _costs(found["models"], conditions)
     if format == "json":
         common.print_json(found)
         return
+    if kinds is None:  # of those that were not asked for, none that are empty
+        found = {kind: rows for kind, rows in found.items() if rows} or {"models": []}
     for number, (kind, rows) in enumerate(found.items()):
+        if not rows:
+            print(f"no {kind} of this kind")
+            continue
         if len(found) > 1:
             print(f"{'' if number == 0 else chr(10)}{kind} ({len(rows)})")
         indent = "  " if len(found) > 1 else ""
-        print(textwrap.indent("\n".join(_lines(rows)), indent))
+        whole = kind == "models" and not conditions and family is None
+        print(textwrap.indent("\n".join(_families(rows) if whole else _lines(rows)), indent))
 
 
-def _lines(rows: list[dict[str, str]]) -> Iterator[str]:
-    """Names and docs, under a line for each family; what one file says of all its models stands
-    once."""
+def _between(name: str, given: str | None, option: str) -> str | None:
+    """A range as a condition: `5e6..30e6`, `..2e9`, `1e6..`."""
+    if given is None:
+        return None
+    ends = [one.strip().replace("_", "") for one in given.split("..")]
+    parts = zip((">=", "<="), ends, strict=False)
+    if len(ends) != 2 or not any(ends) or not all(NUMBER.fullmatch(one) for one in ends if one):
+        raise BadUse(f"'{escape(given)}' is no range: write `5e6..30e6` or `..2e9`.", hint=option)
+    return " and ".join(f"{name} {sign} {end}" for sign, end in parts if end)
+
+
+def _costs(rows: list[dict[str, Any]], conditions: Sequence[str]) -> list[dict[str, Any]]:
+    """Models with what they cost, those that meet all conditions, the smallest first. Errors: as
+    `sweep --where`."""
+    from resspec import counted
+    from resspec.sweep.front import keep
+
+    known = counted.table()
+    full = [row | asdict(known[row["name"]]) for row in rows if row["name"] in known]
+    for condition in conditions:
+        holds = keep(condition, ASKED)
+        full = [row for row in full if holds(_asked(row))]
+    return sorted(full, key=lambda row: (row["params"], row["name"]))
+
+
+def _asked(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a condition may ask for."""
+    channels, height, width = row["input"]
+    sizes = {"channels": channels, "height": height, "width": width, "outputs": row["output"][0]}
+    return {**row, **sizes}
+
+
+def _families(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """A line for each family: how many networks, and what its main file says of them."""
+    from resspec import table, zoo
+
+    grouped = [(family, list(members)) for family, members in groupby(rows, itemgetter("family"))]
+    lines = [
+        (f"{family} ({len(members)})", _cut(zoo.about(family), WIDTH - 30))
+        for family, members in grouped
+    ]
+    yield table.pairs(lines)
+    yield "`resspec list --family NAME` lists the networks of one, `--params`, `--macs` and"
+    yield "`--where` those that meet a condition."
+
+
+def _cut(text: str, width: int) -> str:
+    """The beginning of a sentence, without its sources at the end."""
+    return textwrap.shorten(text.partition(" (")[0].rstrip("."), width, placeholder=" …")
+
+
+def _lines(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Names and docs, under a line for each family, or with what they cost; what one file says of
+    all its models stands once."""
     from resspec import table
 
+    if rows and "macs" in rows[0]:
+        cells = [
+            (row["name"], table.shape(row["input"]), row["params"], row["macs"],
+             ", ".join(row["equal_to"]))
+            for row in rows
+        ]  # fmt: skip
+        yield table.text(("model", "input", "params", "MACs", "equal to"), cells)
+        return
     for family, members in groupby(sorted(rows, key=itemgetter("family")), itemgetter("family")):
         pairs = list[tuple[str, str]]()
         doc = ""
@@ -70,10 +161,10 @@ def _lines(rows: list[dict[str, str]]) -> Iterator[str]:
         yield textwrap.indent(table.pairs(pairs), "  " if family else "")
 
 
-def _entries(kind: str) -> list[dict[str, str]]:
+def _entries(kind: str) -> list[dict[str, Any]]:
     """Name, doc and family of everything of a kind."""
 
-    def row(name: str, doc: str, family: str = "") -> dict[str, str]:
+    def row(name: str, doc: str, family: str = "") -> dict[str, Any]:
         return {"name": name, "family": family, "doc": doc.strip().split("\n")[0]}
 
     match kind:
@@ -93,13 +184,13 @@ def _entries(kind: str) -> list[dict[str, str]]:
         case "backends":
             from resspec import backend
 
-            return [row(name, _backend_doc(name)) for name in backend.names()]
+            return [row(name, backend_doc(name)) for name in backend.names()]
     from resspec.codes import CODES
 
     return [row(name, code.title) for name, code in sorted(CODES.items())]
 
 
-def _backend_doc(name: str) -> str:
+def backend_doc(name: str) -> str:
     from resspec import backend
 
     try:
@@ -107,133 +198,6 @@ def _backend_doc(name: str) -> str:
     except Exception as problem:
         return f"broken: {type(problem).__name__}: {problem}"
     return f"{len(found.rules)} ops"
-
-
-def show(
-    names: Annotated[
-        list[str],
-        Argument(
-            metavar="NAME...", help="Of a model, block, op, backend, or a word of the language."
-        ),
-    ],
-    format: Annotated[str, Option(help="text or json.")] = "text",
-) -> None:
-    """Show some of them: doc, parameters, YAML.
-
-    \b
-    Examples:
-      resspec show bottleneck
-      resspec show conv2d residual when
-      resspec show resnet50
-    """
-    common.choice(format, ("text", "json"), "--format")
-    found = list[dict[str, Any]]()
-    problems = list[Diagnostic]()
-    for name in names:
-        try:
-            found.append(_describe(name))
-        except SpecError as problem:
-            problems += problem.diagnostics
-    if problems:
-        raise SpecError(*problems)
-    if format == "json":
-        common.print_json(found if len(found) > 1 else found[0])
-    else:
-        print("\n\n\n".join(map(_described, found)))
-
-
-def _described(data: dict[str, Any]) -> str:
-    from resspec import table
-
-    parts = [f"{data['name']} ({data['kind']})"]
-    if data["file"]:
-        parts[0] += f"\n{escape(data['file'])}"
-    parts.append(data["doc"].strip())
-    if data["params"]:
-        rows = [
-            ("  " + one["name"], "needed" if one["needed"] else _word(one["default"]), one["doc"])
-            for one in data["params"]
-        ]
-        parts.append(table.text(("  parameter", "default", ""), rows))
-    if data["text"]:
-        parts.append(data["text"].rstrip())
-    return "\n\n".join(parts)
-
-
-def _word(value: object) -> str:
-    """A default as YAML has it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _describe(name: str) -> dict[str, Any]:
-    """Kind, doc, file, parameters and text of what has that name."""
-    from resspec import backend, zoo
-    from resspec.language.words import DOCS, usage
-    from resspec.ops import OPS
-
-    models, blocks = zoo.models(), zoo.blocks()
-    data: dict[str, Any] = {"name": name, "kind": "", "doc": "", "file": "", "text": ""}
-    data["params"] = []
-    if entry := next((one for one in models if one.name == name), None):
-        kind = f"variant in {entry.path.name}" if entry.variant else "model"
-        data |= _file(entry) | {"kind": kind}
-    elif entry := next((one for one in blocks if one.name == name), None):
-        data |= _file(entry) | {"kind": "block", "params": _block_params(entry)}
-    elif name in OPS:
-        data |= {"kind": "op", "doc": docstring(OPS[name])}
-        data["params"] = _op_params(name)
-    elif name in DOCS:
-        data |= {"kind": "word of the language", "doc": f"{DOCS[name][0].upper()}{DOCS[name][1:]}."}
-    elif name in backend.names():
-        lacking = sorted(one for one in OPS if OPS[one] not in backend.get(name).rules)
-        lacks = f"; it has no rule for {', '.join(lacking)}" if lacking else ""
-        data |= {"kind": "backend", "doc": f"{_backend_doc(name)}{lacks}"}
-    else:
-        known = [one.name for one in (*models, *blocks)] + [*OPS, *DOCS, *backend.names()]
-        raise error(
-            "not-found",
-            f"no model, block, op, word or backend is called `{name}`",
-            help=did_you_mean(name, known, "`resspec list` names them"),
-        )
-    if how := usage(name):
-        about = textwrap.fill(how.about, WIDTH)
-        data |= {"doc": f"{data['doc'].strip()}\n\n{about}", "text": data["text"] or how.example}
-    return data
-
-
-def _file(entry: Entry) -> dict[str, Any]:
-    text = entry.path.read_text("utf-8")
-    return {"doc": entry.doc, "file": str(entry.path), "text": text}
-
-
-def _block_params(entry: Entry) -> list[dict[str, Any]]:
-    from resspec.language.grammar import Grammar
-    from resspec.syntax import Map, read
-
-    data = read(entry.path)[1]
-    block = Grammar().block(data) if isinstance(data, Map) else None
-    return [
-        _param(
-            name, param.doc or param.type, param.default and param.default.value, not param.default
-        )
-        for name, param in (block.params if block else {}).items()
-    ]
-
-
-def _op_params(name: str) -> list[dict[str, Any]]:
-    from resspec.ops import OPS
-    from resspec.record import REQUIRED
-
-    return [
-        _param(key, field.doc, field.default, field.default is REQUIRED)
-        for key, field in OPS[name].FIELDS.items()
-    ]
-
-
-def _param(name: str, doc: str, default: object, needed: bool) -> dict[str, Any]:
-    if isinstance(default, tuple):
-        default = default[0] if len(set(default)) == 1 else list(default)
-    return {"name": name, "doc": doc, "needed": needed, "default": None if needed else default}
 
 
 def schema() -> None:

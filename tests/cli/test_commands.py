@@ -120,19 +120,45 @@ def test_validate_json(run: Run, tmp_path: Path) -> None:
 def test_list(run: Run) -> None:
     result = run("list")
     assert result.code == 0
-    for name in ("resnet50", "bottleneck", "conv2d"):
-        assert f"  {name} " in result.out
     lines = result.out.split("\n")
-    regnet = lines[lines.index("  regnet (40)") + 1 :]
-    assert regnet[0].startswith("    regnetv  ")
-    assert "pre-activated RegNet-Y" in regnet[0]
-    assert regnet[1] == "    regnetv_040"  # its file says it of both
+    regnet = next(line for line in lines if line.startswith("  regnet ("))  # a line for a family
+    assert regnet.split(")")[0] == "  regnet (45"
+    assert len(regnet) <= 96
+    for name in ("bottleneck", "conv2d"):
+        assert f"  {name} " in result.out
     data = json.loads(run("list", "models", "--family", "regnet", "--format", "json").out)
     assert all(one["doc"] and one["family"] == "regnet" for one in data["models"])
-    assert len(data["models"]) == 40
+    assert len(data["models"]) == 45
     data = json.loads(run("list", "ops", "codes", "--format", "json").out)
     assert [one["name"] for one in data["ops"]] == sorted(OPS)
     assert [one["name"] for one in data["codes"]] == sorted(CODES)
+
+
+def test_list_of_what_meets_a_condition(run: Run) -> None:
+    given = ["--params", "5e6..30e6", "--macs", "..2e9", "--where", "height > 224"]
+    data = json.loads(run("list", *given, "--format", "json").out)["models"]
+    assert {"efficientnet_b3", "keras_efficientnet_b1"} < {one["name"] for one in data}
+    for one in data:
+        assert 5e6 <= one["params"] <= 30e6
+        assert one["macs"] <= 2e9
+        assert one["input"][1] > 224
+    assert [one["params"] for one in data] == sorted(one["params"] for one in data)
+    lines = run("list", "--family", "rexnet", "--params", "..5e6").out.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == ["rexnet_100", "rexnetr_100"]
+    assert run("list", "--where", "params < 1").out == "no models of this kind\n"
+    result = run("list", "--where", "parms < 3")
+    assert (result.code, "did you mean `params`?" in result.err) == (1, True)
+    for wrong in ("5e6", "a..b", "..", "1..2..3"):
+        assert run("list", "--params", wrong).code == 2
+
+
+def test_show_tells_whose_network_it_is_and_what_it_costs(run: Run) -> None:
+    text = run("show", "efficientnet_b3").out
+    for said in ("torchvision/efficientnet_b3", "arXiv:1905.11946", "3×300×300", "12,233,232"):
+        assert said in text
+    facts = json.loads(run("show", "efficientnet_b3", "--format", "json").out)["facts"]
+    assert facts["macs"] == 1_827_141_392
+    assert facts["equal_to"] == ["torchvision/efficientnet_b3"]
 
 
 @pytest.mark.parametrize("name", ["resnet18", "bottleneck", "conv2d"])

@@ -18,4 +18,6 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "docs", tmp_path]
     done = subprocess.run(map(str, command), cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "25,557,032" in (tmp_path / "reference" / "models.html").read_text("utf-8")
+    family = tmp_path / "reference" / "families" / "resnet.html"
+    assert "25,557,032" in family.read_text("utf-8")
+    assert "resnet.svg" in family.read_text("utf-8")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from resspec import api, zoo
+from resspec import api, counted, zoo
 from resspec.ir import Graph
 from resspec.summary import summarize
 from tests.conformance import sample
@@ -61,10 +61,14 @@ def test_is_its_original(spec: str, row: Row) -> None:
     shape = tuple(int(row[f"input_{axis}"]) for axis in "chw")
     assert graph.input.type.shape == shape
     cost = summarize(graph)
-    counted = {"params": cost.params, "buffers": cost.buffers, "macs": cost.macs}
-    assert counted == {key: int(row[key]) for key in counted}
+    found = {"params": cost.params, "buffers": cost.buffers, "macs": cost.macs}
+    assert found == {key: int(row[key]) for key in found}
     assert (1, *cost.output_shape) == tuple(map(int, row["output_shape"].split("x")))
     # a wrong eps moves outputs by 2e-7 only, so that nothing but this would show it
+    known = counted.table()[spec]  # what `list` and `show` say without loading it
+    assert (known.params, known.buffers, known.macs) == (cost.params, cost.buffers, cost.macs)
+    assert (known.input, known.output) == (shape, cost.output_shape)
+    assert row["source"] == "paper" or f"{row['source']}/{row['name']}" in known.equal_to
     norms = [node.op for node in graph.nodes if node.op.NAME == "batch_norm"]
     eps = {float(row["bn_eps"])} if row["bn_eps"] else set()
     assert {norm.eps for norm in norms} == eps
@@ -79,7 +83,14 @@ def test_is_its_original(spec: str, row: Row) -> None:
 @pytest.mark.parametrize("spec", WITHOUT_ROW)
 def test_others_are_sound(spec: str) -> None:
     """What no row describes still lowers, and every shipped model says what it is."""
-    assert summarize(api.load(spec).graph).params > 0
+    cost = summarize(api.load(spec).graph)
+    known = counted.table()[spec]
+    assert (known.params, known.buffers, known.macs) == (cost.params, cost.buffers, cost.macs)
+
+
+def test_the_table_of_counts_has_every_network() -> None:
+    """`make docs` writes it."""
+    assert set(counted.table()) == SHIPPED
 
 
 def test_everything_says_what_it_is() -> None:
