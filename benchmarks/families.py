@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-import numpy as np
-
 from resspec import api, backend, weights, zoo
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
-from resspec.parity.measure import Job, Result, measure
+from resspec.parity.judge import errors, worst_of
+from resspec.parity.measure import Job, measure
 from resspec.parity.small import enough, small
 
 BATCH = 2
@@ -63,25 +62,12 @@ def compare(family: str, spec: str, device: str, name: str, target: str = "torch
     drawn, batch = weights.randomise(graph), enough(graph, BATCH)
     job, owner = Job(("eval", "grad"), "float64", batch), backend.get(target)
     results = [measure(graph, owner, drawn, replace(job, device=one)) for one in ("cpu", device)]
-    errors = {key: worst(*results, key) for key in ("outputs", "gradients", "running statistics")}
-    return Family(family, spec, name, *errors.values())
-
-
-def worst(right: Result, found: Result, quantity: str) -> float:
-    """Infinite where anything is missing or no number."""
-    own, other = right.arrays[quantity], found.arrays[quantity]
-    if own.keys() != other.keys():
-        return float("inf")
-    apart = [_apart(np.asarray(own[name]), np.asarray(other[name])) for name in own]
-    return max(apart, default=0.0)
-
-
-def _apart(right: np.ndarray, found: np.ndarray) -> float:  # type: ignore[type-arg]
-    if right.shape != found.shape or not np.isfinite(found).all():
-        return float("inf")
-    size = float(np.linalg.norm(right))
-    apart = float(np.linalg.norm(found - right))
-    return apart / size if size else apart
+    right, found = results
+    apart = [
+        worst_of(errors(found.arrays[key], right.arrays[key]))[1]
+        for key in ("outputs", "gradients", "running statistics")
+    ]
+    return Family(family, spec, name, *apart)
 
 
 def check(

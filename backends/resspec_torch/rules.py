@@ -9,7 +9,7 @@ from __future__ import annotations
 from resspec.backend import Rule, RuleChoice
 from resspec.ops.activation import Relu
 from resspec.ops.base import Op
-from resspec.ops.conv import Conv2d, symmetric
+from resspec.ops.conv import Conv2d, PointwiseConv2d, symmetric
 from resspec.ops.linear import Linear
 from resspec.ops.merge import Add, CheckedAdd, CheckedMaximum, CheckedSub, Concat, Mul
 from resspec.ops.norm import BatchNorm, FrozenBatchNorm
@@ -59,6 +59,15 @@ def batch_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule("{self}({x})", init.replace("nn.BatchNorm2d", name), (*own, *RUNNING), (name,))
 
 
+# One kernel with the bias, where a convolution and its bias are two.
+POINTWISE = Rule(
+    "{self}({x})",
+    "PointwiseConv2d({in_channels}, {out_channels}, {kernel_size})",
+    AFFINE,
+    ("PointwiseConv2d",),
+)
+
+
 def max_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, MaxPool)
     sides, zero = op.sides(*types), op.pad_value == "zero"
@@ -106,6 +115,7 @@ def split(op: Op, types: tuple[TensorType, ...]) -> Rule:
 
 RULES: dict[type[Op], RuleChoice] = {
     Conv2d: conv2d,
+    PointwiseConv2d: POINTWISE,
     BatchNorm: batch_norm,
     FrozenBatchNorm: Rule(
         "{self}({x})",

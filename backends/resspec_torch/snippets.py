@@ -97,6 +97,15 @@ class Conv2dSame(nn.Conv2d):
         return self._conv_forward(x, self.weight, self.bias)
 '''
 
+POINTWISE_CONV2D = '''\
+class PointwiseConv2d(nn.Conv2d):
+    """A 1x1 convolution as a linear layer on the channels, which lie last in memory."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias)
+        return x.permute(0, 3, 1, 2)
+'''
+
 STANDARDISED_SAME = '''\
 class {name}Same({name}):
     """As {name}, padding by the size of what it is given."""
@@ -526,6 +535,7 @@ def depth_to_space(x: Tensor, block: int) -> Tensor:
 SNIPPETS: dict[str, str] = {
     "same_pad": SAME_PAD,
     "Conv2dSame": CONV2D_SAME,
+    "PointwiseConv2d": POINTWISE_CONV2D,
     "StdConv2d": STD_CONV2D,
     "StdConv2dSame": STANDARDISED_SAME.format(name="StdConv2d"),
     "ScaledStdConv2d": SCALED_STD_CONV2D,

@@ -95,6 +95,10 @@ class Conv2d(Convolution):
     MOMENTS = "weighted"
 
 
+class PointwiseConv2d(Conv2d):
+    """As `conv2d`, of single positions whose channels lie last in memory."""
+
+
 @op("std_conv2d")
 class StdConv2d(Convolution):
     """Convolution whose weight is standardised, per output channel, before it is used.
