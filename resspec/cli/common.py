@@ -93,8 +93,22 @@ def print_json(data: Any) -> None:
 
 def show(problems: Iterable[Diagnostic]) -> None:
     """Diagnostics on stderr, a blank line between them, coloured on a terminal."""
-    color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    color = colored(sys.stderr)
     streams.tell("\n\n".join(render(problem, color=color) for problem in problems))
+
+
+def colored(stream: Any) -> bool:
+    """Whether what is written there may be coloured: at a terminal, unless NO_COLOR is set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def shows(stream: Any, text: str) -> bool:
+    """Whether a stream's encoding has these characters."""
+    try:
+        text.encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def choice(word: str, choices: Sequence[str], option: str) -> str:

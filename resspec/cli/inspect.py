@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -30,7 +32,10 @@ def summarize(
         str | None,
         Option(help="model, stage, block or layer; by default one row a model."),
     ] = None,
-    format: Annotated[str, Option(help=", ".join(FORMATS) + ".")] = "table",
+    format: Annotated[
+        str | None,
+        Option(help=", ".join(FORMATS) + "; by default a table, and at a terminal one with bars."),
+    ] = None,
     options: LoadOptions = LoadOptions(),
     outputs: common.Outputs = None,
 ) -> None:
@@ -49,18 +54,39 @@ def summarize(
     from resspec import api
     from resspec.summary import Level
 
-    common.choice(format, FORMATS, "--format")
+    if format is not None:
+        common.choice(format, FORMATS, "--format")
     if level is not None:
         common.choice(level, get_args(Level), "--level")
     chosen = common.names(outputs)
-    summaries = [api.summarize(api.graph_of(common.load(spec, options), chosen)) for spec in specs]
+    graphs = [api.graph_of(common.load(spec, options), chosen) for spec in specs]
+    summaries = [api.summarize(graph) for graph in graphs]
     at: Any = level
-    if format == "json":
+    if format is None and sys.stdout.isatty():
+        print(_seen(graphs, summaries, at))
+    elif format == "json":
         common.print_json([summary.to_json(at or "layer") for summary in summaries])
     else:
-        print(_table(summaries, at or "model", format))
-        if format == "table":
+        print(_table(summaries, at or "model", format or "table"))
+        if format in (None, "table"):
             print(f"\n{_sizes(summaries)}")
+
+
+def _seen(graphs: list[Graph], summaries: list[Summary], level: Level | None) -> str:
+    """For a person at a terminal: one network by its stages, several in a row each."""
+    from resspec.draw import terminal
+
+    look = terminal.Look(
+        width=min(max(shutil.get_terminal_size().columns, 40), terminal.WIDTH),
+        color=common.colored(sys.stdout),
+        blocks=common.shows(sys.stdout, terminal.BARS),
+    )
+    if level == "model" or (level is None and len(summaries) > 1):
+        return f"{terminal.several(summaries, look)}\n\n{_sizes(summaries)}"
+    return "\n\n".join(
+        terminal.one(graph, summary, level or "stage", look)
+        for graph, summary in zip(graphs, summaries, strict=True)
+    )
 
 
 def _sizes(summaries: list[Summary]) -> str:
