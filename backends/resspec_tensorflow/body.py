@@ -195,6 +195,7 @@ class Body:
         self._say(code, ", ".join(targets))
         self.depth -= 1
         self.taken -= {index, *names.values()}
+        self.tensors.numbers.clear()
 
     def _loop(self, run: Run, turns: Turns, index: str, names: Mapping[int, str]) -> str:
         """The line that opens the loop; what varies from turn to turn is listed in it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from resspec.emit.names import unique
+from resspec.emit.names import Numbers, unique
 
 
 class Locals:
@@ -21,6 +21,7 @@ class Locals:
         self.open: set[int] = set()
         self.live: set[str] = set()
         self.given: set[str] = set()
+        self.numbers = Numbers()
         self._ending: dict[int, list[int]] = {}
         for value, position in last.items():
             self._ending.setdefault(position, []).append(value)
@@ -42,7 +43,9 @@ class Locals:
             if value in self.open:
                 self.open.remove(value)
                 self.live.discard(self.names[value])
+                self.numbers.free(self.names[value])
 
     def free(self, *choices: str, besides: Collection[str] = ()) -> str:
         """The first of the choices that is a free name, else a new one like the first."""
-        return unique(choices, self.reserved, self.live, besides)
+        numbers = None if besides else self.numbers
+        return unique(choices, self.reserved, self.live, besides, numbers=numbers)

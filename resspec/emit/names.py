@@ -25,7 +25,18 @@ def camel(name: str) -> str:
     return text if text[:1].isalpha() else f"Model{text}"
 
 
-def unique(names: Collection[str], *taken: Collection[str]) -> str:
+class Numbers(dict[str, int]):
+    """Where to look for the lowest free number of each name, in what is taken by one owner: all
+    lower ones are taken. So that many names alike are not each looked for from the start."""
+
+    def free(self, name: str) -> None:
+        """A name is taken no longer."""
+        stem = name.rstrip("0123456789")
+        if number := name[len(stem) :]:
+            self[stem] = min(self.get(stem, 2), int(number))
+
+
+def unique(names: Collection[str], *taken: Collection[str], numbers: Numbers | None = None) -> str:
     """The first of `names` that is free, else the first one with the lowest free number."""
 
     def is_free(name: str) -> bool:
@@ -37,9 +48,11 @@ def unique(names: Collection[str], *taken: Collection[str]) -> str:
             return name
     stem = candidates[0] if candidates else "value"
     stem = f"{stem}_" if stem[-1].isdigit() or stem in RESERVED else stem
-    number = 2
+    number = 2 if numbers is None else numbers.get(stem, 2)
     while not is_free(f"{stem}{number}"):
         number += 1
+    if numbers is not None:
+        numbers[stem] = number
     return f"{stem}{number}"
 
 
