@@ -15,7 +15,7 @@ PARITY_DTYPES ?= float64 float32
 PARITY_SECONDS ?= 36000
 FUZZ_SECONDS ?= 600
 
-.PHONY: build test test-slow test-core quick lint format docs site conformance parity-table folding fuzz clean
+.PHONY: build test test-slow test-core quick lint format codemirror docs site conformance parity-table folding fuzz clean
 
 build: $(VENV)/.installed
 	$(BIN)/resspec build specs/resnet34.yaml --backend torch
@@ -49,6 +49,10 @@ lint: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The editor of `resspec play`, from the versions in package-lock.json; needs npm.
+codemirror:
+	cd resspec/play/codemirror && npm ci --no-audit --no-fund && npm run build && rm -rf node_modules
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/counts.py

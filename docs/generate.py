@@ -72,6 +72,7 @@ HOUSE = (
     "resspec/emit",
     "resspec/draw",
     "resspec/differ",
+    "resspec/play",
     "resspec/weights",
     "resspec/weights/files",
     "resspec/port",

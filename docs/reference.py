@@ -18,7 +18,7 @@ from resspec.codes import CODES
 from resspec.ops import OPS
 from resspec.record import REQUIRED
 
-COMMANDS = "build summarize validate source diff parity port list show explain schema".split()
+COMMANDS = "build summarize validate source diff play parity port list show explain schema".split()
 
 
 def write(folder: Path) -> None:

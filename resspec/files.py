@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from resspec.diagnostics import Span, SpecError, error
 
-__all__ = ["MAX_BYTES", "content", "head", "kind", "no_file"]
+__all__ = ["MAX_BYTES", "content", "drafted", "head", "kind", "no_file"]
 
 MAX_BYTES = 1 << 20
 _FLAGS = os.O_RDONLY | sum(
@@ -21,6 +24,19 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+
+
+_DRAFT: ContextVar[tuple[str, bytes] | None] = ContextVar("draft", default=None)
+
+
+@contextmanager
+def drafted(path: Path, data: bytes) -> Iterator[None]:
+    """Inside, the file holds this, as an editor has it, whatever is on the disk."""
+    before = _DRAFT.set((os.path.realpath(path), data))
+    try:
+        yield
+    finally:
+        _DRAFT.reset(before)
 
 
 def kind(path: str | Path) -> str | None:
@@ -49,6 +65,9 @@ def head(path: Path, most: int) -> bytes:
 
     Errors: SpecError `not-found`, `io-error`.
     """
+    draft = _DRAFT.get()
+    if draft is not None and os.path.realpath(path) == draft[0]:
+        return draft[1][:most]
     other = kind(path)
     if other is not None:
         raise no_file(path, other)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -53,14 +53,30 @@ def validate(
     """
     try:
         path, variant = zoo.locate(spec)
-        alone = _block(path) if variant is None else None
-        if alone is not None:
+    except SpecError as caught:
+        return Verdict(spec, caught.diagnostics)
+    whole = variant is None and "#" not in spec and spec.endswith((".yaml", ".yml"))
+    return verdict(spec, path, options, judge, None if whole else lambda names: [variant])
+
+
+Pick = Callable[[Sequence[str | None]], Sequence[str | None]]
+
+
+def verdict(
+    spec: str, path: Path, options: LoadOptions, judge: Judge, pick: Pick | None = None
+) -> Verdict:
+    """The same of a file. pick: which of its models are checked, given all by name, where the base
+    is None; all of them, and a block that stands alone, unless told."""
+    whole = pick is None
+    try:
+        alone = _block(path)
+        if alone is not None and (pick is None or pick([None]) == [None]):
             found, remark = try_block(path, alone, options, judge)
             return Verdict(spec, tuple(found), (), remark)
         family = read_family(path, options.search)
         base = str(family.data.get("model"))
-        whole = variant is None and "#" not in spec and spec.endswith((".yaml", ".yml"))
-        names = list(members(family.data)) if whole else [variant]
+        names = list(members(family.data))
+        names = names if pick is None else [*pick(names)]
     except SpecError as caught:
         return Verdict(spec, caught.diagnostics)
     by_name: dict[str, Sequence[Diagnostic]] = {}
@@ -132,4 +148,4 @@ def _naming(one: Diagnostic, names: Sequence[str], base: str) -> Diagnostic:
     return replace(one, notes=(*one.notes, note))
 
 
-__all__ = ["Verdict", "told_once", "validate"]
+__all__ = ["Verdict", "told_once", "validate", "verdict"]

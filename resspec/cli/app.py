@@ -20,6 +20,7 @@ HOMES = {
     "report": "report",
     "sweep": "sweep",
     "diff": "diff",
+    "play": "play",
     "parity": "parity",
     "port": "port",
     "list": "catalog",

@@ -136,7 +136,7 @@ def _table(summaries: list[Summary], level: Level, format: str) -> str:
 @common.loading
 def validate(
     specs: Specs,
-    format: Annotated[str, Option(help="text or json.")] = "text",
+    format: Annotated[str, Option(help="text, json or sarif.")] = "text",
     backend: Annotated[
         str | None,
         Option(
@@ -154,7 +154,8 @@ def validate(
 
     Each problem is shown with its file, line and column. A file is checked with all its variants;
     a block's file is tried with its defaults. What an installed backend cannot express is a
-    warning; with --backend, an error.
+    warning; with --backend, an error. SARIF is for code scanning, which shows each problem beside
+    its line in a review.
 
     \b
     Examples:
@@ -166,7 +167,7 @@ def validate(
     from resspec import backend as backends
     from resspec.validate import validate as check
 
-    common.choice(format, ("text", "json"), "--format")
+    common.choice(format, ("text", "json", "sarif"), "--format")
     named = common.backend_name(backend) if backend else None
     targets = [backends.get(name) for name in ([named] if named else backends.names())]
     wanted = common.names(outputs)
@@ -182,6 +183,13 @@ def validate(
     wrong = [one for one in verdicts if any(it.severity in fatal for it in one.diagnostics)]
     if format == "json":
         common.print_json([one.to_json() | {"ok": one not in wrong} for one in verdicts])
+    elif format == "sarif":
+        from importlib.metadata import version
+
+        from resspec.sarif import sarif
+
+        found = ((one.spec, one.diagnostics) for one in verdicts)
+        common.print_json(sarif(found, version("resspec")))
     else:
         for one in verdicts:
             if one.diagnostics:
