@@ -34,6 +34,17 @@ class LoadedSpec:
     sources: Mapping[str, str]
     warnings: tuple[Diagnostic, ...] = ()
 
+    def _repr_html_(self) -> str:
+        """For notebooks: a picture, and what its parts cost."""
+        from resspec.draw import notebook
+
+        return notebook.html(self.graph)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from resspec.draw import notebook
+
+        return {"text/plain": notebook.text(self.graph), "text/html": self._repr_html_()}
+
 
 def load(name: str, options: LoadOptions = LoadOptions()) -> LoadedSpec:
     """Read a model by path, `path#variant` or name; apply variants and settings; lower it.

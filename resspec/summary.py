@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from html import escape as markup
 from typing import Any, Literal
 
-from resspec import sizes
+from resspec import sizes, table
+from resspec.diagnostics import escape
 from resspec.ir import Graph, Item, Node, Region, Value
 from resspec.sizes import Sizes
 
@@ -124,6 +126,23 @@ class Summary:
             ),
         )
 
+    def _repr_html_(self) -> str:
+        """For notebooks: stages, with bars for where parameters and MACs sit."""
+        most = [max((row[i] for row in map(_costs, self.stages)), default=0) or 1 for i in (0, 1)]
+        rows: list[list[table.Cell | table.Bar]] = []
+        for row in self.stages:
+            params, macs = _costs(row)
+            shown = [table.Bar(params / most[0], "#6366f1"), table.Bar(macs / most[1], "#0d9488")]
+            rows.append([row.path, table.shape(row.output_shape), params, shown[0], macs, shown[1]])
+        rows.append(["total", table.shape(self.output_shape), self.params, "", self.macs, ""])
+        memory = (
+            f"weights {table.size(self.weight_bytes)}, peak activations "
+            f"{table.size(self.peak_bytes)}, input sizes {self.sizes}"
+        )
+        told = (f"<b>{markup(escape(self.name))}</b>", markup(escape(memory)))
+        costs = table.html(["part", "output", "params", "", "MACs", ""], rows)
+        return f'<div class="resspec-summary"><p>{told[0]}</p>{costs}<p>{told[1]}</p></div>'
+
     def to_json(self, level: Level = "layer") -> dict[str, Any]:
         """Plain data. `layers` always; `stages` or `blocks` beside it at those levels."""
         data: dict[str, Any] = {
@@ -141,6 +160,10 @@ class Summary:
         if level in ("stage", "block"):
             data[f"{level}s"] = [asdict(row) for row in self.rows(level)]
         return data
+
+
+def _costs(row: Row) -> tuple[int, int]:
+    return row.params, row.macs
 
 
 def summarize(graph: Graph) -> Summary:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from html import escape as markup
+from typing import NamedTuple
 
 from resspec.diagnostics import escape
 
 Cell = str | int
+
+
+class Bar(NamedTuple):
+    """How much of a full bar, from 0 to 1."""
+
+    share: float
+    color: str
 
 
 def text(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
@@ -39,6 +48,26 @@ def csv_text(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows([head, *rows])
     return out.getvalue().rstrip("\n")
+
+
+def html(head: Sequence[str], rows: Sequence[Sequence[Cell | Bar]]) -> str:
+    """A table for a notebook; every cell is text, or a bar."""
+
+    def cell(tag: str, value: Cell | Bar) -> str:
+        if isinstance(value, Bar):
+            style = (
+                f"display:block;height:.7em;width:{8 * value.share:.2f}em;background:{value.color}"
+            )
+            return f'<{tag}><span style="{style}"></span></{tag}>'
+        side = "right" if isinstance(value, int) else "left"
+        shown = f"{value:,}" if isinstance(value, int) else markup(escape(value))
+        return f'<{tag} style="text-align:{side}">{shown}</{tag}>'
+
+    def line(tag: str, values: Sequence[Cell | Bar]) -> str:
+        return f"<tr>{''.join(cell(tag, value) for value in values)}</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    return f"<table><thead>{line('th', head)}</thead><tbody>{body}</tbody></table>"
 
 
 def pairs(rows: Sequence[tuple[str, str]]) -> str:
