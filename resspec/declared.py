@@ -8,7 +8,7 @@ limits is held as it is; whatever is to be converted or refused goes to pydantic
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from types import SimpleNamespace, UnionType
 from typing import (
@@ -124,6 +124,8 @@ def quick(hint: Any) -> Quick:
     if origin in (Union, UnionType):
         ways = [quick(part) for part in parts]
         return lambda value: next((one for way in ways if (one := way(value)) is not LEFT), LEFT)
+    if origin is tuple and parts[-1] is not ... and len(set(parts)) > 1:
+        return _row([quick(part) for part in parts])
     if origin is tuple:
         return _listed(quick(parts[0]), None if parts[-1] is ... else len(parts))
     if hint is float:
@@ -157,6 +159,18 @@ def _listed(item: Quick, length: int | None) -> Quick:
         return LEFT if LEFT in made else made
 
     return listed
+
+
+def _row(items: Sequence[Quick]) -> Quick:
+    """Tuples of several kinds of items."""
+
+    def row(value: Any) -> Any:
+        if not isinstance(value, tuple | list) or len(items) != len(value):
+            return LEFT
+        made = tuple(item(one) for item, one in zip(items, value, strict=True))
+        return LEFT if LEFT in made else made
+
+    return row
 
 
 @once

@@ -51,6 +51,7 @@ class Facts:
     outputs: tuple[TensorType, ...]
     params: Mapping[str, Param]
     macs: int
+    other_macs: int  # products of values and fixed filters
     trainable: int  # numbers in its parameters
     buffers: int  # and in its buffers
 
@@ -61,7 +62,8 @@ def facts(op: Op, inputs: tuple[TensorType, ...]) -> Facts:
     outputs, params = op.infer(*inputs), op.params(*inputs)
     trainable = sum(param.size for param in params.values() if param.trainable)
     buffers = sum(param.size for param in params.values()) - trainable
-    return Facts(outputs, params, op.macs(*inputs), trainable, buffers)
+    macs, others = op.macs(*inputs), op.other_macs(*inputs)
+    return Facts(outputs, params, macs, others, trainable, buffers)
 
 
 @dataclass(frozen=True, slots=True)

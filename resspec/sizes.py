@@ -71,10 +71,8 @@ def of(graph: Graph) -> Sizes:
             key = (id(node.op), *map(id, inputs))
             found = known.get(key)
             if found is None:
-                axes = [_axis(node.op, axis, [pair[axis] for pair in inputs]) for axis in (0, 1)]
-                found = (axes[0].extent, axes[1].extent)
-                found = same.setdefault(found, found)
-                pins, proven = any(one.pins for one in axes), all(one.proven for one in axes)
+                height, width, pins, proven = _both(node, inputs)
+                found = same.setdefault((height, width), (height, width))
                 if proven and not pins:
                     known[key] = found
                 if pins and fixed_by is None:
@@ -90,7 +88,16 @@ def of(graph: Graph) -> Sizes:
 
 def _keeps_size(op: type[Op]) -> bool:
     """Whether each output has the first input's extents, whatever these are."""
-    return op.extent is Op.extent and not (op.ONE_SIZE or op.SAME_SIZE or op.BROADCASTS)
+    return op.extent is Op.extent and not (op.ONE_SIZE or op.SAME_SIZE or op.BROADCASTS or op.MOVES)
+
+
+def _both(node: Node, inputs: Sequence[Extents]) -> tuple[Extent, Extent, bool, bool]:
+    """Height and width of the outputs; whether the size is pinned, and whether it is proven."""
+    if node.op.MOVES:
+        return (*node.op.placed(node.input_types, *inputs), True)
+    rows, columns = (_axis(node.op, axis, [pair[axis] for pair in inputs]) for axis in (0, 1))
+    pins, proven = rows.pins or columns.pins, rows.proven and columns.proven
+    return rows.extent, columns.extent, pins, proven
 
 
 @dataclass(frozen=True, slots=True)

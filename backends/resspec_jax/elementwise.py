@@ -30,6 +30,8 @@ def gelu(op: Op, types: tuple[TensorType, ...]) -> Rule:
 
 def softmax(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, activation.Softmax)
+    if op.over == "columns":
+        return Rule("nnx.softmax({x}, axis=2)")
     if op.over == "positions":
         return Rule("nnx.softmax({x}, axis=(1, 2))")
     if op.groups == types[0].channels:

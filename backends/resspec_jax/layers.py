@@ -10,6 +10,7 @@ from resspec.types import TensorType
 Variables = tuple[tuple[str, str, str], ...]
 
 SCALE: Variables = (("weight", "scale", ""),)
+STORED: Variables = (("running_mean", "mean", ""), ("running_var", "var", ""))
 BIAS: Variables = (("bias", "bias", ""),)
 AFFINE = SCALE + BIAS
 CALL = "{self}({x})"
@@ -94,10 +95,12 @@ def dense(op: Op, types: tuple[TensorType, ...]) -> Rule:
 def batch_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, norm.BatchNorm)
     keep = round(1 - op.momentum, 15)  # Flax weighs the old statistics, the op the new batch
+    own = (one for one, has in zip(AFFINE, (op.scale, op.shift), strict=True) if has)
+    parts = ("" if op.shift else "use_bias=False, ") + ("" if op.scale else "use_scale=False, ")
     return Rule(
         CALL,
-        f"BatchNorm({{in_channels}}, momentum={keep!r}, epsilon={{eps}}, rngs=rngs)",
-        (*AFFINE, ("running_mean", "mean", ""), ("running_var", "var", "")),
+        f"BatchNorm({{in_channels}}, momentum={keep!r}, epsilon={{eps}}, {parts}rngs=rngs)",
+        (*own, *STORED),
         ("BatchNorm",),
     )
 
@@ -127,6 +130,9 @@ def own(
 
 def evonorm_s0(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, norm.EvoNormS0)
+    if not op.activate and op.divide:
+        init = "GroupDeviationNorm({in_channels}, {groups}, epsilon={eps})"
+        return Rule(CALL, init, AFFINE, ("GroupDeviationNorm",))
     if not op.activate:
         return Rule(CALL, "Affine({in_channels})", AFFINE, ("Affine",))
     return Rule(
@@ -147,6 +153,18 @@ LAYERS: dict[type[Op], RuleChoice] = {
     conv.ChannelConv: channel_conv,
     linear.Linear: dense,
     norm.BatchNorm: batch_norm,
+    norm.FrozenBatchNorm: Rule(
+        CALL,
+        "FrozenBatchNorm({in_channels}, epsilon={eps})",
+        (*AFFINE, *STORED),
+        ("FrozenBatchNorm",),
+    ),
+    norm.Standardize: Rule(
+        CALL,
+        "Standardize({in_channels})",
+        tuple((name, name, "") for name in ("mean", "var", "count")),
+        ("Standardize",),
+    ),
     norm.GroupNorm: stock("GroupNorm", "num_groups={groups}, ", fast=SLOW),
     norm.InstanceNorm: stock("InstanceNorm", fast=SLOW),
     norm.LayerNorm: stock("LayerNorm", fast=SLOW),

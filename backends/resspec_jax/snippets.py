@@ -23,8 +23,55 @@ class BatchNorm(nnx.BatchNorm):
                 kept = self.momentum * running[...]
                 moved = kept + (1 - self.momentum) * jax.lax.stop_gradient(new)
                 running[...] = moved.astype(running.dtype)
-        y = (x - mean) * (self.scale * jax.lax.rsqrt(var + self.epsilon)) + self.bias
-        return y.astype(x.dtype)
+        scale = jax.lax.rsqrt(var + self.epsilon)
+        y = (x - mean) * (scale if self.scale is None else self.scale * scale)
+        return (y if self.bias is None else y + self.bias).astype(x.dtype)
+'''
+
+FROZEN_BATCH_NORM = '''\
+class FrozenBatchNorm(nnx.Module):
+    """Batch norm of which nothing is trained and no batch changes anything."""
+
+    def __init__(self, channels: int, epsilon: float) -> None:
+        self.scale = nnx.BatchStat(jnp.ones(channels, jnp.float32))
+        self.bias = nnx.BatchStat(jnp.zeros(channels, jnp.float32))
+        self.mean = nnx.BatchStat(jnp.zeros(channels, jnp.float32))
+        self.var = nnx.BatchStat(jnp.ones(channels, jnp.float32))
+        self.epsilon = epsilon
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        scale = self.scale * jax.lax.rsqrt(self.var + self.epsilon)
+        return ((x - self.mean) * scale + self.bias).astype(x.dtype)
+'''
+
+STANDARDIZE = '''\
+class Standardize(nnx.Module):
+    """Bring each channel to mean 0 and deviation 1 by stored numbers."""
+
+    def __init__(self, channels: int) -> None:
+        self.mean = nnx.BatchStat(jnp.zeros(channels, jnp.float32))
+        self.var = nnx.BatchStat(jnp.ones(channels, jnp.float32))
+        self.count = nnx.BatchStat(jnp.zeros(1, jnp.float32))  # never read
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        deviation = jnp.maximum(jnp.sqrt(self.var[...]), 1e-7)
+        return ((x - self.mean) / deviation).astype(x.dtype)
+'''
+
+GROUP_DEVIATION_NORM = '''\
+class GroupDeviationNorm(nnx.Module):
+    """x over the deviation of its group of channels, scaled and shifted; the mean stays."""
+
+    def __init__(self, channels: int, groups: int, epsilon: float) -> None:
+        self.scale = nnx.Param(jnp.ones(channels, jnp.float32))
+        self.bias = nnx.Param(jnp.zeros(channels, jnp.float32))
+        self.groups, self.epsilon = groups, epsilon
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        grouped = x.reshape(*x.shape[:3], self.groups, -1)
+        var = grouped.var((1, 2, 4), keepdims=True, dtype=jnp.promote_types(x.dtype, jnp.float32))
+        y = (grouped * jax.lax.rsqrt(var + self.epsilon)).reshape(x.shape)
+        return (y * self.scale + self.bias).astype(x.dtype)
 '''
 
 STD_CONV = '''\
@@ -401,6 +448,9 @@ def depth_to_space(x: jax.Array, block: int) -> jax.Array:
 # In an order in which each mentions only those before it.
 SNIPPETS: dict[str, str] = {
     "BatchNorm": BATCH_NORM,
+    "FrozenBatchNorm": FROZEN_BATCH_NORM,
+    "Standardize": STANDARDIZE,
+    "GroupDeviationNorm": GROUP_DEVIATION_NORM,
     "StdConv": STD_CONV,
     "ScaledStdConv": SCALED_STD_CONV,
     "GroupedConvTranspose": GROUPED_CONV_TRANSPOSE,

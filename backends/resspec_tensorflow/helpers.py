@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from .positions import SNIPPETS as POSITIONS
 from .snippets import SNIPPETS
+from .token_snippets import SNIPPETS as TOKENS
 
 CALLED = re.compile(r"(?<=@)\w+|\w+(?=\()")
 
@@ -178,7 +179,9 @@ HELPERS: dict[str, Helper] = {
     # for a block that is applied to feature maps of several sizes
     "submodel_any": Helper(SUBMODEL.replace("SHAPE", ANY_SIZE), TYPING),
 }
-HELPERS |= {name: Helper(text, imports) for name, (text, imports) in (POSITIONS | SNIPPETS).items()}
+HELPERS |= {
+    name: Helper(text, imports) for name, (text, imports) in (POSITIONS | SNIPPETS | TOKENS).items()
+}
 # after what they name
 HELPERS |= {
     name: Helper(ALIKE.format(name=name, layer=layer), ("import functools",))

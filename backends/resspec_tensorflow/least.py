@@ -34,6 +34,8 @@ def least(graph: Graph) -> Pair:
 def _need(node: Node, position: int, axis: int, wanted: int) -> int:
     """What an input of the op has at least along an axis, so that each output has `wanted`."""
     op, here = node.op, node.inputs[position].type.spatial[axis]
+    if op.MOVES:  # what is moved says itself what it does not take
+        return 1
     if len(node.inputs) > 1:
         if isinstance(op, Resize) and position == 0:
             return 1

@@ -8,5 +8,6 @@ from .elementwise import ELEMENTWISE
 from .layers import LAYERS
 from .rules import BASIC
 from .shapes import SHAPES
+from .tokens import TOKENS
 
-RULES: RuleTable = BASIC | ELEMENTWISE | LAYERS | SHAPES
+RULES: RuleTable = BASIC | ELEMENTWISE | LAYERS | SHAPES | TOKENS

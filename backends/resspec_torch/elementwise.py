@@ -35,6 +35,8 @@ def celu(op: Op, types: tuple[TensorType, ...]) -> Rule:
 
 def softmax(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, activation.Softmax)
+    if op.over == "columns":
+        return module("nn.Softmax(dim=3)")
     if op.over == "positions":
         return Rule("position_softmax({x})", helpers=("position_softmax",))
     if op.groups == types[0].channels:

@@ -21,10 +21,12 @@ from .elementwise import ELEMENTWISE, module
 from .layers import LAYERS
 from .shapes import SHAPES
 from .snippets import SNIPPETS
+from .token_snippets import SNIPPETS as TOKEN_SNIPPETS
+from .tokens import TOKENS
 from .windows import is_native
 
 # Snippets that a rule names in `helpers`: name → source that the emitted file then contains.
-HELPERS: dict[str, str] = SNIPPETS
+HELPERS: dict[str, str] = SNIPPETS | TOKEN_SNIPPETS
 
 WEIGHT = ("weight", "weight", "")
 BIAS = ("bias", "bias", "")
@@ -140,4 +142,4 @@ RULES: dict[type[Op], RuleChoice] = {
     Flatten: Rule("torch.flatten({x}, 1)"),
     Split: split,
 }
-RULES |= ELEMENTWISE | LAYERS | SHAPES
+RULES |= ELEMENTWISE | LAYERS | SHAPES | TOKENS

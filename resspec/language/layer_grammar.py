@@ -35,7 +35,7 @@ _INDEX = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]")
 
 def merge_ops() -> tuple[str, ...]:
     """Ops of several inputs, written with a list of branches."""
-    return tuple(name for name, cls in OPS.items() if cls.ARITY is None)
+    return tuple(name for name, cls in OPS.items() if cls.ARITY is None and cls.IS_MERGE)
 
 
 class LayerGrammar(Checker):

@@ -14,6 +14,7 @@ from resspec.diagnostics import Diagnostic, Note, Span, SpecError, did_you_mean
 from resspec.ir import Step, Value
 from resspec.language.expr import Quotient
 from resspec.language.spec import (
+    Arg,
     BlockSpec,
     Branch,
     Call,
@@ -46,6 +47,7 @@ from resspec.lower.values import (
     typed,
 )
 from resspec.ops.base import OPS, Op, words
+from resspec.syntax import Map
 from resspec.types import TensorType
 
 if TYPE_CHECKING:
@@ -406,7 +408,7 @@ class Layers:
                 help = did_you_mean(key, known, f"its arguments: {', '.join(known) or 'none'}")
                 message = f"op `{cls.NAME}` has no argument `{key}`"
                 raise failure(env, "unknown-argument", message, thunk.key, help)
-            given[key] = thunk.scope.evaluate(thunk.arg, env, current, words(cls, key))
+            given[key] = argument(cls, key, thunk, current, env)
         try:
             made = op_of(cls, given)
         except ValueError as caught:  # pydantic's, whose import a right spec is spared
@@ -444,6 +446,18 @@ def op_of(cls: type[Op], given: Mapping[str, Any]) -> Op:
             _OPS.clear()
         _OPS[key] = found
     return found
+
+
+def argument(cls: type[Op], key: str, thunk: Thunk, current: Val, env: Env) -> Any:
+    """The value of an op's argument: a number, a word, a tuple; text or a table where it is one."""
+    scope, raw = thunk.scope, thunk.arg.value
+    if key in cls.TABLES and isinstance(raw, Map):
+        parts = {name: Arg(value=value, span=raw.at(name)) for name, value in raw.items()}
+        values = {name: scope.evaluate(part, env, current) for name, part in parts.items()}
+        return tuple(sorted(values.items()))
+    if key in cls.TEXTS and isinstance(raw, str):
+        return scope.param(raw, env) if raw in scope.params else raw
+    return scope.evaluate(thunk.arg, env, current, words(cls, key))
 
 
 def nothing(what: str, env: Env, span: Span) -> SpecError:

@@ -1,6 +1,18 @@
 """Every op, one family a file."""
 
-from resspec.ops import activation, conv, linear, merge, norm, pool, scaling, shape
+from resspec.ops import (
+    activation,
+    conv,
+    einsum,
+    linear,
+    merge,
+    norm,
+    pool,
+    relative,
+    scaling,
+    shape,
+    tokens,
+)
 from resspec.ops.base import OPS, Init, Op, OpError, Param
 
 __all__ = [
@@ -11,10 +23,13 @@ __all__ = [
     "Param",
     "activation",
     "conv",
+    "einsum",
     "linear",
     "merge",
     "norm",
     "pool",
+    "relative",
     "scaling",
     "shape",
+    "tokens",
 ]

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 from resspec.declared import arg
 from resspec.ops.base import Init, Moments, Op, OpError, Param, need_map, op
 from resspec.ops.fields import NonNegativeInt, Number, PositiveNumber
+from resspec.ops.reach import HERE, Reach, reduced
 from resspec.types import TensorType
 
 
@@ -186,7 +187,7 @@ class Softmax(Activation):
     `over: channels`: at each position. The channels are cut into `groups` consecutive groups of
     C/groups, and the j-th channels of all groups compete; by default every channel is a group of
     its own, so that all compete. Two groups are the attention of SKNet and ResNeSt.
-    `over: positions`: each channel over its height and width.
+    `over: positions`: each channel over its height and width; `over: columns`: each of its rows.
     Errors: `groups` must divide the channels.
     Source: arXiv:1903.06586 (selective kernels), arXiv:2004.08955 (split attention).
     """
@@ -194,7 +195,7 @@ class Softmax(Activation):
     MOMENTS = "shares"
 
     groups: NonNegativeInt = arg(0, "number of groups that compete, 0: all channels")
-    over: Literal["channels", "positions"] = arg("channels", "what adds up to one")
+    over: Literal["channels", "positions", "columns"] = arg("channels", "what adds up to one")
 
     def resolve(self, *inputs: TensorType) -> Self:
         groups = inputs[0].channels if self.over == "channels" else 0
@@ -204,14 +205,17 @@ class Softmax(Activation):
     def sees_all(self) -> bool:
         return self.over == "positions"
 
+    def reach(self, axis: int, *inputs: TensorType) -> Reach | None:
+        return reduced(inputs[0].width) if axis == 1 and self.over == "columns" else HERE
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs
-        if self.over == "positions":
-            need_map("softmax over positions", x)
+        if self.over != "channels":
+            need_map(f"softmax over {self.over}", x)
             if self.groups:
                 raise OpError(
                     "bad-value",
-                    "softmax: `groups` has no meaning over positions",
+                    f"softmax: `groups` has no meaning over {self.over}",
                     attr="groups",
                 )
         elif self.groups and x.channels % self.groups:

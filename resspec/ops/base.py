@@ -79,7 +79,7 @@ Channels = Literal["mixed", "kept", "marked", "joined", "cut", "product", "diffe
 # What becomes of a channel's mean and variance: `resspec.weights.moments` has a rule for each word.
 Moments = Literal[
     "kept", "sum", "difference", "product", "joined", "cut", "repeated", "weighted", "standardised",
-    "normalised", "largest", "average", "half", "shares", "odd", "rectified",
+    "normalised", "largest", "average", "half", "shares", "odd", "rectified", "mixture",
 ]  # fmt: skip
 
 
@@ -90,6 +90,12 @@ class Op(Record):
     NAME: ClassVar[str] = ""
     ARITY: ClassVar[int | None] = 1  # number of inputs, None = two or more (merges)
     VALUE_ARGS: ClassVar[tuple[str, ...]] = ()  # arguments that name a value, an input more each
+    PARALLEL: ClassVar[bool] = False  # each parameter makes something of the input, all are added
+    IS_MERGE: ClassVar[bool] = True  # of several inputs, it is written with a list of branches
+    TEXTS: ClassVar[tuple[str, ...]] = ()  # arguments that are text as it stands, no expression
+    TABLES: ClassVar[tuple[str, ...]] = ()  # arguments that are numbers by name
+    MOVES: ClassVar[bool] = False  # `placed` says what becomes of heights and widths together
+    IS_SOURCE: ClassVar[bool] = False  # made of its parameters alone; the input gives sizes
     GIVES_TUPLE: ClassVar[bool] = False  # the result is a tuple even where it has one part
     ONE_SIZE: ClassVar[bool] = False  # works at the height and width alone that it was made for
     SAME_SIZE: ClassVar[bool] = False  # its inputs must agree in height and width
@@ -132,6 +138,13 @@ class Op(Record):
         """Height (axis 0) or width (1) of the outputs, those of the inputs being such."""
         return inputs[0]
 
+    def placed(
+        self, inputs: tuple[TensorType, ...], *extents: tuple[Extent, Extent]
+    ) -> tuple[Extent, Extent, bool]:
+        """Height and width of the outputs, those of the inputs being such, and whether the op works
+        at no other size. Asked where the op `MOVES`; `inputs` are the types that were tried."""
+        raise NotImplementedError(self.NAME)
+
     def reach(self, axis: int, *inputs: TensorType) -> Reach | None:
         """Which rows (axis 0) or columns (1) of its inputs one of the output reads; None: all."""
         return reduced(inputs[0].spatial[axis]) if self.ONE_SIZE else HERE
@@ -154,6 +167,11 @@ class Op(Record):
 
     def macs(self, *inputs: TensorType) -> int:
         """Multiply-accumulates of one example; only convolutions and linear layers have any."""
+        return 0
+
+    def other_macs(self, *inputs: TensorType) -> int:
+        """Multiply-accumulates of one example that `macs` leaves out by convention: products of
+        values, as attention has them, and fixed filters."""
         return 0
 
     def derived(self, *inputs: TensorType) -> dict[str, Any]:

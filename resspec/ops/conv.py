@@ -24,8 +24,8 @@ from resspec.ops.reach import Reach
 from resspec.types import TensorType
 
 
-class Convolution(Windowed):
-    """What every 2-D convolution shares: window arithmetic, parameters, cost."""
+class ConvolutionWindow(Windowed):
+    """What every 2-D convolution shares, wherever its weight is from: window arithmetic."""
 
     KIND = "conv"
 
@@ -35,11 +35,9 @@ class Convolution(Windowed):
     padding: Padding = arg("symmetric", "symmetric, same, valid or numbers")
     dilation: Pair = arg((1, 1), "distance between taps")
     groups: PositiveInt = arg(1, "number of groups of channels, each on its own")
-    bias: bool = arg(False, "add one number a channel")
-    init: Literal["default", "zero"] = arg("default", "how the weight starts")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        (x,) = inputs
+        x = inputs[0]
         need_map(self.NAME, x)
         self.check_groups(x)
         height, width = window_output(
@@ -56,6 +54,16 @@ class Convolution(Windowed):
                     help="make the channel count a multiple of `groups`",
                     attr="groups",
                 )
+
+    def derived(self, *inputs: TensorType) -> dict[str, Any]:
+        return {"in_channels": inputs[0].channels}
+
+
+class Convolution(ConvolutionWindow):
+    """What the convolutions share that hold their weight: parameters and cost."""
+
+    bias: bool = arg(False, "add one number a channel")
+    init: Literal["default", "zero"] = arg("default", "how the weight starts")
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         (x,) = inputs
@@ -76,9 +84,6 @@ class Convolution(Windowed):
     def macs(self, *inputs: TensorType) -> int:
         (y,) = self.infer(*inputs)
         return self.params(*inputs)["weight"].size * y.height * y.width
-
-    def derived(self, *inputs: TensorType) -> dict[str, Any]:
-        return {"in_channels": inputs[0].channels}
 
 
 @op("conv2d")
@@ -252,6 +257,43 @@ class ConvTranspose2d(Convolution):
 
     def declared_stride(self) -> tuple[int | Fraction, int | Fraction] | None:
         return (Fraction(1, self.stride[0]), Fraction(1, self.stride[1]))
+
+
+@op("dynamic_conv2d", arity=2)
+class DynamicConv2d(ConvolutionWindow):
+    """Convolution of each example with a weight that was computed, the second of its inputs.
+
+    x: (C, H, W), weight: (out_channels·C/groups·kh·kw,) → (out_channels, H', W') as `conv2d`;
+    the vector is (out_channels, C/groups, kh, kw), out_channels slowest
+    Cost:   |weight| · H' · W' MACs an example; what computes the weight counts itself.
+    Errors: the weight must have as many numbers.
+    Source: conditional convolutions, arXiv:1904.04971; dynamic filters, arXiv:1605.09673.
+    """
+
+    def resolve(self, *inputs: TensorType) -> Self:
+        return super().resolve(inputs[0])
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        x, weight = inputs
+        found = super().infer(x)
+        if weight.shape != (self.numbers(x),):
+            raise OpError(
+                "shape-mismatch",
+                f"dynamic_conv2d: its weight is a vector of {self.numbers(x)}, here it is {weight}",
+            )
+        return found
+
+    def numbers(self, x: TensorType) -> int:
+        """Numbers in the weight."""
+        height, width = self.kernel_size
+        return self.out_channels * (x.channels // self.groups) * height * width
+
+    def extent(self, axis: int, *inputs: Extent) -> Extent:
+        return super().extent(axis, inputs[0])
+
+    def macs(self, *inputs: TensorType) -> int:
+        (y,) = self.infer(*inputs)
+        return self.numbers(inputs[0]) * y.height * y.width
 
 
 @op("channel_conv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from resspec.declared import Limits
@@ -21,6 +22,11 @@ def sides(value: Any) -> Any:
     return value
 
 
+def by_name(value: Any) -> Any:
+    """Numbers by name, in the order of the names."""
+    return tuple(sorted(value.items())) if isinstance(value, Mapping) else value
+
+
 MAX_EXTENT = 2**20
 PositiveInt = Annotated[int, Limits(strict=True, ge=1, le=MAX_EXTENT)]
 NonNegativeInt = Annotated[int, Limits(strict=True, ge=0, le=MAX_EXTENT)]
@@ -32,6 +38,7 @@ PaddingWord = Literal["symmetric", "same", "valid"]
 Padding = Annotated[PaddingWord | Sides, Limits(before=sides)]
 # its square is a number in float32, and so is what divides by its root three times
 Epsilon = Annotated[float, Limits(ge=1e-18, lt=1)]
+AxisSizes = Annotated[tuple[tuple[str, PositiveInt], ...], Limits(before=by_name)]
 Rate = Annotated[float, Limits(ge=0, le=1)]
 Number = Annotated[float, Limits(ge=-1e30, le=1e30, tangible=True)]
 PositiveNumber = Annotated[float, Limits(gt=0, le=1e30, tangible=True)]

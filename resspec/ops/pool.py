@@ -210,6 +210,10 @@ class BlurPool(Windowed):
         height, width = window_output("blur_pool", x, kernel, stride, sides)
         return (x.with_spatial(height, width),)
 
+    def other_macs(self, *inputs: TensorType) -> int:
+        (y,) = self.infer(*inputs)
+        return self.kernel_size**2 * y.size
+
     @property
     def coefficients(self) -> tuple[float, ...]:
         """The filter along one axis, which adds up to 1."""

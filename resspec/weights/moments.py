@@ -87,6 +87,8 @@ def _one(node: Node, own: dict[str, Array], inputs: Sequence[Moments]) -> Moment
             return Moments(np.full_like(x.mean, share), np.full_like(x.var, share**2))
         case "odd":
             return Moments(0 * x.mean, x.square / (1 + x.square))
+        case "mixture":  # the last one is what is mixed, by weights that add up to one
+            return Moments(inputs[-1].mean, 0.3 * inputs[-1].var)
         case "rectified":
             return _rectified(x)
     return x

@@ -99,6 +99,23 @@ TRANSPOSED: list[dict[str, Any]] = [
     {"out_channels": 4, "kernel_size": 2, "dilation": 4, "output_padding": [3, 0]},
 ]  # fmt: skip
 
+SCORES: Step = ("einsum", {
+    "pattern": "(heads d) g n, (heads d) g m -> heads (g n) m", "sizes": {"heads": 3},
+})  # fmt: skip
+DYNAMIC: list[tuple[dict[str, Any], int, int, int, int]] = [
+    ({"kernel_size": 3, "stride": 2}, 4, 6, 3, 3),
+    ({"kernel_size": [1, 3], "dilation": 2, "groups": 2, "padding": [0, 1, 2, 1]}, 4, 3, 1, 3),
+    ({"kernel_size": 3, "stride": 2, "padding": "same", "groups": 6}, 6, 1, 3, 3),
+    ({"kernel_size": 3, "groups": 6, "padding": "valid"}, 12, 1, 3, 3),
+    ({"kernel_size": 1, "stride": [1, 2]}, 5, 6, 1, 1),
+]
+
+
+def weight(numbers: int) -> tuple[Step, ...]:
+    """Steps to a vector of so many."""
+    return (*VECTOR, ("linear", {"out_features": numbers}))
+
+
 CASES: dict[str, list[Case]] = {
     "relu": maps_and_vectors(),
     "relu6": maps_and_vectors(),
@@ -124,6 +141,78 @@ CASES: dict[str, list[Case]] = {
     "softmax": [
         *maps_and_vectors({}, {"groups": 2}, {"groups": 3}),
         Case({"over": "positions"}),
+        Case({"over": "columns"}),
+    ],
+    "einsum": [
+        Case(
+            {"pattern": "(heads d) y m, (heads d) y n -> heads (y m) n", "sizes": {"heads": 3}},
+            feeds=((), (("roll", {"shift": 1}),)),
+        ),
+        Case(
+            {"pattern": "heads (g n) m, (heads d) g m -> (heads d) g n", "sizes": {"n": 4}},
+            (6, 4, 4),
+            feeds=((("windows", {"size": 2}), SCORES), (("windows", {"size": 2}),)),
+        ),
+        Case({"pattern": "(h k) y x, (h v) y x -> v 1 (h k)", "sizes": {"h": 2}}, feeds=((), ())),
+        Case({"pattern": "c y k, c x k -> c x y"}, feeds=((), (("crop", {"height": 4}),))),
+        Case({"pattern": "e, e y x -> (y x)"}, feeds=(VECTOR, ())),
+        Case({"pattern": "e, e 1 n -> n"}, feeds=(VECTOR, (("learned", {"size": [1, 5]}),))),
+        Case({"pattern": "(g c) y x -> g y x", "sizes": {"g": 2}}),
+        Case({"pattern": "(g c) y x -> c 1 (g y x)", "sizes": {"g": 2, "y": 9}}),
+        Case({"pattern": "c (i y) x -> c (y i) x", "sizes": {"i": 3}}),
+        Case({"pattern": "c y x -> c x y"}),
+        Case({"pattern": "c -> c 1 1"}, feeds=(VECTOR,)),
+        Case({"pattern": "c 1 1 -> c"}, feeds=(POOLED,)),
+    ],
+    "tokens": [Case(), Case({}, ODD)],
+    "grid": [
+        Case(feeds=((("tokens", {}),), (("roll", {"shift": 1}),))),
+        Case({"size": [8, 9]}, feeds=((("tokens", {}),),)),
+    ],
+    "crop": [
+        *grid([{"top": 1, "left": 2}, {"height": 1, "width": 3}, {"left": 1, "width": 2}]),
+        Case({"top": 1, "left": 2}, feeds=((), (("max_pool", {"kernel_size": 2, "stride": 2}),))),
+    ],
+    "roll": grid([{"shift": [1, -2]}, {"shift": 3}]),
+    "concat_columns": [
+        Case(feeds=((), ())),
+        Case(
+            feeds=((("tokens", {}), ("crop", {"width": 1})), (("tokens", {}),), (("tokens", {}),))
+        ),
+    ],
+    "add_coordinates": grid([{}]),
+    "windows": [
+        Case({"size": [3, 4]}),
+        *grid([{"size": 4, "padding": "cover"}, {"size": 3, "stride": 1, "padding": 1}]),
+        *grid([{"size": [4, 3], "stride": [2, 1], "padding": [1, 0, 2, 1]}]),
+        Case({"size": 2, "padding": [0, 1, 0, 0]}, (6, 7, 8)),
+        Case({"size": 1}),
+    ],
+    "join_windows": [
+        Case({"size": [3, 4]}, feeds=((("windows", {"size": [3, 4]}),), ())),
+        *[
+            Case({"size": 4}, size, feeds=((("windows", {"size": 4, "padding": "cover"}),), ()))
+            for size in (ODD, EVEN)
+        ],
+    ],
+    "learned": [
+        Case(),
+        Case({"size": [1, 1]}),
+        Case({"channels": 5, "size": [2, 3], "std": 1.0}, feeds=(VECTOR,)),
+    ],
+    "relative_bias": [
+        Case({"window": [2, 3]}, (6, 4, 6), feeds=((("windows", {"size": [2, 3]}), SCORES),)),
+        Case({"window": 4}, (6, 4, 4), feeds=((("windows", {"size": 4}), SCORES),)),
+    ],
+    "relative_logits": [
+        Case({"heads": 2, "window": [2, 3]}, (6, 4, 6), feeds=((("windows", {"size": [2, 3]}),),)),
+        Case({"heads": 3, "window": 2, "keys": [3, 4]}, EVEN, feeds=((("windows", {"size": 2}),),)),
+    ],
+    "dynamic_conv2d": [
+        Case(one | {"out_channels": out}, size, feeds=((), weight(out * inner * kh * kw)))
+        for size, (one, out, inner, kh, kw) in zip(
+            (ODD, EVEN, ODD, EVEN, ODD), DYNAMIC, strict=True
+        )
     ],
     "conv2d": grid(CONVS),
     "std_conv2d": turns([*CONVS, {"out_channels": 4, "kernel_size": 3, "eps": 1e-3}]),
@@ -284,7 +373,8 @@ def build(name: str, case: Case) -> tuple[Graph, Node]:
     for branch, feed in enumerate(case.feeds):
         value = start
         for step, (kind, attributes) in enumerate(feed):
-            value = builder.apply(f"feed{branch}_{step}", kind, attributes, value).outputs[0]
+            values = (value, value) if kind == "einsum" else (value,)
+            value = builder.apply(f"feed{branch}_{step}", kind, attributes, *values).outputs[0]
         inputs.append(value)
     node = builder.apply("tested", name, case.attributes, *inputs)
     outputs = node.outputs

@@ -94,6 +94,8 @@ def grn(op: Any, p: Params, x: Tensor) -> Tensor:
 
 
 def softmax(op: Any, p: Params, x: Tensor) -> Tensor:
+    if op.over == "columns":
+        return F.softmax(x, 3)
     if op.over == "positions":
         return F.softmax(x.flatten(2), 2).view_as(x)
     groups = x.reshape(x.shape[0], op.groups, -1)
@@ -198,6 +200,89 @@ def plain(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda op, p, *xs: function(*xs)
 
 
+def einsum(op: Any, p: Params, *xs: Tensor) -> Tensor:
+    """By loops of einops' rules: axes cut, multiplied with torch, joined."""
+    pattern, known = op.parsed, op.solved(*map(kind, xs))
+    letter = {name: chr(ord("c") + at) for at, name in enumerate(pattern.names)}
+    parts = [
+        x.reshape(len(x), *(known[name] for axis in term for name in axis))
+        for x, term in zip(xs, pattern.inputs, strict=True)
+    ]
+    words = [
+        "b" + "".join(letter[name] for axis in term for name in axis)
+        for term in (*pattern.inputs, pattern.output)
+    ]
+    y = torch.einsum(f"{','.join(words[:-1])}->{words[-1]}", *parts)
+    sizes = (math.prod(known[name] for name in axis) for axis in pattern.output)
+    return y.reshape(len(xs[0]), *sizes)
+
+
+def windows_of(op: Any, p: Params, x: Tensor) -> Tensor:
+    x = F.pad(x, ltrb(op, x))
+    (kh, kw), (down, across) = op.size, op.steps
+    parts = [
+        x[:, :, i : i + kh, j : j + kw].flatten(2)
+        for i in range(0, x.shape[2] - kh + 1, down)
+        for j in range(0, x.shape[3] - kw + 1, across)
+    ]
+    return torch.stack(parts, 2)
+
+
+def join_windows(op: Any, p: Params, x: Tensor, like: Tensor) -> Tensor:
+    (height, width), (kh, kw) = like.shape[2:], op.size
+    across = -(-width // kw)
+    y = like.new_zeros(*x.shape[:2], height, width)
+    for i in range(height):
+        for j in range(width):
+            y[:, :, i, j] = x[:, :, i // kh * across + j // kw, i % kh * kw + j % kw]
+    return y
+
+
+def relative_bias(op: Any, p: Params, x: Tensor) -> Tensor:
+    (height, width), size = op.window, x.shape[3]
+    y = x.clone()
+    for row in range(x.shape[2]):
+        for key in range(size):
+            query = row % size
+            down = query // width - key // width + height - 1
+            across = query % width - key % width + width - 1
+            y[:, :, row, key] += p["weight"][down * (2 * width - 1) + across]
+    return y
+
+
+def relative_logits(op: Any, p: Params, x: Tensor) -> Tensor:
+    height, width = op.window_of_keys
+    x = x.unflatten(1, (op.heads, -1))
+    rows = torch.einsum("bhdgn,rd->bhgnr", x, p["height"])
+    columns = torch.einsum("bhdgn,rd->bhgnr", x, p["width"])
+    y = x.new_zeros(len(x), op.heads, *x.shape[3:], height * width)
+    for query in range(x.shape[4]):
+        for key in range(height * width):
+            down = key // width - query // op.window[1] + height - 1
+            across = key % width - query % op.window[1] + width - 1
+            y[:, :, :, query, key] = rows[:, :, :, query, down] + columns[:, :, :, query, across]
+    return y.flatten(2, 3)
+
+
+def crop(op: Any, p: Params, x: Tensor, like: Tensor | None = None) -> Tensor:
+    height, width = op.infer(*map(kind, [x] if like is None else [x, like]))[0].spatial
+    return x[:, :, op.top : op.top + height, op.left : op.left + width]
+
+
+def add_coordinates(op: Any, p: Params, x: Tensor) -> Tensor:
+    y = x.new_zeros(len(x), 2, *x.shape[2:])
+    for i in range(x.shape[2]):
+        for j in range(x.shape[3]):
+            y[:, 0, i, j], y[:, 1, i, j] = i, j
+    return torch.cat([x, y], 1)
+
+
+def dynamic_conv(op: Any, p: Params, x: Tensor, weights: Tensor) -> Tensor:
+    shape = (op.out_channels, x.shape[1] // op.groups, *op.kernel_size)
+    parts = [conv(op, w.reshape(shape), None, x[i : i + 1]) for i, w in enumerate(weights)]
+    return torch.cat(parts)
+
+
 REFERENCES: dict[str, Callable[..., Any]] = {
     "relu": plain(F.relu),
     "relu6": plain(F.relu6),
@@ -221,6 +306,21 @@ REFERENCES: dict[str, Callable[..., Any]] = {
     "exp": plain(torch.exp),
     "tlu": lambda op, p, x: torch.maximum(x, shaped(p["weight"], x)),
     "softmax": softmax,
+    "einsum": einsum,
+    "tokens": plain(lambda x: x.flatten(2)[:, :, None]),
+    "grid": lambda op, p, x, *like: x.reshape(
+        *x.shape[:2], *(like[0].shape[2:] if like else op.size)
+    ),
+    "crop": crop,
+    "roll": lambda op, p, x: torch.roll(x, op.shift, (2, 3)),
+    "concat_columns": lambda op, p, *xs: torch.cat(xs, 3),
+    "add_coordinates": add_coordinates,
+    "windows": windows_of,
+    "join_windows": join_windows,
+    "learned": lambda op, p, x: torch.stack([p["weight"].permute(2, 0, 1)] * len(x)),
+    "relative_bias": relative_bias,
+    "relative_logits": relative_logits,
+    "dynamic_conv2d": dynamic_conv,
     "conv2d": lambda op, p, x: conv(op, p["weight"], p.get("bias"), x),
     "std_conv2d": lambda op, p, x: conv(op, standardised(op, p["weight"]), p.get("bias"), x),
     "scaled_std_conv2d": scaled_std_conv,

@@ -1,0 +1,154 @@
+"""Rules of attention: products by a pattern, tokens and windows, and relative positions."""
+
+from __future__ import annotations
+
+from itertools import chain
+from string import ascii_lowercase
+
+from resspec.backend import Rule, RuleChoice
+from resspec.ops import conv, einsum, relative, tokens
+from resspec.ops.base import Op
+from resspec.ops.pattern import Axis, Term
+from resspec.types import TensorType
+
+from .rules import same_pad, sides_of, zero_pad
+from .shapes import divides
+
+SOURCE = (("weight", "kernel", "HWC->1HWC"),)
+
+
+def last(term: Term) -> Term:
+    """A term with its channels last."""
+    return (*term[1:], term[0])
+
+
+def letters(names: tuple[str, ...]) -> dict[str, str]:
+    """A letter for each name: its own first one where that is free; `b` is the batch."""
+    found: dict[str, str] = {}
+    for name in names:
+        free = [one for one in name[0] + ascii_lowercase if one not in {"b", *found.values()}]
+        found[name] = free[0]
+    return found
+
+
+def cut(x: str, term: Term, known: dict[str, int]) -> str:
+    """Source of a value with an axis for each name of its term; axes of one go."""
+    if all(len(axis) == 1 for axis in term):
+        return x
+    axes = [f"({', '.join(sizes(axis, known))}{',' * (len(axis) == 1)})" for axis in last(term)]
+    return f"cut({x}, {', '.join(axes)})"
+
+
+def sizes(axis: Axis, known: dict[str, int]) -> list[str]:
+    """The sizes of names that share an axis, one of them what is left."""
+    left = next((name for name in axis if name not in known), axis[-1] if axis else "")
+    return ["None" if name == left else f"{{{einsum.leaf(name)}}}" for name in axis]
+
+
+def product(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    assert isinstance(op, einsum.Einsum)
+    pattern, known = op.parsed, op.known(*types)
+    names = ["{x}"] if len(types) == 1 else [f"{{x{i}}}" for i in range(len(types))]
+    parts = [cut(x, term, known) for x, term in zip(names, pattern.inputs, strict=True)]
+    result = list(chain(*last(pattern.output)))
+    letter = letters(pattern.names)
+    terms = ["b" + "".join(letter[n] for n in chain(*last(term))) for term in pattern.inputs]
+    equation = f"{','.join(terms)}->b{''.join(letter[name] for name in result)}"
+    text = f'keras.ops.einsum("{equation}", {", ".join(parts)})'
+    if terms == [equation.partition("->")[2]]:
+        (text,) = parts
+    helpers = ("cut",) if any(part.startswith("cut(") for part in parts) else ()
+    if any(len(axis) != 1 for axis in pattern.output):
+        counts = ", ".join(str(len(axis)) for axis in last(pattern.output))
+        return Rule(f"joined({text}, {counts})", helpers=(*helpers, "joined"))
+    return Rule(text, helpers=helpers)
+
+
+def grid(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    if len(types) > 1:
+        return Rule("grid({x0}, {x1})", helpers=("grid",))
+    return Rule("cut({x}, (), ({height}, {width}), (None,))", helpers=("cut",))
+
+
+def crop(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    assert isinstance(op, tokens.Crop)
+    if len(types) > 1:
+        return Rule(f"cropped({{x0}}, {op.top}, {op.left}, {{x1}})", helpers=("cropped",))
+    ends = [
+        f"{start or ''}:{start + count if count else ''}"
+        for start, count in ((op.top, op.height), (op.left, op.width))
+    ]
+    return Rule(f"{{x}}[:, {', '.join(ends)}]")
+
+
+def windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    assert isinstance(op, tokens.Windows)
+    window = "{size_pair}, " + str(op.steps)
+    if op.padding == "cover":
+        return Rule(
+            f"windows(covered({{x}}, {{size_pair}}), {window})", helpers=("covered", "windows")
+        )
+    pads, helpers = zero_pad(op.padding), tuple[str, ...](("windows",))
+    if op.steps == op.size and op.size[0] == op.size[1]:
+        pads, helpers = pads + divides(str(op.size[0])), ("Fits", "windows")
+    return Rule(f"{pads}windows({{x}}, {window})", helpers=helpers)
+
+
+def join_windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    return Rule("join_windows({x0}, {size_pair}, {x1})", helpers=("join_windows",))
+
+
+def learned(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    return Rule(
+        "{self}(keras.ops.ones_like({x}[:, 0, 0, :1]))"
+        if types[0].is_map
+        else "{self}(keras.ops.ones_like({x}[:, :1]))",
+        'keras.layers.EinsumDense("na,ahwc->nhwc", ({height}, {width}, {out_channels}), '
+        "name={name})",
+        SOURCE,
+    )
+
+
+def dynamic_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    assert isinstance(op, conv.DynamicConv2d)
+    helpers = tuple[str, ...](("dynamic_conv2d",))
+    if op.padding == "same":
+        pads, helpers = same_pad(op).replace("{x}", "{x0}").rstrip("\n"), ("same_pad", *helpers)
+    else:
+        top, bottom, left, right = sides_of(op)
+        pads = f"keras.ops.pad({{x0}}, ((0, 0), ({top}, {bottom}), ({left}, {right}), (0, 0)))"
+        if not any(sides_of(op)):
+            pads = "{x0}"
+    call = (
+        f"dynamic_conv2d({pads}, {{x1}}, {{kernel_size_pair}}, {{stride_pair}}, "
+        "{dilation_pair}, {groups})"
+    )
+    return Rule(call, helpers=helpers)
+
+
+TOKENS: dict[type[Op], RuleChoice] = {
+    einsum.Einsum: product,
+    conv.DynamicConv2d: dynamic_conv2d,
+    tokens.Tokens: Rule("joined({x}, 0, 2, 1)", helpers=("joined",)),
+    tokens.Grid: grid,
+    tokens.Crop: crop,
+    tokens.Roll: Rule("keras.ops.roll({x}, {shift}, axis=(1, 2))"),
+    tokens.ConcatColumns: Rule("{self}([{xs}])", "keras.layers.Concatenate(axis=2, name={name})"),
+    tokens.AddCoordinates: Rule("add_coordinates({x})", helpers=("add_coordinates",)),
+    tokens.Windows: windows,
+    tokens.JoinWindows: join_windows,
+    tokens.Learned: learned,
+    relative.RelativeBias: Rule(
+        "relative_bias({x}, {self}(keras.ops.ones_like({x}[:1, 0, 0, :1])), {window_pair})",
+        'keras.layers.EinsumDense("na,awh->nwh", ({ways}, {heads}), name={name})',
+        (("weight", "kernel", "WH->1WH"),),
+        ("relative_bias",),
+    ),
+    relative.RelativeLogits: Rule(
+        "relative_logits(cut({x}, (None,), (None,), ({heads}, None)), {self}, {window_pair}, "
+        "{key_window})",
+        "relative_tables({depth}, {key_window}, name={name})",
+        (("width", "width/kernel", "RD->1RD"), ("height", "height/kernel", "RD->1RD")),
+        ("cut", "relative_tables", "relative_logits"),
+    ),
+}

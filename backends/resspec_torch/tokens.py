@@ -1,0 +1,155 @@
+"""Rules of attention: products by a pattern, tokens and windows, and relative positions."""
+
+from __future__ import annotations
+
+from itertools import chain
+from string import ascii_lowercase
+
+from resspec.backend import Rule, RuleChoice
+from resspec.ops import conv, einsum, relative, tokens
+from resspec.ops.base import Op
+from resspec.ops.pattern import Axis, Term
+from resspec.types import TensorType
+
+WEIGHT = (("weight", "weight", ""),)
+
+
+def letters(pattern: tuple[str, ...]) -> dict[str, str]:
+    """A letter for each name: its own first one where that is free; `b` is the batch."""
+    found: dict[str, str] = {}
+    for name in pattern:
+        free = [one for one in name[0] + ascii_lowercase if one not in {"b", *found.values()}]
+        found[name] = free[0]
+    return found
+
+
+def cut(x: str, term: Term, known: dict[str, int]) -> str:
+    """Source of a value with an axis for each name of its term; axes of one go."""
+    for dim in reversed(range(1, len(term) + 1)):
+        axis = term[dim - 1]
+        if not axis:
+            x += f".squeeze({dim})"
+        elif len(axis) > 1:
+            x += f".unflatten({dim}, ({', '.join(sizes(axis, known))}))"
+    return x
+
+
+def sizes(axis: Axis, known: dict[str, int]) -> list[str]:
+    """The sizes of names that share an axis, one of them what is left."""
+    left = next((name for name in axis if name not in known), axis[-1])
+    return ["-1" if name == left else f"{{{einsum.leaf(name)}}}" for name in axis]
+
+
+def joined(x: str, term: Term) -> str:
+    """Source of a value with the axes of its term, of what has one for each name."""
+    for dim, axis in enumerate(term, start=1):
+        if not axis:
+            x += f".unsqueeze({dim})"
+        elif len(axis) > 1:
+            x += f".flatten({dim}, {dim + len(axis) - 1})"
+    return x
+
+
+def product(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    assert isinstance(op, einsum.Einsum)
+    pattern, known = op.parsed, op.known(*types)
+    names = ["{x}"] if len(types) == 1 else [f"{{x{i}}}" for i in range(len(types))]
+    parts = [cut(x, term, known) for x, term in zip(names, pattern.inputs, strict=True)]
+    result = list(chain(*pattern.output))
+    if len(parts) == 1 and not pattern.summed:
+        order = [1 + list(chain(*pattern.inputs[0])).index(name) for name in result]
+        moved = order != sorted(order)
+        text = parts[0] + (f".permute(0, {', '.join(map(str, order))})" if moved else "")
+        return Rule(joined(text, pattern.output))
+    letter = letters(pattern.names)
+    terms = ["b" + "".join(letter[name] for name in chain(*term)) for term in pattern.inputs]
+    equation = f"{','.join(terms)}->b{''.join(letter[name] for name in result)}"
+    text = f'torch.einsum("{equation}", {", ".join(parts)})'
+    return Rule(joined(text, pattern.output))
+
+
+def grid(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    if len(types) > 1:
+        return Rule("{x0}.squeeze(2).unflatten(2, {x1}.shape[2:])")
+    return Rule("{x}.squeeze(2).unflatten(2, ({height}, {width}))")
+
+
+def crop(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    assert isinstance(op, tokens.Crop)
+    if len(types) > 1:
+        x = "{x0}"
+        for dim, start in ((2, op.top), (3, op.left)):
+            x += f".narrow({dim}, {start}, {{x1}}.shape[{dim}])"
+        return Rule(x)
+    text = "{x}"
+    for dim, start, count in ((2, op.top, op.height), (3, op.left, op.width)):
+        if count:
+            text += f".narrow({dim}, {start}, {count})"
+        elif start:
+            text += f"[{', '.join([':'] * dim)}, {start}:]"
+    return Rule(text)
+
+
+def windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    assert isinstance(op, tokens.Windows)
+    name = "overlapping_windows"
+    more, x = ", {stride_pair}", "{x}"
+    if op.steps == op.size:
+        name, more = "windows", ""
+        if op.padding == "cover":
+            more = ", cover=True"
+    if op.padding != "cover" and any(op.padding):
+        x = "F.pad({x}, {pad_ltrb})"
+    return Rule(f"{name}({x}, {{size_pair}}{more})", helpers=(name,))
+
+
+def dynamic_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    assert isinstance(op, conv.DynamicConv2d)
+    sides, x, more = op.sides(*types), "{x0}", ""
+    helpers = tuple[str, ...](("dynamic_conv2d",))
+    if op.padding == "same":
+        x, helpers = (
+            "same_pad({x0}, {kernel_size_pair}, {stride_pair}, {dilation_pair})",
+            (
+                "same_pad",
+                *helpers,
+            ),
+        )
+    elif not conv.symmetric(sides):
+        x = "F.pad({x0}, {pad_ltrb})"
+    elif any(sides):
+        more = f", padding=({sides[0]}, {sides[2]})"
+    call = (
+        f"dynamic_conv2d({x}, {{x1}}, {{kernel_size_pair}}, stride={{stride_pair|(1, 1)}}{more}, "
+        "dilation={dilation_pair|(1, 1)}, groups={groups|1})"
+    )
+    return Rule(call, helpers=helpers)
+
+
+TOKENS: dict[type[Op], RuleChoice] = {
+    einsum.Einsum: product,
+    conv.DynamicConv2d: dynamic_conv2d,
+    tokens.Tokens: Rule("{x}.flatten(2).unsqueeze(2)"),
+    tokens.Grid: grid,
+    tokens.Crop: crop,
+    tokens.Roll: Rule("{x}.roll({shift}, (2, 3))"),
+    tokens.ConcatColumns: Rule("torch.cat([{xs}], dim=3)"),
+    tokens.AddCoordinates: Rule("add_coordinates({x})", helpers=("add_coordinates",)),
+    tokens.Windows: windows,
+    tokens.JoinWindows: Rule("join_windows({x0}, {size_pair}, {x1})", helpers=("join_windows",)),
+    tokens.Learned: Rule(
+        "{self}({x})",
+        "Learned({out_channels}, {height}, {width}, std={std|0.02})",
+        WEIGHT,
+        ("Learned",),
+    ),
+    relative.RelativeBias: Rule(
+        "{self}({x})", "RelativeBias({heads}, {window_pair})", WEIGHT, ("RelativeBias",)
+    ),
+    relative.RelativeLogits: Rule(
+        "{self}({x})",
+        "RelativeLogits({depth}, {heads}, {window_pair}, {key_window})",
+        (("width", "width", ""), ("height", "height", "")),
+        ("RelativeLogits",),
+    ),
+}
