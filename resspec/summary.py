@@ -38,11 +38,13 @@ class Row:
     flops: int
     activations: int
     output_shape: Shape | tuple[Shape, ...]
+    other_macs: int = 0
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A model's costs. `params` is trainable, `buffers` leaves out step counters.
+    """A model's costs. `params` is trainable, `buffers` leaves out step counters. `other_macs` are
+    those of products of values and of fixed filters, which `macs` leaves out by convention.
 
     What takes a walk over the graph is found when it is asked for. `layers`, `blocks` and `stages`
     are tables; `output_shape` is the shape of the one output, or the shapes of each by name.
@@ -79,6 +81,10 @@ class Summary:
         if len(outputs) == 1 and len(outputs[0][1]) == 1:
             return outputs[0][1][0].type.shape
         return {name: tuple(value.type.shape for value in values) for name, values in outputs}
+
+    @cached_property
+    def other_macs(self) -> int:
+        return sum(node.facts.other_macs for node in self.graph.nodes)
 
     @cached_property
     def peak_bytes(self) -> int:
@@ -123,6 +129,7 @@ class Summary:
                 self.flops,
                 self.activations,
                 shape,
+                self.other_macs,
             ),
         )
 
@@ -151,6 +158,7 @@ class Summary:
             "params": self.params,
             "buffers": self.buffers,
             "macs": self.macs,
+            "other_macs": self.other_macs,
             "flops": self.flops,
             "activations": self.activations,
             "output_shape": self.output_shape,
@@ -202,11 +210,9 @@ def _layers(graph: Graph) -> Iterator[tuple[Node, Row]]:
         counted.add(node.path)
         macs = found.macs
         activations = _elements(node.outputs) if macs else 0
-        shape = _shapes(node.outputs)
-        yield (
-            node,
-            Row(node.path, node.op.NAME, params, buffers, macs, 2 * macs, activations, shape),
-        )
+        counts = (params, buffers, macs, 2 * macs, activations)
+        row = Row(node.path, node.op.NAME, *counts, _shapes(node.outputs), found.other_macs)
+        yield node, row
 
 
 def _blocks(root: Region) -> Iterator[Item]:
@@ -225,13 +231,15 @@ def _group(item: Item, rows: dict[int, Row]) -> Row:
 
 
 def _sum(path: str, op: str, rows: Iterable[Row], outputs: Sequence[Value]) -> Row:
-    params = buffers = macs = activations = 0
+    params = buffers = macs = activations = others = 0
     for row in rows:
         params += row.params
         buffers += row.buffers
         macs += row.macs
         activations += row.activations
-    return Row(path, op, params, buffers, macs, 2 * macs, activations, _shapes(outputs))
+        others += row.other_macs
+    counts = (params, buffers, macs, 2 * macs, activations)
+    return Row(path, op, *counts, _shapes(outputs), others)
 
 
 def _shapes(values: Sequence[Value]) -> Shape | tuple[Shape, ...]:

@@ -70,6 +70,10 @@ def summarize(
         print(_table(summaries, at or "model", format or "table"))
         if format in (None, "table"):
             print(f"\n{_sizes(summaries)}")
+            for one in summaries:
+                if one.other_macs:
+                    what = "products of values and fixed filters, beside MACs"
+                    print(f"{escape(one.name)}: {one.other_macs:,} multiply-accumulates in {what}")
 
 
 def _seen(graphs: list[Graph], summaries: list[Summary], level: Level | None) -> str:

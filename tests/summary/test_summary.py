@@ -132,8 +132,10 @@ def test_an_unknown_output_is_an_error_with_a_suggestion(tmp_path: Path) -> None
     assert "did you mean `stages." in found.help
 
 
-KEYS = "name input params buffers macs flops activations output_shape sizes layers".split()
-ROW_KEYS = "path op params buffers macs flops activations output_shape".split()
+KEYS = (
+    "name input params buffers macs other_macs flops activations output_shape sizes layers".split()
+)
+ROW_KEYS = "path op params buffers macs flops activations output_shape other_macs".split()
 
 
 def test_json(tmp_path: Path) -> None:
