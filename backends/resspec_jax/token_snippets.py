@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 CUT = '''\
-def cut(x: jax.Array, *axes: tuple[int, ...]) -> jax.Array:
+def cut_axes(x: jax.Array, *axes: tuple[int, ...]) -> jax.Array:
     """Each axis behind the batch cut into so many, -1 is what is left; an axis of () goes."""
     sizes = [x.shape[0]]
     for extent, parts in zip(x.shape[1:], axes, strict=True):
@@ -13,7 +13,7 @@ def cut(x: jax.Array, *axes: tuple[int, ...]) -> jax.Array:
 '''
 
 JOINED = '''\
-def joined(x: jax.Array, *counts: int) -> jax.Array:
+def join_axes(x: jax.Array, *counts: int) -> jax.Array:
     """So many axes each behind the batch as one; of none an axis of one."""
     stops = np.cumsum([1, *counts])
     sizes = [int(np.prod(x.shape[a:b])) for a, b in zip(stops[:-1], stops[1:], strict=True)]
@@ -21,7 +21,7 @@ def joined(x: jax.Array, *counts: int) -> jax.Array:
 '''
 
 CROPPED = '''\
-def cropped(x: jax.Array, top: int, left: int, shape: tuple[int, ...]) -> jax.Array:
+def crop_like(x: jax.Array, top: int, left: int, shape: tuple[int, ...]) -> jax.Array:
     """As many rows and columns as that shape has, from there on."""
     return jax.lax.dynamic_slice(
         x, (0, top, left, 0), (x.shape[0], shape[1], shape[2], x.shape[3])
@@ -36,14 +36,14 @@ def add_coordinates(x: jax.Array) -> jax.Array:
 '''
 
 COVERED = '''\
-def covered(x: jax.Array, size: tuple[int, int]) -> jax.Array:
+def cover_windows(x: jax.Array, size: tuple[int, int]) -> jax.Array:
     """Zeros below and to the right, up to whole windows."""
     below, beside = -x.shape[1] % size[0], -x.shape[2] % size[1]
     return jnp.pad(x, ((0, 0), (0, below), (0, beside), (0, 0)))
 '''
 
 WINDOWS = '''\
-def windows(x: jax.Array, size: tuple[int, int], strides: tuple[int, int]) -> jax.Array:
+def cut_windows(x: jax.Array, size: tuple[int, int], strides: tuple[int, int]) -> jax.Array:
     """Windows, a row each, their positions as columns."""
     for axis, (extent, stride) in enumerate(zip(size, strides, strict=True), start=1):
         if stride == extent and x.shape[axis] % extent:
@@ -154,12 +154,12 @@ def dynamic_conv(
 '''
 
 SNIPPETS: dict[str, str] = {
-    "cut": CUT,
-    "joined": JOINED,
-    "cropped": CROPPED,
+    "cut_axes": CUT,
+    "join_axes": JOINED,
+    "crop_like": CROPPED,
     "add_coordinates": ADD_COORDINATES,
-    "covered": COVERED,
-    "windows": WINDOWS,
+    "cover_windows": COVERED,
+    "cut_windows": WINDOWS,
     "join_windows": JOIN_WINDOWS,
     "Learned": LEARNED,
     "RelativeBias": RELATIVE_BIAS,

@@ -33,7 +33,7 @@ def cut(x: str, term: Term, known: dict[str, int]) -> str:
     if all(len(axis) == 1 for axis in term):
         return x
     axes = [f"({', '.join(sizes(axis, known))}{',' * (len(axis) == 1)})" for axis in last(term)]
-    return f"cut({x}, {', '.join(axes)})"
+    return f"cut_axes({x}, {', '.join(axes)})"
 
 
 def sizes(axis: Axis, known: dict[str, int]) -> list[str]:
@@ -55,23 +55,23 @@ def product(op: Op, types: tuple[TensorType, ...]) -> Rule:
     text = parts[0]
     if len(set(terms)) > 1:
         text = f'jnp.einsum("{",".join(terms[:-1])}->{terms[-1]}", {", ".join(parts)})'
-    helpers = ("cut",) if any(part.startswith("cut(") for part in parts) else ()
+    helpers = ("cut_axes",) if any(part.startswith("cut_axes(") for part in parts) else ()
     if all(len(axis) == 1 for axis in pattern.output):
         return Rule(text, helpers=helpers)
     counts = ", ".join(str(len(axis)) for axis in last(pattern.output))
-    return Rule(f"joined({text}, {counts})", helpers=(*helpers, "joined"))
+    return Rule(f"join_axes({text}, {counts})", helpers=(*helpers, "join_axes"))
 
 
 def grid(op: Op, types: tuple[TensorType, ...]) -> Rule:
     if len(types) > 1:
         return Rule("{x0}.reshape(*{x1}.shape[:3], -1)")
-    return Rule("cut({x}, (), ({height}, {width}), (-1,))", helpers=("cut",))
+    return Rule("cut_axes({x}, (), ({height}, {width}), (-1,))", helpers=("cut_axes",))
 
 
 def crop(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, tokens.Crop)
     if len(types) > 1:
-        return Rule(f"cropped({{x0}}, {op.top}, {op.left}, {{x1}}.shape)", helpers=("cropped",))
+        return Rule(f"crop_like({{x0}}, {op.top}, {op.left}, {{x1}}.shape)", helpers=("crop_like",))
     ends = [
         f"{start or ''}:{start + count if count else ''}"
         for start, count in ((op.top, op.height), (op.left, op.width))
@@ -81,14 +81,16 @@ def crop(op: Op, types: tuple[TensorType, ...]) -> Rule:
 
 def windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, tokens.Windows)
-    x, helpers = "{x}", ("windows",)
+    x, helpers = "{x}", ("cut_windows",)
     if op.padding == "cover":
-        x = "covered({x}, {size_pair})"
-        return Rule(f"windows({x}, {{size_pair}}, {op.steps})", helpers=("covered", *helpers))
+        x = "cover_windows({x}, {size_pair})"
+        return Rule(
+            f"cut_windows({x}, {{size_pair}}, {op.steps})", helpers=("cover_windows", *helpers)
+        )
     if any(op.padding):
         top, bottom, left, right = op.padding
         x = f"jnp.pad({{x}}, ((0, 0), ({top}, {bottom}), ({left}, {right}), (0, 0)))"
-    return Rule(f"windows({x}, {{size_pair}}, {op.steps})", helpers=helpers)
+    return Rule(f"cut_windows({x}, {{size_pair}}, {op.steps})", helpers=helpers)
 
 
 def dynamic_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -107,7 +109,7 @@ def dynamic_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
 TOKENS: dict[type[Op], RuleChoice] = {
     einsum.Einsum: product,
     conv.DynamicConv2d: dynamic_conv2d,
-    tokens.Tokens: Rule("joined({x}, 0, 2, 1)", helpers=("joined",)),
+    tokens.Tokens: Rule("join_axes({x}, 0, 2, 1)", helpers=("join_axes",)),
     tokens.Grid: grid,
     tokens.Crop: crop,
     tokens.Roll: Rule("jnp.roll({x}, {shift}, (1, 2))"),

@@ -29,7 +29,7 @@ def reshaped(
 '''
 
 CUT = '''\
-def cut(x: keras.KerasTensor, *axes: tuple[int | None, ...]) -> keras.KerasTensor:
+def cut_axes(x: keras.KerasTensor, *axes: tuple[int | None, ...]) -> keras.KerasTensor:
     """Each axis behind the batch cut into so many, None is what is left; an axis of () goes."""
     sizes: list[int | None] = []
     steps = [math.prod(part for part in parts if part) for parts in axes]
@@ -45,7 +45,7 @@ def cut(x: keras.KerasTensor, *axes: tuple[int | None, ...]) -> keras.KerasTenso
 '''
 
 JOINED = '''\
-def joined(x: keras.KerasTensor, *counts: int) -> keras.KerasTensor:
+def join_axes(x: keras.KerasTensor, *counts: int) -> keras.KerasTensor:
     """So many axes each behind the batch as one; of none an axis of one."""
     starts = np.cumsum([1, *counts])
     axes = [range(start, stop) for start, stop in itertools.pairwise(starts)]
@@ -75,7 +75,7 @@ def grid(x: keras.KerasTensor, like: keras.KerasTensor) -> keras.KerasTensor:
 '''
 
 CROPPED = '''\
-def cropped(
+def crop_like(
     x: keras.KerasTensor, top: int, left: int, like: keras.KerasTensor
 ) -> keras.KerasTensor:
     """As many rows and columns as `like` has, from there on."""
@@ -92,7 +92,7 @@ def add_coordinates(x: keras.KerasTensor) -> keras.KerasTensor:
 '''
 
 COVERED = '''\
-def covered(x: keras.KerasTensor, size: tuple[int, int]) -> keras.KerasTensor:
+def cover_windows(x: keras.KerasTensor, size: tuple[int, int]) -> keras.KerasTensor:
     """Zeros below and to the right, up to whole windows."""
     for axis, extent in enumerate(size, start=1):
         count = positions(x, axis)[-1] + 1
@@ -104,7 +104,7 @@ def covered(x: keras.KerasTensor, size: tuple[int, int]) -> keras.KerasTensor:
 '''
 
 WINDOWS = '''\
-def windows(
+def cut_windows(
     x: keras.KerasTensor, size: tuple[int, int], strides: tuple[int, int]
 ) -> keras.KerasTensor:
     """Windows, a row each, their positions as columns."""
@@ -116,7 +116,7 @@ def windows(
     wide = positions(x, 2)[-1] + 1
     place = rows[:, None, :, None] * wide + columns[None, :, None, :]
     place = keras.ops.reshape(place, (-1, height * width))
-    return keras.ops.take(joined(x, 2, 1), place, axis=1)
+    return keras.ops.take(join_axes(x, 2, 1), place, axis=1)
 '''
 
 JOIN_WINDOWS = '''\
@@ -128,7 +128,7 @@ def join_windows(
     across = (columns[-1] + size[1]) // size[1]
     window = columns // size[1] + rows // size[0] * across
     place = columns % size[1] + rows % size[0] * size[1] + window * (size[0] * size[1])
-    return keras.ops.take(joined(x, 2, 1), place, axis=1)
+    return keras.ops.take(join_axes(x, 2, 1), place, axis=1)
 '''
 
 RELATIVE_BIAS = '''\
@@ -143,7 +143,7 @@ def relative_bias(
     bias = keras.ops.take(table[0], down * (2 * width - 1) + across, axis=0)
     bias = keras.ops.cast(bias, x.dtype)
     size = height * width
-    return joined(cut(x, (None, size), (None,), (None,)) + bias, 2, 1, 1)
+    return join_axes(cut_axes(x, (None, size), (None,), (None,)) + bias, 2, 1, 1)
 '''
 
 RELATIVE_TABLES = '''\
@@ -173,7 +173,7 @@ def relative_logits(
     width = keras.ops.take(width, across, axis=0)
     top = keras.ops.einsum("bgnhd,nvd->bgnvh", x, height)
     left = keras.ops.einsum("bgnhd,nud->bgnuh", x, width)
-    return joined(top[:, :, :, :, None] + left[:, :, :, None], 2, 2, 1)
+    return join_axes(top[:, :, :, :, None] + left[:, :, :, None], 2, 2, 1)
 '''
 
 DYNAMIC_CONV2D = '''\
@@ -202,9 +202,9 @@ def dynamic_conv2d(
         elif groups == 1:
             terms.append(keras.ops.einsum("bhwc,boc->bhwo", part, tap[:, 0]))
         else:
-            part = cut(part, (None,), (None,), (groups, None))
+            part = cut_axes(part, (None,), (None,), (groups, None))
             term = keras.ops.einsum("bhwgc,bgoc->bhwgo", part, tap)
-            terms.append(joined(term, 1, 1, 2))
+            terms.append(join_axes(term, 1, 1, 2))
     return functools.reduce(keras.ops.add, terms)
 '''
 
@@ -215,13 +215,13 @@ MATH, NUMPY = ("import math",), ("import numpy as np",)
 SNIPPETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "line": (LINE, ()),
     "reshaped": (RESHAPED, (*NUMPY, ITERABLE)),
-    "cut": (CUT, MATH),
-    "joined": (JOINED, (*MATH, *NUMPY, "import itertools", ITERABLE)),
+    "cut_axes": (CUT, MATH),
+    "join_axes": (JOINED, (*MATH, *NUMPY, "import itertools", ITERABLE)),
     "grid": (GRID, ()),
-    "cropped": (CROPPED, ()),
+    "crop_like": (CROPPED, ()),
     "add_coordinates": (ADD_COORDINATES, ()),
-    "covered": (COVERED, ()),
-    "windows": (WINDOWS, NUMPY),
+    "cover_windows": (COVERED, ()),
+    "cut_windows": (WINDOWS, NUMPY),
     "join_windows": (JOIN_WINDOWS, ()),
     "relative_bias": (RELATIVE_BIAS, NUMPY),
     "relative_tables": (RELATIVE_TABLES, ()),

@@ -36,7 +36,7 @@ def cut(x: str, term: Term, known: dict[str, int]) -> str:
     if all(len(axis) == 1 for axis in term):
         return x
     axes = [f"({', '.join(sizes(axis, known))}{',' * (len(axis) == 1)})" for axis in last(term)]
-    return f"cut({x}, {', '.join(axes)})"
+    return f"cut_axes({x}, {', '.join(axes)})"
 
 
 def sizes(axis: Axis, known: dict[str, int]) -> list[str]:
@@ -57,23 +57,23 @@ def product(op: Op, types: tuple[TensorType, ...]) -> Rule:
     text = f'keras.ops.einsum("{equation}", {", ".join(parts)})'
     if terms == [equation.partition("->")[2]]:
         (text,) = parts
-    helpers = ("cut",) if any(part.startswith("cut(") for part in parts) else ()
+    helpers = ("cut_axes",) if any(part.startswith("cut_axes(") for part in parts) else ()
     if any(len(axis) != 1 for axis in pattern.output):
         counts = ", ".join(str(len(axis)) for axis in last(pattern.output))
-        return Rule(f"joined({text}, {counts})", helpers=(*helpers, "joined"))
+        return Rule(f"join_axes({text}, {counts})", helpers=(*helpers, "join_axes"))
     return Rule(text, helpers=helpers)
 
 
 def grid(op: Op, types: tuple[TensorType, ...]) -> Rule:
     if len(types) > 1:
         return Rule("grid({x0}, {x1})", helpers=("grid",))
-    return Rule("cut({x}, (), ({height}, {width}), (None,))", helpers=("cut",))
+    return Rule("cut_axes({x}, (), ({height}, {width}), (None,))", helpers=("cut_axes",))
 
 
 def crop(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, tokens.Crop)
     if len(types) > 1:
-        return Rule(f"cropped({{x0}}, {op.top}, {op.left}, {{x1}})", helpers=("cropped",))
+        return Rule(f"crop_like({{x0}}, {op.top}, {op.left}, {{x1}})", helpers=("crop_like",))
     ends = [
         f"{start or ''}:{start + count if count else ''}"
         for start, count in ((op.top, op.height), (op.left, op.width))
@@ -86,12 +86,13 @@ def windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
     window = "{size_pair}, " + str(op.steps)
     if op.padding == "cover":
         return Rule(
-            f"windows(covered({{x}}, {{size_pair}}), {window})", helpers=("covered", "windows")
+            f"cut_windows(cover_windows({{x}}, {{size_pair}}), {window})",
+            helpers=("cover_windows", "cut_windows"),
         )
-    pads, helpers = zero_pad(op.padding), tuple[str, ...](("windows",))
+    pads, helpers = zero_pad(op.padding), tuple[str, ...](("cut_windows",))
     if op.steps == op.size and op.size[0] == op.size[1]:
-        pads, helpers = pads + divides(str(op.size[0])), ("Fits", "windows")
-    return Rule(f"{pads}windows({{x}}, {window})", helpers=helpers)
+        pads, helpers = pads + divides(str(op.size[0])), ("Fits", "cut_windows")
+    return Rule(f"{pads}cut_windows({{x}}, {window})", helpers=helpers)
 
 
 def join_windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -129,7 +130,7 @@ def dynamic_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
 TOKENS: dict[type[Op], RuleChoice] = {
     einsum.Einsum: product,
     conv.DynamicConv2d: dynamic_conv2d,
-    tokens.Tokens: Rule("joined({x}, 0, 2, 1)", helpers=("joined",)),
+    tokens.Tokens: Rule("join_axes({x}, 0, 2, 1)", helpers=("join_axes",)),
     tokens.Grid: grid,
     tokens.Crop: crop,
     tokens.Roll: Rule("keras.ops.roll({x}, {shift}, axis=(1, 2))"),
@@ -145,10 +146,10 @@ TOKENS: dict[type[Op], RuleChoice] = {
         ("relative_bias",),
     ),
     relative.RelativeLogits: Rule(
-        "relative_logits(cut({x}, (None,), (None,), ({heads}, None)), {self}, {window_pair}, "
+        "relative_logits(cut_axes({x}, (None,), (None,), ({heads}, None)), {self}, {window_pair}, "
         "{key_window})",
         "relative_tables({depth}, {key_window}, name={name})",
         (("width", "width/kernel", "RD->1RD"), ("height", "height/kernel", "RD->1RD")),
-        ("cut", "relative_tables", "relative_logits"),
+        ("cut_axes", "relative_tables", "relative_logits"),
     ),
 }

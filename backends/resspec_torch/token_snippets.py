@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 WINDOWS = '''\
-def windows(x: Tensor, size: tuple[int, int], cover: bool = False) -> Tensor:
+def cut_windows(x: Tensor, size: tuple[int, int], cover: bool = False) -> Tensor:
     """Windows side by side, a row each, their positions as columns; zeros where `cover`ed."""
     if cover:
         x = F.pad(x, [0, -x.shape[3] % size[1], 0, -x.shape[2] % size[0]])
@@ -115,7 +115,7 @@ def dynamic_conv2d(
 '''
 
 SNIPPETS: dict[str, str] = {
-    "windows": WINDOWS,
+    "cut_windows": WINDOWS,
     "overlapping_windows": OVERLAPPING_WINDOWS,
     "join_windows": JOIN_WINDOWS,
     "add_coordinates": ADD_COORDINATES,

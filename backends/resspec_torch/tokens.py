@@ -95,7 +95,7 @@ def windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
     name = "overlapping_windows"
     more, x = ", {stride_pair}", "{x}"
     if op.steps == op.size:
-        name, more = "windows", ""
+        name, more = "cut_windows", ""
         if op.padding == "cover":
             more = ", cover=True"
     if op.padding != "cover" and any(op.padding):
