@@ -22,6 +22,7 @@ BACKEND = Backend(
     live=_module("resspec_jax.runtime"),
     models="flax.nnx",
     exporter=_module("resspec_jax.export"),
+    reader=_module("resspec_jax.files"),
     formats=FORMATS,
 )
 

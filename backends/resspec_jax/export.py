@@ -36,7 +36,9 @@ FORMATS = {
         ),
     ),
     "stablehlo": Format(
-        "model.stablehlo", "a program with its weights, for `jax.export.deserialize(…).call`"
+        "model.stablehlo",
+        "a program with its weights, for `jax.export.deserialize(…).call`",
+        dtypes=("float64", "float32"),
     ),
 }
 PLATFORMS = ("cpu", "cuda")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -36,6 +37,11 @@ FORMATS = {
         ),
         dtypes=("float64", "float32"),
     ),
+    "tflite": Format(
+        "model.tflite",
+        "for LiteRT, formerly TensorFlow Lite, `ai_edge_litert.interpreter.Interpreter(…)`",
+        dtypes=("float32",),
+    ),
 }
 STOCK = ("keras", "builtins")  # where the classes of a file that anyone can load come from
 
@@ -54,13 +60,55 @@ def export(
         if format == "keras":
             model.save(path)
             require_stock(path)
+        elif format == "tflite":
+            path.write_bytes(_lite(model, graph))
         else:
             _serve(model, graph, path)
             shutil.rmtree(path / "assets", ignore_errors=True)  # made, and empty
 
 
-def _serve(model: Any, graph: Graph, path: Path) -> None:
-    """A SavedModel of any batch, height and width that the network takes.
+def _lite(model: Any, graph: Graph) -> bytes:
+    """A LiteRT file of any batch, and of any height and width where LiteRT has an op for that.
+
+    Raises SpecError(export-failed).
+    """
+    (inputs,) = model.inputs
+    if inputs.dtype != "float32":
+        raise error(
+            "export-failed",
+            f"LiteRT computes in float32, and this model in {inputs.dtype}",
+            help="build it with --dtype float32",
+        )
+    channels, *size = graph.input.type.shape
+    shapes = {(None, *inputs.shape[1:]), (None, *size, channels)}
+    failed: Exception | None = None
+    for shape in sorted(shapes, key=lambda shape: shape.count(None), reverse=True):
+        try:
+            return _converted(model, graph, shape)
+        except Exception as problem:  # the converter's own, which is public by no name
+            failed = problem
+    assert failed is not None
+    raise failed
+
+
+def _converted(model: Any, graph: Graph, shape: tuple[int | None, ...]) -> bytes:
+    from .frameworks import quiet, tf
+
+    # through a folder: only what is read from there has its variables in it
+    with tempfile.TemporaryDirectory(prefix="resspec-") as folder:
+        _serve(model, graph, Path(folder), shape)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            folder, signature_keys=["serving_default"]
+        )
+        with quiet():
+            data: bytes = converter.convert()
+    return data
+
+
+def _serve(
+    model: Any, graph: Graph, path: Path, shape: tuple[int | None, ...] | None = None
+) -> None:
+    """A SavedModel of any batch, height and width that the network takes, or of one shape.
 
     `serve` gives what the model gives, the signature names it, one output alone, too.
     """
@@ -68,7 +116,7 @@ def _serve(model: Any, graph: Graph, path: Path) -> None:
 
     flat = _flat(model, graph)
     (inputs,) = flat.inputs
-    shape = (None, *inputs.shape[1:])
+    shape = shape or (None, *inputs.shape[1:])
     signature = [keras.InputSpec(dtype=inputs.dtype, shape=shape, name=inputs.name)]
     archive = keras.export.ExportArchive()
     archive.track(flat)

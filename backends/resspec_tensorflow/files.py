@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .frameworks import keras, tf
+from resspec.backend import FixedSize
+from resspec.diagnostics import error
+
+from .frameworks import keras, quiet, tf
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +20,9 @@ Run = Callable[["NDArray[Any]"], Mapping[str, "NDArray[Any]"]]
 
 
 def read(path: Path, format: str) -> Run:
-    """A file that `export` wrote."""
+    """A file that `export` wrote. Raises SpecError(no-exporter)."""
+    if format == "tflite":
+        return _lite(path)
     call = _saved_model(path) if format == "saved_model" else _keras(path)
 
     def run(x: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -55,6 +60,30 @@ def _keras(path: Path) -> Callable[[Any], dict[str, Any]]:
         return flat
 
     return call
+
+
+def _lite(path: Path) -> Run:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        help = "pip install 'resspec[tflite]'"
+        raise error("no-exporter", "LiteRT files are run by ai-edge-litert", help=help) from None
+    with quiet():
+        interpreter = Interpreter(model_path=str(path))
+    (given,) = interpreter.get_input_details()
+    runner = interpreter.get_signature_runner("serving_default")
+    (name,) = runner.get_input_details()
+
+    def run(x: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        images = np.ascontiguousarray(np.moveaxis(x, 1, -1))
+        fixed = zip(given["shape_signature"], images.shape, strict=True)
+        if any(a not in (-1, b) for a, b in fixed):
+            raise FixedSize
+        with quiet():
+            found = runner(**{name: images})
+        return {name: _first(value) for name, value in found.items()}
+
+    return run
 
 
 def _first(value: NDArray[Any]) -> NDArray[Any]:

@@ -16,15 +16,19 @@ from resspec.diagnostics import error
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the notes that TensorFlow writes to descriptor 2 while it is imported off the terminal.
-
-    They come before its log level is read. Somebody who sets TF_CPP_MIN_LOG_LEVEL sees them, and
-    so does everybody when the import fails.
-    """
+    """Keep what TensorFlow says while it is imported off the terminal: it comes before its log
+    level is read. Somebody who sets TF_CPP_MIN_LOG_LEVEL sees it."""
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         yield
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    with quiet():
+        yield
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep notes that are written to descriptor 2 off the terminal, unless something fails."""
     try:
         saved = os.dup(2)
     except OSError:  # no standard error at all
@@ -71,4 +75,4 @@ with nullcontext() if "tensorflow" in sys.modules else _quiet():
     _grow(tf.config)
 _require_tensorflow(keras.config.backend())
 
-__all__ = ["Functional", "keras", "keras_option_scope", "tf"]
+__all__ = ["Functional", "keras", "keras_option_scope", "quiet", "tf"]

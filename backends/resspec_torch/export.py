@@ -16,6 +16,7 @@ from resspec.ops.pool import AdaptivePool, BlurPool
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from torch.export import ExportedProgram
 
     from resspec.backend import Source
     from resspec.ir import Graph
@@ -37,7 +38,16 @@ FORMATS = {
         files=("model.onnx", "model.onnx.data"),
         dtypes=("float32",),
     ),
+    "openvino": Format(
+        "model.xml",
+        "for OpenVINO, `openvino.Core().compile_model(…)`; the weights lie beside it",
+        files=("model.xml", "model.bin"),
+        dtypes=("float32",),
+    ),
 }
+
+
+NEEDS = {"onnx": ("onnx", "onnxscript"), "openvino": ("openvino",)}
 
 
 def export(
@@ -49,8 +59,8 @@ def export(
     dtypes: Mapping[str, str],
 ) -> None:
     """Write the model, in evaluation mode, at `path`. Raises SpecError(no-exporter)."""
-    if format == "onnx":
-        _require("onnx", "onnxscript")
+    if format in NEEDS:
+        _require(format)
     if format == "state_dict":
         _state_dict(model, source, path, dtypes)
         return
@@ -71,6 +81,9 @@ def export(
         )
         if format == "pt2":
             torch.export.save(program, path)
+            return
+        if format == "openvino":
+            _openvino(program, graph, path)
             return
         converted = torch.onnx.export(
             program,
@@ -106,13 +119,22 @@ def _settled_by_onnx(graph: Graph, found: sizes.Sizes) -> bool:
     return False
 
 
-def _require(*packages: str) -> None:
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+def _openvino(program: ExportedProgram, graph: Graph, path: Path) -> None:
+    import openvino
+
+    converted = openvino.convert_model(program)
+    for port, name in zip(converted.outputs, _output_names(graph), strict=True):
+        port.get_tensor().set_names({name})
+    openvino.save_model(converted, path, compress_to_fp16=False)
+
+
+def _require(format: str) -> None:
+    missing = [name for name in NEEDS[format] if importlib.util.find_spec(name) is None]
     if missing:
         raise error(
             "no-exporter",
-            f"torch writes ONNX with {' and '.join(missing)}, which this Python lacks",
-            help="pip install 'resspec[onnx]'",
+            f"torch writes {format} with {' and '.join(missing)}, which this Python lacks",
+            help=f"pip install 'resspec[{format}]'",
         )
 
 

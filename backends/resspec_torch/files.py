@@ -20,7 +20,7 @@ Run = Callable[["NDArray[Any]"], Mapping[str, "NDArray[Any]"]]
 
 def read(path: Path, format: str) -> Run:
     """A file that `export` wrote. Raises SpecError(no-exporter)."""
-    return {"onnx": _onnx, "pt2": _program}[format](path)
+    return {"onnx": _onnx, "openvino": _openvino, "pt2": _program}[format](path)
 
 
 def _onnx(path: Path) -> Run:
@@ -41,6 +41,21 @@ def _onnx(path: Path) -> Run:
         return dict(
             zip(names, session.run(names, {given.name: np.ascontiguousarray(x)}), strict=True)
         )
+
+    return run
+
+
+def _openvino(path: Path) -> Run:
+    import openvino
+
+    # single precision, also where the processor would be faster in half
+    model = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def run(x: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        if not model.input(0).partial_shape.compatible(openvino.PartialShape(list(x.shape))):
+            raise FixedSize
+        found = model(np.ascontiguousarray(x))
+        return {port.any_name: found[port] for port in model.outputs}
 
     return run
 

@@ -46,7 +46,8 @@ def text(report: Data) -> str:
             f"loss of {name} in {dtype} {curve[0]:.4g} before the first step, {curve[-1]:.4g} "
             f"before the last; {way}"
         )
-    counts = ", ".join(f"{count} in {name}" for name, count in report["settings_read"].items())
+    read = report["settings_read"].items()
+    counts = ", ".join(f"{count} in {name}" for name, count in read if count) or "none"
     lines.append(f"eps and momentum read from live layers: {counts}")
     if report["second_input"]:
         shape = table.shape(tuple(report["second_input"]))

@@ -39,6 +39,11 @@ with torch.no_grad():
 session = onnxruntime.InferenceSession(f"{folder}/model.onnx")
 names = [output.name for output in session.get_outputs()]
 keep("onnx", dict(zip(names, session.run(None, {"input": x}))))
+import openvino
+exact = {"INFERENCE_PRECISION_HINT": "f32"}
+served = openvino.Core().compile_model(f"{folder}/model.xml", "CPU", exact)
+found = served(x)
+keep("openvino", {port.any_name: found[port] for port in served.outputs})
 """
 
 TENSORFLOW = """\
@@ -71,6 +76,10 @@ network.load_weights(f"{folder}/model.keras")
 keep("source", flat(network(x, training=False)))
 served = tf.saved_model.load(f"{folder}/saved_model")  # owns what it serves with
 keep("saved_model", flat(served.serve(x)))
+from ai_edge_litert.interpreter import Interpreter
+lite = Interpreter(f"{folder}/model.tflite").get_signature_runner("serving_default")
+(name,) = lite.get_input_details()
+keep("tflite", lite(**{name: x}))
 """
 
 JAX = """\
@@ -106,8 +115,8 @@ with open(f"{folder}/model.stablehlo", "rb") as file:
 """
 
 FORMATS = {
-    "torch": ("state_dict", "pt2", "onnx"),
-    "tensorflow": ("keras", "source", "saved_model"),
+    "torch": ("state_dict", "pt2", "onnx", "openvino"),
+    "tensorflow": ("keras", "source", "saved_model", "tflite"),
     "jax": ("nnx_state", "orbax", "stablehlo"),
 }
 
@@ -136,6 +145,9 @@ def test_each_file_infers_as_the_live_model(name: str, case: str, tmp_path: Path
     if name == "torch":
         pytest.importorskip("onnxscript")
         pytest.importorskip("onnxruntime")
+        pytest.importorskip("openvino")
+    if name == "tensorflow":
+        pytest.importorskip("ai_edge_litert")
     (tmp_path / "spec.yaml").write_text(SPECS[case])
     graph = api.load(tmp_path / "spec.yaml").graph
     arrays = weights.randomise(graph, 3)

@@ -18,6 +18,7 @@ from resspec.running import Running
 LIMIT = 1e-12  # relative L2, in float64
 Array = np.ndarray[Any, Any]
 Outputs = Mapping[str, list[Array]]
+SINGLE = ("openvino", "tflite")  # files that hold no float64
 
 
 @dataclass
@@ -66,7 +67,7 @@ class Pair:
         live = self._live(backend, self.folded, self.arrays)
         dtypes = dict.fromkeys(self.arrays, "float64")
         found = {}
-        for word in formats or backend.formats:
+        for word in formats or [one for one in backend.formats if one not in SINGLE]:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / backend.formats[word].file
                 backend.exporter().export(live.model, self.folded, live.source, word, path, dtypes)

@@ -70,9 +70,11 @@ def tiny(tmp_path: Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.needs("torch", "tensorflow", "onnxruntime", "onnxscript")
+@pytest.mark.needs(
+    "torch", "tensorflow", "jax", "onnxruntime", "onnxscript", "openvino", "ai_edge_litert"
+)
 def test_every_endpoint_of_this_machine(tiny: str, capsys: Err) -> None:
-    places = ["torch", "tensorflow", "torch@cpu", "torch:bfloat16", "torch:float16", "tensorflow:bfloat16", "pt2", "onnx", "saved_model", "keras_file"]  # fmt: skip
+    places = ["torch", "tensorflow", "torch@cpu", "torch:bfloat16", "torch:float16", "tensorflow:bfloat16", "pt2", "onnx", "saved_model", "keras_file", "jax", "jax:bfloat16", "stablehlo", "openvino", "tflite"]  # fmt: skip
     assert command("parity", tiny, "--between", ",".join(places), "--format", "json") == 0
     (report,) = json.loads(capsys.readouterr().out)
     assert report["backends"] == places
