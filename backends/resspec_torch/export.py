@@ -121,8 +121,13 @@ def _settled_by_onnx(graph: Graph, found: sizes.Sizes) -> bool:
 
 def _openvino(program: ExportedProgram, graph: Graph, path: Path) -> None:
     import openvino
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
-    converted = openvino.convert_model(program)
+    # what `openvino.convert_model` does, which tells its makers, and forks for that
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    decoder = TorchFXPythonDecoder.from_exported_program(program)  # is read until it is converted
+    converted = frontend.convert(frontend.load(decoder))
     for port, name in zip(converted.outputs, _output_names(graph), strict=True):
         port.get_tensor().set_names({name})
     openvino.save_model(converted, path, compress_to_fp16=False)

@@ -128,7 +128,7 @@ class Elsewhere:
                 "resspec is not installed there", f"{self.python} -m pip install resspec"
             )
         reason = f"it ended with {code}" if code > 0 else f"it was ended by signal {-code}"
-        return self._broken(reason, None, lines[-TAIL:])
+        return self._broken(f"{reason}: {last}" if last else reason, None, lines[-TAIL:])
 
     def _broken(self, reason: str, help: str | None = None, lines: Sequence[str] = ()) -> SpecError:
         return error(
