@@ -32,6 +32,20 @@ blocks:
     layers:
       - conv: {out_channels: width, kernel_size: 3, stride: stride}
       - norm
+  halves:
+    params: {blocks: {type: blocks}}
+    layers:
+      - split: {chunks: 1}
+        as: parts
+      - from: parts[0]
+        repeat: len(blocks)
+        layers: ['blocks[len(blocks) - 1 - i]']
+  takes:
+    params: {width: 8, stride: 1, shortcut: {type: block, default: projection}}
+    layers:
+      - residual:
+          body: [{conv: {out_channels: width, kernel_size: 3, stride: stride}}]
+          shortcut: [{when: stride == 1 and in_channels == out_channels, then: [shortcut], else: [projection]}]
   twice:
     params: {width: 8}
     layers:
@@ -52,6 +66,14 @@ TEXTS = (
     "stages:\n  - {depth: 3, block: pair, width: 8 + 8 * (index % 2)}\n",
     "stages:\n  - {depth: 3, block: pair, times: index}\n"
     "outputs: {a: 'stages[0]', b: [{plain: {width: 4}}]}\n".replace("index}", "2}"),
+    "stages:\n  - {depth: 3, block: pair, stage: halves}\n"
+    "  - {depth: 3, block: pair, stage: halves, rate: block_index / num_blocks}\n"
+    "  - {depth: 2, block: pair, stage: halves, width: 8 * (stage_index + 1)}\n",
+    "shortcut: identity\nstages:\n  - {depth: 2, block: takes, width: 8}\n"
+    "  - {depth: 2, block: takes, width: 8}\n  - {depth: 2, block: takes, width: 8, stride: 2}\n",
+    "stages:\n  - {depth: 2, block: plain, width: 8, name: first}\n"
+    "  - {depth: 2, block: [{plain: {width: 8}}, {resize: {like: first}}]}\n"
+    "  - {depth: 2, block: plain, width: first.channels + depth}\n",
 )
 
 
@@ -80,9 +102,21 @@ def test_a_shipped_model_is_the_same_where_its_blocks_share(name: str, alone) ->
 def test_what_blocks_read_of_their_place_is_not_shared(text: str, tmp_path, alone) -> None:
     path = tmp_path / "m.yaml"
     path.write_text(HEAD + text + BLOCKS)
-    for overrides in ((), ("rate=0.9",), ("k=1",), ("input=[5, 9, 12]",), ()):
+    shorter = ("stages.0.depth=2",)
+    for overrides in ((), ("rate=0.9",), ("k=1",), ("input=[5, 9, 12]",), shorter, ()):
         expected = alone(str(path), *overrides)
         assert api.load(path, overrides=overrides).graph == expected
+
+
+def test_stages_that_nothing_changed_are_the_same_object() -> None:
+    """So that a sweep pays for what it changes; not where what is before them has other numbers."""
+    one = api.load("resnet50").graph.root.items
+    two = api.load("resnet50", overrides=["stages.2.width=192"]).graph.root.items
+    assert [a is b for a, b in zip(one, two, strict=True)][:3] == [True, True, True]
+    assert one[3] != two[3]
+    deep = api.load("resnet50", overrides=["stages.1.depth=5"]).graph.root.items
+    assert one[1] is deep[1]
+    assert one[3] != deep[3]
 
 
 def test_a_block_that_was_edited_is_lowered_anew(tmp_path) -> None:
