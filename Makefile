@@ -15,7 +15,7 @@ PARITY_DTYPES ?= float64 float32
 PARITY_SECONDS ?= 36000
 FUZZ_SECONDS ?= 600
 
-.PHONY: build test test-slow test-core quick lint format codemirror docs site conformance parity-table folding fuzz clean
+.PHONY: build test test-slow test-core quick lint format codemirror docs site picture conformance parity-table folding fuzz clean
 
 build: $(VENV)/.installed
 	$(BIN)/resspec build specs/resnet34.yaml --backend torch
@@ -62,6 +62,15 @@ docs: $(VENV)/.installed-dev
 site: $(VENV)/.installed
 	$(PIP) -e '.[docs]'
 	$(BIN)/python -m sphinx -W --keep-going -q docs build/site
+
+# The picture of README.md: the report on ResNet-50 in a browser.
+BROWSER ?= chromium
+picture: $(VENV)/.installed
+	@mkdir -p build
+	$(BIN)/resspec report resnet50 -o build/resnet50.html --force
+	$(BROWSER) --headless --no-sandbox --disable-gpu --hide-scrollbars --virtual-time-budget=9000 \
+	  --user-data-dir=build/browser --window-size=1280,900 \
+	  --screenshot=docs/pictures/report.png build/resnet50.html
 
 # Every architecture against its original; FAMILY=timm/resnet for a part. Stopped, it goes on where
 # it was, unless build/conformance.jsonl is deleted.
