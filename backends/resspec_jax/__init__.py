@@ -19,6 +19,7 @@ BACKEND = Backend(
     emitter=partial(emit, dialect=DIALECT),
     runtime=_module("resspec_jax.runtime"),
     training=_module("resspec_jax.training"),
+    timing=_module("resspec_jax.timing"),
     live=_module("resspec_jax.runtime"),
     models="flax.nnx",
     exporter=_module("resspec_jax.export"),

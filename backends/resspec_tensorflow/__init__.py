@@ -68,6 +68,7 @@ BACKEND = Backend(
     emitter=emit,
     runtime=_module("resspec_tensorflow.runtime"),
     training=_module("resspec_tensorflow.training"),
+    timing=_module("resspec_tensorflow.timing"),
     live=_module("resspec_tensorflow.runtime"),
     models="keras",
     exporter=_module("resspec_tensorflow.export"),

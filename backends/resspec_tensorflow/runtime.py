@@ -44,7 +44,7 @@ class Reloadable(Functional):
 Reloadable.__module__, Reloadable.__name__ = Functional.__module__, Functional.__name__
 
 
-def _place(device: str) -> str:
+def find_device(device: str) -> str:
     """TensorFlow's full name of `GPU:1`, `cpu` or, as others say, `cuda:1`. Raises
     SpecError(no-device)."""
     kind, _, index = device.removeprefix("/").removeprefix("device:").upper().partition(":")
@@ -85,7 +85,7 @@ def _dtype(dtype: str | None) -> Iterator[None]:
 def instantiate(graph: Graph, source: Source, device: str, dtype: str | None) -> Any:
     """A live `keras.Model`, NHWC. Raises SpecError (no-device, bad-value)."""
     module = load(source.text)
-    with tf.device(_place(device)), _dtype(dtype), _nothing_drawn():
+    with tf.device(find_device(device)), _dtype(dtype), _nothing_drawn():
         model = getattr(module, source.entry)()
     model.__class__ = Reloadable
     _OUTPUTS[model] = tuple(name for name, _ in graph.outputs)

@@ -86,7 +86,7 @@ def _input(shape: tuple[int, ...], how: How) -> Tensor:
 def _compiled(model: nn.Module, how: How) -> Callable[[Tensor], Any]:
     run: Callable[[Tensor], Any] = model
     if how.compile:
-        run = torch.compile(model, mode="reduce-overhead" if how.graphs else None)
+        run = torch.compile(model, dynamic=False, mode="reduce-overhead" if how.graphs else None)
     return run
 
 

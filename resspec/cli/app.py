@@ -22,6 +22,7 @@ HOMES = {
     "diff": "diff",
     "play": "play",
     "parity": "parity",
+    "bench": "bench",
     "port": "port",
     "list": "catalog",
     "show": "describe",
