@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from resspec.diagnostics import SpecError as SpecError
     from resspec.differ import Difference as Difference
     from resspec.ir import Graph as Graph
+    from resspec.lift.bring import Imported as Imported
+    from resspec.lift.bring import import_model as import_model
     from resspec.summary import Summary as Summary
 
     __version__: str
@@ -34,11 +36,13 @@ _HOMES = {
     "Diagnostic": "resspec.diagnostics",
     "Difference": "resspec.differ",
     "Graph": "resspec.ir",
+    "Imported": "resspec.lift.bring",
     "LoadedSpec": "resspec.compile",
     "SpecError": "resspec.diagnostics",
     "Summary": "resspec.summary",
     "build": "resspec.api",
     "diff": "resspec.api",
+    "import_model": "resspec.lift.bring",
     "load": "resspec.api",
     "optimizer": "resspec.api",
     "read_weights": "resspec.api",

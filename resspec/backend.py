@@ -107,6 +107,20 @@ class Training(Protocol):
         ...
 
 
+class Importer(Protocol):
+    """So that networks of the framework come in as specs (`resspec import`)."""
+
+    def open_source(self, source: str) -> Any:
+        """The `resspec.lift.proof.Network` that a source names; None where it is of another kind.
+        `package.module:callable` runs that code, a file's runs nothing. Raises SpecError
+        (not-found, no-backend)."""
+        ...
+
+    def of_module(self, model: Model, name: str) -> Any:
+        """That of a live model; None where it is of another framework."""
+        ...
+
+
 class Timing(Protocol):
     """So that models are timed, those of the backend's origins too.
 
@@ -248,6 +262,7 @@ class Backend:
     live: Callable[[], Live] | None = None
     models: str = ""
     exporter: Callable[[], Exporter] | None = None
+    importer: Callable[[], Importer] | None = None
     reader: Callable[[], Reader] | None = None
     rounding: Callable[[], Rounding] | None = None
     formats: Mapping[str, Format] = field(default_factory=dict)

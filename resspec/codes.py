@@ -592,4 +592,21 @@ CODES: dict[str, Code] = {
         _MODEL
         + ("stem:\n  - conv: {out_channels: 8, kernel_size: 3}\n  - norm: {momentum: 0.01}\n"),
     ),
+    # Networks that come in.
+    "not-liftable": Code(
+        "an operation of the original that no op says",
+        "`resspec import` approximates nothing: what the language has no op for is told, each "
+        "place with its module, its class and the operation. Change the original there, or leave "
+        "that part out of what is imported.",
+        "resspec import timm:vit_tiny_patch16_224 --out vit\n",
+        "resspec import timm:resnet50d --out mine\n",
+    ),
+    "lift-differs": Code(
+        "the imported spec does not compute what the original does",
+        "Before anything is written, both run with the same weights in float64, evaluated and "
+        "trained, at two sizes. Sizes that the original's code counts with are one reason: a "
+        "reshape by number, a resize to a size.",
+        "resspec import mine:Net --input 3x64x64 --out net   # works at 64x64 alone\n",
+        "resspec import timm:resnet50d --out mine\n",
+    ),
 }

@@ -25,6 +25,7 @@ BACKEND = Backend(
     reader=_module("resspec_torch.files"),
     rounding=_module("resspec_torch.rounding"),
     formats=FORMATS,
+    importer=_module("resspec_torch.lift.network"),
 )
 
 __all__ = ["BACKEND"]

@@ -141,17 +141,7 @@ class Library:
     def open(
         self, name: str, graph: Graph, *, dtype: str = "float32", empty: bool = False
     ) -> TorchOriginal:
-        known = self._known()
-        if name not in known:
-            same = [one for one in known if origins.plain(one) == origins.plain(name)]
-            if not same:
-                near = suggest(name, known)
-                raise error(
-                    "not-found",
-                    f"{self.name} has no `{name}`",
-                    help=f"did you mean --model {near}?" if near else "name it with --model",
-                )
-            name = same[0]
+        name = self._spelt(name, "--model ", "name it with --model")
         channels = graph.input.type.channels
         (_, values), *_ = graph.outputs
         classes = values[0].type.channels
@@ -164,6 +154,31 @@ class Library:
         return TorchOriginal(
             model if empty else model.to(getattr(torch, dtype)), graph, f"{self.name}'s {name}"
         )
+
+    def made(self, name: str) -> nn.Module:
+        """The network as the library makes it, its tensors drawn. Errors: `not-found`."""
+        name = self._spelt(name, "", f"as {self.name} lists them")
+        try:
+            return self._make(name, 1000, 3, 1)
+        except (TypeError, ValueError, RuntimeError) as problem:
+            raise error(
+                "not-found", f"{self.name} cannot make `{name}`: {_line(problem)}"
+            ) from problem
+
+    def _spelt(self, name: str, option: str, help: str) -> str:
+        """The name as the library has it. Errors: `not-found`."""
+        known = self._known()
+        if name in known:
+            return name
+        same = [one for one in known if origins.plain(one) == origins.plain(name)]
+        if not same:
+            near = suggest(name, known)
+            raise error(
+                "not-found",
+                f"{self.name} has no `{name}`",
+                help=f"did you mean {option}{near}?" if near else help,
+            )
+        return same[0]
 
     def described(self, path: Path, budget: int) -> None:
         """A state dict says nothing of its network."""

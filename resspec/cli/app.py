@@ -24,17 +24,19 @@ HOMES = {
     "parity": "parity",
     "bench": "bench",
     "port": "port",
+    "import": "import_",
     "list": "catalog",
     "show": "describe",
     "explain": "catalog",
     "schema": "catalog",
 }
+WORDS = {"import": "import_", "list": "list_"}  # that Python has other uses for
 
 
 def command(name: str) -> Callable[..., None]:
     """A command by its name."""
     module = import_module(f"resspec.cli.{HOMES[name]}")
-    found: Callable[..., None] = getattr(module, "list_" if name == "list" else name)
+    found: Callable[..., None] = getattr(module, WORDS.get(name, name))
     return found
 
 

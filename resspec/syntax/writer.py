@@ -7,9 +7,10 @@ from typing import Any
 
 from resspec.syntax.scalars import ScalarError, resolve
 
-__all__ = ["dump"]
+__all__ = ["dump", "scalar"]
 
 _PLAIN = re.compile(r"[A-Za-z_][\w .,+*/<>=()\[\]%-]*", re.ASCII)
+_FLOW = re.compile(r"[\[\]{},]")
 _MAX_KEY = 200  # characters; YAML finds no colon beyond 1024
 
 
@@ -47,6 +48,13 @@ def _entry(head: str, value: Any, indent: str) -> Iterator[str]:
         yield from (f"{indent}{line}" for line in _lines(value))
     else:
         yield f"{head} {_scalar(value)}"
+
+
+def scalar(value: Any, *, flow: bool = False) -> str:
+    """One value as YAML, for a writer with a layout of its own; `flow`: inside `{}` or `[]`."""
+    text = _scalar(value)
+    inside = flow and isinstance(value, str) and text == value and _FLOW.search(text)
+    return f'"{text}"' if inside else text
 
 
 def _scalar(value: Any) -> str:

@@ -1,0 +1,1 @@
+"""PyTorch modules → what `resspec import` reads: exported, and every operation made an op."""

@@ -1,0 +1,118 @@
+"""A live module as ops: exported in evaluation mode, with what is random while training marked."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from resspec.diagnostics import error
+from resspec.lift.record import Recorder
+from resspec.lift.tidy import tidy
+from resspec.ops.base import Op
+from resspec_torch.lift.reader import Reader
+from resspec_torch.lift.table import TABLE
+from resspec_torch.lift.trials import Trials
+
+# classes that zero whole examples while training, and where they keep the rate
+DROPS: Mapping[str, str] = {"DropPath": "drop_prob", "StochasticDepth": "p"}
+
+
+def export(model: nn.Module, shape: tuple[int, ...]) -> ExportedProgram:
+    """The module's operations for inputs of this shape (N, C, H, W). Errors: `not-liftable`."""
+    first = next(iter([*model.parameters(), *model.buffers()]), torch.zeros(0))
+    x = torch.zeros(shape, dtype=first.dtype)
+    with evaluated(model), marked(model), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return torch.export.export(model, (x,), strict=False)
+        except Exception as problem:  # whatever the model's own code raises
+            line = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
+            raise error(
+                "not-liftable",
+                f"torch.export cannot follow {type(model).__name__}: {line[:300]}",
+                help="give it an input that it takes (--input), or write what depends on numbers "
+                "in tensors in another way",
+            ) from problem
+
+
+def record(model: nn.Module, shape: tuple[int, ...]) -> Recorder:
+    """The module as ops; what has none is in `problems`."""
+    return read(export(model, shape), model)
+
+
+def read(program: ExportedProgram, model: nn.Module | None) -> Recorder:
+    """An exported program as ops. model: what modules are tried on that are one op in whole."""
+    tensors = {**program.state_dict}
+    if model is not None:
+        tensors |= dict(model.named_parameters(remove_duplicate=False))
+        tensors |= dict(model.named_buffers(remove_duplicate=False))
+    for name, value in program.constants.items():
+        if isinstance(value, Tensor):
+            tensors.setdefault(name, value)
+    tensors = {name: value.detach() for name, value in tensors.items()}
+    trials = Trials(program, model)
+    while True:
+        reader = Reader(program, tensors, TABLE, trials.found, frozenset(DROPS))
+        recorder = reader.read()
+        if not recorder.problems or model is None or not trials.more(reader):
+            break
+    if not recorder.problems:
+        tidy(recorder)
+        for step in recorder.steps:
+            step.op = started(step.op, {own: tensors[one.name] for own, one in step.taken.items()})
+    return recorder
+
+
+def started(op: Op, own: Mapping[str, Tensor]) -> Op:
+    """The op with how its parameters start, where the tensors show that: at zero, or at one
+    number."""
+    fields = type(op).FIELDS
+    first = own.get("gain", own.get("weight", own.get("bias")))
+    if first is None or first.is_meta:
+        return op
+    if "init" in fields and not bool(first.any()):
+        return op.replace(init="zero")
+    if "value" in fields and bool((first == first.flatten()[0]).all()):
+        return op.replace(value=float(f"{float(first.flatten()[0]):.7g}"))
+    return op
+
+
+@contextlib.contextmanager
+def evaluated(model: nn.Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@contextlib.contextmanager
+def marked(model: nn.Module) -> Iterator[None]:
+    """Modules that drop whole examples while training leave a mark where they do nothing."""
+    changed: list[nn.Module] = []
+    for module in model.modules():
+        rate = getattr(module, DROPS.get(type(module).__name__, ""), None)
+        if isinstance(rate, int | float) and getattr(module, "mode", "row") == "row":
+            module.forward = _mark(float(rate))
+            changed.append(module)
+    try:
+        yield
+    finally:
+        for module in changed:
+            del module.forward
+
+
+def _mark(rate: float) -> Any:
+    def forward(x: Tensor) -> Tensor:
+        return torch.ops.aten.dropout(x, rate, False)
+
+    return forward

@@ -1,0 +1,169 @@
+"""A live module as what is imported: recorded, and run beside the spec that is made of it."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from resspec.diagnostics import error
+from resspec.lift.record import Recorder
+from resspec.weights import cotangent
+from resspec_torch import origins
+from resspec_torch.lift import export
+from resspec_torch.lift.reader import output_names
+
+Array = NDArray[Any]
+DROPOUTS = (
+    "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "alpha_dropout",
+    "feature_alpha_dropout",
+)
+
+
+class TorchNetwork:
+    """A module, which stays as it is: what runs is a copy."""
+
+    backend = "torch"
+
+    def __init__(self, model: nn.Module, name: str) -> None:
+        self.model, self.name = model, name
+
+    def record(self, shape: tuple[int, ...]) -> Recorder:
+        return export.record(self.model, shape)
+
+    def arrays(self) -> dict[str, Array]:
+        found = {
+            **dict(self.model.named_parameters(remove_duplicate=False)),
+            **dict(self.model.named_buffers(remove_duplicate=False)),
+        }
+        return {name: origins.to_numpy(value) for name, value in found.items()}
+
+    def copy(self, arrays: Mapping[str, Array]) -> TorchNetwork:
+        model = copy.deepcopy(self.model).double()
+        named = {
+            **dict(model.named_parameters(remove_duplicate=False)),
+            **dict(model.named_buffers(remove_duplicate=False)),
+        }
+        with torch.no_grad():
+            for name, array in arrays.items():
+                named[name].copy_(torch.from_numpy(np.array(array, order="C")))
+        for module in model.modules():
+            if type(module).__name__ in export.DROPS:
+                module.forward = _nothing
+        return TorchNetwork(model, self.name)
+
+    def forward(self, x: Array, training: bool) -> dict[str, Array]:
+        with torch.no_grad(), self._mode(training):
+            found = named_outputs(self.model(torch.from_numpy(x)))
+        return {name: origins.to_numpy(value).copy() for name, value in found.items()}
+
+    def gradients(self, x: Array) -> tuple[dict[str, Array], dict[str, Array]]:
+        before = {name: value.clone() for name, value in self.model.named_buffers()}
+        with torch.enable_grad(), self._mode(True):
+            outputs = named_outputs(self.model(torch.from_numpy(x)))
+            loss = torch.zeros((), dtype=torch.float64)
+            for name, y in outputs.items():
+                loss = loss + (y * torch.from_numpy(cotangent(name, tuple(y.shape))).to(y)).mean()
+            parameters = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+            found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+        after = {name: origins.to_numpy(value).copy() for name, value in self.model.named_buffers()}
+        with torch.no_grad():
+            for name, value in self.model.named_buffers():
+                value.copy_(before[name])
+        gradients = {
+            name: origins.to_numpy(torch.zeros_like(parameters[name]) if one is None else one)
+            for name, one in zip(parameters, found, strict=True)
+        }
+        shared = self.model.named_parameters(remove_duplicate=False)
+        first = {id(value): name for name, value in parameters.items()}
+        return {
+            name: gradients[first[id(value)]] for name, value in shared if id(value) in first
+        }, after
+
+    def random(self, x: Array) -> bool:
+        state = {name: value.clone() for name, value in self.model.named_buffers()}
+        torch_state = torch.random.get_rng_state()
+        found = []
+        for seed in (0, 1):
+            torch.manual_seed(seed)
+            found.append(self.forward(x, True))
+            with torch.no_grad():
+                for name, value in self.model.named_buffers():
+                    value.copy_(state[name])
+        torch.random.set_rng_state(torch_state)
+        return any(not np.array_equal(one, found[1][name]) for name, one in found[0].items())
+
+    @contextlib.contextmanager
+    def _mode(self, training: bool) -> Iterator[None]:
+        self.model.train(training)
+        with _without_dropout(), origins.Lifted():
+            yield
+
+
+def _nothing(x: torch.Tensor) -> torch.Tensor:
+    return x
+
+
+@contextlib.contextmanager
+def _without_dropout() -> Iterator[None]:
+    """Functions that zero elements at random give what they get."""
+    functional: Any = nn.functional
+    kept = {name: getattr(functional, name) for name in DROPOUTS}
+    try:
+        for name in DROPOUTS:
+            setattr(functional, name, lambda input, *rest, **more: input)
+        yield
+    finally:
+        for name, function in kept.items():
+            setattr(functional, name, function)
+
+
+def named_outputs(result: Any) -> dict[str, torch.Tensor]:
+    leaves, spec = torch.utils._pytree.tree_flatten(result)
+    names = output_names(torch.utils._pytree.tree_unflatten(range(len(leaves)), spec))
+    return {names[at]: one for at, one in enumerate(leaves) if isinstance(one, torch.Tensor)}
+
+
+def open_source(source: str) -> TorchNetwork | None:
+    """The network that a source names, or None where it is none of torch's.
+
+    `torchvision:NAME`, `timm:NAME`; `package.module:callable` runs that code.
+    Errors: `not-found`, `no-backend`.
+    """
+    library, colon, name = source.partition(":")
+    if not colon:
+        return None
+    if library in ("timm", "torchvision"):
+        origin = {"timm": origins.TIMM, "torchvision": origins.TORCHVISION}[library]
+        try:
+            return TorchNetwork(origin.made(name), source)
+        except ModuleNotFoundError as missing:
+            raise error(
+                "no-backend", f"`{library}` needs {missing.name}, which is not installed"
+            ) from missing
+    if not all(part.isidentifier() for part in (*library.split("."), *name.split("."))):
+        return None
+    try:
+        found: Any = importlib.import_module(library)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as problem:
+        raise error("not-found", f"`{source}` cannot be imported: {problem}") from problem
+    model = found if isinstance(found, nn.Module) else found()
+    return TorchNetwork(model, source) if isinstance(model, nn.Module) else None
+
+
+def of_module(model: Any, name: str) -> TorchNetwork | None:
+    """A live module."""
+    return TorchNetwork(model, name) if isinstance(model, nn.Module) else None

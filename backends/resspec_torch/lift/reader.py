@@ -1,0 +1,271 @@
+"""An exported graph, node by node, as ops of the language; what has none is told, all of it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.export import ExportedProgram
+from torch.utils._pytree import tree_leaves, tree_map
+
+from resspec.ir import Value
+from resspec.lift import layout as layouts
+from resspec.lift.layout import Awkward
+from resspec.lift.record import Data, Frame, Problem, Recorder, Taken
+from resspec.ops.base import Op, OpError
+from resspec.types import TensorType
+from resspec_torch.lift.values import Constant, Made, Unknown, Weight, as_tensor
+
+VIEWS = frozenset({
+    "view", "reshape", "flatten", "unflatten", "permute", "transpose", "t", "numpy_T", "squeeze",
+    "unsqueeze", "contiguous", "clone", "detach", "alias", "to", "_to_copy", "type_as", "expand",
+    "expand_as", "view_as", "reshape_as", "lift_fresh_copy", "_unsafe_view", "float",
+})  # fmt: skip
+IGNORED = ("_assert", "sym_", "add_batch")
+
+
+class Unliftable(Exception):
+    """No op says this; the text is why, or what would be needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A call of a module that is an op here, or a norm and an activation."""
+
+    ops: tuple[Op, ...]
+    taken: tuple[Mapping[str, Taken], ...]
+    reads: fx.Node
+    gives: fx.Node
+
+
+@dataclass(eq=False)
+class Reader:
+    """One pass over an exported program. `opaque`: calls of modules that are read as one op, by
+    their key. `drops`: classes of modules that zero whole examples while training."""
+
+    program: ExportedProgram
+    tensors: Mapping[str, Tensor]
+    table: Mapping[str, Callable[..., Any]]  # what each operation is, by its name
+    opaque: Mapping[str, Opaque] = field(default_factory=dict)
+    drops: frozenset[str] = frozenset()
+    env: dict[fx.Node, Any] = field(default_factory=dict)
+    storage: dict[fx.Node, fx.Node] = field(default_factory=dict)  # of views: what they look at
+    failed: list[tuple[fx.Node, str]] = field(default_factory=list)
+    node: fx.Node | None = None
+    recorder: Recorder = field(default_factory=lambda: Recorder(0))
+
+    def read(self) -> Recorder:
+        """The network. What could not be said is in its `problems`."""
+        done: set[str] = set()
+        signature = self.program.graph_signature
+        for node in self.program.graph.nodes:
+            if node.op == "placeholder":
+                self._placeholder(node, signature)
+            elif node.op == "call_function":
+                self.recorder.frames = frames_of(node)
+                key = next((f.key for f in self.recorder.frames if f.key in self.opaque), None)
+                if key is None:
+                    self._call(node)
+                elif key not in done:
+                    done.add(key)
+                    self._whole(self.opaque[key])
+            elif node.op == "output":
+                self._outputs(node)
+        return self.recorder
+
+    # -- what comes in and goes out --------------------------------------------------------------
+
+    def _placeholder(self, node: fx.Node, signature: Any) -> None:
+        name = str(node.name)
+        for known in (signature.inputs_to_parameters, signature.inputs_to_buffers):
+            if name in known:
+                tensor = self.tensors[known[name]]
+                self.env[node] = Weight(known[name], tensor, tuple(range(tensor.dim())))
+                node.meta["resspec_name"] = known[name]
+                return
+        if name in signature.inputs_to_lifted_tensor_constants:
+            constant = self.program.constants[signature.inputs_to_lifted_tensor_constants[name]]
+            self.env[node] = Constant(constant)
+            return
+        shape = tuple(node.meta["val"].shape) if hasattr(node.meta.get("val"), "shape") else ()
+        if self.recorder.input is not None or len(shape) not in (2, 4):
+            self.env[node] = Unknown()
+            self._problem(node, "input", "a model reads one tensor, N×C×H×W or N×C")
+            return
+        self.recorder.batch = shape[0]
+        self.env[node] = self.recorder.start(shape[1:])
+
+    def _outputs(self, node: fx.Node) -> None:
+        spec = self.program.call_spec.out_spec
+        flat = list(tree_leaves(node.args[0]))
+        named = output_names(torch.utils._pytree.tree_unflatten(range(len(flat)), spec))
+        for at, one in enumerate(flat):
+            found = self.env.get(one) if isinstance(one, fx.Node) else None
+            if isinstance(found, Data):
+                try:
+                    self.recorder.outputs.append((named[at], self._output(found)))
+                except (Awkward, OpError) as problem:
+                    self._problem(node, "output", str(problem))
+            elif not isinstance(found, Unknown):
+                self._problem(
+                    node, "output", "it gives something that does not depend on the input"
+                )
+
+    def _output(self, found: Data) -> Value:
+        found = self.recorder.ordered(found)
+        value = found.value
+        if len(found.layout) == 2 and value.type.is_map:
+            if found.layout[1] and layouts.dims(found.layout[1]) != "c":
+                raise Awkward("it gives a tensor that is neither N×C×H×W nor N×C")
+            (value,) = self.recorder.apply("flatten", value)
+            return value
+        if len(found.layout) != (4 if value.type.is_map else 2):
+            raise Awkward("it gives a tensor that is neither N×C×H×W nor N×C")
+        return self.recorder.map(found)
+
+    # -- operations ------------------------------------------------------------------------------
+
+    def _call(self, node: fx.Node) -> None:
+        name = base_name(node.target)
+        plain = name.rstrip("_") if not name.startswith("__") else name
+        if any(plain.startswith(one) for one in IGNORED):
+            return
+        self.node = node
+        args, kwargs = tree_map(
+            lambda one: self.env.get(one, one) if isinstance(one, fx.Node) else one,
+            (node.args, dict(node.kwargs)),
+        )
+        if node.target is operator.getitem:
+            whole, at = args
+            self.env[node] = whole[at] if isinstance(whole, list | tuple) else Unknown()
+            return
+        leaves = tree_leaves((args, kwargs))
+        if any(isinstance(one, Unknown) for one in leaves):
+            self.env[node] = self._stand_in(node)
+            return
+        try:
+            if any(isinstance(one, Data) for one in leaves):
+                handler = self.table.get(plain)
+                if handler is None:
+                    raise Unliftable("no op says this")
+                result = handler(self, *args, **kwargs)
+            else:
+                result = self._without_data(plain, node, args, kwargs, leaves)
+        except (Unliftable, Awkward, OpError, ValueError) as problem:
+            reason = problem.message if isinstance(problem, OpError) else str(problem)
+            self._problem(node, name, reason.splitlines()[0] if reason else "no op says this")
+            result = self._stand_in(node)
+        self.env[node] = result
+        self._aliases(node, name, plain, result)
+
+    def _aliases(self, node: fx.Node, name: str, plain: str, result: Any) -> None:
+        """Views share what they look at: an operation in place changes it for all of them."""
+        first = next((one for one in node.args if isinstance(one, fx.Node)), None)
+        if first is None:
+            return
+        if plain in VIEWS and not name.endswith("_"):
+            self.storage[node] = self.storage.get(first, first)
+        elif name.endswith("_") and not name.startswith("__"):
+            owner = self.storage.get(first, first)
+            self.storage[node] = owner
+            before = self.env[first]
+            for other, found in list(self.env.items()):
+                if self.storage.get(other, other) is not owner or other is node:
+                    continue
+                if isinstance(found, Data) and isinstance(result, Data):
+                    same = isinstance(before, Data) and found.layout == before.layout
+                    self.env[other] = result if same else Data(result.value, found.layout)
+                else:
+                    self.env[other] = result
+
+    def _without_data(
+        self, name: str, node: fx.Node, args: Any, kwargs: Any, leaves: list[Any]
+    ) -> Any:
+        """Of parameters and constants alone."""
+        plain_args, plain_kwargs = tree_map(as_tensor, (args, kwargs))
+        with torch.no_grad():
+            made = node.target(*plain_args, **plain_kwargs)
+        used = [one for one in leaves if isinstance(one, Weight | Made)]
+        if not used:
+            return tree_map(lambda one: Constant(one) if isinstance(one, Tensor) else one, made)
+        if len(used) == 1 and isinstance(used[0], Weight) and isinstance(made, Tensor):
+            viewed = used[0].viewed(name, node, made) if name in VIEWS else None
+            if viewed is not None:
+                return viewed
+        names = frozenset(
+            one for use in used for one in ([use.name] if isinstance(use, Weight) else use.names)
+        )
+        return tree_map(
+            lambda one: Made(node, one, names) if isinstance(one, Tensor) else one, made
+        )
+
+    def _whole(self, opaque: Opaque) -> None:
+        found = self.env.get(opaque.reads)
+        if not isinstance(found, Data):
+            self.env[opaque.gives] = self._stand_in(opaque.gives)
+            return
+        value = self.recorder.map(found)
+        for op, taken in zip(opaque.ops, opaque.taken, strict=True):
+            (value,) = self.recorder.apply(op, value, taken=taken)
+        self.env[opaque.gives] = Data(value, layouts.usual(value.type, self.recorder.batch))
+
+    # -- what could not be said ------------------------------------------------------------------
+
+    def _problem(self, node: fx.Node, operation: str, reason: str) -> None:
+        self.failed.append((node, operation))
+        stack = frames_of(node)
+        path, kind = (stack[-1].path, stack[-1].kind) if stack else ("", "")
+        self.recorder.problems.append(Problem(path, kind.rpartition(".")[2], operation, reason))
+
+    def _stand_in(self, node: fx.Node) -> Any:
+        """Something of that shape, so that what follows is looked at, too."""
+
+        def one(found: Any) -> Any:
+            if not isinstance(found, Tensor) or found.dim() not in (2, 4):
+                return Unknown()
+            value = self.recorder.value(TensorType(tuple(found.shape[1:])))
+            return Data(value, layouts.usual(value.type, found.shape[0]))
+
+        return tree_map(one, node.meta.get("val"))
+
+
+def base_name(target: Any) -> str:
+    schema = getattr(target, "_schema", None)
+    return str(schema.name).split("::")[-1] if schema else getattr(target, "__name__", str(target))
+
+
+def frames_of(node: fx.Node) -> tuple[Frame, ...]:
+    """The calls of modules that it ran in, the outermost first, without the model's own."""
+    stack = node.meta.get("nn_module_stack") or {}
+    found = []
+    for key, (path, kind) in stack.items():
+        name = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
+        found.append(Frame(key, path, name, name.startswith("torch.nn.modules.")))
+    return tuple(frame for frame in found if frame.path)
+
+
+def output_names(tree: Any) -> dict[int, str]:
+    """A name for each leaf: keys of a mapping, `out` for the one or first."""
+    found: dict[int, str] = {}
+    for path, at in torch.utils._pytree.tree_flatten_with_path(tree)[0]:
+        words = [
+            getattr(key, "key", getattr(key, "name", getattr(key, "idx", None))) for key in path
+        ]
+        texts = [str(word) for word in words if word is not None]
+        name = "_".join(texts) if texts and not texts[0].isdigit() else ""
+        name = "".join(char if char.isalnum() else "_" for char in name)
+        if not name or not name[0].isalpha():
+            name = "out" if at == 0 else f"out{at}_{name}".rstrip("_")
+        found[at] = name
+    return found
+
+
+def shape_of(node: fx.Node) -> tuple[int, ...]:
+    return tuple(int(one) for one in node.meta["val"].shape)
+
+
+__all__ = ["Opaque", "Reader", "Unliftable", "base_name", "frames_of", "nn", "shape_of"]

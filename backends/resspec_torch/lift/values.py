@@ -1,0 +1,93 @@
+"""What an exported graph computes with, beside what depends on the input: parameters, whatever is
+made of parameters alone, and constants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from resspec.lift.record import Taken
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Weight:
+    """A parameter or buffer as it is, under another shape, or transposed by `axes`."""
+
+    name: str
+    tensor: Tensor
+    axes: tuple[int, ...] | None
+
+    @property
+    def taken(self) -> Taken:
+        axes = self.axes or ()
+        return Taken(self.name, () if axes == tuple(range(len(axes))) else axes)
+
+    def viewed(self, name: str, node: fx.Node, tensor: Tensor) -> Weight | None:
+        """After a view of it; None for what is more than a transposition or a new shape."""
+        if tensor.numel() != self.tensor.numel():
+            return None
+        if max(self.tensor.shape, default=1) == self.tensor.numel():
+            return Weight(self.name, tensor, None)  # a vector, wherever its ones are
+        if name in ("permute", "transpose", "t", "numpy_T"):
+            if self.axes is None:
+                return None
+            order = list(range(self.tensor.dim()))
+            if name == "permute":
+                order = [at % len(order) for at in _list(node.args[1])]
+            else:
+                a, b = (node.args[1], node.args[2]) if name == "transpose" else (0, -1)
+                order[int(a)], order[int(b)] = order[int(b)], order[int(a)]
+            return Weight(self.name, tensor, tuple(self.axes[at] for at in order))
+        straight = self.axes == tuple(range(len(self.axes or ())))
+        if straight and [n for n in tensor.shape if n > 1] == [
+            n for n in self.tensor.shape if n > 1
+        ]:
+            return Weight(self.name, tensor, tuple(range(tensor.dim())))
+        if name in ("clone", "contiguous", "detach", "alias", "_to_copy", "to"):
+            return Weight(self.name, tensor, self.axes)
+        return None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Made:
+    """A tensor made of parameters by arithmetic: `node` of the exported graph."""
+
+    node: fx.Node
+    tensor: Tensor
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Constant:
+    """A tensor that depends on no parameter and no input."""
+
+    tensor: Tensor
+
+    def number(self) -> float | None:
+        return float(self.tensor) if self.tensor.numel() == 1 else None
+
+
+class Unknown:
+    """What an operation that could not be said gives."""
+
+
+def _list(value: Any) -> list[int]:
+    return [int(one) for one in value]
+
+
+def as_tensor(value: Any) -> Any:
+    return value.tensor if isinstance(value, Weight | Made | Constant) else value
+
+
+def evaluated(node: fx.Node, known: dict[fx.Node, Tensor]) -> Tensor:
+    """What a node gives for other values of what it is made of."""
+    if node not in known:
+        args, kwargs = fx.node.map_arg(
+            (node.args, dict(node.kwargs)), lambda one: evaluated(one, known)
+        )
+        with torch.no_grad():
+            known[node] = node.target(*args, **kwargs)
+    return known[node]

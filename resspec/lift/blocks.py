@@ -1,0 +1,154 @@
+"""Modules of one class → one block: their bodies laid over each other, numbers that differ as
+params."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from resspec.ir import Value
+from resspec.lift import tree
+from resspec.lift.flow import Flow
+from resspec.lift.merge import filled, merged
+from resspec.lift.record import Step
+from resspec.lift.solve import Param, Solver
+from resspec.lift.spell import Hole, Spelling, plain
+from resspec.lift.tree import Box, Item
+from resspec.ops.base import OPS
+
+
+@dataclass(eq=False)
+class Group:
+    """Instances of one block."""
+
+    kind: str
+    body: Any
+    boxes: list[Box]
+    inputs: int
+    name: str = ""
+    params: list[Param] = field(default_factory=list)
+
+    @property
+    def keys(self) -> set[int]:
+        return {id(box) for box in self.boxes}
+
+    def data(self) -> dict[str, Any]:
+        """The block as YAML data, without its name."""
+        made: dict[str, Any] = {}
+        if self.inputs > 1:
+            made["inputs"] = [f"x{at + 1}" for at in range(self.inputs)]
+        if self.params:
+            made["params"] = {param.name: param.declared() for param in self.params}
+        return made | {"layers": filled(self.body)}
+
+
+class Blocks:
+    """The blocks of a network; `groups` in order of need. Modules that are there once, and that
+    nothing is like, are taken into what calls them."""
+
+    def __init__(self, root: Box, spelling: Spelling, taken: Iterable[str]) -> None:
+        self.root, self.spelling = root, spelling
+        self.taken = {*taken, *OPS}
+        self.groups: list[Group] = []
+        self.of: dict[Box, Group] = {}
+        heights: dict[Box, int] = {}
+        for box in root.boxes():
+            inner = [heights[item] + 1 for item in box.items if isinstance(item, Box)]
+            heights[box] = max(inner, default=0)
+        for height in range(max(heights.values(), default=-1) + 1):
+            self._level([box for box in root.boxes() if heights[box] == height])
+
+    def _level(self, boxes: list[Box]) -> None:
+        found: dict[tuple[str, int], list[Group]] = {}
+        for box in boxes:
+            body = self.layers(box)
+            groups = found.setdefault((box.kind, len(box.inputs)), [])
+            for group in groups:
+                both = merged(group.body, body, group.keys, {id(box)}, False)
+                if both is not None:
+                    group.body = both
+                    group.boxes.append(box)
+                    break
+            else:
+                groups.append(Group(box.kind, body, [box], len(box.inputs)))
+        alone: set[int] = set()
+        for groups in found.values():
+            for group in _joined(groups):
+                if len(group.boxes) == 1:
+                    alone.add(id(group.boxes[0]))
+                    continue
+                self._settle(group)
+        tree.take_in(self.root, alone)
+
+    def _settle(self, group: Group) -> None:
+        entry = {id(box): box.inputs[0].type.channels for box in group.boxes}
+        solver = Solver(group.body, entry, [id(box) for box in group.boxes])
+        group.params = solver.solve()
+        group.name = self._named(group.kind)
+        self.groups.append(group)
+        self.of |= dict.fromkeys(group.boxes, group)
+
+    def _named(self, kind: str) -> str:
+        word = kind.rpartition(".")[2]
+        parts = re.split(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", word)
+        word = parts[0]
+        for part in parts[1:]:  # `ConvNeXt` is one word
+            word += part if len(part) < 3 else f"_{part}"
+        word = word.lower()
+        word = re.sub(r"\W+", "_", word).strip("_") or "block"
+        name, number = word, 1
+        while name in self.taken:
+            number += 1
+            name = f"{word}_{number}"
+        self.taken.add(name)
+        return name
+
+    # -- bodies ----------------------------------------------------------------------------------
+
+    def layers(self, box: Box, outputs: tuple[Value, ...] | None = None) -> Any:
+        """The body of a box, with holes."""
+        member = id(box)
+        flow = Flow(
+            box.items, box.inputs, box.outputs if outputs is None else outputs,
+            lambda item: self.call(item, member),
+        )  # fmt: skip
+        return flow.layers()
+
+    def call(self, item: Item, member: int) -> tuple[str, dict[str, Any]]:
+        if isinstance(item, Step):
+            return self.spelling.call(item, member)
+        group = self.of[item]
+        here = item.inputs[0].type.channels
+        args: dict[str, Any] = {}
+        for param in group.params:
+            value = param.values[id(item)]
+            args[param.name] = Hole(
+                param.kind, param.default, {member: plain(value)}, {member: here}
+            )
+        return group.name, args
+
+    def arguments(self, box: Box) -> dict[str, Any]:
+        """What a call of it is given, without what is at its default."""
+        group = self.of[box]
+        return {
+            param.name: param.values[id(box)]
+            for param in group.params
+            if param.values[id(box)] != param.default
+        }
+
+
+def _joined(groups: list[Group]) -> list[Group]:
+    """Groups of one class, those made one that differ by some layers."""
+    made: list[Group] = []
+    for group in sorted(groups, key=lambda one: -len(one.boxes)):
+        for other in made:
+            both = merged(other.body, group.body, other.keys, group.keys, True)
+            if both is not None:
+                other.body = both
+                other.boxes += group.boxes
+                break
+        else:
+            made.append(group)
+    return made

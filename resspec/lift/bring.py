@@ -1,0 +1,271 @@
+"""A network in code or in a file → its spec, weights and proof: `resspec import`, and
+`resspec.import_model`."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resspec import artifacts, compile, zoo
+from resspec import backend as backends
+from resspec.diagnostics import Diagnostic, Note, SpecError, error
+from resspec.ir import Graph
+from resspec.lift import text
+from resspec.lift.model import Spelt, identifier, spelt
+from resspec.lift.proof import Check, Network, prove
+from resspec.lift.record import Problem, Recorder
+from resspec.lift.same import laid_over
+from resspec.options import LoadOptions
+from resspec.summary import Summary, summarize
+from resspec.weights import stored
+
+Say = Callable[[str], None]
+TRACED = 2  # examples that a network is traced with
+SIZES = (64, 96, 128, 160, 224, 256, 299, 331, 384)
+FILES = ("*.yaml", "blocks/*.yaml", "weights.safetensors")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A network that came in. `files`: its text by file; `checks`: how far it is from the
+    original, in float64; `second`: the other size that was tried."""
+
+    name: str
+    original: str
+    graph: Graph
+    spec: Spelt
+    files: Mapping[str, str]
+    weights: Mapping[str, NDArray[Any]]
+    steps: int
+    checks: Sequence[Check]
+    size: tuple[int, int]
+    second: tuple[int, int] | None
+    summary: Summary
+    small: Graph  # at the size that was compared
+
+    @property
+    def lines(self) -> int:
+        """Of all files together."""
+        return sum(one.count("\n") for one in self.files.values())
+
+    def save(self, folder: str | Path, *, force: bool = False) -> Path:
+        """Write the spec, its blocks and its weights, all or nothing; where the spec is.
+
+        Errors: `exists`, unless `force`; `io-error`."""
+        folder = Path(folder)
+        data = stored.encode(
+            self.weights, self.name, {n: a.dtype.name for n, a in self.weights.items()}
+        )
+        with artifacts.folder(folder, FILES, force=force) as staging:
+            if len(self.files) > 1:
+                with staging.place("blocks") as blocks:
+                    blocks.mkdir()
+                    for name, one in self.files.items():
+                        if name.startswith("blocks/"):
+                            (blocks / Path(name).name).write_text(one, "utf-8")
+            for name, one in self.files.items():
+                if "/" not in name:
+                    staging.write(name, one.encode())
+            staging.write("weights.safetensors", data)
+        return folder / f"{self.name}.yaml"
+
+
+def bring(
+    network: Network,
+    shape: tuple[int, int, int],
+    name: str,
+    *,
+    doc: str = "",
+    check: bool = True,
+    say: Say = lambda _: None,
+) -> Imported:
+    """A live network as a spec, proven the same. shape: an input that it takes, (C, H, W).
+
+    Errors: `not-liftable`, one for each place that no op says; `lift-differs`, where the spec is
+    not the original."""
+    say("tracing")
+    recorder = recorded(network, shape)
+    say("writing the spec")
+    taken = {one.name for one in zoo.blocks()}
+    spec = spelt(recorder, name, taken, doc)
+    files = texts(spec)
+    arrays = network.arrays()
+    with tempfile.TemporaryDirectory(prefix="resspec-import-") as folder:
+        path = placed(Path(folder), files)
+
+        def at(size: tuple[int, int]) -> Graph:
+            return _loaded(path, (shape[0], *size))
+
+        graph = at(shape[1:])
+        names = laid_over(recorder, graph)
+        checks: Sequence[Check] = ()
+        size, second, small = shape[1:], None, graph
+        if check:
+            size, second = _sizes(at, shape)
+            small = at(size)
+            say(f"comparing with the original at {size[0]}×{size[1]}")
+            checks = prove(network, names, at, size, second)
+            if not any(one.quantity.endswith("second size") for one in checks):
+                second = None
+    weights = names.canonical(arrays)
+    made = {n: a.astype(np.float32) if a.dtype.kind == "f" and a.itemsize == 2 else a
+            for n, a in weights.items()}  # fmt: skip
+    return Imported(
+        spec.model["model"], network.name, graph, spec, files, made, len(recorder.steps), checks,
+        size, second, summarize(graph), small,
+    )  # fmt: skip
+
+
+def recorded(network: Network, shape: tuple[int, int, int]) -> Recorder:
+    """The network as ops. Errors: `not-liftable`, one for each place."""
+    recorder = network.record((TRACED, *shape))
+    if recorder.problems:
+        raise SpecError(*diagnostics(recorder.problems))
+    return recorder
+
+
+def diagnostics(problems: Sequence[Problem]) -> list[Diagnostic]:
+    """One for each class, operation and reason; further places of it as notes."""
+    found: dict[tuple[str, str, str], list[Problem]] = {}
+    for problem in problems:
+        found.setdefault((problem.kind, problem.operation, problem.reason), []).append(problem)
+    return [
+        Diagnostic(
+            "not-liftable",
+            str(first),
+            notes=tuple(Note(f"also in `{one.path}`") for one in dict.fromkeys(more[:20]))
+            + ((Note(f"and in {len(more) - 20} more places"),) if len(more) > 20 else ()),
+        )
+        for first, *more in found.values()
+    ]
+
+
+def texts(spec: Spelt) -> dict[str, str]:
+    """The files of a spec by their name."""
+    found = {f"{spec.model['model']}.yaml": text.written(spec.model)}
+    for name, block in spec.blocks.items():
+        kind = spec.kinds.get(name, "")
+        doc = {"doc": f"{kind} of the original."} if kind else {}
+        found[f"blocks/{name}.yaml"] = text.written({"block": name, **doc, **block})
+    return found
+
+
+def placed(folder: Path, files: Mapping[str, str]) -> Path:
+    """Write a spec's files; where the model's is."""
+    (folder / "blocks").mkdir()
+    for name, one in files.items():
+        (folder / name).write_text(one, "utf-8")
+    return folder / next(iter(files))
+
+
+def _loaded(path: Path, shape: Sequence[int]) -> Graph:
+    options = LoadOptions().having(f"input={list(shape)}")
+    try:
+        return compile.load(str(path), options).graph
+    except SpecError as problem:
+        first = problem.diagnostics[0]
+        raise SpecError(replace(first, span=None, notes=())) from problem
+
+
+def _sizes(
+    at: Callable[[tuple[int, int]], Graph], shape: tuple[int, int, int]
+) -> tuple[tuple[int, int], tuple[int, int] | None]:
+    """Two sizes to compare at: small ones, where the network takes them."""
+    full = at(shape[1:])
+    pixels = prod(shape[1:])
+
+    def takes(size: tuple[int, int]) -> bool:
+        try:
+            made = at(size)
+        except SpecError:
+            return False
+        return made.parameters() == full.parameters() and all(
+            min(node.inputs[0].type.spatial) > 1
+            or node.inputs[0].type.spatial == one.inputs[0].type.spatial
+            for node, one in zip(made.nodes, full.nodes, strict=True)
+            if node.op.NORMALISES
+        )
+
+    first = next(((n, n) for n in SIZES if n * n < pixels and takes((n, n))), shape[1:])
+    height, width = first
+    for second in ((height + 32, width + 64), (height + 64, width + 64)):
+        if takes(second):
+            return first, second
+    # the original may take it, and then the spec should
+    return first, (height + 32, width + 64)
+
+
+def nothing(source: str) -> SpecError:
+    """The error where no backend knows a source."""
+    return error(
+        "not-found",
+        f"`{source}` is nothing that can be imported",
+        help="write torchvision:NAME, timm:NAME, package.module:callable, or a file: model.pt2",
+    )
+
+
+def name_of(source: str) -> str:
+    """A name for what a source gives."""
+    last = source.replace("\\", "/").rpartition("/")[2].rpartition(":")[2].partition(".")[0]
+    return identifier(last.lower())
+
+
+def must_be_free(folder: Path, *, force: bool) -> None:
+    """Errors: `exists`, before any work is done."""
+    with contextlib.suppress(_Enough), artifacts.folder(folder, FILES, force=force):
+        raise _Enough
+
+
+class _Enough(Exception):
+    """Looked, and left all as it was."""
+
+
+def opened(source: str) -> Network:
+    """The network that a source names. Errors: `not-found`, `no-backend`."""
+    missing: SpecError | None = None
+    for name in backends.names():
+        importer = backends.get(name).importer
+        if importer is None:
+            continue
+        try:
+            found = importer().open_source(source)
+        except SpecError as problem:
+            if any(one.code != "no-backend" for one in problem.diagnostics):
+                raise
+            missing = problem
+            continue
+        if found is not None:
+            network: Network = found
+            return network
+    raise missing or nothing(source)
+
+
+def import_model(
+    model: Any, example_input: Any, name: str | None = None, *, doc: str = ""
+) -> Imported:
+    """A live model as a spec with its weights, proven to compute the same.
+
+    model: an `nn.Module`. example_input: an input that it takes, a tensor or an array of N×C×H×W.
+    name: of the spec; that of the model's class, unless told. `result.save(folder)` writes the
+    spec, its blocks and its weights; `resspec.build(result.graph, weights=result.weights)` builds
+    it on any backend.
+    Errors: `not-liftable`, one for each place that no op says; `lift-differs`.
+    """
+    kind = type(model).__name__
+    shape = tuple(int(one) for one in example_input.shape)
+    if len(shape) != 4:
+        raise error("bad-value", f"the example input is N×C×H×W, found {len(shape)} dimensions")
+    for one in backends.names():
+        importer = backends.get(one).importer
+        network = importer().of_module(model, kind) if importer is not None else None
+        if network is not None:
+            return bring(network, (shape[1], shape[2], shape[3]), name or kind.lower(), doc=doc)
+    raise error("bad-value", f"{kind} is no model that a backend imports")

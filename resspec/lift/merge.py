@@ -1,0 +1,171 @@
+"""Bodies of blocks laid over each other: where they differ in numbers alone, in what stands in a
+hole; where one has layers that another lacks, under a `when`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from resspec.lift.spell import Hole
+
+
+class When:
+    """Layers of some instances, and what others have in their place."""
+
+    def __init__(self, members: set[int], then: list[Any], otherwise: list[Any]) -> None:
+        self.members, self.then, self.otherwise = members, then, otherwise
+        self.condition = ""
+
+
+def merged(a: Any, b: Any, us: set[int], them: set[int], choices: bool) -> Any:
+    """One body of two, or None. `us`, `them`: the instances; `choices`: whether it may have a
+    `when`."""
+    if isinstance(a, Hole) and isinstance(b, Hole):
+        if not a.like(b):
+            return None
+        return Hole(a.kind, a.default, a.values | b.values, a.here | b.here)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return _mappings(a, b, us, them, choices)
+    if isinstance(a, list) and isinstance(b, list):
+        return _lists(a, b, us, them, choices)
+    if type(a) is type(b) and not isinstance(a, Hole | When) and a == b:
+        return a
+    return None
+
+
+def _mappings(
+    a: dict[str, Any], b: dict[str, Any], us: set[int], them: set[int], choices: bool
+) -> dict[str, Any] | None:
+    if "body" in a and "body" in b:
+        a, b = {"shortcut": [], **a}, {"shortcut": [], **b}
+        a, b = ({"body": one["body"], "shortcut": one["shortcut"]} for one in (a, b))
+    if list(a) != list(b):
+        return None
+    made = {}
+    for key in a:
+        one = merged(a[key], b[key], us, them, choices)
+        if one is None:
+            return None
+        made[key] = one
+    return made
+
+
+def _lists(
+    a: list[Any], b: list[Any], us: set[int], them: set[int], choices: bool
+) -> list[Any] | None:
+    if len(a) == len(b):
+        pairs = [merged(x, y, us, them, choices) for x, y in zip(a, b, strict=True)]
+        if all(one is not None for one in pairs):
+            return pairs
+    for at, one in enumerate(a):
+        if isinstance(one, When):
+            found = _into(a, at, one, b, us, them)
+            if found is not None:
+                return found
+    if not choices or any(isinstance(one, When) for one in a):
+        return None
+    start = 0
+    while start < min(len(a), len(b)) and merged(a[start], b[start], us, them, False) is not None:
+        start += 1
+    end = 0
+    while end < min(len(a), len(b)) - start and merged(
+        a[-1 - end], b[-1 - end], us, them, False
+    ) is not None:  # fmt: skip
+        end += 1
+    here, there = a[start : len(a) - end], b[start : len(b) - end]
+    if here and there:
+        return None
+    common = [merged(x, y, us, them, False) for x, y in zip(a[:start], b[:start], strict=True)]
+    tail = [
+        merged(x, y, us, them, False)
+        for x, y in zip(a[len(a) - end :], b[len(b) - end :], strict=True)
+    ]
+    choice = When(set(us), here, []) if here else When(set(them), there, [])
+    return [*common, choice, *tail]
+
+
+def _into(
+    a: list[Any], at: int, choice: When, b: list[Any], us: set[int], them: set[int]
+) -> list[Any] | None:
+    """b into a, which has a `when` there: as one of the two."""
+    for taken in (True, False):
+        inner = choice.then if taken else choice.otherwise
+        flat = [*a[:at], *inner, *a[at + 1 :]]
+        if len(flat) != len(b) or any(isinstance(one, When) for one in flat):
+            continue
+        pairs = [merged(x, y, us, them, False) for x, y in zip(flat, b, strict=True)]
+        if any(one is None for one in pairs):
+            continue
+        middle = pairs[at : at + len(inner)]
+        made = When(
+            choice.members | (them if taken else set()),
+            middle if taken else choice.then,
+            choice.otherwise if taken else middle,
+        )
+        return [*pairs[:at], made, *pairs[at + len(inner) :]]
+    return None
+
+
+def holes(data: Any) -> Iterator[Hole]:
+    """Every hole of a body, as the text has them."""
+    if isinstance(data, Hole):
+        yield data
+    elif isinstance(data, When):
+        yield from holes(data.then)
+        yield from holes(data.otherwise)
+    elif isinstance(data, dict):
+        for one in data.values():
+            yield from holes(one)
+    elif isinstance(data, list):
+        for one in data:
+            yield from holes(one)
+
+
+def choices(data: Any) -> Iterator[When]:
+    """Every `when` of a body."""
+    if isinstance(data, When):
+        yield data
+        yield from choices([data.then, data.otherwise])
+    elif isinstance(data, dict):
+        for one in data.values():
+            yield from choices(one)
+    elif isinstance(data, list):
+        for one in data:
+            yield from choices(one)
+
+
+def filled(data: Any) -> Any:
+    """The body with what is written in each hole; arguments at their defaults are left out."""
+    if isinstance(data, Hole):
+        return data.text
+    if isinstance(data, dict):
+        made = {key: filled(one) for key, one in data.items()}
+        if made.get("shortcut") == []:
+            del made["shortcut"]
+        return {key: one for key, one in made.items() if one is not LEFT_OUT}
+    if isinstance(data, list):
+        found: list[Any] = []
+        for one in data:
+            if isinstance(one, When):
+                found.append(_choice(one))
+                continue
+            made = filled(one)
+            # `{norm: {}}` is `norm`
+            if isinstance(made, dict) and len(made) == 1 and next(iter(made.values())) == {}:
+                made = next(iter(made))
+            found.append(made)
+        return found
+    return data
+
+
+def _choice(one: When) -> dict[str, Any]:
+    then, otherwise = filled(one.then), filled(one.otherwise)
+    made: dict[str, Any] = {"when": one.condition, "then": then}
+    return made | ({"else": otherwise} if otherwise else {})
+
+
+class _LeftOut:
+    pass
+
+
+LEFT_OUT = _LeftOut()

@@ -1,0 +1,184 @@
+"""That the spec is the original: outputs, gradients, training and a second size, in float64 with
+weights that hide nothing. Nothing is written before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resspec import backend as backends
+from resspec import weights
+from resspec.diagnostics import SpecError, error
+from resspec.ir import Graph
+from resspec.lift.record import Recorder
+from resspec.lift.same import Names
+from resspec.passes.noops import remove_noise
+from resspec.running import Running
+
+Array = NDArray[Any]
+EXACT = 1e-12
+DEEP, DEEP_LAYERS = 1e-11, 100  # as parity has them, for gradients
+SMALL = 1e-3  # of the largest gradient's size: what is smaller is measured by it
+
+
+class Network(Protocol):
+    """An original, live. Tensors have its own names and layout, inputs are (N, C, H, W)."""
+
+    name: str
+    backend: str  # of the same framework
+
+    def record(self, shape: tuple[int, ...]) -> Recorder:
+        """It as ops for an input (N, C, H, W), what has none in `problems`. Errors:
+        `not-liftable`."""
+        ...
+
+    def arrays(self) -> dict[str, Array]:
+        """The tensors that it holds."""
+        ...
+
+    def copy(self, arrays: Mapping[str, Array]) -> Network:
+        """The same with these tensors, in float64, and nothing random while training."""
+        ...
+
+    def forward(self, x: Array, training: bool) -> dict[str, Array]:
+        """Outputs by name."""
+        ...
+
+    def gradients(self, x: Array) -> tuple[dict[str, Array], dict[str, Array]]:
+        """In training mode, of the sum over outputs of mean(y · cotangent): gradients of the
+        parameters by name, and the running statistics after."""
+        ...
+
+    def random(self, x: Array) -> bool:
+        """Whether it is random while training although nothing known to be is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One quantity: how far apart, relative, and the limit."""
+
+    quantity: str
+    error: float
+    limit: float
+    worst: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.error <= self.limit
+
+
+def prove(
+    network: Network,
+    names: Names,
+    graph: Callable[[tuple[int, int]], Graph],
+    size: tuple[int, int],
+    second: tuple[int, int] | None,
+    batch: int = 4,
+    seed: int = 0,
+) -> list[Check]:
+    """Compare the original with its spec's graphs. Raises SpecError(lift-differs)."""
+    checks: list[Check] = []
+    made = graph(size)
+    drawn = weights.randomise(made, seed)
+    held = network.arrays()
+    other = network.copy(names.originals({n: a.astype(np.float64) for n, a in drawn.items()}, held))
+    x = weights.example((batch, *made.input.type.shape), seed).astype(np.float64)
+    target = backends.get(network.backend)
+    running = Running.start(made, target, dtype="float64").load(drawn)
+    checks.append(_check("outputs", _flat(running.forward(x)), other.forward(x, False), EXACT))
+    if second is not None:
+        checks += _second(other, graph, second, running, drawn, x)
+    if target.training is not None:
+        checks += _trained(other, names, made, drawn, x)
+    failed = [check for check in checks if not check.ok]
+    if failed:
+        raise error(
+            "lift-differs",
+            f"{network.name}: {failed[0].quantity} of the spec and of the original are "
+            f"{failed[0].error:.1e} apart, more than {failed[0].limit:.0e}"
+            + (f" ({failed[0].worst})" if failed[0].worst else ""),
+        )
+    return checks
+
+
+def _second(
+    other: Network, graph: Callable[[tuple[int, int]], Graph], size: tuple[int, int],
+    running: Running, drawn: Mapping[str, Array], x: Array,
+) -> list[Check]:  # fmt: skip
+    """The same at another size, where the original takes one."""
+    wide = weights.example((*x.shape[:2], *size), 1).astype(np.float64)
+    try:
+        wanted = other.forward(wide, False)
+    except (RuntimeError, ValueError, AssertionError):
+        return []
+    try:
+        made = graph(size)
+        running = Running.start(made, running.backend, dtype="float64").load(drawn)
+        found = _flat(running.forward(wide))
+    except SpecError as problem:
+        raise error(
+            "lift-differs",
+            f"{other.name} takes an input of {size[0]}×{size[1]}, its spec does not: "
+            f"{problem.diagnostics[0].message}",
+        ) from problem
+    return [_check("outputs at a second size", found, wanted, EXACT)]
+
+
+def _trained(
+    other: Network, names: Names, made: Graph, drawn: Mapping[str, Array], x: Array
+) -> list[Check]:
+    if other.random(x):
+        raise error(
+            "not-liftable",
+            f"{other.name} is random while training, by other than a dropout or drop path",
+        )
+    quiet = remove_noise(made)
+    running = Running.start(quiet, backends.get(other.backend), dtype="float64").load(drawn)
+    layers = sum(1 for node in made.nodes if node.macs)
+    deep = DEEP if layers > DEEP_LAYERS else EXACT
+    ours = running.gradients(x, training=True)
+    before, after = other.gradients(x)
+    gradients = names.canonical({**_zeros(names, before, other), **before})
+    wanted = {name: gradients[name] for name in ours}
+    found = [_check("gradients", ours, wanted, deep)]
+    statistics = [n for n, p in made.parameters().items() if not p.trainable]
+    if statistics:
+        moved = names.canonical({**_zeros(names, after, other), **after})
+        read = running.read(statistics)
+        found.append(_check("running statistics", read, {n: moved[n] for n in statistics}, EXACT))
+    return found
+
+
+def _zeros(names: Names, given: Mapping[str, Array], other: Network) -> dict[str, Array]:
+    held = other.arrays()
+    return {one.name: np.zeros_like(held[one.name]) for one in names.taken.values()
+            if one.name not in given}  # fmt: skip
+
+
+def _flat(outputs: Mapping[str, list[Array]]) -> dict[str, Array]:
+    return {name: values[0] for name, values in outputs.items()}
+
+
+def _check(
+    quantity: str, found: Mapping[str, Array], wanted: Mapping[str, Array], limit: float
+) -> Check:
+    """The worst tensor; one far smaller than most is measured by them."""
+    count = sum(array.size for array in wanted.values())
+    square = sum(float(np.square(array).sum()) for array in wanted.values())
+    typical = (square / max(count, 1)) ** 0.5
+    worst, most = "", 0.0
+    for name, array in wanted.items():
+        mine = found.get(name)
+        if mine is None or mine.shape != array.shape:
+            return Check(quantity, float("inf"), limit, name)
+        scale = max(float(np.linalg.norm(array)), typical * array.size**0.5)
+        apart = float(np.linalg.norm(mine - array))
+        ratio = apart / scale if scale else (0.0 if apart == 0 else float("inf"))
+        if not ratio <= most:
+            worst, most = name, ratio if np.isfinite(ratio) else float("inf")
+    return Check(quantity, most, limit, worst)

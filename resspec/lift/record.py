@@ -1,0 +1,164 @@
+"""What a tracer notes: ops of this language on values, with the module that each one ran in, the
+tensors that its parameters came from, and what could not be said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from resspec.ir import Value
+from resspec.lift import layout as layouts
+from resspec.lift.layout import Atom, Awkward, Layout
+from resspec.ops.base import OPS, Op
+from resspec.types import TensorType
+
+
+class Frame(NamedTuple):
+    """A call of a module: `key` tells calls apart, `path` and `kind` (its class) say whose.
+    `stock`: its class is the framework's own, a layer or a container of layers."""
+
+    key: str
+    path: str
+    kind: str
+    stock: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A tensor of the original as a parameter here: transposed by `axes`, then reshaped."""
+
+    name: str
+    axes: tuple[int, ...] = ()
+
+
+@dataclass(eq=False, slots=True)
+class Step:
+    """One op. `born`: what it was in the original, where that decides how it may be written."""
+
+    op: Op
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    frames: tuple[Frame, ...]
+    taken: Mapping[str, Taken] = field(default_factory=dict)
+    born: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class Data:
+    """A tensor of the original that depends on the input: a value, and how it is laid out."""
+
+    value: Value
+    layout: Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What no op says: where (module path and class), the operation, and why or what is needed."""
+
+    path: str
+    kind: str
+    operation: str
+    reason: str
+
+    def __str__(self) -> str:
+        where = f"`{self.path}` ({self.kind})" if self.path else f"the model ({self.kind})"
+        return f"{where}: {self.operation}: {self.reason}"
+
+
+@dataclass(eq=False)
+class Recorder:
+    """A network as it is noted. `batch` is the number of examples that it is traced with."""
+
+    batch: int
+    steps: list[Step] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    outputs: list[tuple[str, Value]] = field(default_factory=list)
+    frames: tuple[Frame, ...] = ()
+    made: int = 0
+    input: Value | None = None
+    makers: dict[Value, Step] = field(default_factory=dict)
+
+    def value(self, kind: TensorType) -> Value:
+        self.made += 1
+        return Value(self.made - 1, kind)
+
+    def start(self, shape: tuple[int, ...]) -> Data:
+        """The input (C, H, W)."""
+        self.input = self.value(TensorType(shape))
+        return Data(self.input, layouts.usual(self.input.type, self.batch))
+
+    def apply(
+        self,
+        op: str | Op,
+        *inputs: Value,
+        taken: Mapping[str, Taken] | None = None,
+        born: str = "",
+        **arguments: Any,
+    ) -> tuple[Value, ...]:
+        """Note an op. Raises OpError, or ValueError where an argument is wrong."""
+        made = OPS[op](**arguments) if isinstance(op, str) else op
+        types = tuple(value.type for value in inputs)
+        made = made.resolve(*types)
+        outputs = tuple(self.value(kind) for kind in made.infer(*types))
+        step = Step(made, inputs, outputs, self.frames, taken or {}, born)
+        self.steps.append(step)
+        self.makers |= dict.fromkeys(outputs, step)
+        return outputs
+
+    def maker(self, value: Value) -> Step | None:
+        """The step that gave it; None for the input."""
+        return self.makers.get(value)
+
+    # -- tensors as values ---------------------------------------------------------------------
+
+    def map(self, data: Data) -> Value:
+        """The tensor as a map (N, C, H, W), its channels put in order. Raises Awkward."""
+        data = self.ordered(data)
+        kind = data.value.type
+        found = [axis for axis in data.layout if axis]
+        wanted = [axis for axis in layouts.usual(kind, self.batch) if axis]
+        if found != wanted:
+            raise Awkward("it works on a tensor that is laid out in another way than N×C×H×W")
+        return data.value
+
+    def ordered(self, data: Data) -> Data:
+        """The same tensor with its channels stored in the order in which it runs over them."""
+        order = layouts.channels_order(data.layout, data.value.type.channels)
+        steps = [atom.step for atom in order]
+        if steps == sorted(steps, reverse=True):
+            return data
+        value = data.value
+        # one group of channels brought before the others, as often as needed
+        shuffled = _shuffle(order)
+        if shuffled is None:
+            raise Awkward("its channels are permuted in more than one way")
+        (value,) = self.apply("channel_shuffle", value, groups=shuffled[0], block_size=shuffled[1])
+        return Data(value, layouts.renamed(data.layout, order))
+
+    def as_map(self, data: Data) -> Data:
+        """The tensor as N×C×H×W, under the usual layout."""
+        value = self.map(data)
+        return Data(value, layouts.usual(value.type, self.batch))
+
+
+def _shuffle(order: Sequence[Atom]) -> tuple[int, int] | None:
+    """groups and block size of the shuffle that brings channels into this order: seen as
+    groups × n × block, to n × groups × block."""
+    atoms = [atom for atom in order if atom.size > 1]
+    at = {atom: place for place, atom in enumerate(sorted(atoms, key=lambda a: -a.step))}
+    places = [at[atom] for atom in atoms]
+    tail = len(places)
+    while tail and places[tail - 1] == tail - 1:
+        tail -= 1
+    block = 1
+    for atom in atoms[tail:]:
+        block *= atom.size
+    head = places[:tail]
+    for cut in range(1, tail):
+        if head == [*range(cut, tail), *range(cut)]:
+            groups = 1
+            for atom in atoms[tail - cut : tail]:
+                groups *= atom.size
+            return groups, block
+    return None

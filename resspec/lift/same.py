@@ -1,0 +1,140 @@
+"""A recorded network and the graph that its spec lowers to, laid over each other: which node is
+which step, and so which tensor of the original is which parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resspec import passes
+from resspec.diagnostics import Note, error
+from resspec.ir import Graph, Node
+from resspec.lift.record import Recorder, Step, Taken
+from resspec.ops.base import Op
+
+Array = NDArray[Any]
+ORDERLESS = frozenset({"add", "mul", "maximum"})
+
+
+@dataclass(frozen=True)
+class Names:
+    """Canonical name → the original's tensor, and how it is laid out there."""
+
+    taken: Mapping[str, Taken]
+    shapes: Mapping[str, tuple[int, ...]]
+
+    def canonical(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """The original's tensors in canonical names and layout."""
+        return {
+            name: np.ascontiguousarray(_turned(arrays[one.name], one.axes)).reshape(
+                self.shapes[name]
+            )
+            for name, one in self.taken.items()
+        }
+
+    def originals(
+        self, weights: Mapping[str, Array], like: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        """Canonical weights as the original has them. like: arrays of the right shapes."""
+        found: dict[str, Array] = {}
+        for name, one in self.taken.items():
+            shape = like[one.name].shape
+            if one.axes:
+                turned = weights[name].reshape([shape[at] for at in one.axes])
+                found[one.name] = np.transpose(turned, np.argsort(one.axes))
+            else:
+                found[one.name] = weights[name].reshape(shape)
+        return found
+
+
+def _turned(array: Array, axes: tuple[int, ...]) -> Array:
+    return np.transpose(array, axes) if axes else array
+
+
+def laid_over(recorder: Recorder, graph: Graph) -> Names:
+    """Errors: `lift-differs`, where the graph is not what was recorded; a fault of this program."""
+    steps, nodes = recorder.steps, _simplified(graph)
+    assert recorder.input is not None
+    ours = _colours(
+        [(step.op, step.inputs, step.outputs) for step in steps], recorder.input,
+        [value for _, value in recorder.outputs],
+    )  # fmt: skip
+    theirs = _colours(
+        [(node.op, node.inputs, node.outputs) for node in nodes], graph.input,
+        [value for _, values in graph.outputs for value in values],
+    )  # fmt: skip
+    places: dict[int, list[int]] = {}
+    for at, colour in enumerate(theirs):
+        places.setdefault(colour, []).append(at)
+    taken: dict[str, Taken] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for step, colour in zip(steps, ours, strict=True):
+        found = places.get(colour)
+        if not found:
+            raise _different(step, nodes)
+        node = nodes[found.pop(0)]
+        for local, param in node.params.items():
+            name = f"{node.path}.{local}"
+            taken.setdefault(name, step.taken[local])
+            shapes[name] = param.shape
+    left = [nodes[at] for rest in places.values() for at in rest]
+    if left:
+        raise error(
+            "lift-differs",
+            f"the spec has `{left[0].op.NAME}` at `{left[0].path}`, which was not there",
+        )
+    return Names(taken, shapes)
+
+
+def _simplified(graph: Graph) -> Sequence[Node]:
+    return passes.simplify(graph).nodes
+
+
+def _different(step: Step, nodes: Sequence[Node]) -> Exception:
+    path = step.frames[-1].path if step.frames else "the model"
+    near = [node for node in nodes if node.op.NAME == step.op.NAME]
+    return error(
+        "lift-differs",
+        f"{step.op} of `{path}` is not in the spec that was written of it",
+        notes=[Note(f"there is {node.op} at `{node.path}`") for node in near[:3]],
+    )
+
+
+Steps = Sequence[tuple[Op, Sequence[Any], Sequence[Any]]]
+
+
+def _colours(steps: Steps, start: Any, ends: Sequence[Any]) -> list[int]:
+    """What each step is: its op, what it reads, and what becomes of what it gives."""
+    before: dict[Any, int] = {start: 0}
+    own: list[int] = []
+    for op, inputs, outputs in steps:
+        read = [before[value] for value in inputs]
+        if op.NAME in ORDERLESS:
+            read.sort()
+        own.append(hash((_said(op), tuple(read))))
+        before |= {value: hash((own[-1], at)) for at, value in enumerate(outputs)}
+    after: dict[Any, list[int]] = {}
+    for at, value in enumerate(ends):
+        after.setdefault(value, []).append(hash(("out", at)))
+    both: list[int] = []
+    for (op, inputs, outputs), colour in reversed([*zip(steps, own, strict=True)]):
+        made = hash((colour, tuple(tuple(sorted(after.get(value, ()))) for value in outputs)))
+        both.append(made)
+        for at, value in enumerate(inputs):
+            place = 0 if op.NAME in ORDERLESS else at
+            after.setdefault(value, []).append(hash((made, place)))
+    return both[::-1]
+
+
+def _said(op: Op) -> str:
+    """An op as text; rates, which some keep in single precision, to six digits."""
+    fields = {
+        name: round(value, 6) if name == "rate" else value
+        for name in type(op).FIELDS
+        if not callable(value := getattr(op, name))
+    }
+    return f"{op.NAME} {fields}"

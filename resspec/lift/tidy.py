@@ -1,0 +1,104 @@
+"""What was noted, made the network that a person would have written: nothing that is not needed,
+and vectors where the original has vectors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from resspec.ir import Value
+from resspec.lift.record import Recorder, Step
+from resspec.ops.base import OPS
+from resspec.ops.conv import Convolution
+from resspec.types import TensorType
+
+# ops that do to a vector what they do to a map of one position
+EITHER = frozenset(
+    "dropout drop_path layer_norm rms_norm simple_norm l2_normalize add sub mul maximum concat "
+    "split slice layer_scale gain bias scale shift prelu softmax pad_channels".split()
+)
+
+
+def tidy(recorder: Recorder) -> None:
+    """Take out what no output needs, and make vectors of what linear layers alone read."""
+    _drop_dead(recorder)
+    _vectors(recorder)
+    _drop_dead(recorder)
+
+
+def _drop_dead(recorder: Recorder) -> None:
+    needed = {value for _, value in recorder.outputs}
+    kept: list[Step] = []
+    for step in reversed(recorder.steps):
+        if needed.intersection(step.outputs):
+            needed.update(step.inputs)
+            kept.append(step)
+    recorder.steps = kept[::-1]
+
+
+def _vectors(recorder: Recorder) -> None:
+    """A linear layer was noted as a 1×1 convolution of one position. It becomes one again where
+    all that is made of it is a vector, too, and is flattened in the end."""
+    readers: dict[Value, list[Step]] = {}
+    for step in recorder.steps:
+        for value in dict.fromkeys(step.inputs):
+            readers.setdefault(value, []).append(step)
+    outputs = {value for _, value in recorder.outputs}
+    flat: set[Value] = set()  # to be vectors
+
+    def may(step: Step) -> bool:
+        one = all(value.type.spatial == (1, 1) for value in (*step.inputs, *step.outputs))
+        kind = step.op.KIND == "activation" or step.op.NAME in EITHER or step.born == "linear"
+        return one and kind and getattr(step.op, "over", "channels") == "channels"
+
+    for step in reversed(recorder.steps):
+        if step.op.NAME == "flatten" and step.inputs[0].type.spatial == (1, 1):
+            continue
+        if not may(step):
+            continue
+        ends = all(
+            value not in outputs
+            and readers.get(value)
+            and all(
+                set(reader.outputs) <= flat
+                or (reader.op.NAME == "flatten" and reader.inputs[0].type.spatial == (1, 1))
+                for reader in readers[value]
+            )
+            for value in step.outputs
+        )
+        if ends:
+            flat.update(step.outputs)
+    _rewrite(recorder, flat)
+
+
+def _rewrite(recorder: Recorder, flat: set[Value]) -> None:
+    made: dict[Value, Value] = {}  # vectors by the map that they were
+    steps: list[Step] = []
+
+    def vector(value: Value, step: Step) -> Value:
+        if not value.type.is_map:
+            return value
+        if value not in made:
+            made[value] = recorder.value(TensorType((value.type.channels,)))
+            if value not in flat:
+                # beside what is read, in the module that the two have in common
+                flatten = Step(OPS["flatten"](), (value,), (made[value],), step.frames)
+                steps.append(flatten)
+        return made[value]
+
+    for step in recorder.steps:
+        if step.op.NAME == "flatten" and step.inputs[0].type.spatial == (1, 1):
+            made[step.outputs[0]] = vector(step.inputs[0], step)
+        elif not flat.intersection(step.outputs):
+            step.inputs = tuple(made.get(value, value) if not value.type.is_map else value
+                                for value in step.inputs)  # fmt: skip
+            steps.append(step)
+        else:
+            inputs = tuple(vector(value, step) for value in step.inputs)
+            outputs = tuple(vector(value, step) for value in step.outputs)
+            op = step.op
+            if isinstance(op, Convolution):
+                op = OPS["linear"](out_features=op.out_channels, bias=op.bias)
+            steps.append(replace(step, op=op, inputs=inputs, outputs=outputs))
+    recorder.steps = steps
+    recorder.outputs = [(name, value if value.type.is_map else made.get(value, value))
+                        for name, value in recorder.outputs]  # fmt: skip

@@ -1,0 +1,130 @@
+"""Steps → the tree of the modules that they ran in, those that say nothing dissolved."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from resspec.ir import Value
+from resspec.lift.record import Recorder, Step
+
+SMALL = 3  # steps of a module without parameters that its parent takes in
+
+
+@dataclass(eq=False, slots=True)
+class Box:
+    """One call of a module. `inputs` are read inside and made outside, `outputs` the other way."""
+
+    path: str
+    kind: str
+    stock: bool = False
+    items: list[Step | Box] = field(default_factory=list)
+    inputs: tuple[Value, ...] = ()
+    outputs: tuple[Value, ...] = ()
+
+    def steps(self) -> Iterator[Step]:
+        for item in self.items:
+            if isinstance(item, Step):
+                yield item
+            else:
+                yield from item.steps()
+
+    def boxes(self) -> Iterator[Box]:
+        """All boxes inside, the innermost first."""
+        for item in self.items:
+            if isinstance(item, Box):
+                yield from item.boxes()
+                yield item
+
+    @property
+    def label(self) -> str:
+        """What its parent calls it."""
+        return self.path.rpartition(".")[2]
+
+
+Item = Step | Box
+
+
+def grown(recorder: Recorder) -> Box:
+    """The whole network as one box."""
+    root = Box("", "")
+    stack: list[tuple[str, Box]] = [("", root)]
+    for step in recorder.steps:
+        depth = 1
+        for frame in step.frames:
+            if depth < len(stack) and stack[depth][0] == frame.key:
+                depth += 1
+                continue
+            break
+        del stack[depth:]
+        for frame in step.frames[depth - 1 :]:
+            box = Box(frame.path, frame.kind, frame.stock)
+            stack[-1][1].items.append(box)
+            stack.append((frame.key, box))
+        stack[-1][1].items.append(step)
+    outputs = tuple(dict.fromkeys(value for _, value in recorder.outputs))
+    connect(root, outputs)
+    dissolve(root)
+    return root
+
+
+def connect(root: Box, outputs: tuple[Value, ...]) -> None:
+    """What each box reads and gives."""
+    reads = Counter(value for step in root.steps() for value in step.inputs)
+    reads.update(outputs)
+
+    def visit(box: Box) -> Counter[Value]:
+        inside: Counter[Value] = Counter()
+        made: dict[Value, None] = {}
+        for item in box.items:
+            if isinstance(item, Box):
+                inside.update(visit(item))
+                made |= dict.fromkeys(item.outputs)
+            else:
+                inside.update(item.inputs)
+                made |= dict.fromkeys(item.outputs)
+        every = {value for step in box.steps() for value in step.outputs}
+        box.inputs = tuple(value for value in inside if value not in every)
+        box.outputs = tuple(value for value in made if reads[value] > inside[value])
+        return inside
+
+    visit(root)
+    root.outputs = outputs
+
+
+def dissolve(box: Box) -> None:
+    """Take in what is no block: single layers, containers, and small parts without parameters."""
+    items: list[Item] = []
+    for item in box.items:
+        if isinstance(item, Box):
+            dissolve(item)
+            if _is_plain(item):
+                items += item.items
+                continue
+        items.append(item)
+    box.items = items
+
+
+def _is_plain(box: Box) -> bool:
+    steps = list(box.steps())
+    return (
+        box.stock
+        or len(box.items) == 1
+        or len(box.outputs) != 1
+        or not box.inputs
+        or (len(steps) <= SMALL and sum(bool(step.taken) for step in steps) < 2)
+    )
+
+
+def take_in(parent: Box, chosen: set[int]) -> None:
+    """Put the items of chosen boxes (by identity) in their places, everywhere inside."""
+    items: list[Item] = []
+    for item in parent.items:
+        if isinstance(item, Box):
+            take_in(item, chosen)
+            if id(item) in chosen:
+                items += item.items
+                continue
+        items.append(item)
+    parent.items = items

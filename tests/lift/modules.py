@@ -1,0 +1,141 @@
+"""Modules as users write them: functional calls, several outputs, skips, layers in loops."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Functional(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.c1 = nn.Conv2d(3, 8, 3, padding=1)
+        self.c2 = nn.Conv2d(8, 16, 3, 2, 1)
+        self.fc = nn.Linear(16, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(self.c1(x))
+        x = functional.max_pool2d(functional.relu(self.c2(x)), 2)
+        return self.fc(functional.dropout(x.mean([2, 3]), 0.3, self.training))
+
+
+class Several(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(3, 8, 3, 2, 1)
+        self.b = nn.Conv2d(8, 16, 3, 2, 1)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        fine = functional.silu(self.a(x))
+        return {"fine": fine, "coarse": functional.silu(self.b(fine))}
+
+
+class Skip(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.down1 = nn.Conv2d(3, 8, 3, padding=1)
+        self.down2 = nn.Conv2d(8, 16, 3, 2, 1)
+        self.up = nn.ConvTranspose2d(16, 8, 2, 2)
+        self.last = nn.Conv2d(16, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        fine = functional.relu(self.down1(x))
+        return self.last(torch.cat([fine, self.up(functional.relu(self.down2(fine)))], 1))
+
+
+class Gated(nn.Module):
+    """Mish written out, a gate of linear layers, parameters used as they are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c = nn.Conv2d(3, 8, 3, padding=1)
+        self.gamma = nn.Parameter(torch.full((8, 1, 1), 1e-6))
+        self.shift = nn.Parameter(torch.zeros(8))
+        self.fc1, self.fc2 = nn.Linear(8, 4), nn.Linear(4, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.c(x)
+        x = x * torch.tanh(functional.softplus(x))
+        gate = torch.sigmoid(self.fc2(functional.relu(self.fc1(x.mean((2, 3))))))
+        return x * gate[:, :, None, None] * self.gamma + self.shift.view(1, -1, 1, 1)
+
+
+class Positions(nn.Module):
+    """A classifier that reads positions, so that it has one size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(True))
+        self.pool = nn.AdaptiveAvgPool2d((2, 2))
+        self.head = nn.Sequential(nn.Linear(32, 16), nn.ReLU(True), nn.Dropout(), nn.Linear(16, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.flatten(self.pool(self.features(x)), 1))
+
+
+class Block(nn.Module):
+    def __init__(self, inner: int, outer: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inner, outer, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outer)
+        self.conv2 = nn.Conv2d(outer, outer, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outer)
+        self.down = None
+        if stride != 1 or inner != outer:
+            self.down = nn.Sequential(
+                nn.Conv2d(inner, outer, 1, stride, bias=False), nn.BatchNorm2d(outer)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
+        return functional.relu(y + (x if self.down is None else self.down(x)))
+
+
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+        shapes = [(8, 8, 1), (8, 8, 1), (8, 16, 2), (16, 16, 1)]
+        self.blocks = nn.ModuleList([Block(*shape) for shape in shapes])
+        self.fc = nn.Linear(16, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for block in self.blocks:
+            x = block(x)
+        return self.fc(x.mean((2, 3)))
+
+
+class Shuffled(nn.Module):
+    """Channels split, joined and interleaved by views."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c = nn.Conv2d(3, 8, 3, 2, 1)
+        self.d = nn.Conv2d(4, 4, 3, 1, 1, groups=4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        left, right = self.c(x).chunk(2, 1)
+        x = torch.cat([left, self.d(right)], 1)
+        n, c, h, w = x.shape
+        return x.view(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w)
+
+
+class Unsayable(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.c = nn.Conv2d(3, 8, 3, padding=1)
+        self.wave = Wave()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(torch.sort(self.wave(self.c(x)), 1).values)
+
+
+class Wave(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sin(x)
+
+
+SIZED = Residual()  # a live module, not a class
+LIFTED = (Functional, Several, Skip, Gated, Positions, Residual, Shuffled)

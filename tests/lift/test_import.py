@@ -1,0 +1,73 @@
+"""`resspec import`: networks that are there already come in as specs, and are the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import resspec
+from resspec.diagnostics import SpecError
+from resspec.lift import bring
+
+torch = pytest.importorskip("torch")
+modules: Any = pytest.importorskip("tests.lift.modules")
+
+
+def imported(model: Any, size: int = 32) -> bring.Imported:
+    made = resspec.import_model(model, torch.zeros(1, 3, size, size))
+    assert all(check.ok for check in made.checks)
+    return made
+
+
+@pytest.mark.parametrize("kind", [one.__name__ for one in modules.LIFTED])
+def test_what_users_write_is_lifted_and_the_same(kind: str) -> None:
+    model = getattr(modules, kind)()
+    made = imported(model)
+    assert made.summary.params == sum(value.numel() for value in model.parameters())
+    assert {check.quantity for check in made.checks} >= {"outputs", "gradients"}
+
+
+def test_the_spec_on_disk_is_the_network_with_its_weights(tmp_path: Path) -> None:
+    model = modules.Residual().eval()
+    path = imported(model).save(tmp_path / "mine")
+    built = resspec.build(str(path), weights=tmp_path / "mine" / "weights.safetensors").eval()
+    x = torch.randn(2, 3, 40, 56)
+    assert torch.equal(built(x), model(x))
+
+
+def test_modules_become_blocks_and_rows_of_them_stages() -> None:
+    made = imported(modules.Residual())
+    assert list(made.spec.blocks) == ["block_2"] or list(made.spec.blocks) == ["block"]
+    assert made.spec.model["stages"] == [
+        {"depth": 2, "width": 8},
+        {"depth": 2, "width": 16, "stride": 2},
+    ]
+    assert "stride != 1 or in_channels != width" in str(made.spec.blocks)
+
+
+def test_initial_values_that_show_are_kept() -> None:
+    model = modules.Residual()
+    for block in model.blocks:
+        torch.nn.init.zeros_(block.bn2.weight)
+    made = imported(model)
+    assert "{norm: {init: zero}}" in str(made.files.values()) or "init: zero" in str(made.files)
+    assert "value: 1.0e-06" not in str(imported(modules.Gated()).files)  # the op's own default
+
+
+@pytest.mark.needs("torchvision")
+def test_resnet50_reads_in_forty_lines() -> None:
+    network = bring.opened("torchvision:resnet50")
+    made = bring.bring(network, (3, 224, 224), "resnet50", check=False)
+    assert (made.summary.params, made.summary.macs) == (25_557_032, 4_089_184_256)
+    assert made.steps == 175
+    assert made.lines <= 40
+    assert list(made.spec.blocks) == ["bottleneck_2"]
+
+
+def test_names_of_sources_are_told() -> None:
+    for source in ("nothing", "no.such.module:Net", "timm:"):
+        with pytest.raises(SpecError) as caught:
+            bring.opened(source)
+        assert caught.value.diagnostics[0].code == "not-found"
