@@ -161,3 +161,12 @@ def test_wrong_use(words, told, tmp_path, monkeypatch, capsys) -> None:
         main(["report", *words])
     assert told in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_huge_spec_meets_a_limit_and_leaves_no_file(tmp_path, capsys) -> None:
+    spec = specs.write(tmp_path, specs.TINY.replace("depth: 1", "depth: 4096"), "huge.yaml")
+    for more, code in (([], "node-limit"), (["--limit", "nodes=1000000"], "picture-limit")):
+        with pytest.raises(SystemExit, match="1"):
+            main(["report", spec, "-o", str(tmp_path / "huge.html"), *more])
+        assert f"error[{code}]" in capsys.readouterr().err
+    assert not (tmp_path / "huge.html").exists()

@@ -368,14 +368,15 @@ class Picture {
     };
     walk(laid);
     this.shapes = new Map();
-    const frames = draw("g");
-    const boxes = draw("g");
+    const [frames, boxes, heads] = [draw("g"), draw("g"), draw("g")];
     const visit = (seen) => {
       if (!seen.frame) {
         boxes.append(this.box(seen, places.get(seen.id)));
         return;
       }
-      frames.append(this.frame(seen.frame, places.get(seen.frame.id)));
+      const at = places.get(seen.frame.id);
+      frames.append(draw("g", { class: "frame" }, rectangle(at, "top", 10)));
+      heads.append(this.head(seen.frame, at));
       seen.inside.forEach(visit);
     };
     [this.start, ...inside, ...this.ends].forEach(visit);
@@ -385,7 +386,7 @@ class Picture {
     const input = places.get(this.start.id);
     this.middle = input.x + input.width / 2;
     this.svg = draw("svg", { viewBox: `0 0 ${laid.width} ${laid.height}`, role: "group" },
-      frames, lines, boxes);
+      frames, lines, boxes, heads); // an arrow goes behind a title that it crosses
     this.svg.setAttribute("aria-label", `${this.network.name}, ${this.owner.length} layers`);
     this.view.replaceChildren(this.svg);
     const known = new Set([...boxes.querySelectorAll("[data-kind]")].map((box) => box.dataset.kind));
@@ -424,17 +425,18 @@ class Picture {
     return shape;
   }
 
-  frame(group, at) {
+  head(group, at) {
+    const room = 0.55 * this.settings.font * this.heading(group).length + 28;
     const title = draw("g", {
       class: "head", role: "button", "aria-expanded": "true", "data-path": group.path,
       "aria-label": `${group.path}, ${this.heading(group)}`,
     },
-    rectangle({ x: at.x + 4, y: at.y + 4, width: at.width - 8, height: 20 }, "bar", 4),
+    rectangle({ x: at.x + 4, y: at.y + 4, width: Math.min(room, at.width - 8), height: 20 }, "bar", 4),
     sign("−", at.x + 14, at.y + 14),
     draw("text", { x: at.x + 26, y: at.y + 18 }, this.heading(group)),
     draw("title", {}, group.path));
     this.reacts(title, group);
-    return draw("g", { class: `frame f-${group.kind}` }, rectangle(at, "top", 10), title);
+    return title;
   }
 
   reacts(shape, item) {
