@@ -15,7 +15,7 @@ PARITY_DTYPES ?= float64 float32
 PARITY_SECONDS ?= 36000
 FUZZ_SECONDS ?= 600
 
-.PHONY: build test test-slow test-core quick lint format codemirror docs site picture conformance parity-table folding fuzz clean
+.PHONY: import-table build test test-slow test-core quick lint format codemirror docs site picture conformance parity-table folding fuzz clean
 
 build: $(VENV)/.installed
 	$(BIN)/resspec build specs/resnet34.yaml --backend torch
@@ -78,6 +78,11 @@ conformance: $(VENV)/.installed-dev
 	@mkdir -p build
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.conformance.run --resume \
 	  --json build/conformance.jsonl $(if $(FAMILY),--family $(FAMILY),--page docs/conformance.md --csv docs/measured/conformance.csv)
+
+# Which networks `resspec import` brings in, and how equal: docs/measured/import.csv. Stopped, it goes
+# on where it was, unless that file is deleted.
+import-table: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.lift.table $(SOURCES)
 
 # Every shipped spec on both backends: docs/measured/parity.csv, from which docs/parity.md is drawn.
 # Stopped, it goes on where it was, unless build/parity.jsonl is deleted.

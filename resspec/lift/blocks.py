@@ -4,7 +4,7 @@ params."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,8 +48,10 @@ class Blocks:
     """The blocks of a network; `groups` in order of need. Modules that are there once, and that
     nothing is like, are taken into what calls them."""
 
-    def __init__(self, root: Box, spelling: Spelling, taken: Iterable[str]) -> None:
-        self.root, self.spelling = root, spelling
+    def __init__(
+        self, root: Box, spelling: Spelling, taken: Iterable[str], twins: Mapping[Step, Step]
+    ) -> None:
+        self.root, self.spelling, self.twins = root, spelling, twins
         self.taken = {*taken, *OPS}
         self.groups: list[Group] = []
         self.of: dict[Box, Group] = {}
@@ -113,6 +115,7 @@ class Blocks:
         flow = Flow(
             box.items, box.inputs, box.outputs if outputs is None else outputs,
             lambda item: self.call(item, member),
+            self.twins,
         )  # fmt: skip
         return flow.layers()
 

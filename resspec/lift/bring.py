@@ -19,6 +19,7 @@ from resspec import backend as backends
 from resspec.diagnostics import Diagnostic, Note, SpecError, error
 from resspec.ir import Graph
 from resspec.lift import text
+from resspec.lift.follow import follow, sized
 from resspec.lift.model import Spelt, identifier, spelt
 from resspec.lift.proof import Check, Network, prove
 from resspec.lift.record import Problem, Recorder
@@ -129,6 +130,11 @@ def recorded(network: Network, shape: tuple[int, int, int]) -> Recorder:
     recorder = network.record((TRACED, *shape))
     if recorder.problems:
         raise SpecError(*diagnostics(recorder.problems))
+    if sized(recorder):
+        with contextlib.suppress(SpecError):  # it may take no other size
+            other = network.record((TRACED, shape[0], shape[1] + 32, shape[2] + 65))
+            if not other.problems:
+                follow(recorder, other)
     return recorder
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,7 @@ class Flow:
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     call: Call
+    twins: Mapping[Step, Step] = field(default_factory=dict)  # what has an earlier one's parameters
     reserved: frozenset[str] = frozenset()
     names: dict[Value, str] = field(default_factory=dict)  # `x`, or `x[1]`
     tuples: dict[Item, str] = field(default_factory=dict)  # names of what gives several
@@ -142,6 +143,7 @@ class Flow:
     def _entry(self, item: Item, found: list[Entry], stop: Item | None) -> Item | None:
         """Put the item's entry; what its layers start from."""
         key, args = self.call(item)
+        self._again(item)
         above = self.above[item]
         if self.depth[above] < self.depth[stop]:
             raise Tangled
@@ -188,6 +190,7 @@ class Flow:
         last: Value | None = self.inputs[0] if len(self.inputs) == 1 else None
         for item in self.items:
             key, args = self.call(item)
+            self._again(item)
             if key in MERGES:
                 branches: list[Any] = []
                 for value in item.inputs:
@@ -220,6 +223,11 @@ class Flow:
             self._tuple(item)
         else:
             self.names.setdefault(value, "")
+
+    def _again(self, item: Item) -> None:
+        """What it applies again needs a name."""
+        if isinstance(item, Step) and item in self.twins:
+            self._name(self.twins[item].outputs[0])
 
     def _tuple(self, item: Item) -> None:
         self.tuples.setdefault(item, "")
@@ -268,6 +276,8 @@ class Flow:
             elif entry.item is not None:
                 for value in entry.item.inputs[1:]:
                     read(value)
+            if isinstance(entry.item, Step) and entry.item in self.twins:
+                read(self.twins[entry.item].outputs[0])
             if entry.item is not None:
                 known.update(entry.item.outputs)
 
@@ -299,6 +309,8 @@ class Flow:
         if not isinstance(entry.value, list):
             args = dict(entry.value)
             item = entry.item
+            if isinstance(item, Step) and item in self.twins:
+                return {"reuse": self.names[self.twins[item].outputs[0]]}
             if isinstance(item, Step) and len(item.inputs) > 1:
                 args |= {
                     key: self.names[value]
@@ -309,10 +321,18 @@ class Flow:
             self.names[one.value] if isinstance(one, Named) else [self._data(e) for e in one]
             for one in entry.value
         ]
-        if entry.key == "add" and len(branches) == 2 and all(isinstance(b, list) for b in branches):
+        plain = all(isinstance(branch, list) and not _reads(branch) for branch in branches)
+        if entry.key == "add" and len(branches) == 2 and plain:
             body, shortcut = sorted(branches, key=_weight, reverse=True)
             return {"residual": {"body": body} | ({"shortcut": shortcut} if shortcut else {})}
         return {entry.key: branches}
+
+
+def _reads(data: Any) -> bool:
+    """Whether a branch reads a value by name, so that the order of branches matters."""
+    if isinstance(data, list):
+        return any(map(_reads, data))
+    return isinstance(data, dict) and ("from" in data or any(map(_reads, data.values())))
 
 
 def _weight(data: Any) -> int:

@@ -40,7 +40,7 @@ def spelt(recorder: Recorder, name: str, taken: Iterable[str], doc: str = "") ->
     """A recorded network without problems as a spec. taken: names that its blocks may not have."""
     root = tree.grown(recorder)
     spelling = spell.usual(recorder.steps)
-    blocks = Blocks(root, spelling, taken)
+    blocks = Blocks(root, spelling, taken, tree.twins(recorder))
     model = _Model(root, blocks, recorder)
     assert recorder.input is not None
     data: dict[str, Any] = {"model": identifier(name)}
@@ -65,6 +65,7 @@ class _Model:
         self.flow = Flow(
             root.items, root.inputs or ((recorder.input,) if recorder.input else ()), root.outputs,
             lambda item: blocks.call(item, self.member),
+            blocks.twins,
         )  # fmt: skip
 
     def written(self) -> dict[str, Any]:
@@ -132,6 +133,8 @@ class _Model:
                 gives.update(entry.item.outputs)
                 if isinstance(entry.item, Step) and not isinstance(entry.value, list):
                     reads.update(entry.item.inputs[1:])
+            if isinstance(entry.item, Step) and entry.item in self.blocks.twins:
+                reads.add(self.blocks.twins[entry.item].outputs[0])
             if isinstance(entry.value, list):
                 for branch in entry.value:
                     if isinstance(branch, Named):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from resspec.ir import Value
@@ -66,7 +66,32 @@ def grown(recorder: Recorder) -> Box:
     outputs = tuple(dict.fromkeys(value for _, value in recorder.outputs))
     connect(root, outputs)
     dissolve(root)
+    _share(root, twins(recorder))
     return root
+
+
+def twins(recorder: Recorder) -> dict[Step, Step]:
+    """Steps that have the parameters of an earlier one, and which that is."""
+    first: dict[object, Step] = {}
+    found: dict[Step, Step] = {}
+    for step in recorder.steps:
+        if step.taken:
+            one = first.setdefault((type(step.op), frozenset(step.taken.items())), step)
+            if one is not step:
+                found[step] = one
+    return found
+
+
+def _share(root: Box, shared: Mapping[Step, Step]) -> None:
+    """Take in every box that shares parameters with what is outside of it: a layer is applied again
+    in the body that it stands in."""
+    torn: set[int] = set()
+    for box in root.boxes():
+        inside = set(box.steps())
+        if any((again in inside) != (first in inside) for again, first in shared.items()):
+            torn.add(id(box))
+    if torn:
+        take_in(root, torn)
 
 
 def connect(root: Box, outputs: tuple[Value, ...]) -> None:

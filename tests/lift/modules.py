@@ -137,5 +137,35 @@ class Wave(nn.Module):
         return torch.sin(x)
 
 
+class Repeated(nn.Module):
+    """One layer, applied in a loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.c, self.bn = nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for _ in range(3):
+            x = functional.relu(self.bn(self.c(x)))
+        return x
+
+
+class Measured(nn.Module):
+    """A size taken from another tensor, a branch that depends on shapes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine, self.coarse = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        fine = self.fine(x)
+        coarse = self.coarse(fine)
+        if coarse.shape[-1] != fine.shape[-1]:
+            coarse = functional.interpolate(coarse, size=fine.shape[2:], mode="bilinear")
+        return fine + coarse
+
+
 SIZED = Residual()  # a live module, not a class
-LIFTED = (Functional, Several, Skip, Gated, Positions, Residual, Shuffled)
+LIFTED = (Functional, Several, Skip, Gated, Positions, Residual, Shuffled, Repeated, Measured)

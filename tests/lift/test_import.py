@@ -47,6 +47,13 @@ def test_modules_become_blocks_and_rows_of_them_stages() -> None:
     assert "stride != 1 or in_channels != width" in str(made.spec.blocks)
 
 
+def test_what_is_applied_again_is_reused_and_sizes_follow_other_values() -> None:
+    assert str(imported(modules.Repeated()).files).count("- reuse: c") == 2
+    made = imported(modules.Measured())
+    assert "like: fine" in str(made.files)
+    assert made.second is not None
+
+
 def test_initial_values_that_show_are_kept() -> None:
     model = modules.Residual()
     for block in model.blocks:
