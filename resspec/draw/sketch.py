@@ -210,8 +210,9 @@ def settings(node: Node) -> str:
 
 
 def title_of(item: Item) -> str:
-    """A block's name; of a stage, the blocks in it: `bottleneck × 6`."""
-    assert isinstance(item, Region)
+    """A layer's op or a block's name; of a stage, the blocks in it: `bottleneck × 6`."""
+    if isinstance(item, Node):
+        return item.op.NAME
     if not is_stage(item):
         return item.title
     names = [one.title if isinstance(one, Region) else one.op.NAME for one in item.items]

@@ -11,6 +11,7 @@ import pytest
 from resspec import api
 from resspec.cli import main
 from resspec.draw import terminal
+from resspec.ir import Node
 
 RESNET34 = """\
 resnet34  3×224×224 → 1000
@@ -50,6 +51,12 @@ def test_one_network_by_its_stages() -> None:
 @pytest.mark.parametrize("width", [80, 60])
 def test_no_line_is_wider_than_the_terminal(name: str, level: str, width: int) -> None:
     assert max(map(len, seen(name, level, width=width).splitlines())) <= width
+
+
+def test_a_layer_beside_the_stages_is_told_by_its_op() -> None:
+    graph = api.load("nf_regnet_b5").graph
+    (alone,) = [item for item in graph.root.items if isinstance(item, Node)]
+    assert f"\n{alone.path:<8}  {alone.op.NAME}" in seen("nf_regnet_b5")
 
 
 def test_several_networks_in_a_row_each() -> None:
