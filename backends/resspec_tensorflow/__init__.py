@@ -17,7 +17,8 @@ from .table import RULES
 
 def variable_name(path: str, name: str) -> str:
     """`layer/variable`: of the node's own layer, or of one within it (`gain/kernel`)."""
-    return f"{path}.{name}" if "/" in name else f"{path}/{name}"
+    layer = path.replace(".", "-")
+    return f"{layer}-{name}" if "/" in name else f"{layer}/{name}"
 
 
 def longest_chain(resolved: Resolved) -> int:

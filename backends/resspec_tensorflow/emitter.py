@@ -53,7 +53,7 @@ def source(
 
 
 def _head(program: Program, imports: set[str]) -> str:
-    title = f"{program.name}: a Keras functional model for TensorFlow, channels last."
+    title = f"{program.name}: a Keras functional model, channels last."
     lines = doc_lines(title, "")
     lines += ["", "from __future__ import annotations", ""]
     standard = {line for line in imports if line.split()[1].partition(".")[0] in STANDARD}
@@ -92,7 +92,7 @@ def _entry(
     (x,) = body.inputs
     lines.append(f'    {x} = inputs = keras.Input({channels_last}, name="inputs")')
     if least != ANY:
-        lines.append(f'    {x} = Fits({least}, name="inputs.fits")({x})')
+        lines.append(f'    {x} = Fits({least}, name="inputs-fits")({x})')
     results = body.results
     outputs = {name: [results[k] for k in places] for name, places in program.outputs}
     texts = {

@@ -34,36 +34,36 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """
 
     def call(
-        self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
-    ) -> tf.Tensor:
+        self,
+        inputs: keras.KerasTensor,
+        training: bool | None = None,
+        mask: keras.KerasTensor | None = None,
+    ) -> keras.KerasTensor:
         if not training or not self.trainable:
             return super().call(inputs, training=False)
-        numbers, positions = inputs.shape[:3].num_elements(), inputs.shape[1:3].num_elements()
-        refusal = f"{self.name}: a batch norm of one number a channel cannot be trained"
-        if numbers == 1:
-            raise ValueError(refusal)
-        if numbers is None and positions in (None, 1):  # told in the run
-            tf.debugging.Assert(tf.size(inputs) > inputs.shape[-1], [refusal])
-        if inputs.dtype == "float64":  # the fused kernel refuses it
-            mean, variance = tf.nn.moments(inputs, (0, 1, 2))
-            count = tf.cast(tf.size(inputs) / inputs.shape[-1], inputs.dtype)
-            outputs = tf.nn.batch_normalization(
-                inputs, mean, variance, self.beta, self.gamma, self.epsilon
-            )
-            variance *= count / tf.maximum(count - 1, 1)
-        else:
-            channels = inputs.shape[-1]
+        batch, height, width, channels = keras.ops.shape(inputs)
+        count, places = batch * height * width, height * width
+        if not isinstance(places, int) or places == 1:  # else there are several, whatever the batch
+            refusal = f"{self.name}: a batch norm of one number a channel cannot be trained"
+            inputs = require(inputs, [(count > 1, refusal)])
+        full = keras.backend.result_type(inputs.dtype, "float32")
+        gamma = keras.ops.cast(self.gamma, full) if self.scale else keras.ops.ones(channels, full)
+        beta = keras.ops.cast(self.beta, full) if self.center else keras.ops.zeros(channels, full)
+        if keras.backend.backend() == "tensorflow" and full == "float32":
+            import tensorflow as tf
+
             outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-                x=inputs,
-                scale=tf.cast(self.gamma, tf.float32) if self.scale else tf.ones(channels),
-                offset=tf.cast(self.beta, tf.float32) if self.center else tf.zeros(channels),
-                mean=[],
-                variance=[],
-                epsilon=self.epsilon,
+                x=inputs, scale=gamma, offset=beta, mean=[], variance=[], epsilon=self.epsilon
             )
+        else:  # the fused kernel, which tells the unbiased variance, is TensorFlow's
+            x, count = keras.ops.cast(inputs, full), keras.ops.cast(count, full)
+            mean, variance = keras.ops.moments(x, (0, 1, 2))
+            outputs = (x - mean) * (gamma * keras.ops.rsqrt(variance + self.epsilon)) + beta
+            outputs = keras.ops.cast(outputs, inputs.dtype)
+            variance = variance * (count / (count - 1))
         for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            old = tf.cast(moving, new.dtype)
-            moving.assign(tf.cast(old * self.momentum + new * (1 - self.momentum), moving.dtype))
+            kept = keras.ops.cast(moving, full) * self.momentum
+            moving.assign(keras.ops.cast(kept + new * (1 - self.momentum), moving.dtype))
         return outputs
 
 
@@ -77,13 +77,24 @@ class Normalization(keras.layers.Normalization):
     Saved as the stock layer.
     """
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        deviation = tf.maximum(tf.sqrt(self.adapt_variance), 1e-7)
-        mean, deviation = (tf.cast(one, inputs.dtype) for one in (self.adapt_mean, deviation))
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        deviation = keras.ops.maximum(keras.ops.sqrt(self.adapt_variance), 1e-7)
+        both = (self.adapt_mean, deviation)
+        mean, deviation = (keras.ops.cast(one, inputs.dtype) for one in both)
         return (inputs - mean) / deviation
 
 
 Normalization.__module__ = "keras.layers"
+'''
+
+GROUP_BY_GROUP = '''\
+def group_by_group() -> bool:
+    """Whether this is TensorFlow on a CPU, which has no gradient of a grouped convolution."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return not tf.config.list_logical_devices("GPU")
 '''
 
 GROUPED_CONV2D = '''\
@@ -93,16 +104,18 @@ class GroupedConv2D(keras.layers.Conv2D):
     Saved as the stock layer, which computes the same.
     """
 
-    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        if tf.config.list_logical_devices("GPU"):
+    def convolution_op(
+        self, inputs: keras.KerasTensor, kernel: keras.KerasTensor
+    ) -> keras.KerasTensor:
+        if not group_by_group():
             return super().convolution_op(inputs, kernel)
         parts = zip(
-            tf.split(inputs, self.groups, axis=-1),
-            tf.split(kernel, self.groups, axis=-1),
+            keras.ops.split(inputs, self.groups, axis=-1),
+            keras.ops.split(kernel, self.groups, axis=-1),
             strict=True,
         )
         convolve = super().convolution_op
-        return tf.concat([convolve(part, weight) for part, weight in parts], axis=-1)
+        return keras.ops.concatenate([convolve(part, weight) for part, weight in parts], axis=-1)
 
 
 GroupedConv2D.__module__ = "keras.layers"
@@ -126,7 +139,7 @@ def padded(
     conv = layer(*sizes, padding="same" if same else "valid", **options)
     if same or not np.any(padding):
         return conv
-    pad = keras.layers.ZeroPadding2D(padding, name=f"{name}.pad")
+    pad = keras.layers.ZeroPadding2D(padding, name=f"{name}-pad")
     return lambda x: conv(pad(x))
 '''
 
@@ -141,9 +154,12 @@ class Rescaling(keras.layers.Rescaling):
     Saved as the stock layer.
     """
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        scale = tf.constant(self.scale, self.compute_dtype)
-        return inputs * scale + tf.constant(self.offset, self.compute_dtype)
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        scale, offset = (
+            keras.ops.convert_to_tensor(one, self.compute_dtype)
+            for one in (self.scale, self.offset)
+        )
+        return inputs * scale + offset
 
 
 Rescaling.__module__ = "keras.layers"
@@ -161,7 +177,6 @@ ONE_SIZE = "x.shape[1:]"
 ANY_SIZE = "(*[None] * (len(x.shape) - 2), x.shape[-1])"
 TYPING = ("from collections.abc import Callable", "from typing import Any")
 
-TENSORFLOW = ("import tensorflow as tf",)
 PADDED_LAYERS = {
     "conv2d": "keras.layers.Conv2D",
     "depthwise_conv2d": "keras.layers.DepthwiseConv2D",
@@ -170,11 +185,12 @@ PADDED_LAYERS = {
 }
 
 HELPERS: dict[str, Helper] = {
-    "BatchNormalization": Helper(BATCH_NORMALIZATION, TENSORFLOW),
-    "Normalization": Helper(NORMALIZATION, TENSORFLOW),
-    "GroupedConv2D": Helper(GROUPED_CONV2D, TENSORFLOW),
+    "BatchNormalization": Helper(BATCH_NORMALIZATION),
+    "Normalization": Helper(NORMALIZATION),
+    "group_by_group": Helper(GROUP_BY_GROUP),
+    "GroupedConv2D": Helper(GROUPED_CONV2D),
     "padded": Helper(PADDED, (*TYPING, "import numpy as np")),
-    "Rescaling": Helper(RESCALING, TENSORFLOW),
+    "Rescaling": Helper(RESCALING),
     "submodel": Helper(SUBMODEL.replace("SHAPE", ONE_SIZE), TYPING),
     # for a block that is applied to feature maps of several sizes
     "submodel_any": Helper(SUBMODEL.replace("SHAPE", ANY_SIZE), TYPING),

@@ -8,18 +8,22 @@ so that a saved file needs none of them.
 from __future__ import annotations
 
 REQUIRE = '''\
-def require(x: Any, demands: list[tuple[bool | tf.Tensor, str]]) -> Any:
+def require(x: Any, demands: list[tuple[Any, str]]) -> Any:
     """x, where all demands hold; else their line, at once or, of a size yet unknown, in the run."""
-    asserted = []
+    later = []
     for holds, message in demands:
         if not isinstance(holds, bool):
-            asserted.append(tf.debugging.Assert(holds, [message]))
+            later.append((holds, message))
         elif not holds:
             refusal = ValueError(message)
             refusal._keras_call_info_injected = True  # or Keras adds paragraphs of its own
             raise refusal
-    with tf.control_dependencies(asserted):
-        return tf.nest.map_structure(tf.identity, x) if asserted else x
+    if not later:
+        return x
+    import tensorflow as tf  # the one engine that learns sizes in the run
+
+    with tf.control_dependencies([tf.debugging.Assert(one, [message]) for one, message in later]):
+        return tf.nest.map_structure(tf.identity, x)
 '''
 
 FITS = '''\
@@ -35,7 +39,7 @@ class Fits(keras.layers.Identity):
         super().__init__(name=name, **options)
         self.least, self.block = least, block
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         extents = keras.ops.shape(inputs)[1:3]
         demands = []
         for axis, extent, least in zip(("height", "width"), extents, self.least, strict=True):
@@ -60,7 +64,7 @@ class Agree(keras.layers.Identity):
     Saved as the stock layer, which lets everything through.
     """
 
-    def call(self, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
+    def call(self, inputs: list[keras.KerasTensor]) -> list[keras.KerasTensor]:
         first, *others = [keras.ops.shape(x)[1:-1] for x in inputs]
         message = f"{self.name}: branches differ in size here"
         pairs = [pair for shape in others for pair in zip(first, shape, strict=True)]
@@ -78,7 +82,7 @@ class InstanceNormalization(keras.layers.GroupNormalization):
     Saved as the stock layer, which refuses none.
     """
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         _, height, width, _ = keras.ops.shape(inputs)
         message = f"{self.name}: a map of one position, of which nothing would be left"
         return super().call(require(inputs, [(height * width > 1, message)]))
@@ -271,14 +275,14 @@ def depth_to_space(x: keras.KerasTensor, block: int) -> keras.KerasTensor:
     return x
 '''
 
-NUMPY, TENSORFLOW = ("import numpy as np",), ("import tensorflow as tf",)
+NUMPY = ("import numpy as np",)
 
 # name → text and the imports that it needs beside `keras`
 SNIPPETS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "require": (REQUIRE, (*TENSORFLOW, "from typing import Any")),
-    "Fits": (FITS, (*TENSORFLOW, "from typing import Any")),
-    "Agree": (AGREE, TENSORFLOW),
-    "InstanceNormalization": (INSTANCE_NORMALIZATION, TENSORFLOW),
+    "require": (REQUIRE, ("from typing import Any",)),
+    "Fits": (FITS, ("from typing import Any",)),
+    "Agree": (AGREE, ()),
+    "InstanceNormalization": (INSTANCE_NORMALIZATION, ()),
     "positions": (POSITIONS, ()),
     "targets": (TARGETS, NUMPY),
     "shares": (SHARES, NUMPY),

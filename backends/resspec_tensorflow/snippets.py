@@ -21,7 +21,9 @@ class ChannelAffine(keras.layers.EinsumDense):
             self.partial_output_shape = (None,) * (len(input_shape) - 2) + (input_shape[-1],)
         return tuple(input_shape)
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(
+        self, inputs: keras.KerasTensor, training: bool | None = None
+    ) -> keras.KerasTensor:
         outputs = inputs * self.kernel
         return outputs if self.bias is None else outputs + self.bias
 
@@ -56,19 +58,19 @@ def std_conv2d(
     window = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
     shape = (*window, channels // groups, filters)
     kernel = keras.layers.EinsumDense(
-        "na,ahwio->nhwio", shape, dtype=full, name=f"{name}.weight"
+        "na,ahwio->nhwio", shape, dtype=full, name=f"{name}-weight"
     )
     weight = kernel(one)[0]
     mean, variance = keras.ops.moments(weight, (0, 1, 2), keepdims=True)
     weight = (weight - mean) * keras.ops.rsqrt(variance + eps)
     if scale is not None:
-        gain = keras.layers.Dense(filters, use_bias=False, dtype=full, name=f"{name}.gain")
+        gain = keras.layers.Dense(filters, use_bias=False, dtype=full, name=f"{name}-gain")
         weight = weight * gain(one)[0] * scale
     weight = keras.ops.cast(weight, policy.compute_dtype)
     if groups == channels > 1 and isinstance(dilation_rate, int):
         weight = keras.ops.reshape(weight, (*window, channels, -1))
         x = keras.ops.depthwise_conv(x, weight, strides, padding, dilation_rate=dilation_rate)
-    elif groups == 1 or tf.config.list_logical_devices("GPU"):
+    elif groups == 1 or not group_by_group():
         x = keras.ops.conv(x, weight, strides, padding, dilation_rate=dilation_rate)
     else:  # group by group: TensorFlow has no gradient of a grouped convolution on a CPU
         parts = zip(
@@ -81,7 +83,7 @@ def std_conv2d(
             axis=-1,
         )
     if use_bias:
-        x = x + keras.layers.Dense(filters, use_bias=False, name=f"{name}.bias")(one)[0]
+        x = x + keras.layers.Dense(filters, use_bias=False, name=f"{name}-bias")(one)[0]
     return keras.Model(inputs, x, name=name)
 '''
 
@@ -118,7 +120,7 @@ def conv_transpose(
     x = inputs = keras.Input((None, None, channels), dtype=dtype)
     one = keras.ops.ones_like(inputs[:1, 0, 0, :1])
     shape = (*kernel_size, filters // groups, channels)
-    kernel = keras.layers.EinsumDense("na,ahwoi->nhwoi", shape, name=f"{name}.weight")(one)[0]
+    kernel = keras.layers.EinsumDense("na,ahwoi->nhwoi", shape, name=f"{name}-weight")(one)[0]
     kernel = keras.ops.transpose(keras.ops.flip(kernel, axis=(0, 1)), (0, 1, 3, 2))
     x = spread(spread(x, 1, strides[0]), 2, strides[1])
     x = keras.ops.pad(x, ((0, 0), *((max(a, 0), max(b, 0)) for a, b in pads), (0, 0)))
@@ -134,7 +136,7 @@ def conv_transpose(
         ]
         x = keras.ops.concatenate(made, axis=-1)
     if use_bias:
-        x = x + keras.layers.Dense(filters, use_bias=False, name=f"{name}.bias")(one)[0]
+        x = x + keras.layers.Dense(filters, use_bias=False, name=f"{name}-bias")(one)[0]
     return keras.Model(inputs, x, name=name)
 '''
 
@@ -182,9 +184,9 @@ def evonorm_s0(channels: int, groups: int, eps: float, *, name: str) -> keras.Mo
         return x * gate * keras.ops.rsqrt(variance + eps)
 
     shape = (None, None, channels)
-    v = ChannelAffine("nhwc,c->nhwc", shape, name=f"{name}.v")
+    v = ChannelAffine("nhwc,c->nhwc", shape, name=f"{name}-v")
     x = gated(x, keras.ops.sigmoid(v(x)))
-    affine = ChannelAffine("nhwc,c->nhwc", shape, bias_axes="c", name=f"{name}.affine")
+    affine = ChannelAffine("nhwc,c->nhwc", shape, bias_axes="c", name=f"{name}-affine")
     return keras.Model(inputs, affine(x), name=name)
 '''
 
@@ -249,13 +251,12 @@ def group_softmax(x: keras.KerasTensor, groups: int) -> keras.KerasTensor:
     return keras.ops.concatenate(keras.ops.unstack(x, groups, axis=-1), axis=-1)
 '''
 
-TENSORFLOW = ("import tensorflow as tf",)
 TYPING = ("from collections.abc import Callable", "from typing import Any")
 
 # name → text and the imports that it needs beside `keras`
 SNIPPETS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "ChannelAffine": (CHANNEL_AFFINE, TENSORFLOW),
-    "std_conv2d": (STD_CONV2D, TENSORFLOW),
+    "ChannelAffine": (CHANNEL_AFFINE, ()),
+    "std_conv2d": (STD_CONV2D, ()),
     "spread": (SPREAD, ()),
     "conv_transpose": (CONV_TRANSPOSE, ()),
     "full_precision": (FULL_PRECISION, (*TYPING, "import functools")),

@@ -10,12 +10,15 @@ from resspec.emit.template import literal
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Source of a layer's name: literal parts and placeholders, as in an f-string."""
+    """Source of a layer's name: literal parts and placeholders, as in an f-string. Its steps are
+    joined by a sign that no name of a spec has and every engine of Keras takes: torch refuses dots.
+    """
 
     text: str
 
     def __truediv__(self, part: str) -> Path:
-        return Path(".".join(filter(None, (self.text, part))))
+        parts = (self.text, *part.split("."))
+        return Path("-".join(filter(None, parts)))
 
     def __str__(self) -> str:
         if self.text.startswith("{") and self.text.find("}") == len(self.text) - 1:

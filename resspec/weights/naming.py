@@ -152,8 +152,10 @@ def _suffixes(name: str) -> Iterator[tuple[str, str]]:
 
 def _owners(known: Mapping[str, Variable]) -> dict[str, str]:
     """A variable's name → the canonical one. Files may number the variables of layers that are
-    no common ones, in the order in which a layer has them: `gain/0`."""
+    no common ones, in the order in which a layer has them: `gain/0`; those of before had dots in
+    names of layers."""
     owners = {variable.name: name for name, variable in known.items()}
+    owners |= {one.replace("-", "."): name for one, name in owners.items()}
     counts: Counter[str] = Counter()
     for name, variable in known.items():
         layer, slash, _ = variable.name.rpartition("/")

@@ -86,7 +86,7 @@ def test_every_file_runs_at_a_second_size_without_resspec(
     x = weights.example((3, 3, *SIZE))
     np.save(tmp_path / "x.npy", x)
     refusal = elsewhere(RUN, out, tmp_path / "x.npy")
-    assert "inputs.fits: the height must be at least 17" in refusal
+    assert "inputs-fits: the height must be at least 17" in refusal
     truth, live = (outputs(graph, arrays, dtype, x) for dtype in ("float64", "float32"))
     found = np.load(out / "found.npz")
     for kind in ("keras", "source", "serve", "signature"):

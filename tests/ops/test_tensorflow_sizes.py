@@ -109,43 +109,43 @@ REFUSED: list[tuple[str, dict[str, Any], tuple[int, int], str]] = [
         "conv2d",
         {"out_channels": 2, "kernel_size": 5, "padding": "valid"},
         (8, 4),
-        "inputs.fits: the width must be at least 5, not 4",
+        "inputs-fits: the width must be at least 5, not 4",
     ),
     (
         "max_pool",
         {"kernel_size": [3, 2], "stride": 2, "padding": "valid"},
         (2, 9),
-        "inputs.fits: the height must be at least 3, not 2",
+        "inputs-fits: the height must be at least 3, not 2",
     ),
     (
         "pad",
         {"padding": [0, 4, 0, 0], "mode": "reflect"},
         (4, 4),
-        "inputs.fits: the height must be at least 5, not 4",
+        "inputs-fits: the height must be at least 5, not 4",
     ),
     (
         "blur_pool",
         {"kernel_size": 5, "padding": 2},
         (8, 2),
-        "inputs.fits: the width must be at least 3, not 2",
+        "inputs-fits: the width must be at least 3, not 2",
     ),
     (
         "conv_transpose2d",
         {"out_channels": 2, "kernel_size": 3, "stride": 2, "padding": [3, 0, 0, 0]},
         (1, 6),
-        "inputs.fits: the height must be at least 2, not 1",
+        "inputs-fits: the height must be at least 2, not 1",
     ),
     (
         "space_to_depth",
         {"block_size": 2},
         (8, 7),
-        "tested.fits: the width must be a multiple of 2, not 7",
+        "tested-fits: the width must be a multiple of 2, not 7",
     ),
     (
         "resize",
         {"scale_factor": 1.5, "mode": "bilinear"},
         (7, 8),
-        "tested.fits: the height must be a multiple of 2, not 7",
+        "tested-fits: the height must be a multiple of 2, not 7",
     ),
     (
         "instance_norm",
@@ -193,6 +193,6 @@ def test_branches_that_part_at_another_size_are_refused(name: str) -> None:
     assert model(example((2, 1, 1, 6))).shape[1:3] == (1, 1)
     with pytest.raises(ValueError) as caught:  # noqa: PT011 (the whole message is compared)
         model(example((2, 9, 1, 6)))
-    assert str(caught.value) == "tested.fits: branches differ in size here"
+    assert str(caught.value) == "tested-fits: branches differ in size here"
     equal, _ = build(name, Case({}, (6, 1, 1), feeds[:2]))  # of one size at every size
     assert "Agree" not in BACKEND.emit(equal).text

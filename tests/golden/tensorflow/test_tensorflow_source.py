@@ -58,7 +58,7 @@ def test_every_parameter_has_a_variable() -> None:
     graph = api.load("resnet18").graph
     variables = BACKEND.emit(graph).variables
     assert list(variables) == list(graph.parameters())
-    assert variables["stages.0.1.conv2.weight"].name == "stages.0.1.conv2/kernel"
+    assert variables["stages.0.1.conv2.weight"].name == "stages-0-1-conv2/kernel"
     assert variables["stages.0.1.conv2.weight"].layout == "OIHW->HWIO"
 
 
