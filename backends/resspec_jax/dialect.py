@@ -17,7 +17,10 @@ MEMBER = MODULE | frozenset("clear get items keys pop popitem setdefault update 
 
 def _imports(code: str) -> list[str]:
     used = set(re.findall(r'(?<![\w."])(math|np|jnp)\.', code))
-    lines = ["import math", ""] if "math" in used else []
+    lines = ["import math"] if "math" in used else []
+    if "Sequence[" in code:
+        lines.append("from collections.abc import Sequence")
+    lines += [""] * bool(lines)
     lines.append("import jax")
     if "jnp" in used:
         lines.append("import jax.numpy as jnp")
@@ -49,7 +52,7 @@ DIALECT = Dialect(
     refuse=_refuse,
     taken=MODULE,
     members=MEMBER,
-    globals=("jax", "jnp", "nnx", "np", "math", "annotations", "rngs"),
+    globals=("jax", "jnp", "nnx", "np", "math", "Sequence", "annotations", "rngs"),
     helpers=HELPERS,
     imports=_imports,
 )

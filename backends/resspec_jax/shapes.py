@@ -5,6 +5,7 @@ from __future__ import annotations
 from resspec.backend import Rule, RuleChoice
 from resspec.ops import pool, shape
 from resspec.ops.base import Op
+from resspec.ops.conv import symmetric
 from resspec.ops.fields import Sides
 from resspec.types import TensorType
 
@@ -56,13 +57,15 @@ def avg_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
             return Rule(f"nnx.avg_pool({x}, {WINDOW})", helpers=("same_pad",))
         return Rule(f'avg_pool_inside({x}, {WINDOW}, padding="SAME")', helpers=("avg_pool_inside",))
     sides, partial = op.sides(*types), op.partial
-    if partial == NONE and (op.count_include_pad or sides == NONE):
+    if partial == NONE and (sides == NONE or (op.count_include_pad and symmetric(sides))):
         return Rule(window("nnx.avg_pool", x, sides))
-    if op.count_include_pad:  # what counts is padded first
-        x, sides = padded(x, sides), NONE
+    if op.count_include_pad and sides != NONE:  # what counts is padded first
+        x, sides = f"zero_pad({x}, {nested(sides)})", NONE
+        if partial == NONE:
+            return Rule(window("nnx.avg_pool", x, NONE), helpers=("zero_pad",))
     top, bottom, left, right = sides
     sides = (top, bottom + partial[1], left, right + partial[3])
-    return Rule(window("avg_pool_inside", x, sides), helpers=("avg_pool_inside",))
+    return Rule(window("avg_pool_inside", x, sides), helpers=("zero_pad", "avg_pool_inside"))
 
 
 def blur_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:

@@ -313,16 +313,26 @@ def constants(values: list[float], x: jax.Array) -> jax.Array:
     return jnp.array(values, x.dtype)
 '''
 
+ZERO_PAD = '''\
+def zero_pad(x: jax.Array, padding: Sequence[tuple[int, int]]) -> jax.Array:
+    """Zeros around a map, for a pool. The barrier keeps XLA from making them the pool's own: its
+    CPU kernel of jaxlib 0.10 sums wrongly where a window hangs over a map of one line.
+    """
+    return jax.lax.optimization_barrier(jnp.pad(x, ((0, 0), *padding, (0, 0))))
+'''
+
 SAME_PAD = '''\
 def same_pad(
     x: jax.Array, window: tuple[int, int], strides: tuple[int, int], mode: str = "constant"
 ) -> jax.Array:
     """Pad for as many windows as strides begin, the odd row or column at the end."""
-    pads = [(0, 0)]
+    pads = []
     for size, reach, step in zip(x.shape[1:3], window, strides, strict=True):
         total = max((size - 1) // step * step + reach - size, 0)
         pads.append((total // 2, total - total // 2))
-    return jnp.pad(x, (*pads, (0, 0)), mode=mode)
+    if mode == "constant":
+        return zero_pad(x, pads)
+    return jnp.pad(x, ((0, 0), *pads, (0, 0)), mode=mode)
 '''
 
 AVG_POOL_INSIDE = '''\
@@ -334,7 +344,9 @@ def avg_pool_inside(
 ) -> jax.Array:
     """Average pool that divides by the elements inside the input, whatever the padding."""
     ones = jnp.ones_like(x, shape=(1, *x.shape[1:3], 1))
-    total, inside = (nnx.avg_pool(y, window, strides, padding) for y in (x, ones))
+    if padding == "SAME":
+        padding = tuple(jax.lax.padtype_to_pads(x.shape[1:3], window, strides, padding))
+    total, inside = (nnx.avg_pool(zero_pad(y, padding), window, strides) for y in (x, ones))
     return total / inside
 '''
 
@@ -468,6 +480,7 @@ SNIPPETS: dict[str, str] = {
     "group_softmax": GROUP_SOFTMAX,
     "l2_normalize": L2_NORMALIZE,
     "constants": CONSTANTS,
+    "zero_pad": ZERO_PAD,
     "same_pad": SAME_PAD,
     "avg_pool_inside": AVG_POOL_INSIDE,
     "blur_pool": BLUR_POOL,

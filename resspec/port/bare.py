@@ -10,7 +10,7 @@ from resspec.port.dataflow import INPUT, Part, Tensor, Trace, flow_of, matrix
 # What a vector is called by the libraries of the field.
 ROLES = {
     "running_mean": "mean", "moving_mean": "mean",
-    "running_var": "var", "moving_variance": "var",
+    "running_var": "var", "moving_variance": "var", "mean": "mean", "var": "var",
     "bias": "shift", "beta": "shift", "gain": "gain",
 }  # fmt: skip
 # Layouts of TensorFlow's kernels, by name and rank, as axes in canonical order.

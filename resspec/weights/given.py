@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from resspec.weights.models import widened
 from resspec.weights.naming import is_step
 
 Arrays = dict[str, NDArray[Any]]
+COLLECTIONS = frozenset({"params", "batch_stats"})  # of Flax Linen
+GENERATORS = ("RngKey", "RngCount")  # Flax's, in its states
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ def arrays_of(tensors: Mapping[Any, Any], key: str | None = None) -> Given:
     it, or the names' prefix. Errors: `weights-format`."""
     if key is not None:
         tensors = _chosen(tensors, key)
+    tensors = _by_path(tensors)
     arrays: Arrays = {}
     dtypes: dict[str, str] = {}
     for name, value in tensors.items():
@@ -56,6 +59,37 @@ def arrays_of(tensors: Mapping[Any, Any], key: str | None = None) -> Given:
             )
         arrays[name], dtypes[name] = _array(name, value)
     return Given("the given weights", arrays, dtypes)
+
+
+def _by_path(tensors: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """A tree of tensors and nothing else, with plain names, by path: `head.linear1.kernel`, without
+    the states of random generators in it. Anything else as it is."""
+
+    def leaves(tree: Mapping[Any, Any], path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+        for name, value in tree.items():
+            inner = (*path, str(name))
+            if isinstance(value, Mapping):
+                yield from leaves(value, inner)
+            elif type(value).__name__ not in GENERATORS:
+                yield ".".join(inner), value
+
+    kinds = {isinstance(value, Mapping) for value in tensors.values()}
+    if True not in kinds:
+        return tensors
+    if kinds == {True} and COLLECTIONS.issuperset(tensors):  # two trees of the same modules
+        found = [one for tree in tensors.values() for one in leaves(tree, ())]
+    else:
+        found = list(leaves(tensors, ()))
+    plain = all(hasattr(value, "shape") and hasattr(value, "dtype") for _, value in found)
+    dotted = any(isinstance(name, str) and "." in name for name in _names(tensors))
+    return dict(found) if plain and not dotted else tensors
+
+
+def _names(tree: Mapping[Any, Any]) -> Iterator[Any]:
+    for name, value in tree.items():
+        yield name
+        if isinstance(value, Mapping):
+            yield from _names(value)
 
 
 def _chosen(tensors: Mapping[Any, Any], key: str) -> Mapping[Any, Any]:

@@ -137,7 +137,51 @@ def test_weights_go_over_between_frameworks_and_wrappers(model: Any, spec: Path)
         assert same(resspec.read_weights(one), wanted)
     paths = nnx.to_flat_state(nnx.state(model, nnx.Not(nnx.RngState)))
     flat = {".".join(map(str, path)): one[...] for path, one in paths}
-    assert same(resspec.read_weights(resspec.build(spec, "jax", weights=flat)), wanted)
+    tree = nnx.to_pure_dict(nnx.state(model, nnx.Not(nnx.RngState)))
+    for given in (flat, nnx.state(model), tree):
+        assert same(resspec.read_weights(resspec.build(spec, "jax", weights=given)), wanted)
+
+
+def test_a_linen_tree_is_ported_by_order_and_shape(spec: Path, tmp_path: Path) -> None:
+    from flax import linen
+
+    from resspec.port.transfer import without_code
+    from resspec.weights.given import arrays_of
+
+    class Block(linen.Module):
+        width: int
+        stride: int = 1
+
+        @linen.compact
+        def __call__(self, x: Any) -> Any:
+            def norm() -> Any:
+                return linen.BatchNorm(use_running_average=True)
+
+            step = (self.stride, self.stride)
+            y = linen.Conv(self.width, (3, 3), step, padding=1, use_bias=False)(x)
+            y = linen.relu(norm()(y))
+            y = norm()(linen.Conv(self.width, (3, 3), padding=1, use_bias=False)(y))
+            if self.stride > 1:
+                x = norm()(linen.Conv(self.width, (1, 1), step, use_bias=False)(x))
+            return linen.relu(x + y)
+
+    class Net(linen.Module):
+        @linen.compact
+        def __call__(self, x: Any) -> Any:
+            x = linen.Conv(4, (3, 3), padding=1, use_bias=False)(x)
+            x = linen.relu(linen.BatchNorm(use_running_average=True)(x))
+            for width, stride in ((4, 1), (4, 1), (8, 2)):
+                x = Block(width, stride)(x)
+            return linen.Dense(5)(x.mean((1, 2)))
+
+    net = Net()
+    shapes = net.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
+    draw = np.random.default_rng(0).uniform
+    tree = jax.tree.map(lambda one: draw(0.1, 0.5, one.shape).astype(np.float32), shapes)
+    stored, _ = next(without_code(arrays_of(tree), api.load(spec).graph))
+    model = resspec.build(spec, "jax", weights=stored.weights)
+    model.eval()
+    np.testing.assert_allclose(model(NHWC), net.apply(tree, NHWC), rtol=1e-4)
 
 
 def test_weights_go_to_torch_and_back_by_file(model: Any, spec: Path, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_stands_alone(case: str, tmp_path: Path) -> None:
     source = emit(CASES.get(case, case))
     imports = [n for n in ast.parse(source.text).body if isinstance(n, ast.Import | ast.ImportFrom)]
     assert {alias.name for node in imports for alias in node.names} <= {
-        *("annotations", "math", "jax", "jax.numpy", "numpy", "nnx")
+        *("annotations", "math", "Sequence", "jax", "jax.numpy", "numpy", "nnx")
     }
     assert "resspec" not in source.text
     if pytest.importorskip("ruff"):
