@@ -11,7 +11,8 @@ from resspec import table
 from resspec.diagnostics import escape
 from resspec.differ.same import Computation, computation
 from resspec.differ.say import Change, changes, renamed
-from resspec.differ.tree import findings, part
+from resspec.differ.tree import findings
+from resspec.differ.words import part
 from resspec.ir import Graph
 from resspec.summary import Row, Summary, summarize
 

@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from typing import Any, Literal
 
 from resspec.differ.align import align, overlap
 from resspec.differ.same import SWAPPED
+from resspec.differ.words import (
+    before,
+    called,
+    is_block,
+    is_stage,
+    made_of,
+    nodes,
+    part,
+    place_of,
+    role_of,
+    rows_of,
+    shown,
+    symmetric,
+    title,
+    within,
+)
 from resspec.ir import Graph, Item, Node, Region, Value
-from resspec.ops.base import Op, Windowed, resolve_padding
+from resspec.ops.base import Op
 
 # input, outputs: of the model. count: blocks of a stage, stages, turns of a repeat. block, op:
 # another one in its place. param: what a block was given. attribute: of an op. reads: another value
@@ -110,9 +125,9 @@ class _Walk:
                 right.append(other)
             else:
                 found.take(self.both(one, other, place or self.place(a, one)))
-        if _is_stage(a) and (blocks := _blocks(a, firsts, b, seconds)):
+        if is_stage(a) and (blocks := _blocks(a, firsts, b, seconds)):
             found.findings = [one for one in found.findings if one.subject != "block"]
-            counted = [(blocks, [item for item in (*left, *right) if _is_block(item)])]
+            counted = [(blocks, [item for item in (*left, *right) if is_block(item)])]
         else:
             counted = [*self.counts(a, firsts, left, b, seconds, right, place)]
         found.findings[:0] = [finding for finding, _ in counted]
@@ -129,7 +144,7 @@ class _Walk:
 
     def place(self, parent: Region, item: Item) -> str:
         """The place of what is in an item: that of a stage is given to its blocks each."""
-        return ROOT if parent.path == "" and _is_stage(item) else _place(item.path)
+        return ROOT if parent.path == "" and is_stage(item) else place_of(item.path)
 
     def both(self, a: Item, b: Item, place: str) -> Found:
         """Two items that are fellows."""
@@ -143,10 +158,10 @@ class _Walk:
         if a.title == b.title:
             found.findings[:0] = self.params(a, b, place, a.block)
         else:
-            stage, at = _is_stage(a), place or a.path
-            subject = "stage" if stage else "block" if _is_block(a) else _within(a.path, at)
-            names = (_name(a), _name(b))
-            told = Finding("block", at, subject or _role(a), "", *names, a.path)
+            stage, at = is_stage(a), place or a.path
+            subject = "stage" if stage else "block" if is_block(a) else within(a.path, at)
+            names = (called(a), called(b))
+            told = Finding("block", at, subject or role_of(a), "", *names, a.path)
             if stage:  # what arranges the blocks; only these are told beside it
                 inner = [one for one in found.findings if one.place != at or one.kind in ROW]
                 found.findings = [told, *inner]
@@ -179,7 +194,7 @@ class _Walk:
     ) -> Iterator[tuple[Finding, list[Item]]]:
         """Rows (of stages, blocks, turns) that are longer in one than in the other by more of what
         both have, with what is told by that."""
-        rows = (_rows(a, firsts), _rows(b, seconds))
+        rows = (rows_of(a, firsts), rows_of(b, seconds))
         for row in rows[0].keys() & rows[1].keys():
             was, now = (Counter(map(title, rows[number][row])) for number in (0, 1))
             more = [
@@ -194,7 +209,7 @@ class _Walk:
                 alone = len(was.keys() | now.keys()) == 1
                 if a.path == "" and row == "stages":
                     subject, what = "model", "stages"
-                elif _is_stage(a):
+                elif is_stage(a):
                     subject, what = "stage", "depth" if alone else f"{name} blocks"
                 else:
                     subject, what = row, "turns"
@@ -221,11 +236,11 @@ class _Walk:
         rest = [*right]
         for item in left:
             for other in rest:
-                if self.form(item) == self.form(other) and _role(item) == _role(other):
+                if self.form(item) == self.form(other) and role_of(item) == role_of(other):
                     rest.remove(other)
-                    sides = (_before(item, firsts), _before(other, seconds))
-                    subject = _within(item.path, place) or _role(item)
-                    at = place or _place(item.path)
+                    sides = (before(item, firsts), before(other, seconds))
+                    subject = within(item.path, place) or role_of(item)
+                    at = place or place_of(item.path)
                     yield Finding("moved", at, subject, "", *sides, item.path), (item, other)
                     break
 
@@ -234,9 +249,9 @@ class _Walk:
     ) -> Finding:
         """What one has and the other has not."""
         at = place or self.place(parent, item) or item.path
-        what, subject = title(item), _within(item.path, at) or _role(item)
-        if isinstance(item, Region) and _is_stage(item):
-            what, subject = _made_of(item.items), part(item.path)
+        what, subject = title(item), within(item.path, at) or role_of(item)
+        if isinstance(item, Region) and is_stage(item):
+            what, subject = made_of(item.items), part(item.path)
         before, after = (None, what) if kind == "added" else (what, None)
         return Finding(kind, at, subject, "", before, after, item.path)
 
@@ -244,7 +259,7 @@ class _Walk:
 
     def node(self, a: Node, b: Node, place: str) -> Iterator[Finding]:
         """Two layers that are fellows."""
-        subject = _within(a.path, place) or _role(a)
+        subject = within(a.path, place) or role_of(a)
         if type(a.op) is not type(b.op):
             sides = (shown(a.op), shown(b.op))
             yield Finding("op", place, subject, "", *sides, a.path, op=a.op.NAME)
@@ -256,7 +271,7 @@ class _Walk:
                 written = (firsts.get(name), seconds.get(name))
                 implied = None not in written and written[0] == written[1]
                 if name == "padding":
-                    implied = implied or (_symmetric(a.op) and _symmetric(b.op))
+                    implied = implied or (symmetric(a.op) and symmetric(b.op))
                 yield Finding(
                     "attribute", place, subject, name, was, now, a.path, written, implied, a.op.NAME
                 )
@@ -290,10 +305,10 @@ class _Walk:
             return _alike(a, b)
         if isinstance(a, Node) or isinstance(b, Node):
             return 0.0
-        key = (self.form(a), self.form(b), a.title, b.title, _role(a), _role(b))
+        key = (self.form(a), self.form(b), a.title, b.title, role_of(a), role_of(b))
         if key not in self.scores:
             common = overlap(self.bag(a), self.bag(b))
-            score = 0.3 * (a.title == b.title) + 0.2 * (_role(a) == _role(b)) + 0.4 * common
+            score = 0.3 * (a.title == b.title) + 0.2 * (role_of(a) == role_of(b)) + 0.4 * common
             self.scores[key] = score + 0.05 if self.form(a) == self.form(b) else score
         score = self.scores[key] + 0.05 * (a.path == b.path)
         return score if score > LEAST else 0.0
@@ -305,7 +320,7 @@ class _Walk:
 
 
 def _alike(a: Node, b: Node) -> float:
-    name = 0.1 * (_role(a) == _role(b))
+    name = 0.1 * (role_of(a) == role_of(b))
     if type(a.op) is type(b.op):
         fields = a.op.FIELDS
         equal = sum(getattr(a.op, one) == getattr(b.op, one) for one in fields)
@@ -334,8 +349,8 @@ def _wiring(a: Graph, b: Graph, pairs: Sequence[tuple[Node, Node]]) -> Iterator[
 
     owners: tuple[dict[str, int], dict[str, int]] = ({}, {})
     for number, (one, other) in enumerate(pairs):
-        place = _place(one.path)
-        subject = _within(one.path, place) or one.op.NAME
+        place = place_of(one.path)
+        subject = within(one.path, place) or one.op.NAME
         swapped = one.op.NAME in SWAPPED and len(one.inputs) == 2
         if moved(one.inputs, other.inputs, swapped=swapped):
             sides = (told(one.inputs, 0), told(other.inputs, 1))
@@ -374,115 +389,13 @@ def _of_model(kind: Kind, what: str, before: Any, after: Any) -> Finding:
     return Finding(kind, ROOT, "model", what, before, after)
 
 
-def nodes(item: Item) -> Iterator[Node]:
-    return item.nodes() if isinstance(item, Region) else iter((item,))
-
-
-def title(item: Item) -> str:
-    """What it is, for people."""
-    return item.title if isinstance(item, Region) else item.op.NAME
-
-
-def _before(item: Item, row: Sequence[Item]) -> str:
-    """What an item follows."""
-    number = next(number for number, one in enumerate(row) if one is item)
-    return _role(row[number - 1]) if number else "the input"
-
-
-def _name(region: Region) -> str:
-    """Its block; a list of layers that stands in place of one is called as what it is for."""
-    return "layers of its own" if region.block == _role(region) else region.title
-
-
-def shown(op: Op) -> str:
-    """An op with what is unusual in it: `group_norm(groups=8)`."""
-    words = [
-        f"{name}={value(getattr(op, name))}"
-        for name, declared in op.FIELDS.items()
-        if getattr(op, name) != declared.default and name not in ("padding", "init")
-    ]
-    return f"{op.NAME}({', '.join(words)})" if words else op.NAME
-
-
-def value(raw: Any) -> str:
-    """A number, a word, or several, as people write them: `3×3` is 3, and a shape 3×224×224."""
-    if isinstance(raw, bool) or raw is None:
-        return {True: "yes", False: "no", None: "–"}[raw]
-    if isinstance(raw, tuple):
-        if raw and len(raw) in (2, 4) and all(part == raw[0] for part in raw):
-            return value(raw[0])
-        return "[" + ", ".join(map(value, raw)) + "]"
-    return f"{raw:g}" if isinstance(raw, float) else str(raw)
-
-
-def _symmetric(op: Op) -> bool:
-    """Whether its padding follows from its kernel."""
-    if not isinstance(op, Windowed):
-        return False
-    return op.padding == resolve_padding("symmetric", (1, 1), *op.window)
-
-
-def _is_stage(item: Item) -> bool:
-    return item.step is not None and item.step.row == "stages"
-
-
-def _is_block(item: Item) -> bool:
-    return (
-        item.step is not None
-        and item.step.row.startswith("stages.")
-        and "." not in (item.step.row.removeprefix("stages."))
-    )
-
-
-def _role(item: Item) -> str:
-    """What it is called inside the region that it stands in; in a row, the row's name."""
-    path = item.step.row if item.step is not None else item.path
-    return path.rpartition(".")[2]
-
-
 def _blocks(
     a: Region, firsts: Sequence[Item], b: Region, seconds: Sequence[Item]
 ) -> Finding | None:
     """That a stage is made of other blocks, where that is neither more of the same nor the same
     number of another."""
-    sides = [[*map(title, filter(_is_block, row))] for row in (firsts, seconds)]
+    sides = [[*map(title, filter(is_block, row))] for row in (firsts, seconds)]
     was, now = map(set, sides)
     if was == now or (len(was) == len(now) == 1 and len(sides[0]) == len(sides[1])):
         return None
-    return Finding("block", a.path, "stage", "blocks", _made_of(firsts), _made_of(seconds), a.path)
-
-
-def _made_of(items: Sequence[Item]) -> str:
-    """The blocks of a stage: `transition, dense_layer × 12`."""
-    runs = [(name, len([*alike])) for name, alike in groupby(map(title, filter(_is_block, items)))]
-    return ", ".join(f"{name} × {count}" if count > 1 else name for name, count in runs)
-
-
-def _place(path: str) -> str:
-    """The stage's block that something is in, or what it is in beside the stages."""
-    parts = path.split(".")
-    if parts[0] == "stages" and len(parts) > 2 and parts[2].isdigit():
-        return ".".join(parts[:3])
-    return ".".join(parts[:2]) if parts[0] == "stages" else parts[0]
-
-
-def part(path: str) -> str:
-    """A part of a model as people call it: `stage 3`."""
-    number = path.removeprefix("stages.")
-    return f"stage {int(number) + 1}" if number != path and number.isdecimal() else path
-
-
-def _within(path: str, place: str) -> str:
-    """A path as it is written inside a place."""
-    return path[len(place) + 1 :] if place and path.startswith(f"{place}.") else ""
-
-
-def _rows(parent: Region, items: Sequence[Item]) -> dict[str, list[Item]]:
-    """What stands in rows, by the rows' names inside the region."""
-    found: dict[str, list[Item]] = {}
-    for item in items:
-        if item.step is not None:
-            row = item.step.row
-            name = row[len(parent.path) + 1 :] if parent.path and row != parent.path else row
-            found.setdefault("" if row == parent.path else name, []).append(item)
-    return found
+    return Finding("block", a.path, "stage", "blocks", made_of(firsts), made_of(seconds), a.path)
