@@ -203,6 +203,12 @@ def _op(cls: type[Op]) -> Schema:
         properties[name] = {"anyOf": accepts} | about
     for name in cls.VALUE_ARGS:
         properties[name] = {"type": "string", "description": "a value, by name"}
+    for name in cls.TABLES:
+        table = {
+            "type": "object",
+            "additionalProperties": {"anyOf": [{"type": "integer"}, EXPRESSION]},
+        }
+        properties[name] = table | {"description": cls.FIELDS[name].doc}
     # The role's defaults may hold what an op needs, so nothing is required here.
     return _object(properties)
 

@@ -66,7 +66,7 @@ def _call(
             help = did_you_mean(key, takes, f"it takes: {', '.join(takes) or 'none'}")
             message = f"{what} `{ref.name}` has no param `{key}`"
             yield Diagnostic("unknown-argument", message, arg.key or arg.span, help=help)
-        elif op and key in attributes(op) and not words(op, key):
+        elif op and key in attributes(op) and key not in op.TEXTS and not words(op, key):
             yield from _expression(arg, names)
 
 

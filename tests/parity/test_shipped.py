@@ -23,6 +23,8 @@ BATCH = 4
 LIMIT = 130_000_000
 # By file, the smallest that show what it holds.
 CHOSEN = {
+    "botnet/botnet.yaml": "",
+    "botnet/lambda_resnet.yaml": "",
     "convmixer/convmixer.yaml": "convmixer_768_32",
     "convnext/convnext.yaml": "convnext_atto_ols test_convnext3",
     "convnext/convnextv2.yaml": "convnextv2_atto",
@@ -37,6 +39,7 @@ CHOSEN = {
     "dla/dla60.yaml": "dla46_c",
     "dpn/dpn.yaml": "dpn48b",
     "efficientnet/efficientnet.yaml": "efficientnet_b0",
+    "efficientnet/efficientnet_cc.yaml": "",
     "efficientnet/efficientnet_edge.yaml": "",
     "efficientnet/efficientnet_lite.yaml": "",
     "efficientnet/efficientnet_pruned.yaml": "",

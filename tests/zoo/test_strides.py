@@ -15,7 +15,8 @@ from resspec.language.spec import BlockSpec
 from resspec.syntax import read
 
 NEEDED = {"group_width": "4", "inner": "8", "width": "16", "out_channels": "16", "levels": "1"}
-NEEDED |= {"widths": "[16, 16, 16]"}
+NEEDED |= {"widths": "[16, 16, 16]", "attention": "bot_attention"}
+OWN = {"halo_attention": {"window": "4"}}  # for so small a map
 SIZES = {"2": (6, 6), "[2, 2]": (6, 6), "[2, 1]": (6, 12), "[1, 2]": (12, 6), "[1, 1]": (12, 12)}
 SHORTCUTS = (
     *("projection", "projection_always", "projection_3x3", "avg_projection", "zero_pad", "zero"),
@@ -42,6 +43,7 @@ def one(folder: Path, name: str, **given: str) -> Graph:
     params = stock()[name].params
     args = {key: NEEDED[key] for key, param in params.items() if param.default is None}
     args |= {"width": "16"} if "width" in params else {}
+    args |= OWN.get(name, {})
     text = ", ".join(f"{key}: {value}" for key, value in {**args, **given}.items())
     two = stock()[name].inputs or name == "selecsls_block"
     stem = "[{as: x}, {from: [x, x]}]" if two else "[]"
