@@ -14,8 +14,10 @@ PARITY_LIMIT ?= 250000000
 PARITY_DTYPES ?= float64 float32
 PARITY_SECONDS ?= 36000
 FUZZ_SECONDS ?= 600
+DEVICE ?= cpu
+BENCH_SECONDS ?= 600
 
-.PHONY: import-table build test test-slow test-core quick lint format codemirror docs site picture conformance parity-table folding fuzz clean
+.PHONY: import-table build test test-slow test-core quick lint format codemirror docs site picture conformance parity-table folding fuzz bench clean
 
 build: $(VENV)/.installed
 	$(BIN)/resspec build specs/resnet34.yaml --backend torch
@@ -111,6 +113,12 @@ fuzz: $(VENV)/.installed-dev
 	$(foreach target,loader expression,mkdir -p build/fuzz/$(target) && \
 	  $(BIN)/python -m tests.fuzz.run $(target) build/fuzz/$(target) \
 	  -max_total_time=$(FUZZ_SECONDS) &&) true
+
+# docs/measured/benchmarks.*.csv and the table of docs/benchmarks.md; DEVICE=cuda where torch alone
+# is installed too. Rows that there is no time for stay as they were.
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks --device $(DEVICE) --seconds $(BENCH_SECONDS); status=$$?; \
+	$(BIN)/python docs/generate.py; exit $$status
 
 clean:
 	rm -rf build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

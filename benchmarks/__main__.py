@@ -13,8 +13,8 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from benchmarks import families, gpu
-from benchmarks.networks import Setting, contest
+from benchmarks import cpu, families, gpu
+from benchmarks.networks import Setting
 from benchmarks.record import Line, Record
 from resspec import backend
 from resspec.bench import subjects
@@ -68,11 +68,10 @@ def measure(options: argparse.Namespace) -> int:
     """Rows in their order, each kept as it is known. Raises SpecError (no-backend, no-device)."""
     end = time.monotonic() + options.seconds
     kind = options.device.partition(":")[0]
-    how = How(options.device, "bfloat16", channels_last=True)
+    how = How(options.device, "float32" if kind == "cpu" else "bfloat16")
     setting = Setting(how)
     if options.quick:
-        how = How(options.device, "float32", channels_last=True)
-        setting = Setting(how, 0.1, 0.01, (2, 2), batch=2, input=SMALL)
+        setting = Setting(replace(how, dtype="float32"), 0.1, 0.01, (2, 2), batch=2, input=SMALL)
     machine = subjects.timing_of(backend.get("torch")).machine(how)
     record = Record(options.out / f"benchmarks.{kind}.csv", machine, options.commit)
     if options.profile:
@@ -86,32 +85,25 @@ def measure(options: argparse.Namespace) -> int:
         return not options.only or any(fnmatch(key, one) for one in options.only)
 
     print(f"{machine}; {options.seconds:.0f} s", flush=True)
-    for number, one in enumerate(gpu.CONTESTS):
-        if number == FAMILIES_AFTER and wanted("gpu.families"):
-            found = families.check(
-                options.device,
-                machine,
-                options.out / f"families.{kind}.csv",
-                lambda: min(left(), end - 300 - time.monotonic()),
-            )
-            for row in found:
-                print(
-                    f"{left():4.0f} s left  {row.family} ({row.spec}): outputs {row.outputs}, "
-                    f"gradients {row.gradients} {row.note}",
-                    flush=True,
-                )
+    rows = options.rows or ("cpu" if kind == "cpu" else "gpu")
+    for one in cpu.BENCHES if rows == "cpu" else [cpu.contested(one) for one in gpu.CONTESTS]:
         if not wanted(one.key):
             continue
         if not options.quick and left() < one.cost + setting.seconds:
             print(f"{left():4.0f} s left  {one.key}: no time", flush=True)
             left_out += 1
             continue
-        for row in contest(one, setting):
-            print(f"{left():4.0f} s left  {shown(record.keep(row))}", flush=True)
+        try:
+            for row in one.measure(setting):
+                print(f"{left():4.0f} s left  {shown(record.keep(row))}", flush=True)
+        except Exception as problem:  # one row must not hide the others
+            print(f"{left():4.0f} s left  {one.key}: {problem}", flush=True)
+            left_out += 1
+    if rows == "gpu" and wanted("gpu.families"):
+        path = options.out / f"families.{kind}.csv"
+        for family in families.check(options.device, machine, path, left):
+            print(f"{left():4.0f} s left  {family}", flush=True)
     return int(left_out > 0)
-
-
-FAMILIES_AFTER = 6
 
 
 def shown(one: Line) -> str:

@@ -8,32 +8,29 @@ TV, TIMM = "torchvision", "timm"
 BATCH = 256
 RESNET = (TV, "resnet50")
 
-CONVNEXT = {name: Run(variant=name) for name in ("", "linear", "linear+inplace")}
-
 # What matters most and costs least comes first: a run may end at any time.
 CONTESTS = (
     Contest(
         "gpu.convnext.forward", "tv_convnext_tiny", "forward", (TV, "convnext_tiny"),
-        CONVNEXT, BATCH,
+        batch=BATCH,
     ),
     Contest(
         "gpu.convnext.step", "tv_convnext_tiny", "step", (TV, "convnext_tiny"),
-        CONVNEXT, BATCH,
+        batch=BATCH,
     ),
     Contest(
         "gpu.regnety.step", "regnety_016", "step", (TIMM, "regnety_016"),
-        {"": Run(), "mean": Run(variant="mean"), "mean+inplace": Run(variant="mean+inplace")},
-        BATCH,
+        batch=BATCH,
     ),
     Contest(
         "gpu.resnet50.forward", "resnet50", "forward", RESNET,
-        {"": Run(), "inplace": Run(variant="inplace"), "folded": Run("inference"),
+        {"": Run(), "folded": Run("inference"),
          "folded.linear": Run("inference", variant="linear")},
         BATCH,
     ),
     Contest(
         "gpu.resnet50.step", "resnet50", "step", RESNET,
-        {"": Run(), "inplace": Run(variant="inplace")}, BATCH,
+        batch=BATCH,
     ),
     Contest(
         "gpu.resnet50.latency", "resnet50", "latency", RESNET,

@@ -20,7 +20,7 @@ HEAD = "from torch import Tensor, nn\n"
 def linear(text: str) -> str:
     """1x1 convolutions with a bias as linear layers."""
     made = re.sub(r"nn\.Conv2d\((\w+), (\w+), 1\)", r"PointwiseConv2d(\1, \2, 1)", text)
-    return made.replace(HEAD, HEAD + POINTWISE, 1)
+    return text if made == text else made.replace(HEAD, HEAD + POINTWISE, 1)
 
 
 def inplace(text: str) -> str:

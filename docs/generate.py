@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import page
 from resspec import api, zoo
 from resspec.diagnostics import SpecError, render
 from resspec.ops.base import OPS, words
@@ -151,7 +152,13 @@ def parity() -> str:
     return "\n".join(lines) + "\n"
 
 
+def benchmarks() -> str:
+    """What was measured beside what was to be reached."""
+    return page.markdown(page.lines())
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "benchmarks": benchmarks,
     "house": house,
     "ops": ops,
     "basic": basic,
