@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from resspec.backend import Backend, Model, Source, Training, Variables
+from resspec.backend import DEFAULT, Backend, Model, Source, Training, Variables
 from resspec.diagnostics import error
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Running:
         """Outputs in evaluation, every result rounded to a dtype. Errors: `unsupported`."""
         if self.backend.rounding is None:
             message = f"the backend `{self.backend.name}` does not tell what rounding does"
-            raise error("unsupported", message, help="name `torch` first")
+            raise error("unsupported", message, help=f"name `{DEFAULT}` first")
         return self.backend.rounding().rounded(self.model, x, dtype)
 
     @contextmanager

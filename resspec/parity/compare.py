@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from resspec import optim, passes, sizes, weights
+from resspec.backend import DEFAULT
 from resspec.diagnostics import SpecError, error
 from resspec.ir import Graph
 from resspec.parity import graphs, judge, locate
@@ -142,7 +143,7 @@ def compare(
         raise error("bad-value", "a comparison needs two backends")
     if runners[0].endpoint.evaluates or runners[0].endpoint.dtype == "float32":
         message = f"`{runners[0].name}` cannot be what others are compared with: it has no float64"
-        raise error("bad-value", message, help="name a backend first, such as `torch`")
+        raise error("bad-value", message, help=f"name a backend first, such as `{DEFAULT}`")
     if set(options.modes) != {"eval"}:
         check_norms(graph, options.batch)
     drawn = weights.randomise(graph, options.seed)

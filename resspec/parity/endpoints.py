@@ -89,6 +89,6 @@ def _unknown(text: str) -> SpecError:
     return error(
         "no-backend",
         f"`{text}` is no place where networks run; there are {', '.join(words())}, a backend also "
-        "with a device, `@cuda`, and a dtype, `:bfloat16`",
+        "with a device, `@cpu`, and a dtype, `:bfloat16`",
         help=did_you_mean(text, words()),
     )

@@ -4,4 +4,4 @@ from unittest.mock import patch
 from resspec_torch.export import _require
 
 with patch("importlib.util.find_spec", return_value=None):
-    _require("onnx", "onnxscript")
+    _require("onnx")
