@@ -269,9 +269,16 @@ def import_model(
     shape = tuple(int(one) for one in example_input.shape)
     if len(shape) != 4:
         raise error("bad-value", f"the example input is N×C×H×W, found {len(shape)} dimensions")
+    network = of_model(model, kind)
+    return bring(network, (shape[1], shape[2], shape[3]), name or kind.lower(), doc=doc)
+
+
+def of_model(model: Any, name: str) -> Network:
+    """A live model as what is imported. Errors: `bad-value`."""
     for one in backends.names():
         importer = backends.get(one).importer
-        network = importer().of_module(model, kind) if importer is not None else None
-        if network is not None:
-            return bring(network, (shape[1], shape[2], shape[3]), name or kind.lower(), doc=doc)
-    raise error("bad-value", f"{kind} is no model that a backend imports")
+        found = importer().of_module(model, name) if importer is not None else None
+        if found is not None:
+            network: Network = found
+            return network
+    raise error("bad-value", f"{type(model).__name__} is no model that a backend imports")

@@ -78,6 +78,7 @@ class Recorder:
     made: int = 0
     input: Value | None = None
     makers: dict[Value, Step] = field(default_factory=dict)
+    shuffled: dict[tuple[Value, tuple[int, int]], Value] = field(default_factory=dict)
 
     def value(self, kind: TensorType) -> Value:
         self.made += 1
@@ -133,7 +134,10 @@ class Recorder:
         shuffled = _shuffle(order)
         if shuffled is None:
             raise Awkward("its channels are permuted in more than one way")
-        (value,) = self.apply("channel_shuffle", value, groups=shuffled[0], block_size=shuffled[1])
+        if (value, shuffled) not in self.shuffled:
+            made = self.apply("channel_shuffle", value, groups=shuffled[0], block_size=shuffled[1])
+            self.shuffled[value, shuffled] = made[0]
+        value = self.shuffled[value, shuffled]
         return Data(value, layouts.renamed(data.layout, order))
 
     def as_map(self, data: Data) -> Data:

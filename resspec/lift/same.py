@@ -90,6 +90,17 @@ def laid_over(recorder: Recorder, graph: Graph) -> Names:
     return Names(taken, shapes)
 
 
+def alike(a: Graph, b: Graph) -> bool:
+    """Whether two graphs compute the same by the same ops, whatever their parts are called."""
+
+    def colours(graph: Graph) -> list[int]:
+        nodes = [(node.op, node.inputs, node.outputs) for node in _simplified(graph)]
+        ends = [value for _, values in graph.outputs for value in values]
+        return sorted(_colours(nodes, graph.input, ends))
+
+    return colours(a) == colours(b)
+
+
 def _simplified(graph: Graph) -> Sequence[Node]:
     return passes.simplify(graph).nodes
 
@@ -131,10 +142,13 @@ def _colours(steps: Steps, start: Any, ends: Sequence[Any]) -> list[int]:
 
 
 def _said(op: Op) -> str:
-    """An op as text; rates, which some keep in single precision, to six digits."""
-    fields = {
-        name: round(value, 6) if name == "rate" else value
-        for name in type(op).FIELDS
-        if not callable(value := getattr(op, name))
-    }
+    """An op as text; rates, which some keep in single precision, to six digits, and what says
+    nothing left out."""
+    fields = {name: getattr(op, name) for name in type(op).FIELDS}
+    if "rate" in fields:
+        fields["rate"] = round(fields["rate"], 6)
+    if "gamma" in fields:
+        fields["gamma"] = float(f"{fields['gamma']:.12g}")
+    if "count_include_pad" in fields and not any(op.padding):  # type: ignore[attr-defined]
+        del fields["count_include_pad"]  # what `ceil_mode` adds is never counted
     return f"{op.NAME} {fields}"

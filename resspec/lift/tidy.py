@@ -47,6 +47,8 @@ def _vectors(recorder: Recorder) -> None:
 
     def may(step: Step) -> bool:
         one = all(value.type.spatial == (1, 1) for value in (*step.inputs, *step.outputs))
+        if step.op.KIND == "norm" and step.born != "vector":
+            return False  # it was before what was flattened
         kind = step.op.KIND == "activation" or step.op.NAME in EITHER or step.born == "linear"
         return one and kind and getattr(step.op, "over", "channels") == "channels"
 

@@ -66,6 +66,7 @@ def grown(recorder: Recorder) -> Box:
     outputs = tuple(dict.fromkeys(value for _, value in recorder.outputs))
     connect(root, outputs)
     dissolve(root)
+    _open(root)
     _share(root, twins(recorder))
     return root
 
@@ -80,6 +81,20 @@ def twins(recorder: Recorder) -> dict[Step, Step]:
             if one is not step:
                 found[step] = one
     return found
+
+
+def _open(root: Box) -> None:
+    """Take in what only holds blocks in a row, and other instances of it hold more or fewer: it is
+    a stage, and how many blocks it has is said where it is called."""
+    lengths: dict[str, set[int]] = {}
+    found: dict[str, list[Box]] = {}
+    for box in root.boxes():
+        kinds = Counter(item.kind for item in box.items if isinstance(item, Box))
+        (_, most), *_ = kinds.most_common(1) or [("", 0)]
+        lengths.setdefault(box.kind, set()).add(most)
+        found.setdefault(box.kind, []).append(box)
+    rows = {kind for kind, counts in lengths.items() if len(counts) > 1 and max(counts) > 2}
+    take_in(root, {id(box) for kind in rows for box in found[kind]})
 
 
 def _share(root: Box, shared: Mapping[Step, Step]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import resspec
 from resspec.diagnostics import SpecError
-from resspec.lift import bring
+from resspec.lift import bring, same
 
 torch = pytest.importorskip("torch")
 modules: Any = pytest.importorskip("tests.lift.modules")
@@ -78,3 +78,18 @@ def test_names_of_sources_are_told() -> None:
         with pytest.raises(SpecError) as caught:
             bring.opened(source)
         assert caught.value.diagnostics[0].code == "not-found"
+
+
+IDENTITY = (
+    "resnet18", "resnet50", "resnet50d", "seresnet50", "convnext_atto", "mobilenet_v2",
+    "densenet121", "shufflenet_v2_x0_5", "nf_resnet26", "ecaresnetlight",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IDENTITY)
+def test_what_was_emitted_comes_back_as_the_same_graph(name: str) -> None:
+    spec = resspec.load(name, overrides=["input=[3,64,64]"])
+    network = bring.of_model(resspec.build(spec), name)
+    made = bring.bring(network, (3, 64, 64), name, check=False)
+    assert same.alike(made.graph, spec.graph)
+    assert made.summary.params == resspec.summarize(spec).params

@@ -347,7 +347,12 @@ def _layer_norm(
     )
     taken = _affine(weight, bias, "layer norm")
     (value,) = reader.recorder.apply(
-        "layer_norm", x.value, taken=taken, eps=float(eps), affine=bool(taken)
+        "layer_norm",
+        x.value,
+        taken=taken,
+        eps=float(eps),
+        affine=bool(taken),
+        born="vector" if len(x.layout) == 2 else "",
     )
     return Data(value, x.layout)
 
