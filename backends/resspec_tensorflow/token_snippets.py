@@ -151,7 +151,7 @@ def relative_tables(depth: int, keys: tuple[int, int], *, name: str) -> keras.Mo
     """A vector for each way from a query to the row, and to the column, of a key."""
     one = keras.Input((1,), dtype=keras.config.dtype_policy().compute_dtype)
     tables = [
-        keras.layers.EinsumDense("na,ard->nrd", (2 * size - 1, depth), name=f"{name}.{word}")
+        keras.layers.EinsumDense("na,ard->nrd", (2 * size - 1, depth), name=f"{name}-{word}")
         for word, size in zip(("width", "height"), keys[::-1], strict=True)
     ]
     return keras.Model(one, [table(one)[0] for table in tables], name=name)
