@@ -101,6 +101,17 @@ class Recorder(TorchDispatchMode):
         names = frozenset().union(*(one.names for one in used))
         eps = next((one.eps for one in used if one.eps is not None), None)
         axes = used[0].axes if len(used) == 1 else None
+        if name in (
+            "index",
+            "view",
+            "reshape",
+            "unsqueeze",
+            "squeeze",
+            "expand",
+            "select",
+            "slice",
+        ):
+            axes = None  # it is no permutation of the parameter any more
         if axes is not None and name in ("t", "transpose", "permute", "numpy_T"):
             axes = _permuted(axes, name, args)
         if name == "native_batch_norm" or name == "native_layer_norm":
@@ -116,9 +127,10 @@ class Recorder(TorchDispatchMode):
         parts: list[Part] = []
         known: dict[str, Any] = {}
         kind = name
-        for at, one in enumerate(args):
-            if isinstance(one, torch.Tensor) and id(one) in self.derived:
-                parts += self._parts(name, args, at, one, known)
+        for at, given in enumerate(args):
+            for one in given if isinstance(given, list | tuple) else (given,):  # `cat` takes a list
+                if isinstance(one, torch.Tensor) and id(one) in self.derived:
+                    parts += self._parts(name, args, at, one, known)
         if name in ("convolution", "_convolution"):
             stride, dilation, groups = args[3], args[5], args[8]
             kind = "conv_transpose2d" if args[6] else f"conv{args[0].dim() - 2}d"

@@ -216,13 +216,30 @@ def trace(graph: Graph) -> Trace:
     """The atoms of a graph."""
     found = Trace(graph.name)
     flows = {graph.input.index: flow_of(INPUT, graph.input.type.channels)}
+    made: dict[int, Part] = {}  # values that are parameters alone
     for node in graph.nodes:
-        reads = [flows[value.index] for value in node.inputs]
-        results = _node(found, node, reads)
+        if node.op.IS_SOURCE:
+            parts = [part_of(param, f"{node.path}.{name}") for name, param in node.params.items()]
+            made.update((value.index, parts[0]) for value in node.outputs)
+            continue
+        reads = [flows[value.index] for value in node.inputs if value.index in flows]
+        own = [made[value.index] for value in node.inputs if value.index in made]
+        if not reads:
+            made.update((value.index, own[0]) for value in node.outputs)
+            continue
+        results = _joined(found, node, reads, own) if own else _node(found, node, reads)
         for value, flow in zip(node.outputs, results, strict=True):
             flows[value.index] = flow
     found.outputs = [flows[value.index] for _, values in graph.outputs for value in values]
     return found
+
+
+def _joined(found: Trace, node: Node, reads: list[Flow], own: list[Part]) -> list[Flow]:
+    """What an op makes of values and of others that are parameters alone."""
+    roles = {"add": "shift", "mul": "scale", "concat_columns": "cat", "einsum": "conv"}
+    parts = [replace(part, role=roles.get(node.op.NAME, node.op.NAME)) for part in own]
+    channels = node.outputs[0].type.channels
+    return [found.operation(combined(reads), parts, channels, node.path, node.op.NAME)]
 
 
 def _node(found: Trace, node: Node, reads: list[Flow]) -> list[Flow]:
@@ -258,6 +275,11 @@ def _layer(found: Trace, node: Node, reads: Flow, channels: int) -> Flow:
     known = {key: getattr(op, key) for key in COMPARED if key in attributes(op)}
     if op.EPS_OF == "weight":
         known["weight_eps"] = known.pop("eps")
+    if op.PARALLEL:
+        made = [
+            found.operation(reads, [part], channels, node.path, op.NAME, **known) for part in parts
+        ]
+        return combined(made)
     inner = reads
     # what an implementation does with a gate is to scale by it
     gates = [replace(part, role="scale") for part in parts if part.role == "gate"]

@@ -10,6 +10,7 @@ import csv
 import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ HUGE = 250_000_000  # parameters: one float64 copy is 2 GB, and several are aliv
 BATCH = 2
 EVEN = (96, 128)  # multiples of 32
 LEAST = {"Xception": (72, 90)}  # what an original refuses to be smaller than
+# Originals of one size: of their positions, or of windows that divide it.
+OWN = ("vit_*", "deit_*", "swin_*")
 Row = dict[str, str]
 
 
@@ -142,7 +145,11 @@ def check(
         result.left_out = f"outputs: {millions} M parameters; counts and wiring only without --huge"
         result.problems += result.ambiguous[:5]
         return result
-    size = LEAST.get(case.name, size)
+    size = (
+        graph.input.type.spatial
+        if any(fnmatch(case.name, one) for one in OWN)
+        else LEAST.get(case.name, size)
+    )
     small = _resized(case.spec, graph.input.type.channels, size)
     exact = _outputs(case, origin, small, backends, result, "float64")
     if exact is not None:

@@ -321,7 +321,7 @@ def test_shipped_blocks_can_be_tried_alone() -> None:
         verdict = validate(str(entry.path))
         assert verdict.diagnostics == ()
         untried |= set() if "tried with" in verdict.remark else {entry.name}
-    assert len(untried) <= 2  # they want maps of certain sizes
+    assert len(untried) <= 6  # they want maps of certain sizes
 
 
 def test_a_block_is_checked_alone_where_nothing_takes_its_branches(folder: Path) -> None:

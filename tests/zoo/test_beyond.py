@@ -26,6 +26,9 @@ PARAMS = {
     "convmixer_768_32": 21_110_248,
     "convmixer_1024_20_ks9_p14": 24_383_464,
     "poolformer_s12": 11_915_176,
+    "vit_small_patch16_224": 22_050_664,
+    "deit_tiny_patch16_224": 5_717_416,
+    "swin_t": 28_288_354,
 }
 
 
