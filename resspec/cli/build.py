@@ -44,7 +44,8 @@ def build(
         Option(
             metavar="A,B",
             help="Also write, in evaluation mode, what loads without resspec. torch: state_dict "
-            "(default), pt2, onnx. tensorflow: keras (default), saved_model. jax: nnx_state "
+            "(default), pt2, onnx, openvino. tensorflow: keras (default), saved_model, tflite. "
+            "jax: nnx_state "
             "(default), orbax, stablehlo. Or: all, none.",
         ),
     ] = None,

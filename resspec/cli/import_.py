@@ -30,7 +30,9 @@ def import_(
     force: common.Force = False,
     format: Annotated[str, Option(help="text or json.")] = "text",
 ) -> None:
-    """Bring a network that is there already: its spec, its blocks, its weights, and proof.
+    """Make a spec of a model that exists in code.
+
+    The spec, its blocks and its weights, proven the same before anything is written.
 
     SOURCE is torchvision:NAME, timm:NAME, or package.module:callable, which gives an nn.Module:
     that code is imported and RUN, so name only code that you trust.

@@ -30,7 +30,7 @@ NAMES = sorted(
 WARNINGS = ("unused-param", "dead-layer", "double-activation", "shrinking-stage")
 WARNINGS += ("constant-condition", "odd-momentum")
 SPECS = str(specs_dir())
-BUILDS = ("no-device", "weights-format", "weights-mismatch")
+BUILDS = ("lift-differs", "no-device", "not-liftable", "weights-format", "weights-mismatch")
 
 
 def run(arguments: list[str]) -> int:

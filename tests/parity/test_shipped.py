@@ -131,6 +131,7 @@ CHOSEN = {
     "shufflenet/shufflenet_v2.yaml": "shufflenet_v2_x0_5",
     "sknet/sknet.yaml": "skresnet18",
     "squeezenet/squeezenet.yaml": "squeezenet1_1",
+    "swin/swin.yaml": "",  # of one size, as vit: tests/ops has their parts, tests/port the whole
     "tresnet/tresnet.yaml": "tresnet_m",
     "tutorials/always_projected.yaml": "always_projected",
     "tutorials/biased.yaml": "biased",
@@ -138,6 +139,7 @@ CHOSEN = {
     "tutorials/single_conv_branch.yaml": "single_conv_branch",
     "tutorials/three_stages.yaml": "three_stages",
     "vgg/vgg.yaml": "vgg11_bn",
+    "vit/vit.yaml": "",
     "vovnet/vovnet.yaml": "ese_vovnet19b_slim_dw",
     "wide_resnet/wide_resnet.yaml": "wrn_16_8 wrn_40_1",
     "wide_resnet/wide_resnet101_2.yaml": "",
@@ -155,7 +157,7 @@ DILATED = "params.depths=[1,1,2,2] stages.2.width=16 stages.3.width=16"
 SHORT = {
     "convmixer_768_32": "params.width=32 params.layers=2",
     "cspdarknet53": "params.depths=[1,1,1,1,1]",
-    "cspresnet50": PLAIN,
+    "cspresnet50": "params.depths=[2,1,1,1]",
     "deeplabv3_resnet50": DILATED,
     "densenetblur121d": "params.depths=[2,2,2,2]",
     "dla46_c": "params.levels=[1,1,1,1]",

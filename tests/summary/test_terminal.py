@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 
 import pytest
@@ -80,26 +81,32 @@ def test_in_a_pipe_it_is_unchanged(capsys) -> None:
     assert capsys.readouterr().out == PIPE
 
 
+def _all_of(descriptor: int) -> bytes:
+    read = b""
+    while True:
+        try:
+            part = os.read(descriptor, 1 << 16)
+        except OSError:  # how Linux says that the other end is closed
+            return read
+        if not part:
+            return read
+        read += part
+
+
 @pytest.mark.parametrize("quiet", [False, True], ids=["colour", "NO_COLOR"])
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 def test_at_a_terminal_there_is_colour_unless_it_is_not_wanted(quiet: bool) -> None:
     import pty
 
-    child, terminal_end = pty.fork()
-    if child == 0:
-        os.environ |= {"COLUMNS": "80", "TERM": "xterm", "PYTHONIOENCODING": "utf-8"}
-        os.environ["NO_COLOR"] = "1" if quiet else ""
-        os.execv(sys.executable, [sys.executable, "-m", "resspec", "summarize", "resnet34"])
-    read = b""
-    while True:
-        try:
-            part = os.read(terminal_end, 1 << 16)
-        except OSError:  # how Linux says that the other end is closed
-            break
-        if not part:
-            break
-        read += part
-    os.waitpid(child, 0)
+    terminal_end, inside = pty.openpty()
+    look = {"COLUMNS": "80", "TERM": "xterm", "PYTHONIOENCODING": "utf-8"}
+    look["NO_COLOR"] = "1" if quiet else ""
+    command = [sys.executable, "-m", "resspec", "summarize", "resnet34"]
+    with subprocess.Popen(
+        command, stdin=inside, stdout=inside, stderr=inside, env=os.environ | look
+    ):
+        os.close(inside)
+        read = _all_of(terminal_end)
     os.close(terminal_end)
     text = read.decode().replace("\r\n", "\n").rstrip("\n")
     assert ("\x1b[" in text) is not quiet
