@@ -63,6 +63,25 @@ def test_initial_values_that_show_are_kept() -> None:
     assert "value: 1.0e-06" not in str(imported(modules.Gated()).files)  # the op's own default
 
 
+@pytest.mark.needs("timm")
+def test_a_kernel_that_nothing_trains_is_a_blur_or_refused() -> None:
+    from timm.layers import BlurPool2d
+
+    class Edges(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("kernel", torch.randn(8, 1, 3, 3))
+
+        def forward(self, x: Any) -> Any:
+            return torch.nn.functional.conv2d(x, self.kernel, padding=1, groups=8)
+
+    conv = torch.nn.Conv2d(3, 8, 3, padding=1)
+    assert "blur_pool" in str(imported(torch.nn.Sequential(conv, BlurPool2d(8))).files)
+    with pytest.raises(SpecError, match="a buffer, which nothing trains") as caught:
+        imported(torch.nn.Sequential(conv, Edges()))
+    assert [one.code for one in caught.value.diagnostics] == ["not-liftable"]
+
+
 @pytest.mark.needs("torchvision")
 def test_resnet50_reads_in_forty_lines() -> None:
     network = bring.opened("torchvision:resnet50")

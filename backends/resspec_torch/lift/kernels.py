@@ -27,6 +27,8 @@ class Computed(ValueError):
 def kernel(weight: Any) -> tuple[Kernel, dict[str, Taken]]:
     """The convolution that has this weight. Raises Computed."""
     if isinstance(weight, Weight):
+        if weight.fixed:
+            raise Computed("its weight is a buffer, which nothing trains")
         return Kernel("conv2d", {}), {"weight": weight.taken}
     if not isinstance(weight, Made):
         raise Computed("its weight is no parameter")

@@ -81,10 +81,12 @@ class Reader:
 
     def _placeholder(self, node: fx.Node, signature: Any) -> None:
         name = str(node.name)
-        for known in (signature.inputs_to_parameters, signature.inputs_to_buffers):
+        trained, kept = signature.inputs_to_parameters, signature.inputs_to_buffers
+        for known in (trained, kept):
             if name in known:
                 tensor = self.tensors[known[name]]
-                self.env[node] = Weight(known[name], tensor, tuple(range(tensor.dim())))
+                axes = tuple(range(tensor.dim()))
+                self.env[node] = Weight(known[name], tensor, axes, fixed=known is kept)
                 node.meta["resspec_name"] = known[name]
                 return
         if name in signature.inputs_to_lifted_tensor_constants:

@@ -14,11 +14,13 @@ from resspec.lift.record import Taken
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Weight:
-    """A parameter or buffer as it is, under another shape, or transposed by `axes`."""
+    """A parameter or buffer as it is, under another shape, or transposed by `axes`; fixed: nothing
+    trains it."""
 
     name: str
     tensor: Tensor
     axes: tuple[int, ...] | None
+    fixed: bool = False
 
     @property
     def taken(self) -> Taken:
@@ -30,7 +32,7 @@ class Weight:
         if tensor.numel() != self.tensor.numel():
             return None
         if max(self.tensor.shape, default=1) == self.tensor.numel():
-            return Weight(self.name, tensor, None)  # a vector, wherever its ones are
+            return Weight(self.name, tensor, None, self.fixed)  # a vector, wherever its ones are
         if name in ("permute", "transpose", "t", "numpy_T"):
             if self.axes is None:
                 return None
@@ -40,14 +42,14 @@ class Weight:
             else:
                 a, b = (node.args[1], node.args[2]) if name == "transpose" else (0, -1)
                 order[int(a)], order[int(b)] = order[int(b)], order[int(a)]
-            return Weight(self.name, tensor, tuple(self.axes[at] for at in order))
+            return Weight(self.name, tensor, tuple(self.axes[at] for at in order), self.fixed)
         straight = self.axes == tuple(range(len(self.axes or ())))
         if straight and [n for n in tensor.shape if n > 1] == [
             n for n in self.tensor.shape if n > 1
         ]:
-            return Weight(self.name, tensor, tuple(range(tensor.dim())))
+            return Weight(self.name, tensor, tuple(range(tensor.dim())), self.fixed)
         if name in ("clone", "contiguous", "detach", "alias", "_to_copy", "to"):
-            return Weight(self.name, tensor, self.axes)
+            return Weight(self.name, tensor, self.axes, self.fixed)
         return None
 
 
