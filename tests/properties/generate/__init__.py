@@ -1,6 +1,6 @@
 """Random valid specs over the whole language, small enough to build in milliseconds.
 
-choose: where the randomness comes from. ops: one use of every op. flow, values, calls: layers, a
+choose: where the randomness comes from. ops: one use of every op. flow, values, calls, attention: layers, a
 function a feature in the table `LAYERS`. keepers: blocks that fit anywhere. stages, roles, model:
 the parts of a model. names, numbers: odd names and constants. To add a feature, write a function
 under `@feature(LAYERS, weight)`: it gets the `Maker` and the `Scope`, moves `scope.now` to the shape
@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from tests.properties.generate import calls, flow, keepers, values
+from tests.properties.generate import attention, calls, flow, keepers, values
 from tests.properties.generate.choose import Seeded
 from tests.properties.generate.maker import Maker
 from tests.properties.generate.model import model
@@ -76,4 +76,4 @@ Anchored.add_representer(float, _float)
 
 Plain.add_representer(float, _float)
 
-__all__ = ["FAST_DUMPER", "KEEPERS", "LAYERS", "OPERATORS", "Made", "Seeded", "calls", "flow", "keepers", "made", "make", "values"]  # fmt: skip
+__all__ = ["FAST_DUMPER", "KEEPERS", "LAYERS", "OPERATORS", "Made", "Seeded", "attention", "calls", "flow", "keepers", "made", "make", "values"]  # fmt: skip

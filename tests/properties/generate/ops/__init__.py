@@ -7,6 +7,15 @@ op does not take such an input.
 
 from tests.properties.generate.ops.registry import MAX_CHANNELS, MAX_EXTENT, OPERATORS
 
-from tests.properties.generate.ops import elementwise, moving, norms, windowed  # isort: skip
+from tests.properties.generate.ops import elementwise, moving, norms, tokens, windowed  # isort: skip
 
-__all__ = ["MAX_CHANNELS", "MAX_EXTENT", "OPERATORS", "elementwise", "moving", "norms", "windowed"]
+__all__ = [
+    "MAX_CHANNELS",
+    "MAX_EXTENT",
+    "OPERATORS",
+    "elementwise",
+    "moving",
+    "norms",
+    "tokens",
+    "windowed",
+]

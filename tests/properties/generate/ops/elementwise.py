@@ -71,4 +71,6 @@ def dropping(g: Seeded, t: Shape) -> Use | None:
 def softmax(g: Seeded, t: Shape) -> Use | None:
     if len(t) == 3 and g.chance(40):
         return {"over": "positions"}, t
+    if len(t) == 3 and g.chance(30):
+        return {"over": "columns"}, t
     return g.some(groups=divisor(g, t[0]), over="channels"), t

@@ -14,6 +14,16 @@ def batch_norm(g: Seeded, t: Shape) -> Use | None:
     return g.some(**options, init=g.choice(["zero", "one"])), t
 
 
+@operator("frozen_batch_norm", maps=True)
+def frozen(g: Seeded, t: Shape) -> Use | None:
+    return g.some(eps=g.choice(EPSILONS)), t
+
+
+@operator("standardize")
+def standardize(g: Seeded, t: Shape) -> Use | None:
+    return {}, t
+
+
 @operator("layer_norm", "rms_norm")
 def position_norm(g: Seeded, t: Shape) -> Use | None:
     return g.some(eps=g.choice(EPSILONS), affine=g.chance(50), init="zero"), t
