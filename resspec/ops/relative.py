@@ -26,12 +26,21 @@ class RelativeBias(Op):
     Source: Swin, arXiv:2103.14030, section 3.2; CoAtNet and MaxViT.
     """
 
+    MOVES = True  # no position, but a table is of one width
+
     window: Pair = arg(doc="rows and columns that queries and keys stand in")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs
         need_map("relative_bias", x)
         keys = self.window[0] * self.window[1]
+        if keys == 1:  # one number a head, which frameworks would spread over scores of any size
+            raise OpError(
+                "bad-value",
+                "relative_bias: in a window of one position there is one way",
+                attr="window",
+                help="write `bias`",
+            )
         if x.width != keys or x.height % keys:
             raise OpError(
                 "shape-mismatch",
@@ -48,6 +57,12 @@ class RelativeBias(Op):
     def derived(self, *inputs: TensorType) -> dict[str, Any]:
         ways = (2 * self.window[0] - 1) * (2 * self.window[1] - 1)
         return {"heads": inputs[0].channels, "ways": ways}
+
+    def placed(
+        self, inputs: tuple[TensorType, ...], *extents: tuple[Extent, Extent]
+    ) -> tuple[Extent, Extent, bool]:
+        ((height, width),) = extents
+        return height, width, not width.is_constant
 
 
 @op("relative_logits")
