@@ -154,7 +154,7 @@ def _lines(rows: list[dict[str, Any]]) -> Iterator[str]:
         pairs = list[tuple[str, str]]()
         doc = ""
         for one in members:
-            pairs.append((one["name"], "" if one["doc"] == doc else one["doc"]))
+            pairs.append((one["name"], "" if family and one["doc"] == doc else one["doc"]))
             doc = one["doc"]
         if family:
             yield f"{family} ({len(pairs)})"
@@ -192,12 +192,13 @@ def _entries(kind: str) -> list[dict[str, Any]]:
 
 def backend_doc(name: str) -> str:
     from resspec import backend
+    from resspec.ops import OPS
 
     try:
         found = backend.get(name)
     except Exception as problem:
         return f"broken: {type(problem).__name__}: {problem}"
-    return f"{len(found.rules)} ops"
+    return f"{sum(one in found.rules for one in OPS.values())} of {len(OPS)} ops"
 
 
 def schema() -> None:

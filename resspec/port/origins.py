@@ -102,7 +102,9 @@ def get(name: str) -> Origin:
                 origin: Origin = point.load()
             except ModuleNotFoundError as missing:
                 raise error(
-                    "no-backend", f"`{name}` needs {missing.name}, which is not installed"
+                    "no-backend",
+                    f"`{name}` needs {missing.name}, which is not installed",
+                    help=f"pip install {missing.name}",
                 ) from missing
             return origin
     raise error(

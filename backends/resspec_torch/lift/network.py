@@ -150,7 +150,9 @@ def open_source(source: str) -> TorchNetwork | None:
             return TorchNetwork(origin.made(name), source)
         except ModuleNotFoundError as missing:
             raise error(
-                "no-backend", f"`{library}` needs {missing.name}, which is not installed"
+                "no-backend",
+                f"`{library}` needs {missing.name}, which is not installed",
+                help=f"pip install {missing.name}",
             ) from missing
     if not all(part.isidentifier() for part in (*library.split("."), *name.split("."))):
         return None
