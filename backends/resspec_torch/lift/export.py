@@ -15,8 +15,8 @@ from resspec.diagnostics import error
 from resspec.lift.record import Recorder
 from resspec.lift.tidy import tidy
 from resspec.ops.base import Op
+from resspec_torch.lift.aten import TABLE
 from resspec_torch.lift.reader import Reader
-from resspec_torch.lift.table import TABLE
 from resspec_torch.lift.trials import Trials
 
 # classes that zero whole examples while training, and where they keep the rate

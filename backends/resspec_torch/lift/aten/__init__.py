@@ -1,0 +1,8 @@
+"""ATen operation → ops of the language: one function each, by the operation's name."""
+
+from __future__ import annotations
+
+from resspec_torch.lift.aten import activations, arithmetic, layers, moves, norms, pools
+from resspec_torch.lift.aten.registry import TABLE
+
+__all__ = ["TABLE", "activations", "arithmetic", "layers", "moves", "norms", "pools"]

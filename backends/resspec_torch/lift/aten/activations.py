@@ -1,0 +1,118 @@
+"""Activations, and what is random while training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from resspec.lift import layout as layouts
+from resspec.lift.layout import Atom
+from resspec.lift.record import Data
+from resspec_torch.lift.aten.registry import TABLE, Number, aten, flag, unary
+from resspec_torch.lift.reader import Reader, Unliftable, frames_of
+from resspec_torch.lift.values import Weight
+
+for _name, _op in {
+    "relu": "relu", "relu6": "relu6", "selu": "selu", "silu": "silu", "mish": "mish",
+    "sigmoid": "sigmoid", "log_sigmoid": "log_sigmoid", "tanh": "tanh", "exp": "exp",
+    "hardsigmoid": "hard_sigmoid", "hardswish": "hard_swish",
+}.items():  # fmt: skip
+    TABLE[_name] = lambda reader, x, _op=_op: unary(reader, x, _op)
+
+
+@aten("leaky_relu")
+def _leaky_relu(reader: Reader, x: Any, slope: float = 0.01) -> Data:
+    return unary(reader, x, "leaky_relu", slope=float(slope))
+
+
+@aten("elu")
+def _elu(
+    reader: Reader, x: Any, alpha: float = 1.0, scale: float = 1.0, inner: float = 1.0
+) -> Data:
+    flag(scale != 1 or inner != 1, "an elu with scales of its own")
+    return unary(reader, x, "elu", alpha=float(alpha))
+
+
+@aten("celu")
+def _celu(reader: Reader, x: Any, alpha: float = 1.0) -> Data:
+    return unary(reader, x, "celu", alpha=float(alpha))
+
+
+@aten("gelu")
+def _gelu(reader: Reader, x: Any, approximate: str = "none") -> Data:
+    return unary(reader, x, "gelu", approximate=approximate)
+
+
+@aten("softplus")
+def _softplus(reader: Reader, x: Any, beta: Number = 1, threshold: Number = 20) -> Data:
+    flag(beta != 1 or threshold != 20, "a softplus of another beta or threshold")
+    return unary(reader, x, "softplus")
+
+
+@aten("hardtanh", "clamp")
+def _clamp(reader: Reader, x: Any, low: Any = -1.0, high: Any = 1.0, **more: Any) -> Data:
+    low, high = more.get("min", low), more.get("max", high)
+    known = {(0, 6): "relu6", (-1, 1): "hard_tanh", (0, None): "relu"}
+    if (low, high) not in known:
+        raise Unliftable(f"a clamp to {low} … {high}; there are 0 … 6, −1 … 1 and 0 … ∞")
+    return unary(reader, x, known[low, high])
+
+
+@aten("clamp_min")
+def _clamp_min(reader: Reader, x: Any, low: Any) -> Data:
+    return _clamp(reader, x, low, None)
+
+
+@aten("prelu")
+def _prelu(reader: Reader, x: Any, weight: Any) -> Data:
+    flag(not isinstance(weight, Weight), "its slope is no parameter as it stands")
+    taken = {"weight": weight.taken}
+    shared = weight.tensor.numel() == 1 and x.value.type.channels != 1
+    (value,) = reader.recorder.apply("prelu", x.value, taken=taken, shared=shared)
+    return Data(value, x.layout)
+
+
+@aten("softmax", "_softmax")
+def _softmax(reader: Reader, x: Any, dim: int, *rest: Any) -> Data:
+    axis = x.layout[dim]
+    kind = x.value.type
+    if layouts.dims(axis) in ("hw", "h", "w"):
+        flag(layouts.size(axis) != kind.height * kind.width, "over rows or columns alone")
+        return unary(reader, x, "softmax", over="positions")
+    flag(layouts.dims(axis) != "c", "over what are no channels and no positions")
+    (atom,) = axis
+    if atom.size == kind.channels:
+        return unary(reader, x, "softmax")
+    order = layouts.channels_order(x.layout, kind.channels)
+    first = (atom, *(one for one in order if one != atom))
+    x = stored(reader, x, first)
+    return unary(reader, x, "softmax", groups=atom.size)
+
+
+def stored(reader: Reader, x: Data, order: tuple[Atom, ...]) -> Data:
+    """The tensor with its channels stored in this order."""
+    ranked = {atom: place for place, atom in enumerate(order)}
+    axes = sorted(
+        ((atom,) for atom in layouts.channels_order(x.layout, x.value.type.channels)),
+        key=lambda axis: ranked[axis[0]],
+    )
+    moved = reader.recorder.ordered(Data(x.value, tuple(axes)))
+    return Data(
+        moved.value, layouts.renamed(x.layout, order) if moved.value is not x.value else x.layout
+    )
+
+
+@aten("dropout", "native_dropout")
+def _dropout(reader: Reader, x: Data, rate: float, training: bool = False) -> Data:
+    assert reader.node is not None
+    frames = frames_of(reader.node)
+    kind = frames[-1].kind.rpartition(".")[2] if frames else ""
+    rate = round(float(rate), 9)  # some are kept in single precision
+    if rate == 0.0:
+        return x
+    return unary(reader, x, "drop_path" if kind in reader.drops else "dropout", rate=rate)
+
+
+@aten("feature_dropout", "alpha_dropout", "feature_alpha_dropout")
+def _other_dropout(reader: Reader, x: Data, rate: float, training: bool = False) -> Data:
+    flag(rate > 0, "a dropout of whole channels, or one that keeps the moments")
+    return x

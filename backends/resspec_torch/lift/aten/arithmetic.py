@@ -1,0 +1,181 @@
+"""Sums, products and constants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from resspec.ir import Value
+from resspec.lift import layout as layouts
+from resspec.lift.layout import Awkward, Layout
+from resspec.lift.record import Data
+from resspec_torch.lift.aten.registry import Number, aten, flag, unary
+from resspec_torch.lift.reader import Reader, Unliftable
+from resspec_torch.lift.values import Constant, Weight
+
+
+def _channelwise(x: Data, weight: Any) -> bool:
+    """Whether the parameter is one number; else it must be one a channel. Raises Unliftable."""
+    count = weight.tensor.numel()
+    if count == 1 and x.value.type.channels != 1:
+        return True
+    shape = tuple(weight.tensor.shape)
+    padded = (1,) * (len(x.layout) - len(shape)) + shape
+    wide = [axis for axis, extent in zip(x.layout, padded, strict=False) if extent > 1]
+    plain = [layouts.dims(axis) for axis in wide] == ["c"] and count == x.value.type.channels
+    if not plain and not (count == 1 == x.value.type.channels):
+        raise Unliftable("a parameter that is neither one number nor one a channel")
+    return False
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool | int | float):
+        return float(value)
+    return value.number() if isinstance(value, Constant) else None
+
+
+def _numbers(x: Data, constant: Constant) -> tuple[float, ...]:
+    _channelwise(x, constant)
+    return tuple(float(one) for one in constant.tensor.flatten())
+
+
+def _aligned(reader: Reader, a: Data, b: Data) -> tuple[Data, Data, Layout]:
+    """Two tensors that are joined element by element, their channels in one order."""
+    try:
+        return a, b, layouts.broadcast(a.layout, b.layout)
+    except Awkward:
+        a, b = reader.recorder.ordered(a), reader.recorder.ordered(b)
+        return a, b, layouts.broadcast(a.layout, b.layout)
+
+
+def _enlarged(reader: Reader, a: Data, b: Data) -> tuple[Value, Value]:
+    """The values of a sum, one of a single position enlarged to the other's size."""
+    one, other = a.value, b.value
+    if one.type == other.type:
+        return one, other
+    flag(one.type.channels != other.type.channels or not one.type.is_map or not other.type.is_map,
+         f"a sum of {one.type} and {other.type}")  # fmt: skip
+    if other.type.spatial == (1, 1):
+        (other,) = reader.recorder.apply("resize", other, one)
+    elif one.type.spatial == (1, 1):
+        (one,) = reader.recorder.apply("resize", one, other)
+    else:
+        raise Unliftable(f"a sum of {one.type} and {other.type}")
+    return one, other
+
+
+@aten("add")
+def _add(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
+    if not isinstance(a, Data):
+        flag(alpha != 1, "a sum with a factor")
+        a, b = b, a
+    if alpha != 1:
+        b = multiplied(reader, b, alpha) if isinstance(b, Data) else b * alpha
+    if isinstance(b, Data):
+        a, b, layout = _aligned(reader, a, b)
+        (value,) = reader.recorder.apply("add", *_enlarged(reader, a, b))
+        return Data(value, layout)
+    number = _number(b)
+    if number is not None:
+        return a if number == 0 else unary(reader, a, "shift", value=number)
+    if isinstance(b, Constant):
+        return unary(reader, a, "shift", value=_numbers(a, b))
+    flag(not isinstance(b, Weight), "a sum with what is computed from parameters")
+    shared = _channelwise(a, b)
+    (value,) = reader.recorder.apply("bias", a.value, taken={"bias": b.taken}, shared=shared)
+    return Data(value, a.layout)
+
+
+@aten("sub")
+def _sub(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
+    if isinstance(a, Data) and isinstance(b, Data):
+        flag(alpha != 1, "a difference with a factor")
+        a, b, layout = _aligned(reader, a, b)
+        (value,) = reader.recorder.apply("sub", *_enlarged(reader, a, b))
+        return Data(value, layout)
+    number = _number(b)
+    if isinstance(a, Data) and number is not None:
+        return _add(reader, a, -number * alpha)
+    number = _number(a)
+    if isinstance(b, Data) and number is not None:
+        return _add(reader, multiplied(reader, b, -alpha), number)
+    raise Unliftable("a difference with parameters")
+
+
+@aten("rsub")
+def _rsub(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
+    return _sub(reader, b, a, alpha)
+
+
+@aten("neg")
+def _neg(reader: Reader, x: Any) -> Data:
+    return unary(reader, x, "scale", value=-1.0)
+
+
+@aten("mul", "multiply")
+def multiplied(reader: Reader, a: Any, b: Any) -> Data:
+    if not isinstance(a, Data):
+        a, b = b, a
+    if isinstance(b, Data):
+        gated = _gated(reader, a, b) or _gated(reader, b, a)
+        if gated is not None:
+            return gated
+        a, b, layout = _aligned(reader, a, b)
+        (value,) = reader.recorder.apply("mul", a.value, b.value)
+        return Data(value, layout)
+    number = _number(b)
+    if number is not None:
+        return a if number == 1 else unary(reader, a, "scale", value=number)
+    if isinstance(b, Constant):
+        return unary(reader, a, "scale", value=_numbers(a, b))
+    flag(not isinstance(b, Weight), "a product with what is computed from parameters")
+    op = "gain" if _channelwise(a, b) else "layer_scale"
+    (value,) = reader.recorder.apply(op, a.value, taken={"weight": b.taken})
+    return Data(value, a.layout)
+
+
+def _gated(reader: Reader, x: Data, gate: Data) -> Data | None:
+    """x · sigmoid(x), x · sigmoid(1.702 x), x · tanh(softplus(x)), as they were written out."""
+    maker = reader.recorder.maker(gate.value)
+    if maker is None or x.layout != gate.layout:
+        return None
+    inner = maker.inputs[0]
+    if maker.op.NAME in ("sigmoid", "hard_sigmoid") and inner is x.value:
+        return unary(reader, x, "silu" if maker.op.NAME == "sigmoid" else "hard_swish")
+    before = reader.recorder.maker(inner)
+    if before is None or before.inputs[0] is not x.value:
+        return None
+    if (maker.op.NAME, before.op.NAME) == ("tanh", "softplus"):
+        return unary(reader, x, "mish")
+    scaled = (maker.op.NAME, before.op.NAME) == ("sigmoid", "scale")
+    if scaled and getattr(before.op, "value", None) == 1.702:
+        return unary(reader, x, "quick_gelu")
+    return None
+
+
+@aten("div")
+def _div(reader: Reader, a: Any, b: Any, rounding_mode: Any = None) -> Data:
+    number = _number(b)
+    flag(number is None or rounding_mode is not None, "a quotient of two values")
+    assert number is not None
+    return multiplied(reader, a, 1 / number)
+
+
+@aten("square", "pow")
+def _pow(reader: Reader, x: Any, exponent: Any = 2) -> Data:
+    flag(not isinstance(x, Data) or _number(exponent) != 2, f"a power of {exponent}")
+    (value,) = reader.recorder.apply("mul", x.value, x.value)
+    return Data(value, x.layout)
+
+
+@aten("maximum")
+def _maximum(reader: Reader, a: Any, b: Any) -> Data:
+    flag(not isinstance(a, Data) or not isinstance(b, Data), "the larger of a value and a constant")
+    a, b, layout = _aligned(reader, a, b)
+    (value,) = reader.recorder.apply("maximum", *_enlarged(reader, a, b))
+    return Data(value, layout)
+
+
+@aten("addcmul")
+def _addcmul(reader: Reader, a: Any, b: Any, c: Any, value: Number = 1) -> Data:
+    product = multiplied(reader, b, c)
+    return _add(reader, a, product if value == 1 else multiplied(reader, product, value))

@@ -1,0 +1,110 @@
+"""Normalisations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from resspec.lift import layout as layouts
+from resspec.lift.record import Data, Taken
+from resspec_torch.lift.aten.registry import aten, flag
+from resspec_torch.lift.reader import Reader, Unliftable
+from resspec_torch.lift.values import Weight
+
+
+def _affine(weight: Any, bias: Any, name: str) -> dict[str, Taken]:
+    if (weight is None) != (bias is None):
+        raise Unliftable(f"a {name} with a scale and no shift, or the other way")
+    if weight is None:
+        return {}
+    flag(
+        not isinstance(weight, Weight) or not isinstance(bias, Weight), "a computed scale or shift"
+    )
+    return {"weight": weight.taken, "bias": bias.taken}
+
+
+@aten("batch_norm")
+def _batch_norm(
+    reader: Reader, x: Any, weight: Any, bias: Any, mean: Any, var: Any, training: bool,
+    momentum: float, eps: float, cudnn: bool = False,
+) -> Data:  # fmt: skip
+    flag(mean is None, "a batch norm without running statistics")
+    given = {"weight": weight, "bias": bias, "running_mean": mean, "running_var": var}
+    given = {name: one for name, one in given.items() if one is not None}
+    flag(not all(isinstance(one, Weight) for one in given.values()), "a computed scale or shift")
+    taken = {name: one.taken for name, one in given.items()}
+    flag(len(x.layout) not in (2, 4), "over a sequence")
+    x = reader.recorder.as_map(x) if len(x.layout) == 4 else x
+    (value,) = reader.recorder.apply(
+        "batch_norm",
+        x.value,
+        taken=taken,
+        eps=float(eps),
+        momentum=float(momentum),
+        scale=weight is not None,
+        shift=bias is not None,
+    )
+    return Data(value, x.layout)
+
+
+def _over_channels(x: Data, shape: Any) -> None:
+    axis = x.layout[-1]
+    others = layouts.dims(axis) != "c" or layouts.size(axis) != x.value.type.channels
+    flag(len(shape) != 1 or others, "over more or something else than the channels")
+
+
+@aten("layer_norm")
+def _layer_norm(
+    reader: Reader, x: Any, shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5,
+    *rest: Any,
+) -> Data:  # fmt: skip
+    x = reader.recorder.ordered(x)
+    _over_channels(x, shape)
+    taken = _affine(weight, bias, "layer norm")
+    (value,) = reader.recorder.apply(
+        "layer_norm",
+        x.value,
+        taken=taken,
+        eps=float(eps),
+        affine=bool(taken),
+        born="vector" if len(x.layout) == 2 else "",
+    )
+    return Data(value, x.layout)
+
+
+@aten("rms_norm")
+def _rms_norm(reader: Reader, x: Any, shape: Any, weight: Any = None, eps: Any = None) -> Data:
+    x = reader.recorder.ordered(x)
+    _over_channels(x, shape)
+    flag(eps is None, "its eps is that of the type of its input; give it a number")
+    taken = {} if weight is None else {"weight": weight.taken}
+    (value,) = reader.recorder.apply(
+        "rms_norm", x.value, taken=taken, eps=float(eps), affine=bool(taken)
+    )
+    return Data(value, x.layout)
+
+
+@aten("group_norm")
+def _group_norm(
+    reader: Reader, x: Any, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5,
+    *rest: Any,
+) -> Data:  # fmt: skip
+    x = reader.recorder.as_map(x)
+    taken = _affine(weight, bias, "group norm")
+    (value,) = reader.recorder.apply(
+        "group_norm", x.value, taken=taken, groups=int(groups), eps=float(eps), affine=bool(taken)
+    )
+    return Data(value, x.layout)
+
+
+@aten("instance_norm")
+def _instance_norm(
+    reader: Reader, x: Any, weight: Any, bias: Any, mean: Any, var: Any, use: bool, momentum: float,
+    eps: float, *rest: Any,
+) -> Data:  # fmt: skip
+    flag(mean is not None, "an instance norm with running statistics")
+    x = reader.recorder.as_map(x)
+    taken = _affine(weight, bias, "instance norm")
+    (value,) = reader.recorder.apply(
+        "instance_norm", x.value, taken=taken, eps=float(eps), affine=bool(taken)
+    )
+    return Data(value, x.layout)

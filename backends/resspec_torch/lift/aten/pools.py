@@ -1,0 +1,139 @@
+"""Pooling and reductions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from resspec.lift import layout as layouts
+from resspec.lift.layout import Atom, Axis
+from resspec.lift.record import Data
+from resspec_torch.lift.aten.arithmetic import multiplied
+from resspec_torch.lift.aten.layers import with_pad
+from resspec_torch.lift.aten.registry import aten, flag, pair
+from resspec_torch.lift.reader import Reader, Unliftable
+
+
+@aten("max_pool2d")
+def _max_pool2d(
+    reader: Reader, x: Any, kernel: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False,
+) -> Data:  # fmt: skip
+    flag(pair(dilation) != (1, 1), "a dilated max pool")
+    return _pool(reader, x, "max_pool", kernel, stride, padding, ceil_mode)
+
+
+@aten("max_pool2d_with_indices")
+def _max_pool2d_with_indices(reader: Reader, *args: Any) -> Any:
+    return [_max_pool2d(reader, *args), None]
+
+
+@aten("avg_pool2d")
+def _avg_pool2d(
+    reader: Reader, x: Any, kernel: Any, stride: Any = (), padding: Any = 0,
+    ceil_mode: bool = False, count: bool = True, divisor: Any = None,
+) -> Data:  # fmt: skip
+    flag(divisor is not None, "an average with a divisor of its own")
+    if not any(pair(padding)) and not ceil_mode:
+        count = True  # nothing is padded
+    return _pool(reader, x, "avg_pool", kernel, stride, padding, ceil_mode, count_include_pad=count)
+
+
+def _pool(
+    reader: Reader, x: Any, op: str, kernel: Any, stride: Any, padding: Any, ceil: bool, **more: Any
+) -> Data:
+    recorder = reader.recorder
+    value = recorder.map(x)
+    kernel = pair(kernel)
+    stride = pair(stride) if stride not in ([], ()) else kernel
+    down, across = pair(padding)
+    sides: Any = (down, down, across, across)
+    if op == "max_pool":
+        for word in ("lowest", "zero"):
+            inner, found = with_pad(recorder, value, sides, word)
+            if inner is not value:
+                value, sides, more = inner, found, {"pad_value": word}
+    (made,) = recorder.apply(
+        op, value, kernel_size=kernel, stride=stride, padding=sides, ceil_mode=ceil, **more
+    )
+    return Data(made, layouts.usual(made.type, recorder.batch))
+
+
+@aten("adaptive_avg_pool2d", "_adaptive_avg_pool2d")
+def _adaptive_avg_pool2d(reader: Reader, x: Any, wanted: Any) -> Data:
+    return _adaptive(reader, x, wanted, "avg")
+
+
+@aten("adaptive_max_pool2d")
+def _adaptive_max_pool2d(reader: Reader, x: Any, wanted: Any) -> Any:
+    return [_adaptive(reader, x, wanted, "max"), None]
+
+
+def _adaptive(reader: Reader, x: Any, wanted: Any, kind: str) -> Data:
+    recorder = reader.recorder
+    value = recorder.map(x)
+    size = tuple(own if one is None else int(one)
+                 for one, own in zip(wanted, value.type.spatial, strict=True))  # fmt: skip
+    if size == (1, 1):
+        (made,) = recorder.apply(f"global_{kind}_pool", value)
+    else:
+        (made,) = recorder.apply(f"adaptive_{kind}_pool", value, output_size=size)
+    return Data(made, layouts.usual(made.type, recorder.batch))
+
+
+@aten("mean")
+def _mean(reader: Reader, x: Any, dim: Any = None, keepdim: bool = False, **more: Any) -> Data:
+    return reduced(reader, x, dim, keepdim, "avg")
+
+
+@aten("sum")
+def _sum(reader: Reader, x: Any, dim: Any = None, keepdim: bool = False, **more: Any) -> Data:
+    return reduced(reader, x, dim, keepdim, "sum")
+
+
+@aten("amax")
+def _amax(reader: Reader, x: Any, dim: Any = (), keepdim: bool = False) -> Data:
+    return reduced(reader, x, dim, keepdim, "max")
+
+
+@aten("max")
+def _max(reader: Reader, x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    return [reduced(reader, x, dim, keepdim, "max"), None]
+
+
+def reduced(reader: Reader, x: Any, dim: Any, keepdim: bool, kind: str) -> Data:
+    """A mean, sum or maximum over positions, over the channels, or over parts of them."""
+    recorder, rank = reader.recorder, len(x.layout)
+    flag(dim is None, "over the whole batch")
+    places = sorted({int(one) % rank for one in ([dim] if isinstance(dim, int) else dim)})
+    axes = [x.layout[at] for at in places]
+    gone = layouts.joined(atom for axis in axes for atom in axis)
+    size, type_ = layouts.size(gone), x.value.type
+    words = {atom.dim for axis in axes for atom in axis}
+    if not words:
+        value = x.value
+    elif words <= {"h", "w"} and size == type_.height * type_.width:
+        (value,) = recorder.apply(f"global_{kind}_pool", x.value)
+    elif words == {"c"} and size == type_.channels:
+        flag(kind == "sum", "a sum over the channels")
+        (value,) = recorder.apply(f"channel_{kind}_pool", x.value)
+    elif words == {"c"} and len(gone) == 1:
+        return _over_parts(reader, x, places, gone[0], keepdim, kind)
+    else:
+        raise Unliftable("over rows, columns or examples alone")
+    kept = [() if at in places else axis for at, axis in enumerate(x.layout)]
+    layout = [axis for at, axis in enumerate(kept) if keepdim or at not in places]
+    return Data(value, tuple(layout))
+
+
+def _over_parts(
+    reader: Reader, x: Data, places: Sequence[int], atom: Atom, keepdim: bool, kind: str
+) -> Data:
+    recorder, channels = reader.recorder, x.value.type.channels
+    flag(atom.step * atom.size != channels, "over neighbouring channels")
+    parts = recorder.apply("split", x.value, sizes=(atom.step,) * atom.size)
+    (value,) = recorder.apply("maximum" if kind == "max" else "add", *parts)
+    kept: list[Axis] = [() if at in places else axis for at, axis in enumerate(x.layout)]
+    layout = tuple(axis for at, axis in enumerate(kept) if keepdim or at not in places)
+    made = Data(value, layout)
+    return multiplied(reader, made, 1 / atom.size) if kind == "avg" else made

@@ -1,0 +1,45 @@
+"""Which function says an operation of ATen in ops of the language, and what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from resspec.lift.record import Data
+from resspec_torch.lift.reader import Reader, Unliftable
+
+TABLE: dict[str, Callable[..., Any]] = {}
+Number = int | float
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def aten(*names: str) -> Callable[[Function], Function]:
+    """What these operations of ATen are."""
+
+    def register(function: Function) -> Function:
+        TABLE.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def pair(value: Any) -> tuple[int, int]:
+    if isinstance(value, int):
+        return value, value
+    values = tuple(int(one) for one in value)
+    return (values[0], values[0]) if len(values) == 1 else (values[0], values[1])
+
+
+def unary(reader: Reader, x: Any, op: str, **arguments: Any) -> Data:
+    """An op that treats all elements alike, however they are laid out."""
+    if not isinstance(x, Data):
+        raise Unliftable("its input does not depend on the model's")
+    (value,) = reader.recorder.apply(op, x.value, **arguments)
+    return Data(value, x.layout)
+
+
+def flag(condition: bool, reason: str) -> None:
+    if condition:
+        raise Unliftable(reason)
