@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import chain
-from string import ascii_lowercase
-
 from resspec.backend import Rule, RuleChoice
+from resspec.emit.equation import channels_last
 from resspec.ops import conv, einsum, relative, tokens
 from resspec.ops.base import Op
-from resspec.ops.pattern import Axis, Term
 from resspec.types import TensorType
 
 from .rules import same_pad, sides_of, zero_pad
@@ -17,51 +14,8 @@ from .shapes import divides
 SOURCE = (("weight", "kernel", "HWC->1HWC"),)
 
 
-def last(term: Term) -> Term:
-    """A term with its channels last."""
-    return (*term[1:], term[0])
-
-
-def letters(names: tuple[str, ...]) -> dict[str, str]:
-    """A letter for each name: its own first one where that is free; `b` is the batch."""
-    found: dict[str, str] = {}
-    for name in names:
-        free = [one for one in name[0] + ascii_lowercase if one not in {"b", *found.values()}]
-        found[name] = free[0]
-    return found
-
-
-def cut(x: str, term: Term, known: dict[str, int]) -> str:
-    """Source of a value with an axis for each name of its term; axes of one go."""
-    if all(len(axis) == 1 for axis in term):
-        return x
-    axes = [f"({', '.join(sizes(axis, known))}{',' * (len(axis) == 1)})" for axis in last(term)]
-    return f"cut_axes({x}, {', '.join(axes)})"
-
-
-def sizes(axis: Axis, known: dict[str, int]) -> list[str]:
-    """The sizes of names that share an axis, one of them what is left."""
-    left = next((name for name in axis if name not in known), axis[-1] if axis else "")
-    return ["None" if name == left else f"{{{einsum.leaf(name)}}}" for name in axis]
-
-
 def product(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, einsum.Einsum)
-    pattern, known = op.parsed, op.known(*types)
-    names = ["{x}"] if len(types) == 1 else [f"{{x{i}}}" for i in range(len(types))]
-    parts = [cut(x, term, known) for x, term in zip(names, pattern.inputs, strict=True)]
-    result = list(chain(*last(pattern.output)))
-    letter = letters(pattern.names)
-    terms = ["b" + "".join(letter[n] for n in chain(*last(term))) for term in pattern.inputs]
-    equation = f"{','.join(terms)}->b{''.join(letter[name] for name in result)}"
-    text = f'keras.ops.einsum("{equation}", {", ".join(parts)})'
-    if terms == [equation.partition("->")[2]]:
-        (text,) = parts
-    helpers = ("cut_axes",) if any(part.startswith("cut_axes(") for part in parts) else ()
-    if any(len(axis) != 1 for axis in pattern.output):
-        counts = ", ".join(str(len(axis)) for axis in last(pattern.output))
-        return Rule(f"join_axes({text}, {counts})", helpers=(*helpers, "join_axes"))
-    return Rule(text, helpers=helpers)
+    return channels_last(op, types, "keras.ops.einsum", "None")
 
 
 def grid(op: Op, types: tuple[TensorType, ...]) -> Rule:

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from itertools import chain
-from string import ascii_lowercase
 
 from resspec.backend import Rule, RuleChoice
+from resspec.emit.equation import equation, sizes
 from resspec.ops import conv, einsum, relative, tokens
 from resspec.ops.base import Op
-from resspec.ops.pattern import Axis, Term
+from resspec.ops.pattern import Term
 from resspec.types import TensorType
 
 WEIGHT = (("weight", "weight", ""),)
-
-
-def letters(pattern: tuple[str, ...]) -> dict[str, str]:
-    """A letter for each name: its own first one where that is free; `b` is the batch."""
-    found: dict[str, str] = {}
-    for name in pattern:
-        free = [one for one in name[0] + ascii_lowercase if one not in {"b", *found.values()}]
-        found[name] = free[0]
-    return found
 
 
 def cut(x: str, term: Term, known: dict[str, int]) -> str:
@@ -30,14 +21,8 @@ def cut(x: str, term: Term, known: dict[str, int]) -> str:
         if not axis:
             x += f".squeeze({dim})"
         elif len(axis) > 1:
-            x += f".unflatten({dim}, ({', '.join(sizes(axis, known))}))"
+            x += f".unflatten({dim}, ({', '.join(sizes(axis, known, '-1'))}))"
     return x
-
-
-def sizes(axis: Axis, known: dict[str, int]) -> list[str]:
-    """The sizes of names that share an axis, one of them what is left."""
-    left = next((name for name in axis if name not in known), axis[-1])
-    return ["-1" if name == left else f"{{{einsum.leaf(name)}}}" for name in axis]
 
 
 def joined(x: str, term: Term) -> str:
@@ -61,10 +46,8 @@ def product(op: Op, types: tuple[TensorType, ...]) -> Rule:
         moved = order != sorted(order)
         text = parts[0] + (f".permute(0, {', '.join(map(str, order))})" if moved else "")
         return Rule(joined(text, pattern.output))
-    letter = letters(pattern.names)
-    terms = ["b" + "".join(letter[name] for name in chain(*term)) for term in pattern.inputs]
-    equation = f"{','.join(terms)}->b{''.join(letter[name] for name in result)}"
-    text = f'torch.einsum("{equation}", {", ".join(parts)})'
+    letter = equation(list(pattern.inputs), pattern.output, pattern.names)
+    text = f'torch.einsum("{letter}", {", ".join(parts)})'
     return Rule(joined(text, pattern.output))
 
 

@@ -29,7 +29,7 @@ class Einsum(Op):
         einsum: {pattern: "heads (g n) m, (heads d) g m -> (heads d) g n", sizes: {n: 49}}
 
     Of one value nothing is multiplied: it is rearranged, or summed over positions or channels.
-    Cost:   where there are two values, the product of all sizes, as other MACs.
+    Cost:   where products are summed, the product of all sizes, as other MACs.
     Errors: axes that share a name must be equal; of names that share an axis all but one must be
             known by `sizes` or by the channels.
     Source: arXiv:1706.03762 (attention); einops, ICLR 2022 (patterns).
@@ -122,7 +122,8 @@ class Einsum(Op):
 
     def other_macs(self, *inputs: TensorType) -> int:
         sizes = self.solved(*inputs)
-        return prod(sizes.values()) if len(inputs) > 1 else 0
+        added = len(inputs) > 1 and self.parsed.summed  # elementwise products are no MACs
+        return prod(sizes.values()) if added else 0
 
     def placed(
         self, inputs: tuple[TensorType, ...], *extents: tuple[Extent, Extent]

@@ -157,6 +157,7 @@ CASES: dict[str, list[Case]] = {
         Case({"pattern": "c y k, c x k -> c x y"}, feeds=((), (("crop", {"height": 4}),))),
         Case({"pattern": "e, e y x -> (y x)"}, feeds=(VECTOR, ())),
         Case({"pattern": "e, e 1 n -> n"}, feeds=(VECTOR, (("learned", {"size": [1, 5]}),))),
+        Case({"pattern": "c y x, c y x -> c y x"}, feeds=((), (("roll", {"shift": 1}),))),
         Case({"pattern": "(g c) y x -> g y x", "sizes": {"g": 2}}),
         Case({"pattern": "(g c) y x -> c 1 (g y x)", "sizes": {"g": 2, "y": 9}}),
         Case({"pattern": "c (i y) x -> c (y i) x", "sizes": {"i": 3}}),
