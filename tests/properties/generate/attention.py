@@ -22,7 +22,7 @@ def attention(m: Maker, scope: Scope) -> Made:
     heads = divisor(g, scope.now[0])
     scores = {"pattern": "(heads d) 1 n, (heads d) 1 m -> heads n m", "sizes": {"heads": heads}}
     positions: list[Item] = []
-    if max(scope.now[1:]) > 1 and g.chance(40):  # one position: see `window`
+    if max(scope.now[1:]) > 1 and g.chance(40):  # one position has no ways
         positions = [{"relative_bias": {"window": [*scope.now[1:]]}}]
     return [
         {"as": here},
@@ -56,7 +56,7 @@ def attention_in_windows(m: Maker, scope: Scope) -> Made:
     if g.chance(50):
         logits = {"relative_logits": {"heads": heads, "window": size}}
         scores = [{"add": [scores, [{"from": cut} | logits]]}]
-    if g.chance(50):
+    if queries > 1 and g.chance(50):  # one position has no ways
         scores.append({"relative_bias": {"window": size}})
     return [
         *([{"roll": {"shift": roll}}] if rolled else []),

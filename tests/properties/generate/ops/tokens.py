@@ -98,8 +98,7 @@ def einsum(g: Seeded, t: Shape) -> Use | None:
 
 
 def window(g: Seeded, positions: int) -> list[int]:
-    """A window of so many positions; of one, what torch emits also runs on scores of many, which
-    the graph refuses, so none is made where the size may be another."""
+    """A window of so many positions."""
     rows = divisor(g, positions)
     return [rows, positions // rows]
 
