@@ -56,7 +56,7 @@ def attention_in_windows(m: Maker, scope: Scope) -> Made:
     if g.chance(50):
         logits = {"relative_logits": {"heads": heads, "window": size}}
         scores = [{"add": [scores, [{"from": cut} | logits]]}]
-    if queries > 1 and g.chance(50):  # one position has no ways
+    if g.chance(50) and queries > 1:  # one position has no ways
         scores.append({"relative_bias": {"window": size}})
     return [
         *([{"roll": {"shift": roll}}] if rolled else []),
