@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from resspec.ir import Value
+from resspec.language.checker import RESERVED, is_identifier
+from resspec.language.layer_grammar import COMBINATORS, MODIFIERS, ROLES
 from resspec.lift import tree
 from resspec.lift.flow import Flow
 from resspec.lift.merge import filled, merged
@@ -34,11 +36,16 @@ class Group:
     def keys(self) -> set[int]:
         return {id(box) for box in self.boxes}
 
+    @property
+    def names(self) -> list[str]:
+        """Of what it reads, where that is several values."""
+        return [f"x{at + 1}" for at in range(self.inputs)]
+
     def data(self) -> dict[str, Any]:
         """The block as YAML data, without its name."""
         made: dict[str, Any] = {}
         if self.inputs > 1:
-            made["inputs"] = [f"x{at + 1}" for at in range(self.inputs)]
+            made["inputs"] = self.names
         if self.params:
             made["params"] = {param.name: param.declared() for param in self.params}
         return made | {"layers": filled(self.body)}
@@ -52,7 +59,7 @@ class Blocks:
         self, root: Box, spelling: Spelling, taken: Iterable[str], twins: Mapping[Step, Step]
     ) -> None:
         self.root, self.spelling, self.twins = root, spelling, twins
-        self.taken = {*taken, *OPS}
+        self.taken = {*taken, *OPS, *ROLES, *COMBINATORS, *MODIFIERS}
         self.groups: list[Group] = []
         self.of: dict[Box, Group] = {}
         heights: dict[Box, int] = {}
@@ -86,7 +93,8 @@ class Blocks:
 
     def _settle(self, group: Group) -> None:
         entry = {id(box): box.inputs[0].type.channels for box in group.boxes}
-        solver = Solver(group.body, entry, [id(box) for box in group.boxes])
+        source = "in_channels" if group.inputs == 1 else f"{group.names[0]}.channels"
+        solver = Solver(group.body, entry, [id(box) for box in group.boxes], source)
         group.params = solver.solve()
         group.name = self._named(group.kind)
         self.groups.append(group)
@@ -98,10 +106,10 @@ class Blocks:
         word = parts[0]
         for part in parts[1:]:  # `ConvNeXt` is one word
             word += part if len(part) < 3 else f"_{part}"
-        word = word.lower()
-        word = re.sub(r"\W+", "_", word).strip("_") or "block"
+        word = re.sub(r"[^a-z0-9]+", "_", word.lower()).strip("_")
+        word = word if is_identifier(word) else f"block_{word}".rstrip("_")
         name, number = word, 1
-        while name in self.taken:
+        while name in self.taken or name in RESERVED:
             number += 1
             name = f"{word}_{number}"
         self.taken.add(name)
@@ -115,7 +123,7 @@ class Blocks:
         flow = Flow(
             box.items, box.inputs, box.outputs if outputs is None else outputs,
             lambda item: self.call(item, member),
-            self.twins,
+            self.twins, box.path,
         )  # fmt: skip
         return flow.layers()
 

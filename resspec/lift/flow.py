@@ -3,17 +3,18 @@ their merges, names only where a value is read from afar."""
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from resspec.ir import Value
+from resspec.language.checker import RESERVED, is_identifier
 from resspec.lift.record import Step
 from resspec.lift.tree import Box, Item
 from resspec.ops.base import OPS
 
+DEEPEST = 5  # merges within merges that still read well
 MERGES = frozenset(name for name, op in OPS.items() if op.ARITY is None)
 Call = Callable[[Item], tuple[str, dict[str, Any]]]  # how an item is called, and its arguments
 
@@ -49,7 +50,7 @@ class Flow:
     outputs: tuple[Value, ...]
     call: Call
     twins: Mapping[Step, Step] = field(default_factory=dict)  # what has an earlier one's parameters
-    reserved: frozenset[str] = frozenset()
+    path: str = ""  # of the module whose body it is: nothing inside is called after it
     names: dict[Value, str] = field(default_factory=dict)  # `x`, or `x[1]`
     tuples: dict[Item, str] = field(default_factory=dict)  # names of what gives several
 
@@ -93,7 +94,7 @@ class Flow:
             self.above[item] = self._common([self.producer.get(v) for v in item.inputs])
             self.depth[item] = self.depth[self.above[item]] + 1
         entries = self._row(self.outputs[0], None)
-        if len(self.done) < len(self.items):
+        if len(self.done) < len(self.items) or _nesting(entries) > DEEPEST:
             raise Tangled
         return entries
 
@@ -234,7 +235,7 @@ class Flow:
 
     def christen(self) -> None:
         """Give names to what needs one."""
-        taken = set(self.reserved)
+        taken: set[str] = set()
 
         def fresh(wish: str) -> str:
             name, number = wish, 1
@@ -249,11 +250,22 @@ class Flow:
                 self.names[value] = fresh("x" if len(self.inputs) == 1 else f"x{at + 1}")
         for item in self.items:
             if item in self.tuples:
-                self.tuples[item] = fresh(_wish(item, "parts"))
+                self.tuples[item] = fresh(self._wish(item, "parts"))
                 for at, value in enumerate(item.outputs):
                     self.names[value] = f"{self.tuples[item]}[{at}]"
             elif item.outputs[0] in self.names:
-                self.names[item.outputs[0]] = fresh(_wish(item, "y"))
+                self.names[item.outputs[0]] = fresh(self._wish(item, "y"))
+
+    def _wish(self, item: Item, otherwise: str) -> str:
+        """A name for what an item gives."""
+        path = item.path if isinstance(item, Box) else item.frames[-1].path if item.frames else ""
+        label = path.rpartition(".")[2] if path != self.path else ""
+        name = re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_")
+        if not is_identifier(name) or name in RESERVED or not name[0].isalpha():
+            return otherwise
+        # parameters are named by it, and `conv2` is what the second `conv` is called
+        plain = name.rstrip("0123456789_")
+        return f"{name}_out" if name != plain or plain in OPS or plain in _WORDS else name
 
     def _check(self, entries: Sequence[Entry]) -> None:
         """Raise Tangled where a name is read before it is given."""
@@ -321,18 +333,32 @@ class Flow:
             self.names[one.value] if isinstance(one, Named) else [self._data(e) for e in one]
             for one in entry.value
         ]
-        plain = all(isinstance(branch, list) and not _reads(branch) for branch in branches)
+        plain = all(isinstance(branch, list) and not _says(branch, "from") for branch in branches)
         if entry.key == "add" and len(branches) == 2 and plain:
             body, shortcut = sorted(branches, key=_weight, reverse=True)
-            return {"residual": {"body": body} | ({"shortcut": shortcut} if shortcut else {})}
+            if not _says(shortcut, "as"):  # its names end with it
+                return {"residual": {"body": body} | ({"shortcut": shortcut} if shortcut else {})}
         return {entry.key: branches}
 
 
-def _reads(data: Any) -> bool:
-    """Whether a branch reads a value by name, so that the order of branches matters."""
+def _says(data: Any, key: str) -> bool:
+    """Whether a branch has it anywhere: `from` reads a name, so that the order of branches
+    matters, `as` gives one."""
     if isinstance(data, list):
-        return any(map(_reads, data))
-    return isinstance(data, dict) and ("from" in data or any(map(_reads, data.values())))
+        return any(_says(one, key) for one in data)
+    return isinstance(data, dict) and (key in data or any(_says(one, key) for one in data.values()))
+
+
+def _nesting(entries: Sequence[Entry]) -> int:
+    """How many merges stand inside each other."""
+    inner = (
+        _nesting(branch)
+        for entry in entries
+        if isinstance(entry.value, list)
+        for branch in entry.value
+        if not isinstance(branch, Named)
+    )
+    return max(inner, default=-1) + 1
 
 
 def _weight(data: Any) -> int:
@@ -340,18 +366,6 @@ def _weight(data: Any) -> int:
     if isinstance(data, list):
         return sum(map(_weight, data)) + len(data)
     return sum(map(_weight, data.values())) if isinstance(data, dict) else 0
-
-
-def _wish(item: Item, otherwise: str) -> str:
-    """A name for what an item gives."""
-    frame = item.frames[-1].path if isinstance(item, Step) and item.frames else ""
-    label = item.label if isinstance(item, Box) else frame.rpartition(".")[2]
-    name = re.sub(r"\W+", "_", label).strip("_").lower()
-    if not name or not name[0].isalpha() or keyword.iskeyword(name):
-        return otherwise
-    # parameters are named by it, and `conv2` is what the second `conv` is called
-    plain = name.rstrip("0123456789_")
-    return f"{name}_out" if name != plain or plain in OPS or plain in _WORDS else name
 
 
 _WORDS = frozenset("input stem head conv norm act blocks block index depth width stride".split())

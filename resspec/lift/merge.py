@@ -6,7 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from resspec.lift.flow import MERGES
 from resspec.lift.spell import Hole
+
+LAYERS = frozenset(("body", "shortcut"))
 
 
 class When:
@@ -43,11 +46,25 @@ def _mappings(
         return None
     made = {}
     for key in a:
-        one = merged(a[key], b[key], us, them, choices)
+        if key in MERGES and isinstance(a[key], list):
+            one = _branches(a[key], b[key], us, them, choices)
+        else:
+            may = choices and (key in LAYERS or not isinstance(a[key], list))
+            one = merged(a[key], b[key], us, them, may)
         if one is None:
             return None
         made[key] = one
     return made
+
+
+def _branches(
+    a: list[Any], b: list[Any], us: set[int], them: set[int], choices: bool
+) -> list[Any] | None:
+    """As many on both sides: a `when` stands for layers, not for branches."""
+    if len(a) != len(b):
+        return None
+    pairs = [merged(x, y, us, them, choices) for x, y in zip(a, b, strict=True)]
+    return None if any(one is None for one in pairs) else pairs
 
 
 def _lists(

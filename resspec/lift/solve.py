@@ -40,11 +40,13 @@ class Param:
 
 @dataclass(eq=False)
 class Solver:
-    """One block. `entry`: channels of each instance's input; `keys`: all instances."""
+    """One block. `entry`: channels of each instance's first input, which its text calls `source`;
+    `keys`: all instances."""
 
     body: Any
     entry: Column
     keys: Sequence[int]
+    source: str = "in_channels"
     params: list[Param] = field(default_factory=list)
 
     def solve(self) -> list[Param]:
@@ -121,7 +123,7 @@ class Solver:
         known: list[tuple[str, Column]] = [
             (param.name, param.values) for param in declared if param.kind == "channels"
         ]
-        known.append(("in_channels", self.entry))
+        known.append((self.source, self.entry))
         if hole.kind not in ("channels", "groups"):
             return None
         for name, column in known:
@@ -161,13 +163,13 @@ class Solver:
         if stride is not None and width is not None:
             tests.append(
                 (
-                    "stride != 1 or in_channels != width",
+                    f"stride != 1 or {self.source} != width",
                     lambda key: stride[key] != 1 or self.entry[key] != width[key],
                 )
             )
             tests.append(
                 (
-                    "stride == 1 and in_channels == width",
+                    f"stride == 1 and {self.source} == width",
                     lambda key: stride[key] == 1 and self.entry[key] == width[key],
                 )
             )
@@ -176,16 +178,16 @@ class Solver:
         for name, own in by_name.items():
             if name != "stride" and all(isinstance(v, int) for v in own.values()):
                 tests.append(
-                    (f"in_channels != {name}", lambda key, c=own: self.entry[key] != c[key])
+                    (f"{self.source} != {name}", lambda key, c=own: self.entry[key] != c[key])
                 )
         for text, column in self._widths():
             tests.append(
-                (f"in_channels != {text}", lambda key, c=column: self.entry[key] != c[key])
+                (f"{self.source} != {text}", lambda key, c=column: self.entry[key] != c[key])
             )
             if stride is not None:
                 tests.append(
                     (
-                        f"stride != 1 or in_channels != {text}",
+                        f"stride != 1 or {self.source} != {text}",
                         lambda key, c=column: stride[key] != 1 or self.entry[key] != c[key],
                     )
                 )

@@ -151,7 +151,7 @@ def _is_plain(box: Box) -> bool:
     return (
         box.stock
         or len(box.items) == 1
-        or len(box.outputs) != 1
+        or not box.outputs
         or not box.inputs
         or (len(steps) <= SMALL and sum(bool(step.taken) for step in steps) < 2)
     )

@@ -167,5 +167,60 @@ class Measured(nn.Module):
         return fine + coarse
 
 
+class residual(nn.Module):  # noqa: N801  a word of the language
+    def __init__(self, width: int, kernels: tuple[int, ...]) -> None:
+        super().__init__()
+        parts = width // len(kernels)
+        self.convs = nn.ModuleList(nn.Conv2d(parts, parts, k, padding=k // 2) for k in kernels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = x.chunk(len(self.convs), 1)
+        return torch.cat([conv(part) for conv, part in zip(self.convs, parts, strict=True)], 1)
+
+
+class Mixed(nn.Module):
+    """Blocks called as the language calls something; of as many branches as each has kernels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 12, 3, padding=1)
+        self.a, self.b = residual(12, (3, 5)), residual(12, (3, 5, 7))
+        self.c, self.d = residual(12, (3, 5)), residual(12, (3, 5, 7))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.d(self.c(self.b(self.a(self.stem(x)))))
+
+
+class Joined(nn.Module):
+    """Reads two values, and gives two."""
+
+    def __init__(self, inner: int, outer: int) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(inner, outer, 3, 1, 1), nn.Conv2d(outer, outer, 3, 1, 1)
+
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        x = functional.relu(self.one(x))
+        return x, functional.relu(self.two(x) + y)
+
+
+class Paths(nn.Module):
+    """Two values from block to block, one of them the shortcut's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.side = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 1)
+        self.blocks = nn.ModuleList([Joined(8, 8), Joined(8, 8), Joined(8, 8)])
+        self.last = nn.Conv2d(8, 8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        y = self.side(x)
+        for block in self.blocks:
+            x, y = block(x, y)
+        z = functional.relu(self.last(x))
+        return torch.cat([self.side(z) + y, z], 1)
+
+
 SIZED = Residual()  # a live module, not a class
-LIFTED = (Functional, Several, Skip, Gated, Positions, Residual, Shuffled, Repeated, Measured)
+LIFTED = (Functional, Several, Skip, Gated, Positions, Residual, Shuffled, Repeated, Measured,
+          Mixed, Paths)  # fmt: skip
