@@ -53,36 +53,14 @@ def shown(value: object) -> str:
 def house() -> str:
     """Every source file with the first line of its docstring, in order of folders."""
     lines: list[str] = []
-    for folder in HOUSE:
-        package = ROOT / folder
+    homes = (ROOT / "resspec", ROOT / "backends")
+    for package in (path.parent for home in homes for path in sorted(home.rglob("__init__.py"))):
         about = summary(package / "__init__.py")
-        lines.append(f"{folder + '/':<34}{about}".rstrip())
+        lines.append(f"{package.relative_to(ROOT).as_posix() + '/':<34}{about}".rstrip())
         for path in sorted(package.glob("*.py")):
             if path.name != "__init__.py":
                 lines.append(f"  {path.name:<32}{summary(path)}")
     return "```text\n" + "\n".join(lines) + "\n```\n"
-
-
-HOUSE = (
-    "resspec",
-    "resspec/syntax",
-    "resspec/language",
-    "resspec/lower",
-    "resspec/ops",
-    "resspec/passes",
-    "resspec/emit",
-    "resspec/draw",
-    "resspec/differ",
-    "resspec/play",
-    "resspec/weights",
-    "resspec/weights/files",
-    "resspec/port",
-    "resspec/parity",
-    "resspec/bench",
-    "resspec/cli",
-    "backends/resspec_torch",
-    "backends/resspec_tensorflow",
-)
 
 
 def summary(path: Path) -> str:

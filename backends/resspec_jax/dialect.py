@@ -6,7 +6,7 @@ import re
 
 from resspec.emit.dialect import Dialect
 
-from .rules import HELPERS
+from .snippets import HELPERS
 
 # Attributes of nnx.Module that a layer's name must not hide; no attribute of ours begins with an
 # underscore.

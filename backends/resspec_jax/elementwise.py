@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleChoice
+from resspec.backend import Rule, RuleTable
+from resspec.emit.rules import constant, helper, joined, layer, own, pairwise
 from resspec.ops import activation, merge, scaling
 from resspec.ops.base import Op
 from resspec.types import TensorType
@@ -13,14 +14,9 @@ def function(name: str) -> Rule:
     return Rule(f"nnx.{name}({{x}})")
 
 
-def helper(name: str, arguments: str = "") -> Rule:
-    return Rule(f"{name}({{x}}{arguments})", helpers=(name,))
-
-
-def scaled(name: str, arguments: str, own: str = "scale") -> Rule:
-    """A module of ours with one trainable vector."""
-    variables = (("bias" if own == "bias" else "weight", own, ""),)
-    return Rule("{self}({x})", f"{name}({arguments})", variables, (name,))
+def scaled(name: str, arguments: str, variable: str = "scale") -> Rule:
+    """A layer of ours with one trainable vector."""
+    return own(name, arguments, (("bias" if variable == "bias" else "weight", variable, ""),))
 
 
 def gelu(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -39,44 +35,12 @@ def softmax(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return helper("group_softmax", ", {groups}")
 
 
-def joined(sign: str) -> RuleChoice:
-    """Operands with a sign between them."""
-    return lambda op, types: Rule(f" {sign} ".join(f"{{x{i}}}" for i in range(len(types))))
-
-
-def pairwise(name: str, *helpers: str) -> RuleChoice:
-    """A function of two, of the first and each other one in turn."""
-
-    def rule(op: Op, types: tuple[TensorType, ...]) -> Rule:
-        text = "{x0}"
-        for i in range(1, len(types)):
-            text = f"{name}({text}, {{x{i}}})"
-        return Rule(text, helpers=helpers)
-
-    return rule
-
-
-def constant(sign: str) -> RuleChoice:
-    """A rule with `value`: one number, or one a channel."""
-
-    def rule(op: Op, types: tuple[TensorType, ...]) -> Rule:
-        assert isinstance(op, scaling.Scale | scaling.Shift)
-        if not isinstance(op.value, tuple):
-            return Rule(f"{{x}} {sign} {{value}}")
-        values = ", ".join(map(repr, op.value))
-        return Rule(f"{{x}} {sign} constants([{values}], {{x}})", helpers=("constants",))
-
-    return rule
-
-
 def drop_path(op: Op, types: tuple[TensorType, ...]) -> Rule:
     axes = tuple(range(1, 1 + len(types[0].shape)))
-    return Rule("{self}({x})", f"nnx.Dropout({{rate}}, broadcast_dims={axes}, rngs=rngs)")
+    return layer(f"nnx.Dropout({{rate}}, broadcast_dims={axes}, rngs=rngs)")
 
 
-CONCATENATE = Rule("jnp.concatenate([{xs}], axis=-1)")
-
-ELEMENTWISE: dict[type[Op], RuleChoice] = {
+ELEMENTWISE: RuleTable = {
     activation.Relu: function("relu"),
     activation.Relu6: function("relu6"),
     activation.LeakyRelu: helper("leaky_relu", ", {slope}"),
@@ -103,15 +67,15 @@ ELEMENTWISE: dict[type[Op], RuleChoice] = {
     merge.Sub: joined("-"),
     merge.Mul: joined("*"),
     merge.Maximum: pairwise("jnp.maximum"),
-    merge.Concat: CONCATENATE,
+    merge.Concat: Rule("jnp.concatenate([{xs}], axis=-1)"),
     merge.CheckedAdd: pairwise("checked_add", "checked_add"),
     merge.CheckedSub: pairwise("checked_sub", "checked_sub"),
     merge.CheckedMaximum: pairwise("checked_maximum", "checked_maximum"),
     scaling.LayerScale: scaled("LayerScale", "{in_channels}, {value}"),
     scaling.Gain: scaled("LayerScale", "1, {value}"),
     scaling.Bias: scaled("Bias", "{count}, {value}", "bias"),
-    scaling.Scale: constant("*"),
-    scaling.Shift: constant("+"),
-    scaling.Dropout: Rule("{self}({x})", "nnx.Dropout({rate}, rngs=rngs)"),
+    scaling.Scale: constant("{x} * {value}", "{x} * constants(…, {x})", "constants"),
+    scaling.Shift: constant("{x} + {value}", "{x} + constants(…, {x})", "constants"),
+    scaling.Dropout: layer("nnx.Dropout({rate}, rngs=rngs)"),
     scaling.DropPath: drop_path,
 }

@@ -11,10 +11,6 @@ from resspec.backend import RuleTable
 from .elementwise import ELEMENTWISE
 from .layers import LAYERS
 from .shapes import SHAPES
-from .snippets import SNIPPETS
-from .token_snippets import SNIPPETS as TOKEN_SNIPPETS
 from .tokens import TOKENS
 
-# Snippets that a rule names in `helpers`: name → source that the emitted file then contains.
-HELPERS: dict[str, str] = SNIPPETS | TOKEN_SNIPPETS
 RULES: RuleTable = {**ELEMENTWISE, **LAYERS, **SHAPES, **TOKENS}

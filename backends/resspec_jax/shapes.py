@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleChoice
+from resspec.backend import Rule, RuleTable
+from resspec.emit.rules import NONE, blurred, helper, nested, resized, sliced, subsampled
 from resspec.ops import pool, shape
 from resspec.ops.base import Op
 from resspec.ops.conv import symmetric
 from resspec.ops.fields import Sides
 from resspec.types import TensorType
 
-from .elementwise import helper
-
-NONE: Sides = (0, 0, 0, 0)
 WINDOW = "{kernel_size_pair}, strides={stride_pair}"
-
-
-def nested(sides: Sides) -> str:
-    top, bottom, left, right = sides
-    return f"(({top}, {bottom}), ({left}, {right}))"
 
 
 def padded(x: str, sides: Sides, more: str = "") -> str:
@@ -70,13 +63,10 @@ def avg_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
 
 def blur_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, pool.BlurPool)
-    taps = ", ".join(map(repr, op.coefficients))
     mode = ', mode="reflect"' if op.pad_mode == "reflect" else ""
-    x, helpers = padded("{x}", op.sides(*types), mode), tuple[str, ...](("blur_pool",))
     if op.padding == "same":
-        x = f"same_pad({{x}}, {op.window[0]}, {{stride_pair}}{mode})"
-        helpers = ("same_pad", *helpers)
-    return Rule(f"blur_pool({x}, [{taps}], {{stride_pair}})", helpers=helpers)
+        return blurred(op, f"same_pad({{x}}, {op.window[0]}, {{stride_pair}}{mode})", "same_pad")
+    return blurred(op, padded("{x}", op.sides(*types), mode))
 
 
 def flatten(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -92,21 +82,6 @@ def split(op: Op, types: tuple[TensorType, ...]) -> Rule:
         return Rule("jnp.split({x}, {chunks}, axis=-1)")
     ends = [sum(sizes[: k + 1]) for k in range(len(sizes) - 1)]
     return Rule(f"jnp.split({{x}}, {ends}, axis=-1)")
-
-
-def slice_(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, shape.Slice)
-    start = "" if op.start == 0 else "{start}"
-    stop = "" if op.stop == types[0].channels else "{stop}"
-    return Rule(f"{{x}}[..., {start}:{stop}]")
-
-
-def subsample(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, shape.Subsample)
-    start = op.offset or ""
-    if op.stride[0] == op.stride[1]:
-        return Rule(f"{{x}}[:, {start}::{{stride}}, {start}::{{stride}}]")
-    return Rule(f"{{x}}[:, {start}::{op.stride[0]}, {start}::{op.stride[1]}]")
 
 
 def pad(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -128,13 +103,11 @@ def resize(op: Op, types: tuple[TensorType, ...]) -> Rule:
         x, target = "{x0}", "{x1}.shape[1:3]"
     elif op.size is None:
         target, helpers = "scaled_size({x}, {times}, {over})", ("scaled_size",)
-    name, flag = "resize_nearest", f"exact={op.mode == 'nearest_exact'}"
-    if op.mode == "bilinear":
-        name, flag = "resize_bilinear", f"align_corners={op.align_corners}"
-    return Rule(f"{name}({x}, {target}, {flag})", helpers=(*helpers, name))
+    kind, flag = resized(op)
+    return Rule(f"resize_{kind}({x}, {target}, {flag})", helpers=(*helpers, f"resize_{kind}"))
 
 
-SHAPES: dict[type[Op], RuleChoice] = {
+SHAPES: RuleTable = {
     pool.MaxPool: max_pool,
     pool.AvgPool: avg_pool,
     pool.GlobalAvgPool: Rule("{x}.mean((1, 2), keepdims=True)"),
@@ -147,8 +120,8 @@ SHAPES: dict[type[Op], RuleChoice] = {
     pool.ChannelMaxPool: Rule("{x}.max(-1, keepdims=True)"),
     shape.Flatten: flatten,
     shape.Split: split,
-    shape.Slice: slice_,
-    shape.Subsample: subsample,
+    shape.Slice: sliced("..., "),
+    shape.Subsample: subsampled(":, "),
     shape.Pad: pad,
     shape.PadChannels: pad_channels,
     shape.ChannelShuffle: helper("channel_shuffle", ", {groups}, {block_size}"),

@@ -6,12 +6,13 @@ from functools import partial
 
 from resspec.backend import Backend, Rule, Source, Variable, module
 from resspec.emit import Resolved, group, prove
+from resspec.emit.snippets import needed
 
 from . import emitter
 from .export import FORMATS
 from .functions import GLOBALS
-from .helpers import HELPERS, needed
 from .least import least
+from .snippets import HELPERS
 from .table import RULES
 
 
@@ -28,7 +29,7 @@ def longest_chain(resolved: Resolved) -> int:
     for node, choice in resolved.chosen():
         rule = choice.rule
         if rule not in known:
-            helpers = (HELPERS[name].text for name in needed(rule.helpers))
+            helpers = (HELPERS[name].text for name in needed(rule.helpers, HELPERS))
             texts = (rule.call, rule.init or "", *helpers)
             known[rule] = max(1, sum(text.count("keras.ops.") for text in texts))
         here = known[rule] + max((reached[value.index] for value in node.inputs), default=0)

@@ -12,8 +12,8 @@ from resspec.emit.template import literal, render
 from resspec.emit.turns import Turns
 
 from .functions import GLOBALS, OWN
-from .helpers import HELPERS
 from .rules import written
+from .snippets import HELPERS
 from .tensors import Tensors
 from .text import Path, Statement
 

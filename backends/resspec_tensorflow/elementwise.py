@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from resspec.backend import Rule, RuleChoice
+from resspec.backend import Rule, RuleChoice, RuleTable
+from resspec.emit.rules import helper, own
 from resspec.ops import activation, merge, scaling
 from resspec.ops.base import Op
 from resspec.types import TensorType
 
 from .layers import channel_affine, on_map
 from .rules import layer
+from .rules import merge as merged
 
 
 def one(x: TensorType) -> str:
@@ -47,8 +49,7 @@ def checked(constructor: str) -> Rule:
 
 def gelu(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, activation.Gelu)
-    name = "gelu_tanh" if op.approximate == "tanh" else "gelu"
-    return Rule(f"{name}({{x}})", helpers=(name,))
+    return helper("gelu_tanh" if op.approximate == "tanh" else "gelu")
 
 
 def softmax(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -59,7 +60,7 @@ def softmax(op: Op, types: tuple[TensorType, ...]) -> Rule:
         return layer("Softmax", "axis=(1, 2), ")
     if op.groups == types[0].channels:
         return layer("Softmax")
-    return Rule("group_softmax({x}, {groups})", helpers=("group_softmax",))
+    return helper("group_softmax", ", {groups}")
 
 
 def layer_scale(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -72,14 +73,14 @@ def drop_path(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return layer("Dropout", f"{{rate}}, noise_shape=(None{ones}), ")
 
 
-ELEMENTWISE: dict[type[Op], RuleChoice] = {
+ELEMENTWISE: RuleTable = {
     activation.Relu6: activate("relu6"),
     # the stock layer keeps the slope in float32
     activation.LeakyRelu: Rule("keras.ops.where({x} > 0, {x}, {slope} * {x})"),
     # the stock PReLU has no slope at 0
     activation.PRelu: trainable("keras.ops.where({x} > 0, {x}, {x} * %s)", "{slopes}"),
     activation.Elu: layer("ELU", "alpha={alpha|1.0}, "),
-    activation.Celu: Rule("celu({x}, {alpha})", helpers=("celu",)),
+    activation.Celu: helper("celu", ", {alpha}"),
     # the stock SELU has slope 1.05 at 0, where 1.76 is meant
     activation.Selu: Rule("1.0507009873554805 * keras.ops.elu({x}, 1.6732632423543772)"),
     activation.Gelu: gelu,
@@ -97,8 +98,8 @@ ELEMENTWISE: dict[type[Op], RuleChoice] = {
     activation.Exp: activate("exponential"),
     activation.ThresholdedLinear: trainable("keras.ops.maximum({x}, %s)", "{in_channels}"),
     activation.Softmax: softmax,
-    merge.Sub: layer("Subtract", call="{self}([{xs}])"),
-    merge.Maximum: layer("Maximum", call="{self}([{xs}])"),
+    merge.Sub: merged("Subtract"),
+    merge.Maximum: merged("Maximum"),
     merge.CheckedAdd: checked("Add"),
     merge.CheckedSub: checked("Subtract"),
     merge.CheckedMaximum: checked("Maximum"),
@@ -106,10 +107,8 @@ ELEMENTWISE: dict[type[Op], RuleChoice] = {
     scaling.LayerScale: layer_scale,
     scaling.Gain: trainable("{x} * %s", "1"),
     scaling.Bias: trainable("{x} + %s", "{count}", "bias"),
-    scaling.Scale: Rule("{self}({x})", "Rescaling({value}, name={name})", helpers=("Rescaling",)),
-    scaling.Shift: Rule(
-        "{self}({x})", "Rescaling(1.0, offset={value}, name={name})", helpers=("Rescaling",)
-    ),
+    scaling.Scale: own("Rescaling", "{value}, name={name}", ()),
+    scaling.Shift: own("Rescaling", "1.0, offset={value}, name={name}", ()),
     scaling.Dropout: layer("Dropout", "{rate}, "),
     scaling.DropPath: drop_path,
 }

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from resspec.emit.lines import broken, doc_lines, place
+from resspec.emit.snippets import needed
 from resspec.emit.template import literal
 
 from .body import Body
 from .functions import name_functions
-from .helpers import HELPERS, needed
+from .snippets import HELPERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,12 +42,12 @@ def source(
         wanted = wanted - {"submodel"} | {"submodel_any"}
     if least != ANY:
         wanted.add("Fits")
-    helpers = needed(wanted)
+    helpers = needed(wanted, HELPERS)
     imports = {line for name in helpers for line in HELPERS[name].imports}
     if deep > DEEP:
         imports.add("import sys")
     parts = [_head(program, imports)]
-    parts += [HELPERS[name].text.rstrip() for name in helpers]
+    parts += [HELPERS[name].text for name in helpers]
     parts += ["\n".join(_function(body)) for body in bodies[:-1]]
     parts.append("\n".join(_entry(program, bodies[-1], shape, least, deep, inference)))
     return "\n\n\n".join(parts) + "\n", functions[program.entry.name].name
@@ -59,7 +60,7 @@ def _head(program: Program, imports: set[str]) -> str:
     standard = {line for line in imports if line.split()[1].partition(".")[0] in STANDARD}
     if standard:
         lines += [*sorted(standard, key=lambda line: (line.startswith("from "), line)), ""]
-    return "\n".join([*lines, "import keras", *sorted(imports - standard)])
+    return "\n".join([*lines, *sorted({"import keras"} | imports - standard)])
 
 
 def _function(body: Body) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from resspec.emit.names import is_name, unique
 
-from .helpers import HELPERS
+from .snippets import HELPERS
 
 if TYPE_CHECKING:
     from resspec.emit.program import Definition, Program

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleChoice
+from resspec.backend import Rule, RuleChoice, RuleTable
+from resspec.emit.rules import CALL, NONE, Variables, helper, kernel, nested, same, where_affine
 from resspec.ops import conv, norm
 from resspec.ops.base import Op
 from resspec.ops.fields import Sides
 from resspec.types import TensorType
 
-from .rules import GAMMA, NONE, Padded, padded, sees_size, sides_of, sliced
+from .rules import GAMMA, Padded, padded, sees_size, sides_of, sliced
 
-AFFINE = (("weight", "kernel", ""), ("bias", "bias", ""))
+AFFINE: Variables = (("weight", "kernel", ""), *same("bias"))
+
+
+def composed(op: conv.Convolution, layout: str, *others: tuple[str, str, str]) -> Variables:
+    """The variables of a model of layers that read a one."""
+    bias = (("bias", "bias/kernel", "O->1O"),) if op.bias else ()
+    return (("weight", "weight/kernel", layout), *others, *bias)
 
 
 def channel_affine(*, bias: bool) -> str:
@@ -33,14 +40,13 @@ def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     whole = stride != (1, 1) and (dilated or (depthwise and stride[0] != stride[1]))
     pads, same, helpers = padded(op, whole)
     sizes, more = "{in_channels}, {out_channels}, {kernel_size}", ""
-    variables: tuple[tuple[str, str, str], ...] = (("weight", "weight/kernel", "OIHW->1HWIO"),)
+    gain: Variables = ()
     if not whole:
         sizes += ", strides={stride|1}"
     if isinstance(op, conv.ScaledStdConv2d):
         more = ", scale={scale}"
-        variables += (("gain", "gain/kernel", "O111->1O"),)
-    if op.bias:
-        variables += (("bias", "bias/kernel", "O->1O"),)
+        gain = (("gain", "gain/kernel", "O111->1O"),)
+    variables = composed(op, "OIHW->1HWIO", *gain)
     more = (
         ", dilation_rate={dilation|1}%s, groups={groups|1}, use_bias={bias|True}"
         f"{more}, eps={{eps|1e-06}}, name={{name}})"
@@ -76,16 +82,13 @@ def conv_transpose2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
         return spread_conv2d(op, sides)
     crop = ""
     if (top, bottom, left, right) != NONE:
-        cut = f"(({top}, {bottom}), ({left}, {right}))"
+        cut = nested((top, bottom, left, right))
         crop = f"\nkeras.layers.Cropping2D({cut}, name={{name.crop}})({{x}})"
-    variables: tuple[tuple[str, str, str], ...] = (("weight", "kernel", "IOHW->HWOI"),)
-    if op.bias:
-        variables += (("bias", "bias", ""),)
     return Rule(
         "{self}({x})" + crop,
         "keras.layers.Conv2DTranspose({out_channels}, {kernel_size}, strides={stride|(1, 1)}, "
         "use_bias={bias|True}, name={name})",
-        variables,
+        kernel(op, "IOHW->HWOI"),
     )
 
 
@@ -98,15 +101,12 @@ def spread_conv2d(op: conv.ConvTranspose2d, sides: Sides) -> Rule:
         # what is spread ends with s - 1 lines of zeros
         after = reach - sides[2 * axis + 1] + op.output_padding[axis] - (s - 1)
         pads.append((reach - sides[2 * axis], after))
-    variables: tuple[tuple[str, str, str], ...] = (("weight", "weight/kernel", "IOHW->1HWOI"),)
-    if op.bias:
-        variables += (("bias", "bias/kernel", "O->1O"),)
     return Rule(
         "{self}({x})",
         f"conv_transpose({{in_channels}}, {{out_channels}}, {op.kernel_size}, {op.stride}, "
         f"{tuple(pads)}, dilation_rate={{dilation|1}}, groups={{groups|1}}, "
         "use_bias={bias|True}, name={name})",
-        variables,
+        composed(op, "IOHW->1HWOI"),
         ("spread", "conv_transpose"),
     )
 
@@ -114,14 +114,11 @@ def spread_conv2d(op: conv.ConvTranspose2d, sides: Sides) -> Rule:
 def channel_conv(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, conv.ChannelConv)
     back = "(-1, 1, 1, {channels})" if types[0].is_map else "(-1, {channels})"
-    variables: tuple[tuple[str, str, str], ...] = (("weight", "kernel", "OIW->WIO"),)
-    if op.bias:
-        variables += (("bias", "bias", ""),)
     return Rule(
         "keras.ops.reshape({x}, (-1, {channels}, 1))\n{self}({x})\n"
         f"keras.ops.reshape({{x}}, {back})",
         'keras.layers.Conv1D(1, {kernel_size}, padding="same", use_bias={bias|True}, name={name})',
-        variables,
+        kernel(op, "OIW->WIO"),
     )
 
 
@@ -137,21 +134,10 @@ def stock(constructor: str) -> RuleChoice:
     return lambda op, types: Rule(on_map(types[0]), init, GAMMA if is_affine(op) else ())
 
 
-def instance_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    init = (
-        "InstanceNormalization({in_channels}, epsilon={eps}, center={affine|True}, "
-        "scale={affine|True}, name={name})"
-    )
-    variables = GAMMA if is_affine(op) else ()
-    return Rule("{self}({x})", init, variables, ("InstanceNormalization",))
-
-
-def layer_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    init = (
-        "keras.layers.LayerNormalization(epsilon={eps}, center={affine|True}, "
-        "scale={affine|True}, name={name})"
-    )
-    return Rule("{self}({x})", init, GAMMA if is_affine(op) else ())
+def normed(constructor: str, *helpers: str) -> RuleChoice:
+    """A norm of maps and vectors alike, with scale and shift where the op is affine."""
+    more = "epsilon={eps}, center={affine|True}, scale={affine|True}, name={name})"
+    return where_affine(Rule(CALL, constructor + more, GAMMA, helpers))
 
 
 def normalised(helper: str, arguments: str, *, bias: bool = True) -> RuleChoice:
@@ -180,53 +166,42 @@ def rms_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
 
 def evonorm_s0(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, norm.EvoNormS0)
-    if not op.activate:
-        call, helpers = "{self}({x})", tuple[str, ...](("ChannelAffine",))
-        if op.divide:
-            call, helpers = (
-                f"by_deviation({{x}}, {{groups}}, {{eps}})\n{call}",
-                (*helpers, "by_deviation"),
-            )
-        return Rule(call, channel_affine(bias=True), AFFINE, helpers)
-    return Rule(
-        "{self}({x})",
-        "evonorm_s0({in_channels}, {groups}, {eps}, name={name})",
-        (
-            ("weight", "affine/kernel", ""),
-            ("bias", "affine/bias", ""),
-            ("v", "v/kernel", ""),
-        ),
-        ("ChannelAffine", "evonorm_s0"),
-    )
+    if op.activate:
+        variables = (("weight", "affine/kernel"), ("bias", "affine/bias"), ("v", "v/kernel"))
+        return Rule(
+            CALL,
+            "evonorm_s0({in_channels}, {groups}, {eps}, name={name})",
+            tuple((*one, "") for one in variables),
+            ("ChannelAffine", "evonorm_s0"),
+        )
+    step = "by_deviation({x}, {groups}, {eps})\n" if op.divide else ""
+    helpers = ("ChannelAffine", "by_deviation") if op.divide else ("ChannelAffine",)
+    return Rule(step + CALL, channel_affine(bias=True), AFFINE, helpers)
 
 
-def grn(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    return Rule(
-        "{x} + {self}(response({x}, {eps}))",
-        channel_affine(bias=True),
-        AFFINE,
-        ("ChannelAffine", "response"),
-    )
-
-
-LAYERS: dict[type[Op], RuleChoice] = {
+LAYERS: RuleTable = {
     conv.StdConv2d: std_conv2d,
     conv.ScaledStdConv2d: std_conv2d,
     conv.ConvTranspose2d: conv_transpose2d,
     conv.ChannelConv: channel_conv,
     norm.GroupNorm: stock("GroupNormalization({groups}, epsilon={eps}"),
-    norm.InstanceNorm: instance_norm,
-    norm.LayerNorm: layer_norm,
+    norm.InstanceNorm: normed("InstanceNormalization({in_channels}, ", "InstanceNormalization"),
+    norm.LayerNorm: normed("keras.layers.LayerNormalization("),
     norm.RmsNorm: rms_norm,
     norm.SimpleNorm: normalised("simple_norm", "{eps}, {correction}", bias=False),
     norm.FilterResponseNorm: normalised("filter_response", "{eps}"),
     norm.EvoNormS0: evonorm_s0,
-    norm.GlobalResponseNorm: grn,
+    norm.GlobalResponseNorm: Rule(
+        "{x} + {self}(response({x}, {eps}))",
+        channel_affine(bias=True),
+        AFFINE,
+        ("ChannelAffine", "response"),
+    ),
     norm.Standardize: Rule(
         "{self}({x})",
         "Normalization(name={name})",
         (("mean", "mean", ""), ("var", "variance", ""), ("count", "count", "1->")),
         ("Normalization",),
     ),
-    norm.L2Normalize: Rule("l2_normalize({x}, {eps})", helpers=("l2_normalize",)),
+    norm.L2Normalize: helper("l2_normalize", ", {eps}"),
 }

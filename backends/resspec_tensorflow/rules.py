@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from resspec.backend import Rule, RuleChoice
+from resspec.backend import Rule, RuleTable
 from resspec.emit.program import Arg
+from resspec.emit.rules import CALL, NONE, kernel, nested, trained
 from resspec.ops.activation import Relu
 from resspec.ops.conv import Conv2d, ScaledStdConv2d, StdConv2d, symmetric
 from resspec.ops.linear import Linear
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from resspec.ops.fields import Sides
     from resspec.types import TensorType
 
-NONE: Sides = (0, 0, 0, 0)
 GAMMA = (("weight", "gamma", ""), ("bias", "beta", ""))
 MOVING = (("running_mean", "moving_mean", ""), ("running_var", "moving_variance", ""))
 
@@ -50,9 +50,14 @@ def written(layer: Layer) -> Rule:
     return rule if varies else rule.plain
 
 
-def layer(constructor: str, arguments: str = "", call: str = "{self}({x})") -> Rule:
+def layer(constructor: str, arguments: str = "", call: str = CALL) -> Rule:
     """A stateless stock layer that carries the node's name."""
     return Rule(call=call, init=f"keras.layers.{constructor}({arguments}name={{name}})")
+
+
+def merge(constructor: str, arguments: str = "") -> Rule:
+    """A stock layer of several inputs."""
+    return layer(constructor, arguments, "{self}([{xs}])")
 
 
 def sides_of(op: Op) -> Sides:
@@ -93,9 +98,12 @@ def lowest_pad(sides: Sides) -> str:
     """The step that pads with −inf; empty where there is nothing to pad."""
     if sides == NONE:
         return ""
-    top, bottom, left, right = sides
-    width = f"((0, 0), ({top}, {bottom}), ({left}, {right}), (0, 0))"
-    return f'keras.ops.pad({{x}}, {width}, constant_values=float("-inf"))\n'
+    return f'keras.ops.pad({{x}}, {widths(sides)}, constant_values=float("-inf"))\n'
+
+
+def widths(sides: Sides) -> str:
+    """Padding of every axis."""
+    return f"((0, 0), {nested(sides)[1:-1]}, (0, 0))"
 
 
 def is_same(
@@ -154,14 +162,10 @@ def conv2d(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
         helpers = (*helpers, "GroupedConv2D")
         more = ", groups={groups}"
     more += ", use_bias={bias|True}, name={name})"
-    variables: tuple[tuple[str, str, str], ...] = (
-        ("weight", "kernel", "OIHW->HWOI" if depthwise else "OIHW->HWIO"),
-    )
-    if op.bias:
-        variables += (("bias", "bias", ""),)
+    variables = kernel(op, "OIHW->HWOI" if depthwise else "OIHW->HWIO")
     own = ', padding="same"' if same else ""
     plain = Rule(
-        call=pads + "{self}({x})" + (sliced(stride) if whole else ""),
+        call=pads + CALL + (sliced(stride) if whole else ""),
         init=f"{kind}({first}{window}{own}{dilation}{more}",
         variables=variables,
         helpers=helpers,
@@ -169,7 +173,7 @@ def conv2d(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     if whole or sees_size(op) or not symmetric(sides_of(op)):
         return plain
     return Padded(
-        call="{self}({x})",
+        call=CALL,
         init=f"{alike}({first}{window}, padding={{pad}}{dilation}{more}",
         variables=variables,
         helpers=(*helpers, "padded", alike),
@@ -180,27 +184,20 @@ def conv2d(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
 def batch_norm(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, BatchNorm)
     keep = round(1 - op.momentum, 15)  # Keras weighs the old statistics, the op the new batch
-    own = (one for one, has in zip(GAMMA, (op.scale, op.shift), strict=True) if has)
     parts = f"momentum={keep!r}, epsilon={{eps}}"
     parts += ("" if op.shift else ", center=False") + ("" if op.scale else ", scale=False")
     return Rule(
-        call="{self}({x})",
-        init=f"BatchNormalization({parts}, name={{name}})",
-        variables=(*own, *MOVING),
-        helpers=("BatchNormalization",),
+        CALL,
+        f"BatchNormalization({parts}, name={{name}})",
+        (*trained(op, GAMMA), *MOVING),
+        ("BatchNormalization",),
     )
 
 
 def linear(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, Linear)
-    variables: tuple[tuple[str, str, str], ...] = (("weight", "kernel", "OI->IO"),)
-    if op.bias:
-        variables += (("bias", "bias", ""),)
-    return Rule(
-        call="{self}({x})",
-        init="keras.layers.Dense({out_features}, use_bias={bias|True}, name={name})",
-        variables=variables,
-    )
+    rule = layer("Dense", "{out_features}, use_bias={bias|True}, ")
+    return replace(rule, variables=kernel(op, "OI->IO"))
 
 
 def is_same_pool(op: MaxPool | AvgPool) -> bool:
@@ -231,7 +228,7 @@ def max_pool(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
             pads = lowest_pad((top, bottom + partial[1], left, right + partial[3]))
     # Keras' stride defaults to the window
     arguments = f"{{kernel_size}}, strides={{stride}}{padding}, "
-    rule = layer("MaxPooling2D", arguments, pads + "{self}({x})")
+    rule = layer("MaxPooling2D", arguments, pads + CALL)
     return replace(rule, helpers=helpers)
 
 
@@ -253,21 +250,19 @@ def split(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     return Rule(call=f"keras.ops.split({{x}}, {ends}, axis=-1)")
 
 
-BASIC: dict[type[Op], RuleChoice] = {
+BASIC: RuleTable = {
     Conv2d: conv2d,
     Linear: linear,
     BatchNorm: batch_norm,
-    FrozenBatchNorm: Rule(
-        call="{self}({x})",
-        init="keras.layers.BatchNormalization(epsilon={eps}, trainable=False, name={name})",
-        variables=GAMMA + MOVING,
+    FrozenBatchNorm: replace(
+        layer("BatchNormalization", "epsilon={eps}, trainable=False, "), variables=GAMMA + MOVING
     ),
     Relu: layer("ReLU"),
     MaxPool: max_pool,
     GlobalAvgPool: layer("GlobalAveragePooling2D", "keepdims=True, "),
-    Add: layer("Add", call="{self}([{xs}])"),
-    Mul: layer("Multiply", call="{self}([{xs}])"),
-    Concat: layer("Concatenate", call="{self}([{xs}])"),
+    Add: merge("Add"),
+    Mul: merge("Multiply"),
+    Concat: merge("Concatenate"),
     Flatten: flatten,
     Split: split,
 }

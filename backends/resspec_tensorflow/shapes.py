@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from resspec.backend import Rule, RuleChoice
+from resspec.backend import Rule, RuleChoice, RuleTable
+from resspec.emit.rules import NONE, blurred, helper, nested, resized
 from resspec.ops import pool, shape
 from resspec.ops.base import Op
 from resspec.ops.fields import Sides
 from resspec.types import TensorType
 
 from .rules import (
-    NONE,
     is_same_pool,
     layer,
     lowest_pad,
     same_pad,
     sees_size,
     sides_of,
+    widths,
     zero_pad,
 )
 
@@ -38,8 +39,8 @@ def avg_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     outside = (top, bottom + partial[1], left, right + partial[3])
     if outside == NONE:
         return layer("AveragePooling2D", arguments, pads + "{self}({x})")
-    pad = f"(({outside[0]}, {outside[1]}), ({outside[2]}, {outside[3]}))"
-    inside = f"avg_pool_inside({{x}}, {{kernel_size_pair}}, {{stride_pair}}, {pad})"
+    window = f"{{kernel_size_pair}}, {{stride_pair}}, {nested(outside)}"
+    inside = f"avg_pool_inside({{x}}, {window})"
     return Rule(pads + inside, helpers=("avg_pool_inside",))
 
 
@@ -56,26 +57,21 @@ def adaptive(whole: str, kind: str) -> RuleChoice:
 
 
 def reflect_pad(sides: Sides) -> str:
-    top, bottom, left, right = sides
-    width = f"((0, 0), ({top}, {bottom}), ({left}, {right}), (0, 0))"
-    return f'keras.ops.pad({{x}}, {width}, mode="reflect")\n'
+    return f'keras.ops.pad({{x}}, {widths(sides)}, mode="reflect")\n'
 
 
 def blur_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, pool.BlurPool)
     reflect = op.pad_mode == "reflect"
-    taps = ", ".join(map(repr, op.coefficients))
-    pads, helpers = "", tuple[str, ...](("blur_pool",))
     if sees_size(op):
-        pads, helpers = same_pad(op, reflect=reflect), ("same_pad", "blur_pool")
-    elif sides_of(op) != NONE:
-        pads = reflect_pad(sides_of(op)) if reflect else zero_pad(sides_of(op))
-    return Rule(f"{pads}blur_pool({{x}}, [{taps}], {{stride_pair}})", helpers=helpers)
+        return blurred(op, "{x}", "same_pad", step=same_pad(op, reflect=reflect))
+    pads = "" if sides_of(op) == NONE else (reflect_pad if reflect else zero_pad)(sides_of(op))
+    return blurred(op, "{x}", step=pads)
 
 
 def slice_(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, shape.Slice)
-    start = "" if op.start == 0 else "{start}"
+    start = "{start}" if op.start else ""
     stop = "" if op.stop == types[0].channels else "{stop}"
     # no `...`: Keras writes it into `.h5` files and cannot read it there
     others = ":, " * len(types[0].shape)
@@ -110,11 +106,9 @@ def resize(op: Op, types: tuple[TensorType, ...]) -> Rule:
             fits, helpers = divides("{over}"), ("Fits", "enlarged")
     elif op.size is None:
         target = "{y}"
-    name = "resize_bilinear" if op.mode == "bilinear" else "resize_nearest"
-    flag = f"align_corners={op.align_corners}"
-    if op.mode != "bilinear":
-        flag = f"exact={op.mode == 'nearest_exact'}"
-    return Rule(f"{fits}{name}({{x}}, {target}, {flag})", helpers=(*helpers, name))
+    kind, flag = resized(op)
+    call = f"{fits}resize_{kind}({{x}}, {target}, {flag})"
+    return Rule(call, helpers=(*helpers, f"resize_{kind}"))
 
 
 def divides(block: str) -> str:
@@ -122,11 +116,7 @@ def divides(block: str) -> str:
     return f"Fits(block={block}, name={{name.fits}})({{x}})\n"
 
 
-def helper(name: str, arguments: str) -> Rule:
-    return Rule(f"{name}({{x}}, {arguments})", helpers=(name,))
-
-
-SHAPES: dict[type[Op], RuleChoice] = {
+SHAPES: RuleTable = {
     pool.AvgPool: avg_pool,
     pool.GlobalMaxPool: Rule("keras.ops.max({x}, axis=(1, 2), keepdims=True)"),
     pool.GlobalSumPool: Rule("keras.ops.sum({x}, axis=(1, 2), keepdims=True)"),
@@ -139,11 +129,11 @@ SHAPES: dict[type[Op], RuleChoice] = {
     shape.Subsample: subsample,
     shape.Pad: pad,
     shape.PadChannels: pad_channels,
-    shape.ChannelShuffle: helper("channel_shuffle", "{groups}, {block_size}"),
+    shape.ChannelShuffle: helper("channel_shuffle", ", {groups}, {block_size}"),
     shape.Resize: resize,
     shape.SpaceToDepth: Rule(
         divides("{block_size}") + "space_to_depth({x}, {block_size})",
         helpers=("Fits", "space_to_depth"),
     ),
-    shape.DepthToSpace: helper("depth_to_space", "{block_size}"),
+    shape.DepthToSpace: helper("depth_to_space", ", {block_size}"),
 }

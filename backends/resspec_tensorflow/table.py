@@ -10,4 +10,4 @@ from .rules import BASIC
 from .shapes import SHAPES
 from .tokens import TOKENS
 
-RULES: RuleTable = BASIC | ELEMENTWISE | LAYERS | SHAPES | TOKENS
+RULES: RuleTable = {**BASIC, **ELEMENTWISE, **LAYERS, **SHAPES, **TOKENS}

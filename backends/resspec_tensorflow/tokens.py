@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleChoice
+from resspec.backend import Rule, RuleTable
 from resspec.emit.equation import channels_last
+from resspec.emit.rules import cropped, helper
 from resspec.ops import conv, einsum, relative, tokens
 from resspec.ops.base import Op
 from resspec.types import TensorType
 
-from .rules import same_pad, sides_of, zero_pad
+from .rules import merge, same_pad, sides_of, widths, zero_pad
 from .shapes import divides
-
-SOURCE = (("weight", "kernel", "HWC->1HWC"),)
 
 
 def product(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -28,11 +27,7 @@ def crop(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, tokens.Crop)
     if len(types) > 1:
         return Rule(f"crop_like({{x0}}, {op.top}, {op.left}, {{x1}})", helpers=("crop_like",))
-    ends = [
-        f"{start or ''}:{start + count if count else ''}"
-        for start, count in ((op.top, op.height), (op.left, op.width))
-    ]
-    return Rule(f"{{x}}[:, {', '.join(ends)}]")
+    return cropped(op)
 
 
 def windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -49,10 +44,6 @@ def windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(f"{pads}cut_windows({{x}}, {window})", helpers=helpers)
 
 
-def join_windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    return Rule("join_windows({x0}, {size_pair}, {x1})", helpers=("join_windows",))
-
-
 def learned(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(
         "{self}(keras.ops.ones_like({x}[:, 0, 0, :1]))"
@@ -60,7 +51,7 @@ def learned(op: Op, types: tuple[TensorType, ...]) -> Rule:
         else "{self}(keras.ops.ones_like({x}[:, :1]))",
         'keras.layers.EinsumDense("na,ahwc->nhwc", ({height}, {width}, {out_channels}), '
         "name={name})",
-        SOURCE,
+        (("weight", "kernel", "HWC->1HWC"),),
     )
 
 
@@ -70,8 +61,7 @@ def dynamic_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     if op.padding == "same":
         pads, helpers = same_pad(op).replace("{x}", "{x0}").rstrip("\n"), ("same_pad", *helpers)
     else:
-        top, bottom, left, right = sides_of(op)
-        pads = f"keras.ops.pad({{x0}}, ((0, 0), ({top}, {bottom}), ({left}, {right}), (0, 0)))"
+        pads = f"keras.ops.pad({{x0}}, {widths(sides_of(op))})"
         if not any(sides_of(op)):
             pads = "{x0}"
     call = (
@@ -81,17 +71,17 @@ def dynamic_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(call, helpers=helpers)
 
 
-TOKENS: dict[type[Op], RuleChoice] = {
+TOKENS: RuleTable = {
     einsum.Einsum: product,
     conv.DynamicConv2d: dynamic_conv2d,
-    tokens.Tokens: Rule("join_axes({x}, 0, 2, 1)", helpers=("join_axes",)),
+    tokens.Tokens: helper("join_axes", ", 0, 2, 1"),
     tokens.Grid: grid,
     tokens.Crop: crop,
     tokens.Roll: Rule("keras.ops.roll({x}, {shift}, axis=(1, 2))"),
-    tokens.ConcatColumns: Rule("{self}([{xs}])", "keras.layers.Concatenate(axis=2, name={name})"),
-    tokens.AddCoordinates: Rule("add_coordinates({x})", helpers=("add_coordinates",)),
+    tokens.ConcatColumns: merge("Concatenate", "axis=2, "),
+    tokens.AddCoordinates: helper("add_coordinates"),
     tokens.Windows: windows,
-    tokens.JoinWindows: join_windows,
+    tokens.JoinWindows: Rule("join_windows({x0}, {size_pair}, {x1})", helpers=("join_windows",)),
     tokens.Learned: learned,
     relative.RelativeBias: Rule(
         "relative_bias({x}, {self}(keras.ops.ones_like({x}[:1, 0, 0, :1])), {window_pair})",

@@ -7,7 +7,7 @@ import re
 from resspec.emit.dialect import Dialect
 
 from .inplace import overwriting
-from .rules import HELPERS
+from .snippets import HELPERS
 
 # Attributes of nn.Module that a layer's name must not hide. Those that begin with an underscore
 # are not listed: no attribute of ours does. `Ellipsis` is a word of TorchScript's.

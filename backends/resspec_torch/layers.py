@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleChoice
+from resspec.backend import Rule, RuleTable
+from resspec.emit.rules import Variables, evonorm_s0, layer, own, same, where_affine
 from resspec.ops import conv, norm
 from resspec.ops.base import Op
+from resspec.ops.linear import Linear
 from resspec.types import TensorType
 
-WEIGHT = (("weight", "weight", ""),)
-AFFINE = (*WEIGHT, ("bias", "bias", ""))
+WEIGHT, AFFINE = same("weight"), same("weight", "bias")
+
+
+def weighed(op: conv.Convolution | conv.ChannelConv | Linear) -> Variables:
+    return AFFINE if op.bias else WEIGHT
 
 
 def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, conv.StdConv2d | conv.ScaledStdConv2d)
-    name = type(op).__name__
-    variables = AFFINE if op.bias else WEIGHT
+    name, variables = type(op).__name__, weighed(op)
     more = "eps={eps|1e-06}"
     if isinstance(op, conv.ScaledStdConv2d):
-        variables = (*variables, ("gain", "gain", ""))
+        variables += same("gain")
         more = "gamma={gamma|1.0}, " + more
     even = op.padding != "same" and conv.symmetric(op.sides(*types))
     if op.padding == "same":
@@ -25,9 +29,7 @@ def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     init = (
         f"{name}({{in_channels}}, {{out_channels}}, {{kernel_size}}, stride={{stride|1}}, "
         + ("padding={pad|0}, " if even else "")
-        + "dilation={dilation|1}, groups={groups|1}, bias={bias|True}, "
-        + more
-        + ")"
+        + f"dilation={{dilation|1}}, groups={{groups|1}}, bias={{bias|True}}, {more})"
     )
     plain = even or op.padding == "same"
     call = "{self}({x})" if plain else "{self}(F.pad({x}, {pad_ltrb}))"
@@ -48,7 +50,7 @@ def conv_transpose2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     if not even:
         top, bottom, left, right = sides
         call = f"F.pad({{self}}({{x}}), ({-left}, {-right}, {-top}, {-bottom}))"
-    return Rule(call, init, AFFINE if op.bias else WEIGHT)
+    return Rule(call, init, weighed(op))
 
 
 def channel_conv(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -57,83 +59,33 @@ def channel_conv(op: Op, types: tuple[TensorType, ...]) -> Rule:
     if types[0].is_map:
         call = "{self}({x}.squeeze(3).transpose(1, 2)).transpose(1, 2).unsqueeze(3)"
     init = "nn.Conv1d(1, 1, {kernel_size}, padding={padding|0}, bias={bias|True})"
-    return Rule(call, init, AFFINE if op.bias else WEIGHT)
-
-
-def affine(op: Op) -> bool:
-    return bool(getattr(op, "affine", True))
+    return Rule(call, init, weighed(op))
 
 
 def layer_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    name = "LayerNorm2d" if types[0].is_map else "nn.LayerNorm"
-    return Rule(
-        "{self}({x})",
-        f"{name}({{in_channels}}, eps={{eps}}, elementwise_affine={{affine|True}})",
-        AFFINE if affine(op) else (),
-        ("LayerNorm2d",) if types[0].is_map else (),
-    )
+    assert isinstance(op, norm.LayerNorm)
+    ours = ("LayerNorm2d",) if types[0].is_map else ()
+    arguments = "({in_channels}, eps={eps}, elementwise_affine={affine|True})"
+    return layer("".join(ours or ["nn.LayerNorm"]) + arguments, AFFINE if op.affine else (), *ours)
 
 
-def stock(constructor: str) -> RuleChoice:
-    """A layer that scales and shifts where the op is affine."""
-    return lambda op, types: Rule("{self}({x})", constructor, AFFINE if affine(op) else ())
+NORM = "{in_channels}, eps={eps}, affine={affine|True}"
 
-
-def scale_only(name: str) -> RuleChoice:
-    """A module of ours that scales where the op is affine."""
-    init = f"{name}({{in_channels}}, eps={{eps}}, affine={{affine|True}})"
-    return lambda op, types: Rule("{self}({x})", init, WEIGHT if affine(op) else (), (name,))
-
-
-def evonorm_s0(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, norm.EvoNormS0)
-    if not op.activate and not op.divide:
-        return Rule("{self}({x})", "Affine({in_channels})", AFFINE, ("Affine",))
-    if not op.activate:
-        name = "GroupDeviationNorm"
-        return Rule(
-            "{self}({x})", f"{name}({{in_channels}}, {{groups}}, eps={{eps}})", AFFINE, (name,)
-        )
-    return Rule(
-        "{self}({x})",
-        "EvoNormS0({in_channels}, {groups}, eps={eps})",
-        (*AFFINE, ("v", "v", "")),
-        ("EvoNormS0",),
-    )
-
-
-def filter_response_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    return Rule(
-        "{self}({x})",
-        "FilterResponseNorm({in_channels}, eps={eps}, affine={affine|True})",
-        AFFINE if affine(op) else (),
-        ("FilterResponseNorm",),
-    )
-
-
-LAYERS: dict[type[Op], RuleChoice] = {
+LAYERS: RuleTable = {
     conv.StdConv2d: std_conv2d,
     conv.ScaledStdConv2d: std_conv2d,
     conv.ConvTranspose2d: conv_transpose2d,
     conv.ChannelConv: channel_conv,
-    norm.GroupNorm: stock("nn.GroupNorm({groups}, {in_channels}, eps={eps}, affine={affine|True})"),
-    norm.InstanceNorm: stock("nn.InstanceNorm2d({in_channels}, eps={eps}, affine={affine|False})"),
+    norm.GroupNorm: where_affine(layer(f"nn.GroupNorm({{groups}}, {NORM})", AFFINE)),
+    norm.InstanceNorm: where_affine(
+        layer("nn.InstanceNorm2d({in_channels}, eps={eps}, affine={affine|False})", AFFINE)
+    ),
     norm.LayerNorm: layer_norm,
-    norm.RmsNorm: scale_only("RMSNorm"),
-    norm.SimpleNorm: scale_only("SimpleNorm"),
-    norm.FilterResponseNorm: filter_response_norm,
-    norm.EvoNormS0: evonorm_s0,
-    norm.GlobalResponseNorm: Rule(
-        "{self}({x})",
-        "GlobalResponseNorm({in_channels}, eps={eps})",
-        AFFINE,
-        ("GlobalResponseNorm",),
-    ),
-    norm.Standardize: Rule(
-        "{self}({x})",
-        "Standardize({in_channels})",
-        tuple((name, name, "") for name in ("mean", "var", "count")),
-        ("Standardize",),
-    ),
+    norm.RmsNorm: where_affine(own("RMSNorm", NORM, WEIGHT)),
+    norm.SimpleNorm: where_affine(own("SimpleNorm", NORM, WEIGHT)),
+    norm.FilterResponseNorm: where_affine(own("FilterResponseNorm", NORM, AFFINE)),
+    norm.EvoNormS0: evonorm_s0(AFFINE, "eps"),
+    norm.GlobalResponseNorm: own("GlobalResponseNorm", "{in_channels}, eps={eps}", AFFINE),
+    norm.Standardize: own("Standardize", "{in_channels}", same("mean", "var", "count")),
     norm.L2Normalize: Rule("F.normalize({x}, dim=1, eps={eps})"),
 }

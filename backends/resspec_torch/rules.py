@@ -6,7 +6,8 @@ string, and grouping keeps nodes with different strings in different classes.
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleChoice
+from resspec.backend import Rule, RuleTable
+from resspec.emit.rules import joined, layer, own, pairwise, same, trained
 from resspec.ops.activation import Relu
 from resspec.ops.base import Op
 from resspec.ops.conv import Conv2d, PointwiseConv2d, symmetric
@@ -17,57 +18,43 @@ from resspec.ops.pool import GlobalAvgPool, MaxPool
 from resspec.ops.shape import Flatten, Split
 from resspec.types import TensorType
 
-from .elementwise import ELEMENTWISE, module
-from .layers import LAYERS
+from .elementwise import ELEMENTWISE
+from .layers import AFFINE, LAYERS, weighed
 from .shapes import SHAPES
-from .snippets import SNIPPETS
-from .token_snippets import SNIPPETS as TOKEN_SNIPPETS
 from .tokens import TOKENS
 from .windows import is_native
 
-# Snippets that a rule names in `helpers`: name → source that the emitted file then contains.
-HELPERS: dict[str, str] = SNIPPETS | TOKEN_SNIPPETS
-
-WEIGHT = ("weight", "weight", "")
-BIAS = ("bias", "bias", "")
-AFFINE = (WEIGHT, BIAS)
-RUNNING = (("running_mean", "running_mean", ""), ("running_var", "running_var", ""))
+RUNNING = same("running_mean", "running_var")
 
 
 def conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, Conv2d)
-    variables = AFFINE if op.bias else (WEIGHT,)
     init = (
         "%s({in_channels}, {out_channels}, {kernel_size}, stride={stride|1}, %s"
         "dilation={dilation|1}, groups={groups|1}, bias={bias|True})"
     )
     if op.padding == "same":
-        init %= ("Conv2dSame", "")
-        return Rule("{self}({x})", init, variables, ("Conv2dSame",))
+        return layer(init % ("Conv2dSame", ""), weighed(op), "Conv2dSame")
     if symmetric(op.sides(*types)):
-        return Rule("{self}({x})", init % ("nn.Conv2d", "padding={pad|0}, "), variables)
-    return Rule("{self}(F.pad({x}, {pad_ltrb}))", init % ("nn.Conv2d", ""), variables)
+        return layer(init % ("nn.Conv2d", "padding={pad|0}, "), weighed(op))
+    return Rule("{self}(F.pad({x}, {pad_ltrb}))", init % ("nn.Conv2d", ""), weighed(op))
 
 
 def batch_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, BatchNorm)
-    own = tuple(v for v, has in ((WEIGHT, op.scale), (BIAS, op.shift)) if has)
     init = "nn.BatchNorm2d({in_channels}, eps={eps}, momentum={momentum})"
-    if own == AFFINE:
-        return Rule("{self}({x})", init, (*own, *RUNNING))
-    if not own:
-        return Rule("{self}({x})", init[:-1] + ", affine=False)", RUNNING)
+    variables = (*trained(op, AFFINE), *RUNNING)
+    if op.scale and op.shift:
+        return layer(init, variables)
+    if not (op.scale or op.shift):
+        return layer(init[:-1] + ", affine=False)", variables)
     name = "ShiftedBatchNorm2d" if op.shift else "ScaledBatchNorm2d"
-    return Rule("{self}({x})", init.replace("nn.BatchNorm2d", name), (*own, *RUNNING), (name,))
+    return layer(init.replace("nn.BatchNorm2d", name), variables, name)
 
 
-# One kernel with the bias, where a convolution and its bias are two.
-POINTWISE = Rule(
-    "{self}({x})",
-    "PointwiseConv2d({in_channels}, {out_channels}, {kernel_size})",
-    AFFINE,
-    ("PointwiseConv2d",),
-)
+def linear(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    assert isinstance(op, Linear)
+    return layer("nn.Linear({in_features}, {out_features}, bias={bias|True})", weighed(op))
 
 
 def max_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -80,32 +67,12 @@ def max_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
         return Rule(f"{{self}}({padded})", pool % "", helpers=("same_pad",))
     if is_native(sides, op.kernel_size) and not (zero and any(sides)):
         ceil = ", ceil_mode=True" if op.ceil_mode else ""
-        return Rule("{self}({x})", pool % (", padding={pad|0}" + ceil))
+        return layer(pool % (", padding={pad|0}" + ceil))
     if not op.ceil_mode:
         return Rule(f"{{self}}(F.pad({{x}}, {{pad_ltrb}}{value}))", pool % "")
     zeros = ", value=0.0" if zero else ""
     call = f"max_pool_ceil({{x}}, {{kernel_size_pair}}, {{stride_pair}}, {{pad_ltrb}}{zeros})"
     return Rule(call, helpers=("max_pool_ceil",))
-
-
-def add(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    return Rule(" + ".join(f"{{x{i}}}" for i in range(len(types))))
-
-
-def checked(name: str) -> RuleChoice:
-    """Two at a time, each pair checked to agree in size."""
-
-    def rule(op: Op, types: tuple[TensorType, ...]) -> Rule:
-        text = "{x0}"
-        for i in range(1, len(types)):
-            text = f"{name}({text}, {{x{i}}})"
-        return Rule(text, helpers=(name,))
-
-    return rule
-
-
-def mul(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    return Rule(" * ".join(f"{{x{i}}}" for i in range(len(types))))
 
 
 def split(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -115,31 +82,26 @@ def split(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule("{x}.split({sizes}, dim=1)")
 
 
-RULES: dict[type[Op], RuleChoice] = {
+RULES: RuleTable = {
     Conv2d: conv2d,
-    PointwiseConv2d: POINTWISE,
+    # one kernel with the bias, where a convolution and its bias are two
+    PointwiseConv2d: own("PointwiseConv2d", "{in_channels}, {out_channels}, {kernel_size}", AFFINE),
     BatchNorm: batch_norm,
-    FrozenBatchNorm: Rule(
-        "{self}({x})",
-        "FrozenBatchNorm2d({in_channels}, eps={eps})",
-        (*AFFINE, *RUNNING),
-        ("FrozenBatchNorm2d",),
-    ),
-    Relu: module("nn.ReLU(inplace={inplace|False})"),
-    Linear: lambda op, types: Rule(
-        "{self}({x})",
-        "nn.Linear({in_features}, {out_features}, bias={bias|True})",
-        AFFINE if getattr(op, "bias", True) else (WEIGHT,),
-    ),
+    FrozenBatchNorm: own("FrozenBatchNorm2d", "{in_channels}, eps={eps}", (*AFFINE, *RUNNING)),
+    Relu: layer("nn.ReLU(inplace={inplace|False})"),
+    Linear: linear,
     MaxPool: max_pool,
-    GlobalAvgPool: module("nn.AdaptiveAvgPool2d(1)"),
-    Add: add,
-    CheckedAdd: checked("checked_add"),
-    CheckedSub: checked("checked_sub"),
-    CheckedMaximum: checked("checked_maximum"),
-    Mul: mul,
+    GlobalAvgPool: layer("nn.AdaptiveAvgPool2d(1)"),
+    Add: joined("+"),
+    CheckedAdd: pairwise("checked_add", "checked_add"),
+    CheckedSub: pairwise("checked_sub", "checked_sub"),
+    CheckedMaximum: pairwise("checked_maximum", "checked_maximum"),
+    Mul: joined("*"),
     Concat: Rule("torch.cat([{xs}], dim=1)"),
     Flatten: Rule("torch.flatten({x}, 1)"),
     Split: split,
+    **ELEMENTWISE,
+    **LAYERS,
+    **SHAPES,
+    **TOKENS,
 }
-RULES |= ELEMENTWISE | LAYERS | SHAPES | TOKENS

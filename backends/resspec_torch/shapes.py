@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleChoice
+from resspec.backend import Rule, RuleTable
+from resspec.emit.rules import blurred, helper, layer, resized, sliced, subsampled
 from resspec.ops import pool, shape
 from resspec.ops.base import Op
 from resspec.types import TensorType
 
-from .elementwise import module
 from .windows import is_native
 
 
@@ -15,48 +15,29 @@ def avg_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, pool.AvgPool)
     sides, inside = op.sides(*types), not op.count_include_pad
     window = "{kernel_size_pair}, {stride_pair}"
-    layer = "nn.AvgPool2d({kernel_size}, {stride}%s)"
+    pool2d = "nn.AvgPool2d({kernel_size}, {stride}%s)"
     if op.padding == "same":
         if inside:
             return Rule(f"avg_pool_same({{x}}, {window})", helpers=("avg_pool_same",))
         padded = f"{{self}}(same_pad({{x}}, {window}))"
-        return Rule(padded, layer % "", helpers=("same_pad",))
+        return Rule(padded, pool2d % "", helpers=("same_pad",))
     if is_native(sides, op.kernel_size):
         ceil = ", ceil_mode=True" if op.ceil_mode else ""
         count = ", count_include_pad=False" if inside and any(sides) else ""
-        return module(layer % (", padding={pad|0}" + ceil + count))
+        return layer(pool2d % (", padding={pad|0}" + ceil + count))
     if not (inside or op.ceil_mode):
-        return Rule("{self}(F.pad({x}, {pad_ltrb}))", layer % "")
+        return Rule("{self}(F.pad({x}, {pad_ltrb}))", pool2d % "")
     name = "avg_pool" + "_inside" * inside + "_ceil" * op.ceil_mode
     return Rule(f"{name}({{x}}, {window}, {{pad_ltrb}})", helpers=(name,))
 
 
 def blur_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, pool.BlurPool)
-    taps = ", ".join(map(repr, op.coefficients))
     mode = ', mode="reflect"' if op.pad_mode == "reflect" else ""
-    x, helpers = "{x}", ("blur_pool",)
     if op.padding == "same":
         x = f"same_pad({{x}}, {op.window[0]}, {{stride_pair}}{mode})"
-        return Rule(f"blur_pool({x}, [{taps}], {{stride_pair}})", helpers=("same_pad", *helpers))
-    if any(op.sides(*types)):
-        x = f"F.pad({{x}}, {{pad_ltrb}}{mode})"
-    return Rule(f"blur_pool({x}, [{taps}], {{stride_pair}})", helpers=helpers)
-
-
-def slice_(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, shape.Slice)
-    start = "" if op.start == 0 else "{start}"
-    stop = "" if op.stop == types[0].channels else "{stop}"
-    return Rule(f"{{x}}[:, {start}:{stop}]")
-
-
-def subsample(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, shape.Subsample)
-    start = op.offset or ""
-    if op.stride[0] == op.stride[1]:
-        return Rule(f"{{x}}[:, :, {start}::{{stride}}, {start}::{{stride}}]")
-    return Rule(f"{{x}}[:, :, {start}::{op.stride[0]}, {start}::{op.stride[1]}]")
+        return blurred(op, x, "same_pad")
+    return blurred(op, f"F.pad({{x}}, {{pad_ltrb}}{mode})" if any(op.sides(*types)) else "{x}")
 
 
 def pad(op: Op, types: tuple[TensorType, ...]) -> Rule:
@@ -81,9 +62,8 @@ def channel_shuffle(op: Op, types: tuple[TensorType, ...]) -> Rule:
 def resize(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, shape.Resize)
     factor = op.factor if op.scale_factor is not None else None
-    more = f"align_corners={op.align_corners}"
-    if op.mode != "bilinear":
-        more = f"exact={op.mode == 'nearest_exact'}"
+    kind, more = resized(op)
+    if kind == "nearest":
         # F.interpolate multiplies by a rounded ratio; those of powers of two are exact
         if factor is None or factor.denominator > 1 or factor.numerator.bit_count() > 1:
             name = "resize_nearest" if factor is None else "scale_nearest"
@@ -107,21 +87,21 @@ def target(op: shape.Resize, types: tuple[TensorType, ...], keyword: str = "") -
     return "{x}, {times}, {over}"
 
 
-SHAPES: dict[type[Op], RuleChoice] = {
+SHAPES: RuleTable = {
     pool.AvgPool: avg_pool,
     pool.GlobalMaxPool: Rule("{x}.amax((2, 3), keepdim=True)"),
     pool.GlobalSumPool: Rule("{x}.sum((2, 3), keepdim=True)"),
-    pool.AdaptiveAvgPool: module("nn.AdaptiveAvgPool2d({output_size})"),
-    pool.AdaptiveMaxPool: module("nn.AdaptiveMaxPool2d({output_size})"),
+    pool.AdaptiveAvgPool: layer("nn.AdaptiveAvgPool2d({output_size})"),
+    pool.AdaptiveMaxPool: layer("nn.AdaptiveMaxPool2d({output_size})"),
     pool.BlurPool: blur_pool,
     pool.ChannelAvgPool: Rule("{x}.mean(1, keepdim=True)"),
     pool.ChannelMaxPool: Rule("{x}.amax(1, keepdim=True)"),
-    shape.Slice: slice_,
-    shape.Subsample: subsample,
+    shape.Slice: sliced(":, "),
+    shape.Subsample: subsampled(":, :, "),
     shape.Pad: pad,
     shape.PadChannels: pad_channels,
     shape.ChannelShuffle: channel_shuffle,
     shape.Resize: resize,
-    shape.SpaceToDepth: Rule("space_to_depth({x}, {block_size})", helpers=("space_to_depth",)),
-    shape.DepthToSpace: Rule("depth_to_space({x}, {block_size})", helpers=("depth_to_space",)),
+    shape.SpaceToDepth: helper("space_to_depth", ", {block_size}"),
+    shape.DepthToSpace: helper("depth_to_space", ", {block_size}"),
 }

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from itertools import chain
 
-from resspec.backend import Rule, RuleChoice
+from resspec.backend import Rule, RuleTable
 from resspec.emit.equation import equation, sizes
+from resspec.emit.rules import helper, own, same
 from resspec.ops import conv, einsum, relative, tokens
 from resspec.ops.base import Op
 from resspec.ops.pattern import Term
 from resspec.types import TensorType
-
-WEIGHT = (("weight", "weight", ""),)
 
 
 def cut(x: str, term: Term, known: dict[str, int]) -> str:
@@ -89,15 +88,8 @@ def windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
 def dynamic_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, conv.DynamicConv2d)
     sides, x, more = op.sides(*types), "{x0}", ""
-    helpers = tuple[str, ...](("dynamic_conv2d",))
     if op.padding == "same":
-        x, helpers = (
-            "same_pad({x0}, {kernel_size_pair}, {stride_pair}, {dilation_pair})",
-            (
-                "same_pad",
-                *helpers,
-            ),
-        )
+        x = "same_pad({x0}, {kernel_size_pair}, {stride_pair}, {dilation_pair})"
     elif not conv.symmetric(sides):
         x = "F.pad({x0}, {pad_ltrb})"
     elif any(sides):
@@ -106,10 +98,10 @@ def dynamic_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
         f"dynamic_conv2d({x}, {{x1}}, {{kernel_size_pair}}, stride={{stride_pair|(1, 1)}}{more}, "
         "dilation={dilation_pair|(1, 1)}, groups={groups|1})"
     )
-    return Rule(call, helpers=helpers)
+    return Rule(call, helpers=("dynamic_conv2d", *(["same_pad"] if op.padding == "same" else [])))
 
 
-TOKENS: dict[type[Op], RuleChoice] = {
+TOKENS: RuleTable = {
     einsum.Einsum: product,
     conv.DynamicConv2d: dynamic_conv2d,
     tokens.Tokens: Rule("{x}.flatten(2).unsqueeze(2)"),
@@ -117,22 +109,14 @@ TOKENS: dict[type[Op], RuleChoice] = {
     tokens.Crop: crop,
     tokens.Roll: Rule("{x}.roll({shift}, (2, 3))"),
     tokens.ConcatColumns: Rule("torch.cat([{xs}], dim=3)"),
-    tokens.AddCoordinates: Rule("add_coordinates({x})", helpers=("add_coordinates",)),
+    tokens.AddCoordinates: helper("add_coordinates"),
     tokens.Windows: windows,
     tokens.JoinWindows: Rule("join_windows({x0}, {size_pair}, {x1})", helpers=("join_windows",)),
-    tokens.Learned: Rule(
-        "{self}({x})",
-        "Learned({out_channels}, {height}, {width}, std={std|0.02})",
-        WEIGHT,
-        ("Learned",),
+    tokens.Learned: own(
+        "Learned", "{out_channels}, {height}, {width}, std={std|0.02}", same("weight")
     ),
-    relative.RelativeBias: Rule(
-        "{self}({x})", "RelativeBias({heads}, {window_pair})", WEIGHT, ("RelativeBias",)
-    ),
-    relative.RelativeLogits: Rule(
-        "{self}({x})",
-        "RelativeLogits({depth}, {heads}, {window_pair}, {key_window})",
-        (("width", "width", ""), ("height", "height", "")),
-        ("RelativeLogits",),
+    relative.RelativeBias: own("RelativeBias", "{heads}, {window_pair}", same("weight")),
+    relative.RelativeLogits: own(
+        "RelativeLogits", "{depth}, {heads}, {window_pair}, {key_window}", same("width", "height")
     ),
 }

@@ -20,6 +20,7 @@ from resspec.emit.names import checked
 from resspec.emit.naming import targets
 from resspec.emit.program import Definition, Layer, Program
 from resspec.emit.resolve import Resolved
+from resspec.emit.snippets import needed
 from resspec.emit.template import literal
 from resspec.rule import Source, Variable
 
@@ -41,10 +42,7 @@ def emit(resolved: Resolved, dialect: Dialect) -> Source:
         if isinstance(item, Layer)
         for name in item.rule.helpers
     }
-    for name, text in reversed(helpers.items()):
-        if name in wanted:
-            wanted |= helpers.keys() & set(re.findall(r"\w+", text))
-    parts = [text.strip("\n") for name, text in helpers.items() if name in wanted]
+    parts = [helpers[name].text for name in needed(wanted, helpers)]
     # our docstrings are known, those of a spec may say anything
     code = [re.sub(r'"""(?s:.*?)"""|#.*', "", text) for text in parts]
     for made in classes.values():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from resspec.emit.program import Definition
+from resspec.emit.snippets import Snippet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,6 @@ class Dialect:
     taken: frozenset[str]
     members: frozenset[str]
     globals: tuple[str, ...]
-    helpers: dict[str, str]
+    helpers: Mapping[str, Snippet]
     imports: Callable[[str], list[str]]
     overwriting: Callable[[Definition], Collection[str]] = lambda definition: ()

@@ -18,9 +18,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("tensorflow")
 
 from resspec_tensorflow.functions import GLOBALS, OWN  # noqa: E402
-from resspec_tensorflow.helpers import HELPERS as KERAS_HELPERS  # noqa: E402
+from resspec_tensorflow.snippets import HELPERS as KERAS_HELPERS  # noqa: E402
 from resspec_torch.dialect import DIALECT, MEMBER, MODULE  # noqa: E402
-from resspec_torch.rules import HELPERS as TORCH_HELPERS  # noqa: E402
+from resspec_torch.snippets import HELPERS as TORCH_HELPERS  # noqa: E402
 from torch import nn  # noqa: E402
 
 from resspec import api  # noqa: E402

@@ -225,12 +225,12 @@ def test_settings_are_read_from_the_live_layers(
 
 
 def biased(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
-    from resspec_tensorflow import helpers
+    from resspec_tensorflow import snippets
 
-    right = helpers.HELPERS["BatchNormalization"]
+    right = snippets.HELPERS["BatchNormalization"]
     assert right.text.count(old) == 1
     wrong = replace(right, text=right.text.replace(old, new))
-    monkeypatch.setitem(helpers.HELPERS, "BatchNormalization", wrong)
+    monkeypatch.setitem(snippets.HELPERS, "BatchNormalization", wrong)
 
 
 def test_a_biased_variance_is_a_statistic(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,24 +1,26 @@
-"""Source snippets of attention: what stands where, and what is learned of that."""
+"""Attention: what stands where, and what is learned of that."""
 
 from __future__ import annotations
 
-WINDOWS = '''\
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
 def cut_windows(x: Tensor, size: tuple[int, int], cover: bool = False) -> Tensor:
     """Windows side by side, a row each, their positions as columns; zeros where `cover`ed."""
     if cover:
         x = F.pad(x, [0, -x.shape[3] % size[1], 0, -x.shape[2] % size[0]])
     x = x.unflatten(3, (-1, size[1])).unflatten(2, (-1, size[0]))
     return x.transpose(3, 4).flatten(4, 5).flatten(2, 3)
-'''
 
-OVERLAPPING_WINDOWS = '''\
+
 def overlapping_windows(x: Tensor, size: tuple[int, int], stride: tuple[int, int]) -> Tensor:
     """Windows, a row each, their positions as columns."""
     x = x.unfold(2, size[0], stride[0]).unfold(3, size[1], stride[1])
     return x.flatten(4, 5).flatten(2, 3)
-'''
 
-JOIN_WINDOWS = '''\
+
 def join_windows(x: Tensor, size: tuple[int, int], like: Tensor) -> Tensor:
     """The map again that `windows` cut, as large as `like`."""
     height, width = like.shape[2], like.shape[3]
@@ -26,9 +28,8 @@ def join_windows(x: Tensor, size: tuple[int, int], like: Tensor) -> Tensor:
     x = x.unflatten(3, (size[0], size[1])).unflatten(2, (-1, across))
     x = x.transpose(3, 4).flatten(4, 5).flatten(2, 3)
     return x[:, :, :height, :width]
-'''
 
-ADD_COORDINATES = '''\
+
 def add_coordinates(x: Tensor) -> Tensor:
     """Two channels more: the row and the column of each position."""
     rows = torch.arange(x.shape[2], device=x.device).to(x.dtype)
@@ -36,9 +37,8 @@ def add_coordinates(x: Tensor) -> Tensor:
     shape = [x.shape[0], 1, x.shape[2], x.shape[3]]
     places = [rows[:, None].expand(shape), columns.expand(shape)]
     return torch.cat([x, places[0], places[1]], dim=1)
-'''
 
-LEARNED = '''\
+
 class Learned(nn.Module):
     """A trained map, the same for each example."""
 
@@ -48,9 +48,8 @@ class Learned(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.weight.permute(2, 0, 1).expand(x.shape[0], -1, -1, -1)
-'''
 
-RELATIVE_BIAS = '''\
+
 class RelativeBias(nn.Module):
     """Add a number for each head and each way from a key to its query (arXiv:2103.14030)."""
 
@@ -69,9 +68,8 @@ class RelativeBias(nn.Module):
         way = (down[:, None, :, None] + across[:, None]).flatten()
         bias = self.weight[way].view(height * width, height * width, -1).permute(2, 0, 1)
         return (x.unflatten(2, (-1, height * width)) + bias[:, None]).flatten(2, 3)
-'''
 
-RELATIVE_LOGITS = '''\
+
 class RelativeLogits(nn.Module):
     """Scores of queries for the rows and the columns that keys stand in (arXiv:2101.11605)."""
 
@@ -94,9 +92,8 @@ class RelativeLogits(nn.Module):
         left = (x @ self.width.t()).gather(4, across.expand(shape + [self.keys[1]]))
         top = (x @ self.height.t()).gather(4, down.expand(shape + [self.keys[0]]))
         return (top[..., None] + left[..., None, :]).flatten(4, 5).flatten(2, 3)
-'''
 
-DYNAMIC_CONV2D = '''\
+
 def dynamic_conv2d(
     x: Tensor,
     weight: Tensor,
@@ -112,15 +109,3 @@ def dynamic_conv2d(
     x = x.reshape(1, batch * channels, x.shape[2], x.shape[3])
     x = F.conv2d(x, weight, None, stride, padding, dilation, batch * groups)
     return x.reshape(batch, -1, x.shape[2], x.shape[3])
-'''
-
-SNIPPETS: dict[str, str] = {
-    "cut_windows": WINDOWS,
-    "overlapping_windows": OVERLAPPING_WINDOWS,
-    "join_windows": JOIN_WINDOWS,
-    "add_coordinates": ADD_COORDINATES,
-    "Learned": LEARNED,
-    "RelativeBias": RELATIVE_BIAS,
-    "RelativeLogits": RELATIVE_LOGITS,
-    "dynamic_conv2d": DYNAMIC_CONV2D,
-}

@@ -1,18 +1,27 @@
-"""Source snippets of attention: what stands where, and what is learned of that.
+"""Attention: what stands where, and what is learned of that.
 
 As in `positions`, none reads a static size, but where a network has one it is used.
 """
 
 from __future__ import annotations
 
-LINE = '''\
+import functools
+import itertools
+import math
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+
+from .positions import positions
+
+
 def line(x: keras.KerasTensor, axis: int) -> keras.KerasTensor:
     """0, 1, 2, ... along an axis of x, whatever its size."""
     others = tuple(slice(None) if k == axis else 0 for k in range(len(x.shape)))
     return keras.ops.cumsum(keras.ops.ones_like(x[others], dtype="int32")) - 1
-'''
 
-RESHAPED = '''\
+
 def reshaped(
     x: keras.KerasTensor, sizes: list[int | None], lines: Iterable[keras.KerasTensor] = ()
 ) -> keras.KerasTensor:
@@ -26,9 +35,8 @@ def reshaped(
         # the shorter one first: Keras takes what is added to a longer one for a bias
         place = keras.ops.add(steps, keras.ops.expand_dims(place, -1) * (steps[-1] + 1))
     return keras.ops.take(keras.ops.reshape(x, (-1, sizes[-1])), place, axis=0)
-'''
 
-CUT = '''\
+
 def cut_axes(x: keras.KerasTensor, *axes: tuple[int | None, ...]) -> keras.KerasTensor:
     """Each axis behind the batch cut into so many, None is what is left; an axis of () goes."""
     sizes: list[int | None] = []
@@ -42,9 +50,8 @@ def cut_axes(x: keras.KerasTensor, *axes: tuple[int | None, ...]) -> keras.Keras
     unknown = [k for k, parts in enumerate(axes) if None in parts and x.shape[k + 1] is None]
     lines = (keras.ops.reshape(line(x, k + 1), (-1, steps[k]))[:, 0] // steps[k] for k in unknown)
     return reshaped(x, sizes, lines)
-'''
 
-JOINED = '''\
+
 def join_axes(x: keras.KerasTensor, *counts: int) -> keras.KerasTensor:
     """So many axes each behind the batch as one; of none an axis of one."""
     starts = np.cumsum([1, *counts])
@@ -62,9 +69,8 @@ def join_axes(x: keras.KerasTensor, *counts: int) -> keras.KerasTensor:
 
     lines = (together(group) for group, size in zip(axes, sizes, strict=True) if size is None)
     return reshaped(x, sizes, lines)
-'''
 
-GRID = '''\
+
 def grid(x: keras.KerasTensor, like: keras.KerasTensor) -> keras.KerasTensor:
     """A row of tokens as a map of the height and width of `like`."""
     if None not in like.shape[1:3]:
@@ -72,26 +78,23 @@ def grid(x: keras.KerasTensor, like: keras.KerasTensor) -> keras.KerasTensor:
     rows, columns = positions(like, 1), positions(like, 2)
     place = columns + rows[:, None] * (columns[-1] + 1)
     return keras.ops.take(x[:, 0], place, axis=1)
-'''
 
-CROPPED = '''\
+
 def crop_like(
     x: keras.KerasTensor, top: int, left: int, like: keras.KerasTensor
 ) -> keras.KerasTensor:
     """As many rows and columns as `like` has, from there on."""
     x = keras.ops.take(x, positions(like, 1) + top, axis=1)
     return keras.ops.take(x, positions(like, 2) + left, axis=2)
-'''
 
-ADD_COORDINATES = '''\
+
 def add_coordinates(x: keras.KerasTensor) -> keras.KerasTensor:
     """Two channels more: the row and the column of each position."""
     ones = keras.ops.ones_like(x[:, :, :, :1])
     places = [keras.ops.cumsum(ones, axis=axis) - 1.0 for axis in (1, 2)]
     return keras.ops.concatenate([x, *places], axis=-1)
-'''
 
-COVERED = '''\
+
 def cover_windows(x: keras.KerasTensor, size: tuple[int, int]) -> keras.KerasTensor:
     """Zeros below and to the right, up to whole windows."""
     for axis, extent in enumerate(size, start=1):
@@ -101,9 +104,8 @@ def cover_windows(x: keras.KerasTensor, size: tuple[int, int]) -> keras.KerasTen
         width = [(0, 1) if k == axis else (0, 0) for k in range(4)]
         x = keras.ops.take(keras.ops.pad(x, width), keras.ops.minimum(place, count), axis=axis)
     return x
-'''
 
-WINDOWS = '''\
+
 def cut_windows(
     x: keras.KerasTensor, size: tuple[int, int], strides: tuple[int, int]
 ) -> keras.KerasTensor:
@@ -117,9 +119,8 @@ def cut_windows(
     place = rows[:, None, :, None] * wide + columns[None, :, None, :]
     place = keras.ops.reshape(place, (-1, height * width))
     return keras.ops.take(join_axes(x, 2, 1), place, axis=1)
-'''
 
-JOIN_WINDOWS = '''\
+
 def join_windows(
     x: keras.KerasTensor, size: tuple[int, int], like: keras.KerasTensor
 ) -> keras.KerasTensor:
@@ -129,9 +130,8 @@ def join_windows(
     window = columns // size[1] + rows // size[0] * across
     place = columns % size[1] + rows % size[0] * size[1] + window * (size[0] * size[1])
     return keras.ops.take(join_axes(x, 2, 1), place, axis=1)
-'''
 
-RELATIVE_BIAS = '''\
+
 def relative_bias(
     x: keras.KerasTensor, table: keras.KerasTensor, window: tuple[int, int]
 ) -> keras.KerasTensor:
@@ -144,9 +144,8 @@ def relative_bias(
     bias = keras.ops.cast(bias, x.dtype)
     size = height * width
     return join_axes(cut_axes(x, (None, size), (None,), (None,)) + bias, 2, 1, 1)
-'''
 
-RELATIVE_TABLES = '''\
+
 def relative_tables(depth: int, keys: tuple[int, int], *, name: str) -> keras.Model:
     """A vector for each way from a query to the row, and to the column, of a key."""
     one = keras.Input((1,), dtype=keras.config.dtype_policy().compute_dtype)
@@ -155,9 +154,8 @@ def relative_tables(depth: int, keys: tuple[int, int], *, name: str) -> keras.Mo
         for word, size in zip(("width", "height"), keys[::-1], strict=True)
     ]
     return keras.Model(one, [table(one)[0] for table in tables], name=name)
-'''
 
-RELATIVE_LOGITS = '''\
+
 def relative_logits(
     x: keras.KerasTensor,
     tables: keras.Model,
@@ -174,9 +172,8 @@ def relative_logits(
     top = keras.ops.einsum("bgnhd,nvd->bgnvh", x, height)
     left = keras.ops.einsum("bgnhd,nud->bgnuh", x, width)
     return join_axes(top[:, :, :, :, None] + left[:, :, :, None], 2, 2, 1)
-'''
 
-DYNAMIC_CONV2D = '''\
+
 def dynamic_conv2d(
     x: keras.KerasTensor,
     weight: keras.KerasTensor,
@@ -206,25 +203,3 @@ def dynamic_conv2d(
             term = keras.ops.einsum("bhwgc,bgoc->bhwgo", part, tap)
             terms.append(join_axes(term, 1, 1, 2))
     return functools.reduce(keras.ops.add, terms)
-'''
-
-ITERABLE = "from collections.abc import Iterable"
-MATH, NUMPY = ("import math",), ("import numpy as np",)
-
-# name → text and the imports that it needs beside `keras`
-SNIPPETS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "line": (LINE, ()),
-    "reshaped": (RESHAPED, (*NUMPY, ITERABLE)),
-    "cut_axes": (CUT, MATH),
-    "join_axes": (JOINED, (*MATH, *NUMPY, "import itertools", ITERABLE)),
-    "grid": (GRID, ()),
-    "crop_like": (CROPPED, ()),
-    "add_coordinates": (ADD_COORDINATES, ()),
-    "cover_windows": (COVERED, ()),
-    "cut_windows": (WINDOWS, NUMPY),
-    "join_windows": (JOIN_WINDOWS, ()),
-    "relative_bias": (RELATIVE_BIAS, NUMPY),
-    "relative_tables": (RELATIVE_TABLES, ()),
-    "relative_logits": (RELATIVE_LOGITS, NUMPY),
-    "dynamic_conv2d": (DYNAMIC_CONV2D, ("import functools", *NUMPY)),
-}

@@ -1,11 +1,19 @@
-"""Source snippets for ops that Keras has no layer for.
-
-Functions of Keras ops and models of stock layers, so that a saved file needs none of them.
+"""Layers and functions that Keras lacks: functions of Keras ops and models of stock layers, so that
+a saved file needs none of them.
 """
 
 from __future__ import annotations
 
-CHANNEL_AFFINE = '''\
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from .stock import group_by_group
+
+
 class ChannelAffine(keras.layers.EinsumDense):
     """Scale each channel by a trainable number, and shift it where there is a bias.
 
@@ -30,9 +38,8 @@ class ChannelAffine(keras.layers.EinsumDense):
 
 ChannelAffine.__module__ = "keras.layers"
 ChannelAffine.__name__ = "EinsumDense"
-'''
 
-STD_CONV2D = '''\
+
 def std_conv2d(
     channels: int,
     filters: int,
@@ -85,9 +92,8 @@ def std_conv2d(
     if use_bias:
         x = x + keras.layers.Dense(filters, use_bias=False, name=f"{name}-bias")(one)[0]
     return keras.Model(inputs, x, name=name)
-'''
 
-SPREAD = '''\
+
 def spread(x: keras.KerasTensor, axis: int, step: int) -> keras.KerasTensor:
     """Put step - 1 lines of zeros after each line of the height (axis 1) or the width (axis 2)."""
     if step == 1:
@@ -96,9 +102,8 @@ def spread(x: keras.KerasTensor, axis: int, step: int) -> keras.KerasTensor:
     line = x[:1, :, :1, :1] if axis == 1 else x[:1, :1, :, :1]
     place = keras.ops.cumsum(keras.ops.ones_like(line, dtype="int32"), axis=axis)
     return keras.ops.where(keras.ops.equal(place % step, 1), x, keras.ops.zeros_like(x))
-'''
 
-CONV_TRANSPOSE = '''\
+
 def conv_transpose(
     channels: int,
     filters: int,
@@ -138,9 +143,8 @@ def conv_transpose(
     if use_bias:
         x = x + keras.layers.Dense(filters, use_bias=False, name=f"{name}-bias")(one)[0]
     return keras.Model(inputs, x, name=name)
-'''
 
-FULL_PRECISION = '''\
+
 def full_precision(
     normalise: Callable[..., keras.KerasTensor],
 ) -> Callable[..., keras.KerasTensor]:
@@ -154,25 +158,22 @@ def full_precision(
         return keras.ops.cast(normalise(keras.ops.cast(x, dtype), *others), x.dtype)
 
     return computed
-'''
 
-GROUP_MEAN = '''\
+
 def group_mean(x: keras.KerasTensor, groups: int) -> keras.KerasTensor:
     """Mean of each group of channels over its channels and positions, once for each channel."""
     size = x.shape[-1] // groups
     x = keras.ops.reshape(keras.ops.mean(x, axis=(1, 2)), (-1, groups, size))
     return keras.ops.repeat(keras.ops.mean(x, axis=2), size, axis=1)[:, None, None, :]
-'''
 
-BY_DEVIATION = '''\
+
 @full_precision
 def by_deviation(x: keras.KerasTensor, groups: int, eps: float) -> keras.KerasTensor:
     """x over the deviation of its group of channels; the mean stays."""
     variance = group_mean(keras.ops.square(x - group_mean(x, groups)), groups)
     return x * keras.ops.rsqrt(variance + eps)
-'''
 
-EVO_NORM_S0 = '''\
+
 def evonorm_s0(channels: int, groups: int, eps: float, *, name: str) -> keras.Model:
     """Evolved norm and activation in one, over groups of channels (arXiv:2004.02967)."""
     dtype = keras.config.dtype_policy().compute_dtype
@@ -188,87 +189,56 @@ def evonorm_s0(channels: int, groups: int, eps: float, *, name: str) -> keras.Mo
     x = gated(x, keras.ops.sigmoid(v(x)))
     affine = ChannelAffine("nhwc,c->nhwc", shape, bias_axes="c", name=f"{name}-affine")
     return keras.Model(inputs, affine(x), name=name)
-'''
 
-CELU = '''\
+
 def celu(x: keras.KerasTensor, alpha: float) -> keras.KerasTensor:
     """x where x > 0, else alpha · (e^(x/alpha) − 1); exact for any alpha, its slope at 0 is 1."""
     low = alpha * keras.ops.expm1(keras.ops.minimum(x, 0.0) / alpha)
     return keras.ops.where(x > 0.0, x, low)
-'''
 
-GELU = '''\
+
 def gelu(x: keras.KerasTensor) -> keras.KerasTensor:
     """x times the normal distribution function; exact in float64, unlike the stock one."""
     return 0.5 * x * (1.0 + keras.ops.erf(x / 2**0.5))
-'''
 
-GELU_TANH = '''\
+
 def gelu_tanh(x: keras.KerasTensor) -> keras.KerasTensor:
     """GELU by tanh; the formula exact in float64, unlike the stock one."""
     inner = (2 / math.pi) ** 0.5 * (x + 0.044715 * x * x * x)
     return 0.5 * x * (1.0 + keras.ops.tanh(inner))
-'''
 
-SIMPLE_NORM = '''\
+
 @full_precision
 def simple_norm(x: keras.KerasTensor, eps: float, correction: float) -> keras.KerasTensor:
     """x over its standard deviation along the channels; the mean stays."""
     return x * keras.ops.rsqrt(keras.ops.var(x, axis=-1, keepdims=True) * correction + eps)
-'''
 
-FILTER_RESPONSE = '''\
+
 @full_precision
 def filter_response(x: keras.KerasTensor, eps: float) -> keras.KerasTensor:
     """x over the root mean square of its channel over the positions (arXiv:1911.09737)."""
     return x * keras.ops.rsqrt(
         keras.ops.mean(keras.ops.square(x), axis=(1, 2), keepdims=True) + eps
     )
-'''
 
-RESPONSE = '''\
+
 @full_precision
 def response(x: keras.KerasTensor, eps: float) -> keras.KerasTensor:
     """x times the norm of its channel over the positions, relative to the mean channel."""
     total = keras.ops.sum(keras.ops.square(x), axis=(1, 2), keepdims=True)
     norm = total * keras.ops.rsqrt(keras.ops.maximum(total, 1e-30))  # a root with a slope at 0
     return x * (norm / (keras.ops.mean(norm, axis=-1, keepdims=True) + eps))
-'''
 
-L2_NORMALIZE = '''\
+
 @full_precision
 def l2_normalize(x: keras.KerasTensor, eps: float) -> keras.KerasTensor:
     """x over its length, which is taken along the channels and is at least eps."""
     total = keras.ops.sum(keras.ops.square(x), axis=-1, keepdims=True)
     return x * keras.ops.rsqrt(keras.ops.maximum(total, eps * eps))
-'''
 
-GROUP_SOFTMAX = '''\
+
 def group_softmax(x: keras.KerasTensor, groups: int) -> keras.KerasTensor:
     """Softmax over groups of channels, for each of the channels of a group."""
     x = keras.ops.stack(keras.ops.split(x, groups, axis=-1), axis=-1)
     x = keras.ops.softmax(x, axis=-1)
     return keras.ops.concatenate(keras.ops.unstack(x, groups, axis=-1), axis=-1)
-'''
-
-TYPING = ("from collections.abc import Callable", "from typing import Any")
-
-# name → text and the imports that it needs beside `keras`
-SNIPPETS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "ChannelAffine": (CHANNEL_AFFINE, ()),
-    "std_conv2d": (STD_CONV2D, ()),
-    "spread": (SPREAD, ()),
-    "conv_transpose": (CONV_TRANSPOSE, ()),
-    "full_precision": (FULL_PRECISION, (*TYPING, "import functools")),
-    "group_mean": (GROUP_MEAN, ()),
-    "by_deviation": (BY_DEVIATION, ()),
-    "evonorm_s0": (EVO_NORM_S0, ()),
-    "celu": (CELU, ()),
-    "gelu": (GELU, ()),
-    "gelu_tanh": (GELU_TANH, ("import math",)),
-    "simple_norm": (SIMPLE_NORM, ()),
-    "filter_response": (FILTER_RESPONSE, ()),
-    "response": (RESPONSE, ()),
-    "l2_normalize": (L2_NORMALIZE, ()),
-    "group_softmax": (GROUP_SOFTMAX, ()),
-}

@@ -1,8 +1,13 @@
-"""Source snippets of attention: what stands where, and what is learned of that."""
+"""Attention: what stands where, and what is learned of that."""
 
 from __future__ import annotations
 
-CUT = '''\
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+
 def cut_axes(x: jax.Array, *axes: tuple[int, ...]) -> jax.Array:
     """Each axis behind the batch cut into so many, -1 is what is left; an axis of () goes."""
     sizes = [x.shape[0]]
@@ -10,39 +15,34 @@ def cut_axes(x: jax.Array, *axes: tuple[int, ...]) -> jax.Array:
         left = extent // -int(np.prod(parts)) if parts else 1
         sizes += [left if part == -1 else part for part in parts]
     return x.reshape(sizes)
-'''
 
-JOINED = '''\
+
 def join_axes(x: jax.Array, *counts: int) -> jax.Array:
     """So many axes each behind the batch as one; of none an axis of one."""
     stops = np.cumsum([1, *counts])
     sizes = [int(np.prod(x.shape[a:b])) for a, b in zip(stops[:-1], stops[1:], strict=True)]
     return x.reshape(x.shape[0], *sizes)
-'''
 
-CROPPED = '''\
+
 def crop_like(x: jax.Array, top: int, left: int, shape: tuple[int, ...]) -> jax.Array:
     """As many rows and columns as that shape has, from there on."""
     return jax.lax.dynamic_slice(
         x, (0, top, left, 0), (x.shape[0], shape[1], shape[2], x.shape[3])
     )
-'''
 
-ADD_COORDINATES = '''\
+
 def add_coordinates(x: jax.Array) -> jax.Array:
     """Two channels more: the row and the column of each position."""
     places = jnp.stack(jnp.indices(x.shape[1:3], x.dtype), axis=-1)
     return jnp.concatenate([x, jnp.broadcast_to(places, (*x.shape[:3], 2))], axis=-1)
-'''
 
-COVERED = '''\
+
 def cover_windows(x: jax.Array, size: tuple[int, int]) -> jax.Array:
     """Zeros below and to the right, up to whole windows."""
     below, beside = -x.shape[1] % size[0], -x.shape[2] % size[1]
     return jnp.pad(x, ((0, 0), (0, below), (0, beside), (0, 0)))
-'''
 
-WINDOWS = '''\
+
 def cut_windows(x: jax.Array, size: tuple[int, int], strides: tuple[int, int]) -> jax.Array:
     """Windows, a row each, their positions as columns."""
     for axis, (extent, stride) in enumerate(zip(size, strides, strict=True), start=1):
@@ -52,18 +52,16 @@ def cut_windows(x: jax.Array, size: tuple[int, int], strides: tuple[int, int]) -
     columns = np.arange(0, x.shape[2] - size[1] + 1, strides[1])[:, None] + np.arange(size[1])
     x = x[:, rows[:, None, :, None], columns[None, :, None, :]]
     return x.reshape(x.shape[0], rows.shape[0] * columns.shape[0], -1, x.shape[-1])
-'''
 
-JOIN_WINDOWS = '''\
+
 def join_windows(x: jax.Array, size: tuple[int, int], shape: tuple[int, ...]) -> jax.Array:
     """The map again that was cut into windows, of that shape's height and width."""
     _, height, width, _ = shape
     across = -(-width // size[1])
     x = x.reshape(x.shape[0], -1, across, *size, x.shape[-1]).swapaxes(2, 3)
     return x.reshape(x.shape[0], -1, across * size[1], x.shape[-1])[:, :height, :width]
-'''
 
-LEARNED = '''\
+
 class Learned(nnx.Module):
     """A trained map, the same for each example."""
 
@@ -76,9 +74,8 @@ class Learned(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         weight = self.weight[...]
         return jnp.broadcast_to(weight, (x.shape[0], *weight.shape))
-'''
 
-RELATIVE_BIAS = '''\
+
 class RelativeBias(nnx.Module):
     """Add a number for each head and each way from a key to its query (arXiv:2103.14030)."""
 
@@ -95,9 +92,8 @@ class RelativeBias(nnx.Module):
         across = columns[:, None] - columns + width - 1
         bias = self.weight[...][down * (2 * width - 1) + across]
         return (x.reshape(x.shape[0], -1, size, *x.shape[2:]) + bias).reshape(x.shape)
-'''
 
-RELATIVE_LOGITS = '''\
+
 class RelativeLogits(nnx.Module):
     """Scores of queries for the rows and the columns that keys stand in (arXiv:2101.11605)."""
 
@@ -124,9 +120,8 @@ class RelativeLogits(nnx.Module):
         left = jnp.einsum("bgnhd,nud->bgnuh", x, self.width[...][across])
         y = top[:, :, :, :, None] + left[:, :, :, None]
         return y.reshape(x.shape[0], x.shape[1] * x.shape[2], -1, self.heads)
-'''
 
-DYNAMIC_CONV = '''\
+
 def dynamic_conv(
     x: jax.Array,
     weight: jax.Array,
@@ -151,18 +146,3 @@ def dynamic_conv(
         )[0]
 
     return jax.vmap(convolve)(x, weight)
-'''
-
-SNIPPETS: dict[str, str] = {
-    "cut_axes": CUT,
-    "join_axes": JOINED,
-    "crop_like": CROPPED,
-    "add_coordinates": ADD_COORDINATES,
-    "cover_windows": COVERED,
-    "cut_windows": WINDOWS,
-    "join_windows": JOIN_WINDOWS,
-    "Learned": LEARNED,
-    "RelativeBias": RELATIVE_BIAS,
-    "RelativeLogits": RELATIVE_LOGITS,
-    "dynamic_conv": DYNAMIC_CONV,
-}

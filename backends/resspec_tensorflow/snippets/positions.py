@@ -1,13 +1,19 @@
-"""Source snippets for the ops that move, pad, pool or resample positions.
+"""What moves, pads, pools or resamples positions.
 
-They work at every height and width: none reads a static one. A symbolic tensor of Keras' gives no
+All work at every height and width: none reads a static one. A symbolic tensor of Keras' gives no
 sizes to compute with, so they count lines of ones instead. All are functions of stock Keras ops,
 so that a saved file needs none of them.
 """
 
 from __future__ import annotations
 
-REQUIRE = '''\
+import functools
+from typing import Any
+
+import keras
+import numpy as np
+
+
 def require(x: Any, demands: list[tuple[Any, str]]) -> Any:
     """x, where all demands hold; else their line, at once or, of a size yet unknown, in the run."""
     later = []
@@ -24,9 +30,8 @@ def require(x: Any, demands: list[tuple[Any, str]]) -> Any:
 
     with tf.control_dependencies([tf.debugging.Assert(one, [message]) for one, message in later]):
         return tf.nest.map_structure(tf.identity, x)
-'''
 
-FITS = '''\
+
 class Fits(keras.layers.Identity):
     """Refuse a map that is smaller than `least`, or that `block` does not divide.
 
@@ -55,9 +60,8 @@ class Fits(keras.layers.Identity):
 
 Fits.__module__ = "keras.layers"
 Fits.__name__ = "Identity"
-'''
 
-AGREE = '''\
+
 class Agree(keras.layers.Identity):
     """Refuse maps of different sizes, which what follows would broadcast or cannot join.
 
@@ -73,9 +77,8 @@ class Agree(keras.layers.Identity):
 
 Agree.__module__ = "keras.layers"
 Agree.__name__ = "Identity"
-'''
 
-INSTANCE_NORMALIZATION = '''\
+
 class InstanceNormalization(keras.layers.GroupNormalization):
     """Groups of one channel; refuses a map of one position, of which it would leave nothing.
 
@@ -90,16 +93,39 @@ class InstanceNormalization(keras.layers.GroupNormalization):
 
 InstanceNormalization.__module__ = "keras.layers"
 InstanceNormalization.__name__ = "GroupNormalization"
-'''
 
-POSITIONS = '''\
+
 def positions(x: keras.KerasTensor, axis: int) -> keras.KerasTensor:
     """0, 1, 2, ... along the height (axis 1) or the width (axis 2) of x, whatever its size."""
     line = x[0, :, 0, 0] if axis == 1 else x[0, 0, :, 0]
     return keras.ops.cumsum(keras.ops.ones_like(line, dtype="int32")) - 1
-'''
 
-SAME_PAD = '''\
+
+def targets(
+    size: tuple[int, int] | keras.KerasTensor, axis: int
+) -> np.ndarray | keras.KerasTensor:
+    """Every position along an axis of that size: numbers, or those of a tensor."""
+    if isinstance(size, keras.KerasTensor):
+        return positions(size, axis)
+    return np.arange(size[axis - 1], dtype="int32")
+
+
+def shares(
+    x: keras.KerasTensor, axis: int, count: int
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """First and last position of each window that shares the axis out, as columns: window i of n
+    reads from i/n to (i + 1)/n."""
+    extent = positions(x, axis)[-1] + 1
+    index = np.arange(count, dtype="int32")[:, None]
+    return extent * index // count, (extent * (index + 1) - 1) // count
+
+
+def enlarged(x: keras.KerasTensor, times: int, over: int) -> keras.KerasTensor:
+    """Ones in a map that is times / over as high and wide as x."""
+    x = keras.ops.ones_like(x[:1, ::over, ::over, :1])
+    return keras.ops.repeat(keras.ops.repeat(x, times, axis=1), times, axis=2)
+
+
 def same_pad(
     x: keras.KerasTensor,
     window: tuple[int, int],
@@ -124,9 +150,8 @@ def same_pad(
             x, place = keras.ops.pad(x, width), place + before
         x = keras.ops.take(x, place, axis=axis)
     return x
-'''
 
-AVG_POOL_INSIDE = '''\
+
 def avg_pool_inside(
     x: keras.KerasTensor,
     pool_size: tuple[int, int],
@@ -138,20 +163,8 @@ def avg_pool_inside(
     inside = keras.ops.pad(keras.ops.ones_like(x[:1, :, :, :1]), width)
     total = keras.ops.average_pool(keras.ops.pad(x, width), pool_size, strides)
     return total / keras.ops.average_pool(inside, pool_size, strides)
-'''
 
-SHARES = '''\
-def shares(
-    x: keras.KerasTensor, axis: int, count: int
-) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """First and last position of each window that shares the axis out, as columns: window i of n
-    reads from i/n to (i + 1)/n."""
-    extent = positions(x, axis)[-1] + 1
-    index = np.arange(count, dtype="int32")[:, None]
-    return extent * index // count, (extent * (index + 1) - 1) // count
-'''
 
-ADAPTIVE_AVG_POOL = '''\
 def adaptive_avg_pool(x: keras.KerasTensor, size: tuple[int, int]) -> keras.KerasTensor:
     """Mean of windows that share the input out."""
     for axis, equation in ((1, "nhwc,ih->niwc"), (2, "nhwc,jw->nhjc")):
@@ -162,9 +175,8 @@ def adaptive_avg_pool(x: keras.KerasTensor, size: tuple[int, int]) -> keras.Kera
         count = keras.ops.reshape(count, (-1, 1, 1) if axis == 1 else (-1, 1))
         x = keras.ops.einsum(equation, x, keras.ops.cast(inside, x.dtype)) / count
     return x
-'''
 
-ADAPTIVE_MAX_POOL = '''\
+
 def adaptive_max_pool(x: keras.KerasTensor, size: tuple[int, int]) -> keras.KerasTensor:
     """Largest of windows that share the input out, the first one where several are."""
     for axis in (2, 1):
@@ -177,9 +189,8 @@ def adaptive_max_pool(x: keras.KerasTensor, size: tuple[int, int]) -> keras.Kera
         largest = keras.ops.argmax(x, axis=axis + 1, keepdims=True)
         x = keras.ops.squeeze(keras.ops.take_along_axis(x, largest, axis=axis + 1), axis + 1)
     return x
-'''
 
-BLUR_POOL = '''\
+
 def blur_pool(
     x: keras.KerasTensor, taps: list[float], strides: tuple[int, int]
 ) -> keras.KerasTensor:
@@ -190,9 +201,8 @@ def blur_pool(
     x = functools.reduce(keras.ops.add, terms)
     terms = [tap * x[:, :, k : k - reach or None : columns] for k, tap in enumerate(taps)]
     return functools.reduce(keras.ops.add, terms)
-'''
 
-CHANNEL_SHUFFLE = '''\
+
 def channel_shuffle(x: keras.KerasTensor, groups: int, block_size: int) -> keras.KerasTensor:
     """Transpose the channels, seen as groups x blocks, to blocks x groups."""
     blocks = x.shape[-1] // (groups * block_size)
@@ -203,26 +213,8 @@ def channel_shuffle(x: keras.KerasTensor, groups: int, block_size: int) -> keras
         for k in range(block_size)
     ]
     return keras.ops.take(x, order, axis=-1)
-'''
 
-TARGETS = '''\
-def targets(
-    size: tuple[int, int] | keras.KerasTensor, axis: int
-) -> np.ndarray | keras.KerasTensor:
-    """Every position along an axis of that size: numbers, or those of a tensor."""
-    if isinstance(size, keras.KerasTensor):
-        return positions(size, axis)
-    return np.arange(size[axis - 1], dtype="int32")
-'''
 
-ENLARGED = '''\
-def enlarged(x: keras.KerasTensor, times: int, over: int) -> keras.KerasTensor:
-    """Ones in a map that is times / over as high and wide as x."""
-    x = keras.ops.ones_like(x[:1, ::over, ::over, :1])
-    return keras.ops.repeat(keras.ops.repeat(x, times, axis=1), times, axis=2)
-'''
-
-RESIZE_NEAREST = '''\
 def resize_nearest(
     x: keras.KerasTensor, size: tuple[int, int] | keras.KerasTensor, *, exact: bool
 ) -> keras.KerasTensor:
@@ -233,9 +225,8 @@ def resize_nearest(
         source = extent * (2 * index + shift) // (2 * (index[-1] + 1))
         x = keras.ops.take(x, source, axis=axis)
     return x
-'''
 
-RESIZE_BILINEAR = '''\
+
 def resize_bilinear(
     x: keras.KerasTensor, size: tuple[int, int] | keras.KerasTensor, *, align_corners: bool
 ) -> keras.KerasTensor:
@@ -254,17 +245,15 @@ def resize_bilinear(
         above = keras.ops.take(x, keras.ops.minimum(low + 1, last), axis=axis)
         x = below + (above - below) * part
     return x
-'''
 
-SPACE_TO_DEPTH = '''\
+
 def space_to_depth(x: keras.KerasTensor, block: int) -> keras.KerasTensor:
     """Move each block of positions into channels, the position within the block slowest."""
     steps = range(block)
     parts = [x[:, row::block, column::block] for row in steps for column in steps]
     return keras.ops.concatenate(parts, axis=-1)
-'''
 
-DEPTH_TO_SPACE = '''\
+
 def depth_to_space(x: keras.KerasTensor, block: int) -> keras.KerasTensor:
     """The inverse of space to depth: rows, then columns, are laid between each other."""
     for axis in (1, 2):
@@ -273,28 +262,3 @@ def depth_to_space(x: keras.KerasTensor, block: int) -> keras.KerasTensor:
         place = positions(x, axis)
         x = keras.ops.take(x, place % block * extent + place // block, axis=axis)
     return x
-'''
-
-NUMPY = ("import numpy as np",)
-
-# name → text and the imports that it needs beside `keras`
-SNIPPETS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "require": (REQUIRE, ("from typing import Any",)),
-    "Fits": (FITS, ("from typing import Any",)),
-    "Agree": (AGREE, ()),
-    "InstanceNormalization": (INSTANCE_NORMALIZATION, ()),
-    "positions": (POSITIONS, ()),
-    "targets": (TARGETS, NUMPY),
-    "shares": (SHARES, NUMPY),
-    "enlarged": (ENLARGED, ()),
-    "same_pad": (SAME_PAD, ()),
-    "avg_pool_inside": (AVG_POOL_INSIDE, ()),
-    "adaptive_avg_pool": (ADAPTIVE_AVG_POOL, ()),
-    "adaptive_max_pool": (ADAPTIVE_MAX_POOL, ()),
-    "blur_pool": (BLUR_POOL, ("import functools",)),
-    "channel_shuffle": (CHANNEL_SHUFFLE, ()),
-    "resize_nearest": (RESIZE_NEAREST, ()),
-    "resize_bilinear": (RESIZE_BILINEAR, ()),
-    "space_to_depth": (SPACE_TO_DEPTH, ()),
-    "depth_to_space": (DEPTH_TO_SPACE, ()),
-}

@@ -1,31 +1,20 @@
-"""Source snippets that a rule may name; each is pasted into the emitted file as it stands.
+"""Layers that refine one of Keras', and models of them.
 
-Every class here is saved under the name of the stock layer that it refines, so that a `.keras`
-file holds stock layers only.
+Each class is saved under the name of the stock layer that it refines, so that a `.keras` file holds
+stock layers only.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any
 
-from .positions import SNIPPETS as POSITIONS
-from .snippets import SNIPPETS
-from .token_snippets import SNIPPETS as TOKENS
+import keras
+import numpy as np
 
-CALLED = re.compile(r"(?<=@)\w+|\w+(?=\()")
+from .positions import require
 
 
-@dataclass(frozen=True, slots=True)
-class Helper:
-    """A snippet, and the imports that it needs beside `keras`."""
-
-    text: str
-    imports: tuple[str, ...] = ()
-
-
-BATCH_NORMALIZATION = '''\
 class BatchNormalization(keras.layers.BatchNormalization):
     """Batch norm whose running variance is unbiased, n / (n - 1), as in PyTorch.
 
@@ -68,9 +57,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 BatchNormalization.__module__ = "keras.layers"
-'''
 
-NORMALIZATION = '''\
+
 class Normalization(keras.layers.Normalization):
     """By the mean and variance that its variables hold, which the stock layer reads once, rounded.
 
@@ -85,9 +73,8 @@ class Normalization(keras.layers.Normalization):
 
 
 Normalization.__module__ = "keras.layers"
-'''
 
-GROUP_BY_GROUP = '''\
+
 def group_by_group() -> bool:
     """Whether this is TensorFlow on a CPU, which has no gradient of a grouped convolution."""
     if keras.backend.backend() != "tensorflow":
@@ -95,9 +82,8 @@ def group_by_group() -> bool:
     import tensorflow as tf
 
     return not tf.config.list_logical_devices("GPU")
-'''
 
-GROUPED_CONV2D = '''\
+
 class GroupedConv2D(keras.layers.Conv2D):
     """Grouped convolution, group by group on a CPU, where TensorFlow has no gradient of it.
 
@@ -120,9 +106,8 @@ class GroupedConv2D(keras.layers.Conv2D):
 
 GroupedConv2D.__module__ = "keras.layers"
 GroupedConv2D.__name__ = "Conv2D"
-'''
 
-PADDED = '''\
+
 def padded(
     layer: Callable[..., Callable[[keras.KerasTensor], keras.KerasTensor]],
     *sizes: int | tuple[int, int],
@@ -141,13 +126,8 @@ def padded(
         return conv
     pad = keras.layers.ZeroPadding2D(padding, name=f"{name}-pad")
     return lambda x: conv(pad(x))
-'''
 
-ALIKE = """\
-{name} = functools.partial(padded, {layer})
-"""
 
-RESCALING = '''\
 class Rescaling(keras.layers.Rescaling):
     """Multiply and add constants, which the stock layer rounds to float32 in a float64 model.
 
@@ -163,57 +143,11 @@ class Rescaling(keras.layers.Rescaling):
 
 
 Rescaling.__module__ = "keras.layers"
-'''
 
-SUBMODEL = '''\
+
 def submodel(
     block: Callable[..., Any], inputs: list[keras.KerasTensor], name: str, **arguments: Any
 ) -> keras.Model:
     """A block as a model of its own, to be applied more than once with the same weights."""
-    fresh = [keras.Input(SHAPE) for x in inputs]
+    fresh = [keras.Input(x.shape[1:]) for x in inputs]
     return keras.Model(fresh, block(*fresh, name=name, **arguments), name=name)
-'''
-ONE_SIZE = "x.shape[1:]"
-ANY_SIZE = "(*[None] * (len(x.shape) - 2), x.shape[-1])"
-TYPING = ("from collections.abc import Callable", "from typing import Any")
-
-PADDED_LAYERS = {
-    "conv2d": "keras.layers.Conv2D",
-    "depthwise_conv2d": "keras.layers.DepthwiseConv2D",
-    "grouped_conv2d": "GroupedConv2D",
-    "padded_std_conv2d": "std_conv2d",
-}
-
-HELPERS: dict[str, Helper] = {
-    "BatchNormalization": Helper(BATCH_NORMALIZATION),
-    "Normalization": Helper(NORMALIZATION),
-    "group_by_group": Helper(GROUP_BY_GROUP),
-    "GroupedConv2D": Helper(GROUPED_CONV2D),
-    "padded": Helper(PADDED, (*TYPING, "import numpy as np")),
-    "Rescaling": Helper(RESCALING),
-    "submodel": Helper(SUBMODEL.replace("SHAPE", ONE_SIZE), TYPING),
-    # for a block that is applied to feature maps of several sizes
-    "submodel_any": Helper(SUBMODEL.replace("SHAPE", ANY_SIZE), TYPING),
-}
-HELPERS |= {
-    name: Helper(text, imports) for name, (text, imports) in (POSITIONS | SNIPPETS | TOKENS).items()
-}
-# after what they name
-HELPERS |= {
-    name: Helper(ALIKE.format(name=name, layer=layer), ("import functools",))
-    for name, layer in PADDED_LAYERS.items()
-}
-
-
-def needed(names: Iterable[str]) -> tuple[str, ...]:
-    """These helpers and those that they call, in the order of the file."""
-    found, fresh = set[str](), set(names)
-    while fresh:
-        found |= fresh
-        called = {
-            word
-            for name in fresh
-            for word in re.findall(r"(?<=@)\w+|\w+(?=\()", HELPERS[name].text)
-        }
-        fresh = (called & HELPERS.keys()) - found
-    return tuple(name for name in HELPERS if name in found)
