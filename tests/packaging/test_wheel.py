@@ -31,7 +31,7 @@ def test_contents(wheel: Path) -> None:
         for path in (ROOT / "specs").rglob("*.yaml")
     }
     assert shipped <= names
-    for name in ("resspec/py.typed", "resspec_torch/__init__.py", "resspec_tensorflow/__init__.py"):
+    for name in ("resspec/py.typed", "resspec/codes/spec.txt", "resspec_tensorflow/__init__.py"):
         assert name in names
     assert not [name for name in names if name.startswith(("tests", "backends"))]
 

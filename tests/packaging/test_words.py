@@ -12,7 +12,6 @@ WORDS = re.compile(r"(?<![a-z])(torch|keras|tensorflow|jax|cuda|nn|tf)(?![a-z])"
 # What has to name them, and why.
 TOLD = {
     "cli": "options and help",
-    "codes.py": "explanations",
     "api.py": "the default backend",
     "backend.py": "the default backend",
     "lower/suspicions.py": "help",
