@@ -263,6 +263,7 @@ class Backend:
     models: str = ""
     exporter: Callable[[], Exporter] | None = None
     importer: Callable[[], Importer] | None = None
+    imports: tuple[str, ...] = ()  # sources that it opens, as patterns: `keras:*`, `*.keras`
     reader: Callable[[], Reader] | None = None
     rounding: Callable[[], Rounding] | None = None
     formats: Mapping[str, Format] = field(default_factory=dict)

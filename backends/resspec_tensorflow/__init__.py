@@ -74,6 +74,8 @@ BACKEND = Backend(
     live=_module("resspec_tensorflow.runtime"),
     models="keras",
     exporter=_module("resspec_tensorflow.export"),
+    importer=_module("resspec_tensorflow.lift.network"),
+    imports=("keras:*", "*.keras"),
     reader=_module("resspec_tensorflow.files"),
     formats=FORMATS,
 )

@@ -210,6 +210,67 @@ def _called(name: str) -> tuple[str, dict[str, Any]]:
     return name, {}
 
 
+def _known(name: str, option: str, help: str) -> tuple[str, dict[str, Any]]:
+    """A name as keras.applications has it, and what it is called with. Errors: `not-found`."""
+    known = [
+        key
+        for key, value in vars(keras.applications).items()
+        if callable(value) and not key.startswith("_")
+    ]
+    name, options = _called(name)
+    same = [one for one in known if origins.plain(one) == origins.plain(name)]
+    if not same:
+        near = suggest(name, known)
+        raise error(
+            "not-found",
+            f"keras.applications has no `{name}`",
+            help=f"did you mean {option}{near}?" if near else help,
+        )
+    return same[0], options
+
+
+def _made(name: str, options: Mapping[str, Any], dtype: str = "float32") -> Any:
+    """One of keras.applications, its tensors drawn. Errors: `not-found`."""
+    try:
+        with _computing_in(dtype):
+            return getattr(keras.applications, name)(**{"weights": None, **options})
+    except (TypeError, ValueError) as problem:
+        raise error(
+            "not-found", f"keras.applications cannot make {name}: {_line(problem)}"
+        ) from problem
+
+
+def application(name: str) -> Any:
+    """One of keras.applications by its name, as it is, its tensors drawn: `MobileNet(alpha=0.5)`.
+    Errors: `not-found`."""
+    return _made(*_known(name, "keras:", "write it as keras.applications lists it"))
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What goes wrong with a file that describes a network, in words."""
+    try:
+        yield
+    except SpecError:
+        raise
+    except OSError as problem:
+        if problem.errno is not None:
+            raise artifacts.io_error("read", path, problem) from problem
+        raise _unreadable(path, problem) from problem
+    except Exception as problem:
+        # a damaged archive, or layers that are no stock layers: Keras raises many types
+        raise error(
+            "weights-format", f"`{path}` cannot be read as a network: {_line(problem)}"
+        ) from problem
+
+
+def saved(path: Path) -> Any:
+    """The model of a `.keras` archive, whose weights stand in it as they are. Nothing of it runs.
+    Errors: `io-error`, `weights-format`."""
+    with _told(path):
+        return archive.load(path, path.stat().st_size)
+
+
 class Applications:
     """keras.applications."""
 
@@ -219,51 +280,20 @@ class Applications:
     def open(
         self, name: str, graph: Graph, *, dtype: str = "float32", empty: bool = False
     ) -> KerasOriginal:
-        known = [
-            key
-            for key, value in vars(keras.applications).items()
-            if callable(value) and not key.startswith("_")
-        ]
-        name, options = _called(name)
-        same = [one for one in known if origins.plain(one) == origins.plain(name)]
-        if not same:
-            near = suggest(name, known)
-            raise error(
-                "not-found",
-                f"keras.applications has no `{name}`",
-                help=f"did you mean --model {near}?" if near else "name it with --model",
-            )
+        name, options = _known(name, "--model ", "name it with --model")
         (_, values), *_ = graph.outputs
         if not values[0].type.is_map:
             options["classes"] = values[0].type.channels
         channels, height, width = graph.input.type.shape
         if channels != 3 or (height, width) != (224, 224):
             options["input_shape"] = (height, width, channels)
-        try:
-            with _computing_in(dtype):
-                model = getattr(keras.applications, same[0])(weights=None, **options)
-        except (TypeError, ValueError) as problem:
-            raise error(
-                "not-found", f"keras.applications cannot make {same[0]}: {_line(problem)}"
-            ) from problem
-        return KerasOriginal(model, f"keras's {same[0]}")
+        return KerasOriginal(_made(name, options, dtype), f"keras's {name}")
 
     def described(self, path: Path, budget: int) -> KerasOriginal | None:
         if path.suffix != ".keras":
             return None
-        try:
+        with _told(path):
             return KerasOriginal(archive.load(path, budget), str(path))
-        except SpecError:
-            raise
-        except OSError as problem:
-            if problem.errno is not None:
-                raise artifacts.io_error("read", path, problem) from problem
-            raise _unreadable(path, problem) from problem
-        except Exception as problem:
-            # a damaged archive, or layers that are no stock layers: Keras raises many types
-            raise error(
-                "weights-format", f"`{path}` cannot be read as a network: {_line(problem)}"
-            ) from problem
 
 
 KERAS = Applications()

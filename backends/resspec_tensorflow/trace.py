@@ -43,7 +43,7 @@ def trace(model: Any, name: str = "") -> Trace:
     """The atoms of a Keras model. Errors: ValueError for a model without a graph of layers."""
     found = Trace(name or model.name)
     walker = Walker(found, names(model))
-    functional = _functional(model)
+    functional = graph_of_layers(model)
     inputs = [flow_of(INPUT, value.shape[-1]) for value in functional.inputs]
     found.outputs = walker.model(functional, inputs)
     read = {atom.part.tensor.name for atom in found.atoms}
@@ -52,7 +52,7 @@ def trace(model: Any, name: str = "") -> Trace:
     return found
 
 
-def _functional(model: Any) -> Any:
+def graph_of_layers(model: Any) -> Any:
     """The graph of layers of a functional or sequential model."""
     if isinstance(model, keras.Sequential):
         model = model._functional
@@ -67,7 +67,7 @@ def _functional(model: Any) -> Any:
 def results(model: Any, x: Any) -> dict[int, tuple[Any, Any]]:
     """What each stock layer of the outermost model reads and gives for x, by the number that
     `trace` gives its operation; None for what it gives where an activation follows inside it."""
-    functional = _functional(model)
+    functional = graph_of_layers(model)
     walker = Walker(Trace(""), names(model))
     walker.model(functional, [flow_of(INPUT, value.shape[-1]) for value in functional.inputs])
     wanted = [
@@ -109,7 +109,7 @@ class Walker:
         layer, outputs = node.operation, node.output_tensors
         path = prefix + layer.name
         if isinstance(layer, keras.Model):
-            return self.model(_functional(layer), reads, f"{path}.")
+            return self.model(graph_of_layers(layer), reads, f"{path}.")
         channels = outputs[0].shape[-1] or 1
         variables = list(getattr(layer, "variables", ()))
         variables = [one for one in variables if "seed_generator" not in one.path]

@@ -26,6 +26,7 @@ BACKEND = Backend(
     rounding=_module("resspec_torch.rounding"),
     formats=FORMATS,
     importer=_module("resspec_torch.lift.network"),
+    imports=("timm:*", "torchvision:*", "*:*"),
 )
 
 __all__ = ["BACKEND"]

@@ -30,12 +30,13 @@ def import_(
     force: common.Force = False,
     format: Annotated[str, Option(help="text or json.")] = "text",
 ) -> None:
-    """Make a spec of a model that exists in code.
+    """Make a spec of a model that exists in code, or in a file.
 
     The spec, its blocks and its weights, proven the same before anything is written.
 
-    SOURCE is torchvision:NAME, timm:NAME, or package.module:callable, which gives an nn.Module:
-    that code is imported and RUN, so name only code that you trust.
+    SOURCE is torchvision:NAME, timm:NAME, keras:NAME (of keras.applications), a file model.keras,
+    of which nothing is run, or package.module:callable, which gives an nn.Module: that code is
+    imported and RUN, so name only code that you trust.
     Modules become blocks, equal ones in a row stages. Before anything is written, the spec and the
     original are compared in float64: outputs at two sizes, gradients and statistics of training.
     What no op says is told, every place of it, and nothing is written.
@@ -44,20 +45,21 @@ def import_(
     Examples:
       resspec import timm:resnet50d --out resnet50d
       resspec import mine.models:make --input 3x64x64 --out mine
+      resspec import model.keras --out mine
     """
     from resspec.lift import bring
 
     common.choice(format, ("text", "json"), "--format")
     if not source.strip():
         raise BadUse("it names nothing.", hint="SOURCE")
-    shape = USUAL if input is None else common.load_options(input, None, None, None).input
-    assert shape is not None
+    given = None if input is None else common.load_options(input, None, None, None).input
     bring.must_be_free(out, force=force)
     start = time.perf_counter()
     reports: list[Report] = []
     with common.progress() as doing:
         doing("opening")
         network = bring.opened(source)
+        shape = given or network.shape or USUAL
         made = bring.bring(network, shape, name or bring.name_of(source), say=doing)
         if parity:
             reports = _compared(made, network.backend, doing)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -211,10 +212,13 @@ def _sizes(
 
 def nothing(source: str) -> SpecError:
     """The error where no backend knows a source."""
+    known = [one for name in backends.names() for one in backends.get(name).imports]
+    words = {"*:*": "package.module:callable"}
+    said = [words.get(one, one.replace(":*", ":NAME").replace("*.", "FILE.")) for one in known]
     return error(
         "not-found",
         f"`{source}` is nothing that can be imported",
-        help="write torchvision:NAME, timm:NAME, package.module:callable, or a file: model.pt2",
+        help=f"write {', '.join(said)}",
     )
 
 
@@ -236,48 +240,58 @@ class _Enough(Exception):
 
 def opened(source: str) -> Network:
     """The network that a source names. Errors: `not-found`, `no-backend`."""
-    missing: SpecError | None = None
-    for name in backends.names():
+    for name in _openers(source):
         importer = backends.get(name).importer
-        if importer is None:
-            continue
-        try:
-            found = importer().open_source(source)
-        except SpecError as problem:
-            if any(one.code != "no-backend" for one in problem.diagnostics):
-                raise
-            missing = problem
-            continue
+        found = importer().open_source(source) if importer is not None else None
         if found is not None:
             network: Network = found
             return network
-    raise missing or nothing(source)
+    raise nothing(source)
+
+
+def _openers(source: str) -> list[str]:
+    """Backends that open a source, that of the closest pattern first: `keras:*` before `*:*`."""
+    found: list[tuple[int, str]] = []
+    for name in backends.names():
+        fits = [one for one in backends.get(name).imports if fnmatch.fnmatchcase(source, one)]
+        if fits:
+            found.append((max(map(len, fits)), name))
+    longest = max(found, default=(0, ""))[0]
+    return [name for length, name in found if length == longest]
 
 
 def import_model(
-    model: Any, example_input: Any, name: str | None = None, *, doc: str = ""
+    model: Any, example_input: Any = None, name: str | None = None, *, doc: str = ""
 ) -> Imported:
     """A live model as a spec with its weights, proven to compute the same.
 
-    model: an `nn.Module`. example_input: an input that it takes, a tensor or an array of N×C×H×W.
+    model: an `nn.Module`, or a functional Keras model. example_input: an input that it takes, a
+    tensor or an array of N×C×H×W, of Keras N×H×W×C; a Keras model that says its size needs none.
     name: of the spec; that of the model's class, unless told. `result.save(folder)` writes the
     spec, its blocks and its weights; `resspec.build(result.graph, weights=result.weights)` builds
     it on any backend.
     Errors: `not-liftable`, one for each place that no op says; `lift-differs`.
     """
     kind = type(model).__name__
-    shape = tuple(int(one) for one in example_input.shape)
-    if len(shape) != 4:
-        raise error("bad-value", f"the example input is N×C×H×W, found {len(shape)} dimensions")
     network = of_model(model, kind)
-    return bring(network, (shape[1], shape[2], shape[3]), name or kind.lower(), doc=doc)
+    shape = network.shape
+    if example_input is not None:
+        given = tuple(int(one) for one in example_input.shape)
+        if len(given) != 4:
+            raise error("bad-value", f"the example input has 4 dimensions, found {len(given)}")
+        shape = (given[3], given[1], given[2]) if network.channels_last else given[1:]
+    if shape is None:
+        raise error("bad-value", f"{kind} does not say what it reads: give an example input")
+    return bring(network, shape, name or kind.lower(), doc=doc)
 
 
 def of_model(model: Any, name: str) -> Network:
     """A live model as what is imported. Errors: `bad-value`."""
     for one in backends.names():
-        importer = backends.get(one).importer
-        found = importer().of_module(model, name) if importer is not None else None
+        backend = backends.get(one)
+        if backend.importer is None or not backend.owns(model):
+            continue
+        found = backend.importer().of_module(model, name)
         if found is not None:
             network: Network = found
             return network

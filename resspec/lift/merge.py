@@ -42,6 +42,7 @@ def _mappings(
     if "body" in a and "body" in b:
         a, b = {"shortcut": [], **a}, {"shortcut": [], **b}
         a, b = ({"body": one["body"], "shortcut": one["shortcut"]} for one in (a, b))
+    a, b = _padded_alike(a, b), _padded_alike(b, a)
     if list(a) != list(b):
         return None
     made = {}
@@ -65,6 +66,21 @@ def _branches(
         return None
     pairs = [merged(x, y, us, them, choices) for x, y in zip(a, b, strict=True)]
     return None if any(one is None for one in pairs) else pairs
+
+
+def _padded_alike(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+    """a, which says nothing of its padding, with `same` where b says that and it is no other."""
+    if b.get("padding") != "same" or "padding" in a or list(a) != [k for k in b if k != "padding"]:
+        return a
+    kernel, stride = a.get("kernel_size"), a.get("stride")
+    if not isinstance(kernel, Hole) or not isinstance(stride, Hole):
+        return a
+    sizes = [
+        size for one in kernel.values.values() for size in (one if isinstance(one, list) else [one])
+    ]
+    if set(stride.values.values()) != {1} or any(size % 2 == 0 for size in sizes):
+        return a
+    return {key: a.get(key, "same") for key in b}
 
 
 def _lists(

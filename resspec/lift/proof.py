@@ -30,6 +30,12 @@ class Network(Protocol):
 
     name: str
     backend: str  # of the same framework
+    channels_last: bool  # the example that it takes: N×H×W×C
+
+    @property
+    def shape(self) -> tuple[int, int, int] | None:
+        """An input that it takes (C, H, W), where it says one."""
+        ...
 
     def record(self, shape: tuple[int, ...]) -> Recorder:
         """It as ops for an input (N, C, H, W), what has none in `problems`. Errors:

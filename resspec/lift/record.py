@@ -26,10 +26,12 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A tensor of the original as a parameter here: transposed by `axes`, then reshaped."""
+    """A tensor of the original as a parameter here: seen as `seen` where that is told, transposed
+    by `axes`, then reshaped."""
 
     name: str
     axes: tuple[int, ...] = ()
+    seen: tuple[int, ...] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -111,6 +113,13 @@ class Recorder:
         """The step that gave it; None for the input."""
         return self.makers.get(value)
 
+    def before_pad(self, value: Value, sides: Any, mode: str) -> tuple[Value, Any]:
+        """The value before a padding that fills with the same, and the padding with it."""
+        maker = self.maker(value)
+        if maker is None or maker.op.NAME != "pad" or maker.op.mode != mode or any(sides):  # type: ignore[attr-defined]
+            return value, sides
+        return maker.inputs[0], maker.op.padding  # type: ignore[attr-defined]
+
     # -- tensors as values ---------------------------------------------------------------------
 
     def map(self, data: Data) -> Value:
@@ -122,6 +131,19 @@ class Recorder:
         if found != wanted:
             raise Awkward("it works on a tensor that is laid out in another way than N×C×H×W")
         return data.value
+
+    def output(self, data: Data) -> Value:
+        """The tensor as what the network gives, N×C×H×W or N×C. Raises Awkward."""
+        data = self.ordered(data)
+        value = data.value
+        if len(data.layout) == 2 and value.type.is_map:
+            if data.layout[1] and layouts.dims(data.layout[1]) != "c":
+                raise Awkward("it gives a tensor that is neither N×C×H×W nor N×C")
+            (value,) = self.apply("flatten", value)
+            return value
+        if len(data.layout) != (4 if value.type.is_map else 2):
+            raise Awkward("it gives a tensor that is neither N×C×H×W nor N×C")
+        return self.map(data)
 
     def ordered(self, data: Data) -> Data:
         """The same tensor with its channels stored in the order in which it runs over them."""

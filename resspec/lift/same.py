@@ -30,9 +30,7 @@ class Names:
     def canonical(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """The original's tensors in canonical names and layout."""
         return {
-            name: np.ascontiguousarray(_turned(arrays[one.name], one.axes)).reshape(
-                self.shapes[name]
-            )
+            name: np.ascontiguousarray(_turned(arrays[one.name], one)).reshape(self.shapes[name])
             for name, one in self.taken.items()
         }
 
@@ -44,15 +42,17 @@ class Names:
         for name, one in self.taken.items():
             shape = like[one.name].shape
             if one.axes:
-                turned = weights[name].reshape([shape[at] for at in one.axes])
-                found[one.name] = np.transpose(turned, np.argsort(one.axes))
+                seen = one.seen or shape
+                turned = weights[name].reshape([seen[at] for at in one.axes])
+                found[one.name] = np.transpose(turned, np.argsort(one.axes)).reshape(shape)
             else:
                 found[one.name] = weights[name].reshape(shape)
         return found
 
 
-def _turned(array: Array, axes: tuple[int, ...]) -> Array:
-    return np.transpose(array, axes) if axes else array
+def _turned(array: Array, taken: Taken) -> Array:
+    seen = array.reshape(taken.seen) if taken.seen else array
+    return np.transpose(seen, taken.axes) if taken.axes else seen
 
 
 def laid_over(recorder: Recorder, graph: Graph) -> Names:

@@ -3,11 +3,13 @@ and vectors where the original has vectors."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from resspec.ir import Value
 from resspec.lift.record import Recorder, Step
-from resspec.ops.base import OPS
+from resspec.ops.base import OPS, Op
 from resspec.ops.conv import Convolution
 from resspec.types import TensorType
 
@@ -104,3 +106,17 @@ def _rewrite(recorder: Recorder, flat: set[Value]) -> None:
     recorder.steps = steps
     recorder.outputs = [(name, value if value.type.is_map else made.get(value, value))
                         for name, value in recorder.outputs]  # fmt: skip
+
+
+def started(op: Op, own: Mapping[str, Any]) -> Op:
+    """The op with how its parameters start, where the tensors show that: at zero, or at one
+    number. own: its parameters, as tensors or arrays."""
+    fields = type(op).FIELDS
+    first = own.get("gain", own.get("weight", own.get("bias")))
+    if first is None or getattr(first, "is_meta", False):
+        return op
+    if "init" in fields and not bool(first.any()):
+        return op.replace(init="zero")
+    if "value" in fields and bool((first == first.flatten()[0]).all()):
+        return op.replace(value=float(f"{float(first.flatten()[0]):.7g}"))
+    return op

@@ -13,8 +13,7 @@ from torch.export import ExportedProgram
 
 from resspec.diagnostics import error
 from resspec.lift.record import Recorder
-from resspec.lift.tidy import tidy
-from resspec.ops.base import Op
+from resspec.lift.tidy import started, tidy
 from resspec_torch.lift.aten import TABLE
 from resspec_torch.lift.reader import Reader
 from resspec_torch.lift.trials import Trials
@@ -67,20 +66,6 @@ def read(program: ExportedProgram, model: nn.Module | None) -> Recorder:
         for step in recorder.steps:
             step.op = started(step.op, {own: tensors[one.name] for own, one in step.taken.items()})
     return recorder
-
-
-def started(op: Op, own: Mapping[str, Tensor]) -> Op:
-    """The op with how its parameters start, where the tensors show that: at zero, or at one
-    number."""
-    fields = type(op).FIELDS
-    first = own.get("gain", own.get("weight", own.get("bias")))
-    if first is None or first.is_meta:
-        return op
-    if "init" in fields and not bool(first.any()):
-        return op.replace(init="zero")
-    if "value" in fields and bool((first == first.flatten()[0]).all()):
-        return op.replace(value=float(f"{float(first.flatten()[0]):.7g}"))
-    return op
 
 
 @contextlib.contextmanager

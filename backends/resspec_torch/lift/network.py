@@ -35,6 +35,8 @@ class TorchNetwork:
     """A module, which stays as it is: what runs is a copy."""
 
     backend = "torch"
+    channels_last = False
+    shape = None
 
     def __init__(self, model: nn.Module, name: str) -> None:
         self.model, self.name = model, name

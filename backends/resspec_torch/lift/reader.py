@@ -12,7 +12,6 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 from torch.utils._pytree import tree_leaves, tree_map
 
-from resspec.ir import Value
 from resspec.lift import layout as layouts
 from resspec.lift.layout import Awkward
 from resspec.lift.record import Data, Frame, Problem, Recorder, Taken
@@ -109,25 +108,13 @@ class Reader:
             found = self.env.get(one) if isinstance(one, fx.Node) else None
             if isinstance(found, Data):
                 try:
-                    self.recorder.outputs.append((named[at], self._output(found)))
+                    self.recorder.outputs.append((named[at], self.recorder.output(found)))
                 except (Awkward, OpError) as problem:
                     self._problem(node, "output", str(problem))
             elif not isinstance(found, Unknown):
                 self._problem(
                     node, "output", "it gives something that does not depend on the input"
                 )
-
-    def _output(self, found: Data) -> Value:
-        found = self.recorder.ordered(found)
-        value = found.value
-        if len(found.layout) == 2 and value.type.is_map:
-            if found.layout[1] and layouts.dims(found.layout[1]) != "c":
-                raise Awkward("it gives a tensor that is neither N×C×H×W nor N×C")
-            (value,) = self.recorder.apply("flatten", value)
-            return value
-        if len(found.layout) != (4 if value.type.is_map else 2):
-            raise Awkward("it gives a tensor that is neither N×C×H×W nor N×C")
-        return self.recorder.map(found)
 
     # -- operations ------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from resspec.ir import Value
 from resspec.lift import layout as layouts
 from resspec.lift.layout import Atom
 from resspec.lift.record import Data, Taken
@@ -39,17 +38,9 @@ def _conv2d(
     else:
         down, across = pair(padding)
         sides = (down, down, across, across)
-    value, sides = with_pad(recorder, value, sides, "zero")
+    value, sides = recorder.before_pad(value, sides, "zero")
     (made,) = recorder.apply(op.name, value, taken=taken, padding=sides, **arguments)
     return Data(made, layouts.usual(made.type, recorder.batch))
-
-
-def with_pad(recorder: Any, value: Value, sides: Any, mode: str) -> tuple[Value, Any]:
-    """The value before a padding that nothing else reads, and the padding with it."""
-    maker = recorder.maker(value)
-    if maker is None or maker.op.NAME != "pad" or maker.op.mode != mode or any(sides):
-        return value, sides
-    return maker.inputs[0], maker.op.padding
 
 
 @aten("conv1d")

@@ -9,7 +9,6 @@ from resspec.lift import layout as layouts
 from resspec.lift.layout import Atom, Axis
 from resspec.lift.record import Data
 from resspec_torch.lift.aten.arithmetic import multiplied
-from resspec_torch.lift.aten.layers import with_pad
 from resspec_torch.lift.aten.registry import aten, flag, pair
 from resspec_torch.lift.reader import Reader, Unliftable
 
@@ -50,7 +49,7 @@ def _pool(
     sides: Any = (down, down, across, across)
     if op == "max_pool":
         for word in ("lowest", "zero"):
-            inner, found = with_pad(recorder, value, sides, word)
+            inner, found = recorder.before_pad(value, sides, word)
             if inner is not value:
                 value, sides, more = inner, found, {"pad_value": word}
     (made,) = recorder.apply(

@@ -1,0 +1,1 @@
+"""Keras models → what `resspec import` reads: their graph of layers, every layer made ops."""
