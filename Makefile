@@ -8,10 +8,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PACKAGING := pyproject.toml constraints.txt
 JOBS ?= 2
-# Networks with more parameters are left out of the table, 0 leaves out none: each parameter takes
-# some 50 bytes of memory and 32 of disk.
+# Networks with more parameters are left out of the table: each parameter takes some 50 bytes of
+# memory and 32 of disk.
 PARITY_LIMIT ?= 250000000
-PARITY_DTYPES ?= float64 float32
 PARITY_SECONDS ?= 36000
 FUZZ_SECONDS ?= 600
 DEVICE ?= cpu
@@ -58,6 +57,7 @@ codemirror:
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/counts.py
+	$(BIN)/python docs/digests.py
 	$(BIN)/python docs/generate.py
 
 # The documentation as pages, build/site/index.html; a broken link or reference is an error.
@@ -74,27 +74,24 @@ picture: $(VENV)/.installed
 	  --user-data-dir=build/browser --window-size=1280,900 \
 	  --screenshot=docs/pictures/report.png build/resnet50.html
 
-# Every architecture against its original; FAMILY=timm/resnet for a part. Stopped, it goes on where
-# it was, unless build/conformance.jsonl is deleted.
+# Every architecture against its original: docs/measured/conformance.csv, from which
+# docs/conformance.md is drawn. ONLY='--family timm/resnet --backends torch,jax --budget 3600' for a
+# part. What the table has of today's code is not run again.
 conformance: $(VENV)/.installed-dev
-	@mkdir -p build
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.conformance.run --resume \
-	  --json build/conformance.jsonl $(if $(FAMILY),--family $(FAMILY),--page docs/conformance.md --csv docs/measured/conformance.csv)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.conformance.run --resume $(ONLY); status=$$?; \
+	$(BIN)/python docs/generate.py; exit $$status
 
 # Which networks `resspec import` brings in, and how equal: docs/measured/import.csv. Stopped, it goes
 # on where it was, unless that file is deleted.
 import-table: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.lift.table $(SOURCES)
 
-# Every shipped spec on both backends: docs/measured/parity.csv, from which docs/parity.md is drawn.
-# Stopped, it goes on where it was, unless build/parity.jsonl is deleted.
+# Every shipped spec on torch and on another backend: docs/measured/parity.csv, from which
+# docs/parity.md is drawn. ONLY='--backends tensorflow,jax --dtypes float64' for a part. What the
+# table has of today's code is not run again.
 parity-table: $(VENV)/.installed-dev
-	@mkdir -p build; status=0; for dtype in $(PARITY_DTYPES); do \
-	  OMP_NUM_THREADS=1 $(BIN)/resspec parity --all --small --mode eval,grad,train \
-	    --dtype $$dtype --max-params $(PARITY_LIMIT) --budget $(PARITY_SECONDS) \
-	    --resume build/parity.jsonl --format csv > build/parity.$$dtype.csv || status=1; \
-	done; awk 'NR == 1 || FNR > 1' $(PARITY_DTYPES:%=build/parity.%.csv) > docs/measured/parity.csv; \
-	git rev-parse --short HEAD > docs/measured/parity.commit; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.parity.table --resume --max-params $(PARITY_LIMIT) \
+	  --budget $(PARITY_SECONDS) $(ONLY); status=$$?; \
 	$(BIN)/python docs/generate.py; exit $$status
 
 # Every shipped spec, folded for inference, against itself; NAME='resnet*' for some, FILES=200 with

@@ -5,35 +5,22 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-
-import yaml
 
 from resspec import api, counted, zoo
 from resspec.counted import Counted
 from resspec.diagnostics import SpecError
 from resspec.paths import specs_dir
 from resspec.summary import summarize
-
-ZOO = Path(__file__).parent.parent / "tests/zoo"
+from tests.zoo.cases import cases
 
 
 def originals() -> dict[str, list[str]]:
     """By spec, the networks of libraries that the conformance runner compares it with."""
     found: dict[str, list[str]] = {}
-    renamed = yaml.safe_load((ZOO / "rows.yaml").read_text("utf-8"))
-    with (ZOO / "architectures.csv").open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            specs = renamed.get(row["source"], {}).get(row["name"], row["name"])
-            for spec in [specs] if isinstance(specs, str) else specs:
-                found.setdefault(spec, []).append(f"{row['source']}/{row['name']}")
-    for source, names in yaml.safe_load((ZOO / "beyond.yaml").read_text("utf-8")).items():
-        for name in names:
-            found.setdefault(name, []).append(f"{source}/{name}")
-    return {
-        spec: [one for one in names if not one.startswith("paper/")]
-        for spec, names in found.items()
-    }
+    for case in cases()[0]:
+        if case.source != "paper":
+            found.setdefault(case.spec, []).append(f"{case.source}/{case.name}")
+    return found
 
 
 def of(name: str, equal_to: list[str]) -> Counted:

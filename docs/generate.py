@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import csv
 import inspect
 import re
 import tempfile
@@ -16,6 +15,8 @@ from resspec import api, zoo
 from resspec.diagnostics import SpecError, render
 from resspec.ops.base import OPS, words
 from resspec.record import REQUIRED
+from tests.conformance import report as conformance_report
+from tests.parity import table as parity_report
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -99,35 +100,13 @@ def difference() -> str:
 
 
 def parity() -> str:
-    """What `measured/parity.csv` holds: each quantity's median and worst over all specs."""
-    measured = ROOT / "docs/measured"
-    commit = (measured / "parity.commit").read_text("utf-8").strip()
-    with (measured / "parity.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    quantities = [
-        name for name in rows[0] if name not in ("spec", "dtype", "input", "batch", "verdict")
-    ]
-    lines = [f"Computed on commit {commit}."]
-    for dtype in dict.fromkeys(row["dtype"] for row in rows):
-        here = [row for row in rows if row["dtype"] == dtype]
-        unit = "relative error" if dtype == "float64" else "multiple of the floor"
-        passed = sum(row["verdict"] == "ok" for row in here)
-        lines += [
-            "",
-            f"## {dtype}",
-            "",
-            f"{passed} of {len(here)} specs are within their limits.",
-            "",
-        ]
-        lines += [f"| {unit} | specs | median | worst | at |", "| --- | ---: | ---: | ---: | --- |"]
-        for name in quantities:
-            found = sorted((float(row[name]), row[name], row["spec"]) for row in here if row[name])
-            _, worst, where = found[-1]
-            median = found[len(found) // 2][1]
-            title = name.replace("_", " ")
-            lines.append(f"| {title} | {len(found)} | {median} | {worst} | `{where}` |")
-        lines += [f"- `{row['spec']}`: {row['verdict']}" for row in here if row["verdict"] != "ok"]
-    return "\n".join(lines) + "\n"
+    """Each quantity's median and worst over all specs."""
+    return parity_report.page()
+
+
+def conformance() -> str:
+    """What is proven of each family."""
+    return conformance_report.page()
 
 
 def benchmarks() -> str:
@@ -143,6 +122,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "mistake": mistake,
     "difference": difference,
     "parity": parity,
+    "conformance": conformance,
 }
 
 

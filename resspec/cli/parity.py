@@ -72,7 +72,11 @@ def parity(
     ] = 0,
     resume: Annotated[
         Path | None,
-        Option(metavar="FILE", help="Keep each finished report there, and do not repeat it."),
+        Option(
+            metavar="FILE",
+            help="Keep each finished report there, and do not repeat it while the network and what "
+            "the backends write for it are the same.",
+        ),
     ] = None,
     budget: Annotated[
         int | None, Option(min=0, metavar="SECONDS", help="Start no network after that.")
@@ -107,13 +111,14 @@ def parity(
     wanted = common.names(outputs)
     comparison = _Comparison(runners, measured, options, wanted, small, most)
     chosen = specs or list(_shipped())
-    done = _finished(resume, comparison.key)
+    kept = _finished(resume, comparison.key)
     found: list[dict[str, Any]] = []
     start = time.monotonic()
     with common.progress() as doing:
         for number, spec in enumerate(chosen):
             spent = budget is not None and time.monotonic() - start >= budget
-            if spec not in done:
+            data, digests = kept.get(spec, ({}, []))
+            if not data or digests != comparison.digests(spec):
 
                 def say(line: str, at: str = f"{spec} ({number + 1} of {len(chosen)})") -> None:
                     doing(f"{at}: {line}")
@@ -125,11 +130,11 @@ def parity(
                         raise
                     common.show(problem.diagnostics)
                     data = {"spec": spec, "ok": False, "error": problem.diagnostics[0].message}
-                done[spec] = data
-                if "error" not in data:
-                    _keep(resume, comparison.key, spec, data)
+                if resume is not None and "error" not in data:
+                    parts = {"key": comparison.key, "digests": comparison.digests(spec)}
+                    _keep(resume, {**parts, "spec": spec, "report": data})
                 gc.collect()
-            found.append(done[spec])
+            found.append(data)
             if format == "table":
                 _print(reports.text(found[-1]), last=number + 1 == len(chosen))
     if format == "json":
@@ -230,6 +235,19 @@ class _Comparison:
         key: dict[str, Any] = json.loads(json.dumps(parts))
         return key
 
+    def digests(self, spec: str) -> list[str]:
+        """Of the network and of what each backend writes for it; none where it cannot be said."""
+        from resspec import api, digests
+
+        backends = dict.fromkeys(one.endpoint.backend for one in self.runners)
+        optimize = self.measured.optimize
+        try:
+            graph = api.graph_of(common.load(spec, self.options), self.outputs)
+            written = [api.source(graph, one, optimize=optimize) for one in backends]
+        except SpecError:
+            return []
+        return [digests.of_graph(graph), *map(digests.of_source, written)]
+
     def of(self, spec: str, spent: bool, say: Callable[[str], None]) -> dict[str, Any]:
         """The report of one spec, or why there is none. Errors: SpecError."""
         from resspec import api, compile
@@ -260,9 +278,12 @@ class _Comparison:
         return {**data, "spec": spec}
 
 
-def _finished(path: Path | None, key: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Reports of an earlier run with the same options, by spec; a last line cut short is left."""
-    found: dict[str, dict[str, Any]] = {}
+def _finished(
+    path: Path | None, key: dict[str, Any]
+) -> dict[str, tuple[dict[str, Any], list[str]]]:
+    """Reports of an earlier run with the same options by spec, and the digests of what was run; a
+    last line cut short is left."""
+    found: dict[str, tuple[dict[str, Any], list[str]]] = {}
     other = kind(path) if path is not None else None
     if other is not None:
         raise BadUse(f"'{escape(str(path))}' is {other}.", hint="--resume")
@@ -271,15 +292,13 @@ def _finished(path: Path | None, key: dict[str, Any]) -> dict[str, dict[str, Any
     for line in path.read_text("utf-8").splitlines():
         try:
             entry = json.loads(line)
-            if entry["key"] == key and "error" not in entry["report"]:
-                found[entry["spec"]] = entry["report"]
+            if entry["key"] == key and entry["digests"] and "error" not in entry["report"]:
+                found[entry["spec"]] = entry["report"], entry["digests"]
         except (ValueError, KeyError, TypeError):
             continue
     return found
 
 
-def _keep(path: Path | None, key: dict[str, Any], spec: str, report: dict[str, Any]) -> None:
-    if path is not None:
-        entry = {"key": key, "spec": spec, "report": report}
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+def _keep(path: Path, entry: dict[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry, ensure_ascii=False) + "\n")

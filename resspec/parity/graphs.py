@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from resspec.ir import Graph, Node
 from resspec.passes.expose import expose as expose
 from resspec.passes.noops import remove_noise as remove_noise
-from resspec.printer import print_graph
-
-
-def digest(graph: Graph) -> str:
-    """A key of what the graph computes, the same in every process; places in files are left out."""
-    return hashlib.sha256(print_graph(graph).encode()).hexdigest()[:16]
 
 
 def layers(graph: Graph) -> int:

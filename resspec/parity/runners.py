@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from resspec import backend, weights
+from resspec import backend, digests, weights
 from resspec.diagnostics import Note, SpecError, error
 from resspec.ir import Graph
-from resspec.parity import graphs
 from resspec.parity.endpoints import Endpoint, endpoint, foreign
 from resspec.parity.kept import is_large
 from resspec.parity.measure import Arrays, Job, Result, Say, measure
@@ -81,7 +80,7 @@ class Elsewhere:
             folder = Path(name)
             task = {
                 "backend": self.endpoint.backend,
-                "digest": graphs.digest(subject.graph),
+                "digest": digests.of_graph(subject.graph),
                 "outputs": [name for name, _ in subject.graph.outputs],
                 "optimize": "inference" if subject.graph.inference else None,
                 "jobs": [placed(job, self.endpoint).to_json() for job in jobs],

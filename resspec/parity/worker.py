@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from resspec import api, backend, passes, weights
+from resspec import api, backend, digests, passes, weights
 from resspec.diagnostics import SpecError, error, render
 from resspec.options import Limits
-from resspec.parity import graphs
 from resspec.parity.kept import kept
 from resspec.parity.measure import Job, Result, measure
 
@@ -58,7 +57,7 @@ def main(folder: Path) -> None:
         graph = api.graph_of(graph, task["outputs"])
     if task["optimize"] is not None:
         graph, _ = passes.run(graph, None, passes.optimization(task["optimize"]))
-    if graphs.digest(graph) != task["digest"]:
+    if digests.of_graph(graph) != task["digest"]:
         raise error(
             "no-backend",
             f"resspec of {sys.executable} makes another network of this spec",

@@ -6,31 +6,29 @@ equal outputs prove both the spec and the port.
 
 from __future__ import annotations
 
-import csv
 import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from resspec_torch.origins import STEPS, TorchOriginal
 
-from resspec import api, sizes, zoo
+from resspec import api, sizes
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
 from resspec.port import origins
 from resspec.port.match import match
 from resspec.port.mismatch import structure_differences
 from resspec.port.transfer import distance
-from resspec.summary import Summary, summarize
+from resspec.summary import summarize
 from resspec.weights import example, randomise
+from tests.conformance import report
+from tests.zoo.cases import Case, Row
 
-ZOO = Path(__file__).parents[1] / "zoo"
 EXACT = 1e-11  # relative error in float64, forward
 ROUNDED = 1e-7  # what a few numbers that are rounded to float32 move in float64
 HUGE = 250_000_000  # parameters: one float64 copy is 2 GB, and several are alive at once
@@ -38,43 +36,7 @@ BATCH = 2
 EVEN = (96, 128)  # multiples of 32
 LEAST = {"Xception": (72, 90)}  # what an original refuses to be smaller than
 # Originals of one size: of their positions, or of windows that divide it.
-OWN = ("vit_*", "deit_*", "swin_*")
-Row = dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A network of a library or a paper, and a spec that must be that network."""
-
-    source: str
-    name: str  # there
-    spec: str
-    family: str
-    row: Row | None = None  # of architectures.csv; without one the original itself is counted
-
-    @property
-    def params(self) -> int:
-        return int(self.row["params"]) if self.row else _cost(self.spec).params
-
-    @property
-    def macs(self) -> int:
-        return int(self.row["macs"]) if self.row else _cost(self.spec).macs
-
-    @property
-    def key(self) -> str:
-        own = f"{self.source}/{self.name}"
-        return own if self.spec == self.name else f"{own} as {self.spec}"
-
-
-def of_row(row: Row, spec: str) -> Case:
-    """A row of architectures.csv."""
-    family = f"{row['source']}/{row['module'].partition('(')[0]}"
-    return Case(row["source"], row["name"], spec, family, row)
-
-
-@cache
-def _cost(spec: str) -> Summary:
-    return summarize(api.load(spec).graph)
+OWN = ("vit_*", "deit_*", "swin_*", "bat_*", "lambda_resnet26rpt*", "*bot*", "*halo*")
 
 
 @dataclass(slots=True)
@@ -91,33 +53,8 @@ class Result:
     dtype: str = ""
     problems: list[str] = field(default_factory=list)
     left_out: str = ""
-    ops: list[str] = field(default_factory=list)
-    seconds: float = 0.0
     second: dict[str, float] = field(default_factory=dict)  # errors at another size, same model
     ambiguous: list[str] = field(default_factory=list)  # sets of names that only their order told
-
-
-def cases() -> tuple[list[Case], list[Row]]:
-    """Every row with its spec, and the rows without one."""
-    renamed = yaml.safe_load((ZOO / "rows.yaml").read_text("utf-8"))
-    shipped = {entry.name for entry in zoo.models()}
-    found, without = [], []
-    with (ZOO / "architectures.csv").open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            specs = renamed.get(row["source"], {}).get(row["name"], row["name"])
-            for spec in [specs] if isinstance(specs, str) else specs:
-                if spec in shipped:
-                    found.append(of_row(row, spec))
-                else:
-                    without.append(row)
-    return [*found, *beyond()], without
-
-
-def beyond() -> Iterator[Case]:
-    """Specs whose original is in no row."""
-    for source, names in yaml.safe_load((ZOO / "beyond.yaml").read_text("utf-8")).items():
-        for name in names:
-            yield Case(source, name, name, f"{source}/beyond the list")
 
 
 @cache
@@ -131,7 +68,6 @@ def check(
     """Everything about one row. `size`: height and width at which outputs are compared."""
     result = Result(case.key, case.family, case.spec)
     graph = api.load(case.spec).graph
-    result.ops = sorted({node.op.NAME for node in graph.nodes})
     origin = _origin(case.source)
     if case.row:
         _counts(case.row, graph, result)
@@ -142,7 +78,7 @@ def check(
         original = origin.open(case.name, graph, empty=True)
         _structure(original, graph, result)
         millions = case.params // 1_000_000
-        result.left_out = f"outputs: {millions} M parameters; counts and wiring only without --huge"
+        result.left_out = f"outputs: {millions} M parameters; {report.HUGE}"
         result.problems += result.ambiguous[:5]
         return result
     size = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
+import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,12 @@ pytest.importorskip("torch")
 pytest.importorskip("tensorflow")
 
 from resspec.port.transfer import distance
-from tests.conformance import originals, run, sample
+from tests import measured
+from tests.conformance import originals, report, run, sample
+from tests.zoo.cases import cases
 
 SIZE = (40, 56)
-CASES = {case.key: case for case in originals.cases()[0]}
+CASES = {case.key: case for case in cases()[0]}
 BOTH = ("torch", "tensorflow")
 
 
@@ -71,45 +73,83 @@ def test_a_paper_has_counts_only() -> None:
     assert "no implementation" in found.left_out
 
 
-def test_the_table_names_what_failed_and_what_was_left_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    good = originals.Result(
-        "timm/a", "timm/resnet", "a", True, True, {"torch": 1e-15}, {"torch": True}
-    )
-    bad = originals.Result("timm/b", "timm/resnet", "b", problems=["params is 1, not 2"])
-    out = originals.Result("paper/c", "paper/He2015", "c", True, left_out="no code")
-    text = run.report([good, bad, out], ["torch"], ["d"])
-    (row,) = (line for line in text.splitlines() if line.startswith("| timm/resnet"))
-    assert row.split() == "| timm/resnet | 2 | 1 | 1 | 1 | 1.0e-15 | 0 |".split()
-    assert "Not equal:\n\n- params is 1, not 2: timm/b" in text
-    assert "Left out:\n\n- no code: paper/c" in text
+NOW = {"graph": "g", "torch": "t", "tensorflow": "f", "jax": "j"}
+KEYS = (
+    "torchvision/resnet18",
+    "torchvision/resnet34",
+    "torchvision/resnet50",
+    "paper/cifar_resnet20",
+)
+
+
+def row(key: str, **cells: str) -> measured.Row:
+    blank = dict.fromkeys(report.HEAD, "")
+    return blank | {"network": key, "graph": "g", "dtype": "float64", "torch_source": "t"} | cells
+
+
+def test_the_table_names_what_failed_what_is_stale_and_what_was_left_out() -> None:
+    chosen = [CASES[key] for key in KEYS]
+    rows = [
+        row(KEYS[0], torch="1.0e-15", tensorflow="2.0e-15", tensorflow_source="old"),
+        row(KEYS[1], torch="1.0e-3", problems="torch: outputs are off"),
+        row(KEYS[3], left_out="no code"),
+    ]
+    now = {case.spec: NOW for case in chosen}
+    text = report.text(chosen, {one["network"]: one for one in rows}, now, ["d"])
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert ["equal, today's code", "2", "1", "0", "0"] in cells
+    assert ["not equal", "1", "1", "1", "1"] in cells
+    assert ["equal to older code", "0", "0", "1", "0"] in cells
+    assert ["never run", "1", "1", "1", "2"] in cells
+    assert ["left out", "0", "1", "1", "1"] in cells
+    assert ["torchvision/resnet", "3", "1", "1", "0", "0", "1.0e-15"] in cells
+    assert "Not equal:\n\n- torch: outputs are off: torchvision/resnet34" in text
+    assert "Left out:\n\n- no code: paper/cifar_resnet20" in text
     assert "Rows without a spec: d" in text
-    path = tmp_path / "found.jsonl"
-    path.write_text("".join(json.dumps(asdict(one)) + "\n" for one in (good, bad, out)))
-    assert set(run.passed(path)) == {"timm/a", "paper/c"}
 
 
-def test_rows_are_chosen(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    path = tmp_path / "found.jsonl"
-    options = ["--family", "paper", "--name", "cifar_resnet[23]*", "--json", str(path)]
+def test_what_is_due() -> None:
+    """What was never run, has failed, or was run of other code; huge ones when they are wanted."""
+    options = run.arguments([])
+    done = row("x", torch="1e-15", tensorflow="1e-15", tensorflow_source="f")
+    assert run.due(None, NOW, options) == ["torch", "tensorflow"]
+    assert run.due(done, NOW, options) is None
+    assert run.due(done, NOW, run.arguments(["--backends", "torch,jax"])) == ["jax"]
+    assert run.due(done | {"tensorflow_source": "old"}, NOW, options) == ["tensorflow"]
+    assert run.due(done | {"graph": "old"}, NOW, options) == ["torch", "tensorflow"]
+    assert run.due(done | {"problems": "no memory"}, NOW, options) == ["torch", "tensorflow"]
+    large = row("x", left_out=f"outputs: {report.HUGE}")
+    assert run.due(large, NOW, options) is None
+    assert run.due(large, NOW, run.arguments(["--huge"])) == ["torch", "tensorflow"]
+
+
+def test_rows_are_chosen_kept_and_not_run_again(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "found.csv"
+    options = ["--family", "paper", "--name", "cifar_resnet[23]*", "--table", str(path)]
     assert run.main(options) == 0
-    assert len(path.read_text().splitlines()) == 2
-    (row,) = (x for x in capsys.readouterr().out.splitlines() if x.startswith("| paper/He2015"))
-    assert row.split()[3:9:2] == ["2", "2", "0"]
+    first = path.read_text()
+    assert [one["spec"] for one in csv.DictReader(first.splitlines())] == [
+        "cifar_resnet20",
+        "cifar_resnet32",
+    ]
+    (line,) = (x for x in capsys.readouterr().out.splitlines() if x.startswith("| paper/He2015"))
+    assert line.split()[3:6:2] == ["2", "2"]
+    path.write_text(first.replace("exact", "as kept"))
     assert run.main([*options, "--resume"]) == 0
-    assert len(path.read_text().splitlines()) == 2
+    assert path.read_text().count("as kept") == 2
     assert run.main(["--name", "nothing"]) == 2
 
 
 def test_a_row_that_breaks_fails_and_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def broken(*arguments: object, **options: object) -> None:
         raise RuntimeError("no memory")
 
     monkeypatch.setattr(originals, "check", broken)
-    assert run.main(["--name", "cifar_resnet20"]) == 1
+    assert run.main(["--name", "cifar_resnet20", "--table", str(tmp_path / "found.csv")]) == 1
     assert "RuntimeError: no memory: paper/cifar_resnet20" in capsys.readouterr().out
 
 

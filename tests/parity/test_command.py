@@ -130,6 +130,17 @@ def test_finished_reports_are_not_repeated(run: Run, tmp_path: Path) -> None:
     assert json.loads(other.out)[0]["seconds"] < 12345.0
 
 
+def test_a_finished_report_of_another_network_is_repeated(run: Run, tmp_path: Path) -> None:
+    path, kept = specs.write(tmp_path), tmp_path / "kept.jsonl"
+    words = ("parity", path, "--mode", "eval", "--resume", str(kept), "--format", "json")
+    first = json.loads(run(*words).out)[0]
+    Path(path).write_text(f"# a remark moves lines only\n{specs.TINY}")
+    assert json.loads(run(*words).out)[0] == first
+    Path(path).write_text(specs.TINY.replace("[3, 8, 8]", "[3, 9, 9]"))
+    assert json.loads(run(*words).out)[0]["input"] == [3, 9, 9]
+    assert len(kept.read_text().splitlines()) == 2
+
+
 def test_a_limit_leaves_large_networks_out(run: Run, tmp_path: Path) -> None:
     path, kept = specs.write(tmp_path), tmp_path / "kept.jsonl"
     words = ("parity", path, "--mode", "eval", "--resume", str(kept), "--format", "markdown")

@@ -101,9 +101,9 @@ def test_what_goes_wrong_there_is_shown(tmp_path: Path) -> None:
 
 
 def test_another_resspec_there_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from resspec.parity import graphs
+    from resspec import digests
 
-    monkeypatch.setattr(graphs, "digest", lambda graph: "another")
+    monkeypatch.setattr(digests, "of_graph", lambda graph: "another")
     assert "makes another network of this spec" in fails(tmp_path, sys.executable)
 
 

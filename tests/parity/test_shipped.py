@@ -76,6 +76,7 @@ CHOSEN = {
     "mobilenet/mobilenet_v2.yaml": "mobilenet_v2",
     "mobilenet/mobilenet_v3.yaml": "mobilenet_v3_small",
     "mobilenet/mobilenet_v4.yaml": "mobilenetv4_conv_small_035",
+    "mobilenet/mobilenet_v4_hybrid.yaml": "mobilenetv4_hybrid_medium_075",
     "mobilenet/timm_mobilenet_v2.yaml": "",
     "mobilenet/timm_mobilenet_v3.yaml": "",
     "mobileone/mobileone.yaml": "",
@@ -179,6 +180,7 @@ SHORT = {
     "keras_mobilenet_025": "stages.3.depth=1",
     "mixnet_s": "stages.2.blocks.1.depth=1 stages.3.blocks.1.depth=1 stages.4.blocks.1.depth=1"
     " stages.5.blocks.1.depth=1",
+    "mobilenetv4_hybrid_medium_075": "params.wider=0.1 params.wide=96",
     "nf_resnet26": "params.depths=[1,2,1,1]",
     "norm_free": "params.depths=[2,2]",
     "poolformer_s12": "params.depths=[1,1,1,1]",

@@ -6,40 +6,21 @@ the source `paper`, implementations that round to the published counts.
 
 from __future__ import annotations
 
-import csv
 from functools import cache
-from pathlib import Path
 
 import pytest
-import yaml
 
 from resspec import api, counted, zoo
 from resspec.ir import Graph
 from resspec.summary import summarize
 from tests.conformance import sample
+from tests.zoo.cases import Row, cases
 
-HERE = Path(__file__).parent
 MODERATE = 100_000_000  # parameters
 SHIPPED = {entry.name for entry in zoo.models()}
-Row = dict[str, str]
 
 
-def cases() -> list[tuple[str, Row]]:
-    """(spec, row) for each row that has a spec: of the same name, or named in rows.yaml."""
-    renamed = yaml.safe_load((HERE / "rows.yaml").read_text("utf-8"))
-    found = []
-    with (HERE / "architectures.csv").open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            specs = renamed.get(row["source"], {}).pop(row["name"], None)
-            if specs is None:
-                specs = [row["name"]] if row["name"] in SHIPPED else []
-            found += [(spec, row) for spec in ([specs] if isinstance(specs, str) else specs)]
-    left = {source: rows for source, rows in renamed.items() if rows}
-    assert not left, f"rows.yaml names rows that architectures.csv lacks: {left}"
-    return found
-
-
-CASES = cases()
+CASES = [(case.spec, case.row) for case in cases()[0] if case.row]
 WITHOUT_ROW = sorted(SHIPPED - {spec for spec, _ in CASES})
 
 

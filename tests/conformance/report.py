@@ -1,0 +1,90 @@
+"""docs/conformance.md from docs/measured/conformance.csv: what is proven of today's code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from resspec import table
+from tests.measured import BACKENDS, FOLDER, Row, Table, today
+from tests.zoo.cases import Case, cases
+
+TABLE = FOLDER / "conformance.csv"
+SOURCES = tuple(f"{name}_source" for name in BACKENDS)  # digests of what ran
+HEAD = ("network", "family", "spec", "counts", "structure", *BACKENDS, "dtype", "left_out",
+        "problems", "graph", *SOURCES, "seconds")  # fmt: skip
+HUGE = "counts and wiring only without --huge"
+
+
+def opened() -> Table:
+    return Table(TABLE, HEAD)
+
+
+def state(row: Row | None, now: Row, backend: str = "") -> str:
+    """What a row says of today's code: of its counts and wiring, or of a backend's outputs."""
+    if row is None:
+        return "never run"
+    if not backend:
+        return "stale" if row["graph"] != now["graph"] else "fails" if row["problems"] else "ok"
+    if row["left_out"]:
+        return "left out"
+    if not row[backend]:
+        return "fails" if row["problems"] else "never run"
+    if row[f"{backend}_source"] != now[backend]:
+        return "stale"
+    return "fails" if f"{backend}:" in row["problems"] else "ok"
+
+
+def page() -> str:
+    """The generated part of docs/conformance.md."""
+    found, without = cases()
+    rows = {key: row for (key,), row in opened().rows().items()}
+    return text(found, rows, today(), [row["name"] for row in without])
+
+
+def text(
+    chosen: Sequence[Case], rows: Mapping[str, Row], now: Mapping[str, Row], without: Sequence[str]
+) -> str:
+    """How many networks are proven, by family; what fails, what was left out, each by name."""
+
+    def states(backend: str, among: Iterable[Case]) -> list[str]:
+        return [state(rows.get(one.key), now[one.spec], backend) for one in among]
+
+    kinds = ("ok", "fails", "stale", "never run", "left out")
+    names = ("equal, today's code", "not equal", "equal to older code", "never run", "left out")
+    columns = [states(backend, chosen) for backend in ("", *BACKENDS)]
+    head = [f"{len(chosen)} networks", "counts and wiring", *BACKENDS]
+    counts = [
+        [name, *(column.count(kind) for column in columns)]
+        for kind, name in zip(kinds, names, strict=True)
+    ]
+    lines = [table.markdown(head, counts), ""]
+    cells: list[list[table.Cell]] = []
+    for family in [*sorted({one.family for one in chosen}), "all"]:
+        part = [one for one in chosen if family in (one.family, "all")]
+        proven = [states(backend, part).count("ok") for backend in ("", *BACKENDS)]
+        errors = [
+            (float(row[name]), row[name])
+            for one in part
+            for name in BACKENDS
+            if state(row := rows.get(one.key), now[one.spec], name) == "ok" and row
+        ]
+        cells.append([family, len(part), *proven, max(errors, default=(0, ""))[1]])
+    lines.append(table.markdown(["family", "networks", *head[1:], "worst"], cells))
+
+    def named(title: str, reason: Callable[[Row], str]) -> list[str]:
+        """Names by the reason that they share; nothing where there is none."""
+        shared: dict[str, list[str]] = {}
+        for one in sorted(chosen, key=lambda one: one.key):
+            if (row := rows.get(one.key)) and (why := reason(row)):
+                shared.setdefault(why, []).append(one.key)
+        listed = [f"- {why}: {', '.join(keys)}" for why, keys in shared.items()]
+        return ["", f"{title}:", "", *listed] if listed else []
+
+    lines += named("Not equal", lambda row: row["problems"])
+    lines += named("Left out", lambda row: row["left_out"])
+    lines += named(
+        "Not plainly in float64", lambda row: "" if row["dtype"] == "float64" else row["dtype"]
+    )
+    if without:
+        lines += ["", f"Rows without a spec: {', '.join(without)}"]
+    return "\n".join(lines) + "\n"

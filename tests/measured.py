@@ -1,0 +1,65 @@
+"""docs/measured: tables whose rows say what they were found of, so that pieces add up.
+
+A row holds digests of what was run. Where they are those of today's code (`digests.csv`, which
+`make docs` writes and tests hold to the code), it is true of today's code; otherwise it is stale.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from resspec import api, digests
+from resspec.diagnostics import SpecError
+from resspec.ir import Graph
+from resspec.table import csv_text
+
+FOLDER = Path(__file__).parents[1] / "docs/measured"
+DIGESTS = FOLDER / "digests.csv"
+BACKENDS = ("torch", "tensorflow", "jax")
+Row = dict[str, str]
+
+
+class Table:
+    """Rows by the first columns; the file is whole at any time, and what others put stays."""
+
+    def __init__(self, path: Path, head: Sequence[str], keys: int = 1) -> None:
+        self.path, self.head, self.keys = path, [*head], keys
+
+    def rows(self) -> dict[tuple[str, ...], Row]:
+        if not self.path.exists():
+            return {}
+        with self.path.open(encoding="utf-8", newline="") as stream:
+            found = [
+                {name: row.get(name) or "" for name in self.head} for row in csv.DictReader(stream)
+            ]
+        return {tuple(row[name] for name in self.head[: self.keys]): row for row in found}
+
+    def put(self, rows: Iterable[Row]) -> None:
+        """Each in place of the one of the same key."""
+        found = self.rows()
+        for row in rows:
+            found[tuple(row[name] for name in self.head[: self.keys])] = row
+        cells = [[row.get(name, "") for name in self.head] for _, row in sorted(found.items())]
+        whole = self.path.with_suffix(f".{os.getpid()}")
+        whole.write_text(f"{csv_text(self.head, cells)}\n", "utf-8")
+        whole.replace(self.path)
+
+
+def of(graph: Graph, backends: Iterable[str] = BACKENDS) -> Row:
+    """Of a graph and of what each backend writes for it; none where it writes nothing."""
+    found = {"graph": digests.of_graph(graph)}
+    for name in backends:
+        try:
+            found[name] = digests.of_source(api.source(graph, name))
+        except SpecError:
+            found[name] = ""
+    return found
+
+
+def today() -> dict[str, Row]:
+    """Digests by spec, as they were when `make docs` ran last."""
+    table = Table(DIGESTS, ("spec", "graph", *BACKENDS))
+    return {spec: row for (spec,), row in table.rows().items()}
