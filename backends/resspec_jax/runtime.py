@@ -69,7 +69,7 @@ def instantiate(graph: Graph, source: Source, device: str, dtype: str | None) ->
     number = jnp.dtype(dtype or "float32")
     with wide(number), jax.default_device(place):
         for variable in variables_of(model).values():
-            variable.set_value(jnp.zeros(variable.shape, number))
+            variable.set_value(jax.device_put(np.zeros(variable.shape, number), place))
         _seed(model, 0)
     _DTYPES[model] = number
     return model

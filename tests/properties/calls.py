@@ -6,7 +6,8 @@ import ast
 from functools import cache
 from pathlib import Path
 
-MODULES = ("torch", "nn", "F", "keras", "tf", "math", "functools", "collections", "typing", "sys")
+MODULES = ("torch", "nn", "F", "keras", "tf", "jax", "jnp", "nnx", "math", "functools", "collections",
+           "typing", "sys")  # fmt: skip
 ALLOWED = Path(__file__).parent / "allowed"
 
 

@@ -12,7 +12,7 @@ from resspec.diagnostics import SpecError
 from resspec.ir import Graph
 
 FAULTS = ("traceback", "hang", "wrongly accepted", "wrongly rejected")
-THOROUGH = {"torch": 1, "tensorflow": 4}  # of every how many specs; Keras takes its time
+THOROUGH = {"torch": 1, "tensorflow": 4, "jax": 4}  # of every how many specs; these take time
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,18 @@ class Tried:
 
 
 def valid(first: int, last: int, backend: str) -> Tried:
-    """Specs that are valid by construction, built and run; with `parity`, compared."""
+    """Specs that are valid by construction, built and run; with `parity`, torch and TensorFlow
+    compared. Of JAX those that are tried thoroughly are compared with torch, too."""
     from tests.properties import live, parity
     from tests.properties.generate import made
 
     def use(seed: int, graph: Graph) -> str:
         if backend == "parity":
             return "compared" if parity.compare(graph) else "not compared"
-        thorough = seed % THOROUGH.get(backend, 1) == 0
-        return "" if live.check(graph, backend, thorough=thorough) else "unsupported"
+        thorough = seed % THOROUGH[backend] == 0
+        if not live.check(graph, backend, thorough=thorough):
+            return "unsupported"
+        return "compared" if backend == "jax" and thorough and parity.compare(graph, "jax") else ""
 
     specs = ((seed, made(seed)) for seed in range(first, last))
     texts = ((f"spec {seed}", spec.text, spec.variant, seed) for seed, spec in specs)

@@ -1,9 +1,9 @@
 """docs/soundness.md's table of what the validator was tried with, and its pieces.
 
-`python -m tests.properties.report [--valid 2000] [--keras 2000] [--mutants 20000] [--built 600]`
+`python -m tests.properties.report [--valid 2000] [--keras 2000] [--jax 500] [--mutants 20000]`
 prints the table: random valid specs, built and run on each backend; mutants, validated in processes
 bounded in memory and time, a sample of those accepted built and run on each backend.
-`… --only torch|tensorflow|parity|mutants --from 0 --to 5000` runs that range of seeds alone and
+`… --only torch|tensorflow|jax|parity|mutants --from 0 --to 5000` runs that range of seeds alone and
 prints every fault with its YAML, and one line at the end: pieces can be run one after the other.
 Exit status 1 unless every figure is zero.
 """
@@ -91,9 +91,15 @@ def only(what: str, first: int, last: int, jobs: int) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    for name, count in (("valid", 2000), ("keras", 2000), ("mutants", 20000), ("built", 600)):
+    for name, count in (
+        ("valid", 2000),
+        ("keras", 2000),
+        ("jax", 500),
+        ("mutants", 20000),
+        ("built", 600),
+    ):
         parser.add_argument(f"--{name}", type=int, default=count)
-    parser.add_argument("--only", choices=["torch", "tensorflow", "parity", "mutants"])
+    parser.add_argument("--only", choices=[*pieces.THOROUGH, "parity", "mutants"])
     parser.add_argument("--from", type=int, default=0, dest="first")
     parser.add_argument("--to", type=int, default=2000, dest="last")
     parser.add_argument("--jobs", type=int, default=2)
@@ -112,7 +118,8 @@ def everything(wanted: argparse.Namespace) -> Iterator[tuple[str, Tried]]:
         tried, peak, slowest = mutants(0, wanted.mutants, Path(folder), jobs)
         yield f"mutants, validated (slowest {slowest:.1f} s, {peak >> 20} MiB)", tried
         names = sorted(map(str, Path(folder).glob("*.yaml")))[: wanted.built]
-        for backend, count in (("torch", wanted.valid), ("tensorflow", wanted.keras)):
+        counts = {"torch": wanted.valid, "tensorflow": wanted.keras, "jax": wanted.jax}
+        for backend, count in counts.items():
             yield f"random valid specs, built and run: {backend}", valid(0, count, backend, jobs)
             yield f"accepted mutants, built and run: {backend}", accepted(names, backend, jobs)
 

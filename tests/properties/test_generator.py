@@ -120,7 +120,7 @@ SHOWN: dict[str, Callable[[Graph], object]] = {
 }
 
 
-@pytest.mark.parametrize("backend", ["torch", "tensorflow"])
+@pytest.mark.parametrize("backend", ["torch", "tensorflow", "jax"])
 def test_sources_call_what_is_allowed(backend: str) -> None:
     """Nothing that a spec holds becomes a call; `allowed` lists what rules and helpers use."""
     found: set[str] = set()
