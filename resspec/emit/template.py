@@ -46,7 +46,7 @@ def leaves(op: Op, types: tuple[TensorType, ...]) -> dict[str, Leaf]:
         found[name] = shortest(value) if name in pairs else value
         if name in pairs:
             found[f"{name}_pair"] = value
-    found |= op.derived(*types)
+    found |= {"in_channels": types[0].channels} | op.derived(*types)
     if "padding" in attributes(op):
         top, bottom, left, right = op.sides(*types)
         if top == bottom and left == right:

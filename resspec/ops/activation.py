@@ -168,15 +168,10 @@ class ThresholdedLinear(Activation):
     Source: arXiv:1911.09737, section 3.2.
     """
 
-    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        need_map("tlu", inputs[0])
-        return inputs
+    NEEDS_MAP = True
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         return {"weight": Param((inputs[0].channels,), Init("zeros"), role="maximum")}
-
-    def derived(self, *inputs: TensorType) -> dict[str, Any]:
-        return {"in_channels": inputs[0].channels}
 
 
 @op("softmax")

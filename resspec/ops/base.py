@@ -83,6 +83,11 @@ Moments = Literal[
 ]  # fmt: skip
 
 
+Types = tuple[TensorType, ...]
+Extents = tuple[Extent, Extent]  # height and width
+Placed = tuple[Extent, Extent, bool]  # the same, and whether the op works at no other size
+
+
 class Op(Record):
     """Base of all ops. Shapes leave the batch axis out."""
 
@@ -98,6 +103,7 @@ class Op(Record):
     IS_SOURCE: ClassVar[bool] = False  # made of its parameters alone; the input gives sizes
     GIVES_TUPLE: ClassVar[bool] = False  # the result is a tuple even where it has one part
     ONE_SIZE: ClassVar[bool] = False  # works at the height and width alone that it was made for
+    NEEDS_MAP: ClassVar[bool] = False  # its input must be a map
     SAME_SIZE: ClassVar[bool] = False  # its inputs must agree in height and width
     BROADCASTS: ClassVar[bool] = False  # its inputs must agree where they are not 1
     SCALES: ClassVar[bool] = False  # at inference it multiplies each channel, or
@@ -138,9 +144,7 @@ class Op(Record):
         """Height (axis 0) or width (1) of the outputs, those of the inputs being such."""
         return inputs[0]
 
-    def placed(
-        self, inputs: tuple[TensorType, ...], *extents: tuple[Extent, Extent]
-    ) -> tuple[Extent, Extent, bool]:
+    def placed(self, inputs: Types, *extents: Extents) -> Placed:
         """Height and width of the outputs, those of the inputs being such, and whether the op works
         at no other size. Asked where the op `MOVES`; `inputs` are the types that were tried."""
         raise NotImplementedError(self.NAME)
@@ -151,6 +155,8 @@ class Op(Record):
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """Output types. Raises OpError where the inputs do not fit."""
+        if self.NEEDS_MAP:
+            need_map(self.NAME, inputs[0])
         return inputs[:1]
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
@@ -175,7 +181,7 @@ class Op(Record):
         return 0
 
     def derived(self, *inputs: TensorType) -> dict[str, Any]:
-        """Numbers a constructor needs beside the attributes (`in_channels`)."""
+        """Numbers a constructor needs beside the attributes and `in_channels`."""
         return {}
 
     def scale_and_shift(self, own: Mapping[str, Any]) -> tuple[Any, Any]:

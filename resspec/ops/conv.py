@@ -55,9 +55,6 @@ class ConvolutionWindow(Windowed):
                     attr="groups",
                 )
 
-    def derived(self, *inputs: TensorType) -> dict[str, Any]:
-        return {"in_channels": inputs[0].channels}
-
 
 class Convolution(ConvolutionWindow):
     """What the convolutions share that hold their weight: parameters and cost."""
@@ -156,7 +153,7 @@ class ScaledStdConv2d(Convolution):
     def derived(self, *inputs: TensorType) -> dict[str, Any]:
         height, width = self.kernel_size
         fan_in = inputs[0].channels // self.groups * height * width
-        return super().derived(*inputs) | {"scale": self.gamma * fan_in**-0.5}
+        return {"scale": self.gamma * fan_in**-0.5}
 
 
 @op("conv_transpose2d")

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any, ClassVar
 
 from resspec.declared import arg
-from resspec.ops.base import Moments, Op, OpError, op
+from resspec.ops.base import Extents, Moments, Op, OpError, Placed, Types, op
 from resspec.ops.extent import ONE, Extent, constant, unknown
 from resspec.ops.fields import AxisSizes
 from resspec.ops.pattern import Axis, Pattern, PatternError, Term, parse, solve
@@ -125,9 +125,7 @@ class Einsum(Op):
         added = len(inputs) > 1 and self.parsed.summed  # elementwise products are no MACs
         return prod(sizes.values()) if added else 0
 
-    def placed(
-        self, inputs: tuple[TensorType, ...], *extents: tuple[Extent, Extent]
-    ) -> tuple[Extent, Extent, bool]:
+    def placed(self, inputs: Types, *extents: Extents) -> Placed:
         known, pattern = self.known(*inputs), self.parsed
         sizes = self.solved(*inputs)
         found: dict[str, tuple[int, Extent]] = {}

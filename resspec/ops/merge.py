@@ -6,50 +6,45 @@ from resspec.ops.base import Op, OpError, op
 from resspec.types import TensorType
 
 
-def same_shape(name: str, inputs: tuple[TensorType, ...]) -> None:
-    """Raise unless all inputs have one shape."""
-    if len(set(inputs)) > 1:
-        shapes = ", ".join(map(str, inputs))
-        raise OpError("shape-mismatch", f"{name}: shapes differ: {shapes}")
+class Elementwise(Op):
+    """What the ops share whose inputs have one shape."""
 
-
-@op("add", arity=None)
-class Add(Op):
-    """Elementwise sum of tensors of one shape; never broadcasts."""
-
-    SAME_SIZE = ALONE = NEUTRAL_ZERO = True
-    CHANNELS = "kept"
-    MOMENTS = "sum"
+    SAME_SIZE = True
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        same_shape("add", inputs)
+        if len(set(inputs)) > 1:
+            shapes = ", ".join(map(str, inputs))
+            raise OpError("shape-mismatch", f"{self.NAME}: shapes differ: {shapes}")
         return inputs[:1]
 
 
+@op("add", arity=None)
+class Add(Elementwise):
+    """Elementwise sum of tensors of one shape; never broadcasts."""
+
+    ALONE = NEUTRAL_ZERO = True
+    CHANNELS = "kept"
+    MOMENTS = "sum"
+
+
 @op("sub", arity=None)
-class Sub(Op):
+class Sub(Elementwise):
     """Elementwise difference, first − second, of two tensors of one shape; never broadcasts."""
 
-    SAME_SIZE = True
     CHANNELS = MOMENTS = "difference"
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         if len(inputs) != 2:
             raise OpError("bad-value", f"sub: takes two values, found {len(inputs)}")
-        same_shape("sub", inputs)
-        return inputs[:1]
+        return super().infer(*inputs)
 
 
 @op("maximum", arity=None)
-class Maximum(Op):
+class Maximum(Elementwise):
     """Elementwise largest of tensors of one shape; never broadcasts."""
 
-    SAME_SIZE = ALONE = True
+    ALONE = True
     CHANNELS = "kept"
-
-    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        same_shape("maximum", inputs)
-        return inputs[:1]
 
 
 @op("mul", arity=None)

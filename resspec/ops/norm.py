@@ -40,6 +40,7 @@ class BatchNorm(Op):
     """
 
     SCALES = SHIFTS = True
+    NEEDS_MAP = True
     KIND = "norm"
     NORMALISES = "batch"
     MOMENTS = "standardised"
@@ -50,10 +51,6 @@ class BatchNorm(Op):
     scale: bool = arg(True, "multiply each channel by a trainable number")
     shift: bool = arg(True, "add a trainable number to each channel")
 
-    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        need_map("batch_norm", inputs[0])
-        return inputs
-
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         channels = inputs[0].channels
         wanted = {"weight": self.scale, "bias": self.shift}
@@ -62,9 +59,6 @@ class BatchNorm(Op):
 
     def scale_and_shift(self, own: Mapping[str, Any]) -> tuple[Any, Any]:
         return by_statistics(own, self.eps)
-
-    def derived(self, *inputs: TensorType) -> dict[str, Any]:
-        return {"in_channels": inputs[0].channels}
 
 
 def by_statistics(own: Mapping[str, Any], eps: float) -> tuple[Any, Any]:
@@ -83,14 +77,11 @@ class FrozenBatchNorm(Op):
     """
 
     SCALES = SHIFTS = True
+    NEEDS_MAP = True
     KIND = "norm"
     MOMENTS = "standardised"
 
     eps: Epsilon = arg(1e-5, "added to the variance")
-
-    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        need_map("frozen_batch_norm", inputs[0])
-        return inputs
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         channels = inputs[0].channels
@@ -99,9 +90,6 @@ class FrozenBatchNorm(Op):
 
     def scale_and_shift(self, own: Mapping[str, Any]) -> tuple[Any, Any]:
         return by_statistics(own, self.eps)
-
-    def derived(self, *inputs: TensorType) -> dict[str, Any]:
-        return {"in_channels": inputs[0].channels}
 
 
 @op("standardize")
@@ -128,9 +116,6 @@ class Standardize(Op):
         scale = 1.0 / (deviation + (1e-7 - deviation) * (deviation < 1e-7))
         return scale, -own["mean"] * scale
 
-    def derived(self, *inputs: TensorType) -> dict[str, Any]:
-        return {"in_channels": inputs[0].channels}
-
 
 class ExampleNorm(Op):
     """What the norms share that look at one example alone: no running statistics."""
@@ -144,9 +129,6 @@ class ExampleNorm(Op):
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         return affine(inputs[0].channels, self.init) if self.affine else {}
-
-    def derived(self, *inputs: TensorType) -> dict[str, Any]:
-        return {"in_channels": inputs[0].channels}
 
 
 class ScaleOnlyNorm(ExampleNorm):
@@ -187,11 +169,9 @@ class Grouped(Op):
         return self.replace(groups=groups, group_size=0)
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        outputs = super().infer(*inputs)
         split_groups(self.NAME, inputs[0], self.groups, self.group_size)
-        return inputs
-
-    def derived(self, *inputs: TensorType) -> dict[str, Any]:
-        return {"in_channels": inputs[0].channels}
+        return outputs
 
 
 @op("group_norm")
@@ -286,7 +266,7 @@ class SimpleNorm(ScaleOnlyNorm):
 
     def derived(self, *inputs: TensorType) -> dict[str, Any]:
         channels = inputs[0].channels
-        return super().derived(*inputs) | {"correction": channels / max(channels - 1, 1)}
+        return {"correction": channels / max(channels - 1, 1)}
 
 
 @op("filter_response_norm")
@@ -299,14 +279,11 @@ class FilterResponseNorm(ExampleNorm):
     Source: arXiv:1911.09737; timm's `FilterResponseNormTlu2d` (eps 1e-5).
     """
 
+    NEEDS_MAP = True
     NORMALISES = "example"
     SEES_ALL = True
 
     eps: Epsilon = arg(1e-5, "added to the mean square")
-
-    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        need_map("filter_response_norm", inputs[0])
-        return inputs
 
 
 @op("evonorm_s0")
@@ -322,6 +299,8 @@ class EvoNormS0(Grouped):
     Source: arXiv:2004.02967, table 1; timm's `EvoNorm2dS0`.
     """
 
+    NEEDS_MAP = True
+
     eps: Epsilon = arg(1e-5, "added to the variance")
     activate: bool = arg(True, "normalise and activate before scale and shift")
     divide: bool = arg(False, "normalise where nothing is activated, too")
@@ -330,10 +309,6 @@ class EvoNormS0(Grouped):
     @property
     def sees_all(self) -> bool:
         return self.activate or self.divide
-
-    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        need_map("evonorm_s0", inputs[0])
-        return super().infer(*inputs)
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         params = affine(inputs[0].channels, self.init)
@@ -353,21 +328,15 @@ class GlobalResponseNorm(Op):
     Source: ConvNeXt V2, arXiv:2301.00808.
     """
 
+    NEEDS_MAP = True
     KIND = "norm"
     SEES_ALL = True
     ADDS_INPUT = True
 
     eps: Epsilon = arg(1e-6, "added to the mean norm")
 
-    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        need_map("grn", inputs[0])
-        return inputs
-
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         return affine(inputs[0].channels, "zero")
-
-    def derived(self, *inputs: TensorType) -> dict[str, Any]:
-        return {"in_channels": inputs[0].channels}
 
 
 @op("l2_normalize")

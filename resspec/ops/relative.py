@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from resspec.declared import arg
-from resspec.ops.base import Init, Op, OpError, Param, need_map, op
-from resspec.ops.extent import Extent, constant
+from resspec.ops.base import Extents, Init, Op, OpError, Param, Placed, Types, need_map, op
+from resspec.ops.extent import constant
 from resspec.ops.fields import Pair, PositiveInt
 from resspec.ops.reach import Reach, reduced
 from resspec.types import TensorType
@@ -58,9 +58,7 @@ class RelativeBias(Op):
         ways = (2 * self.window[0] - 1) * (2 * self.window[1] - 1)
         return {"heads": inputs[0].channels, "ways": ways}
 
-    def placed(
-        self, inputs: tuple[TensorType, ...], *extents: tuple[Extent, Extent]
-    ) -> tuple[Extent, Extent, bool]:
+    def placed(self, inputs: Types, *extents: Extents) -> Placed:
         ((height, width),) = extents
         return height, width, not width.is_constant
 
@@ -125,9 +123,7 @@ class RelativeLogits(Op):
         height, width = self.window_of_keys
         return inputs[0].size * (2 * height - 1 + 2 * width - 1)
 
-    def placed(
-        self, inputs: tuple[TensorType, ...], *extents: tuple[Extent, Extent]
-    ) -> tuple[Extent, Extent, bool]:
+    def placed(self, inputs: Types, *extents: Extents) -> Placed:
         height, width = self.window_of_keys
         queries = self.window[0] * self.window[1]
         pins = not extents[0][1].is_constant

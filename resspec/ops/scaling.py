@@ -30,9 +30,6 @@ class LayerScale(Op):
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         return {"weight": Param((inputs[0].channels,), Init("constant", self.value))}
 
-    def derived(self, *inputs: TensorType) -> dict[str, Any]:
-        return {"in_channels": inputs[0].channels}
-
 
 @op("gain")
 class Gain(Op):
@@ -138,37 +135,36 @@ class Shift(Op):
         return self.value == 0.0
 
 
+class Dropping(Op):
+    """What the ops share that zero something at random while training."""
+
+    ONLY_TRAINING = True
+    CHANNELS = "kept"
+
+    rate: Rate
+
+    @property
+    def is_noop(self) -> bool:
+        return self.rate == 0.0
+
+
 @op("dropout")
-class Dropout(Op):
+class Dropout(Dropping):
     """While training, zero elements at random and divide the others by 1 − rate. Shape kept.
 
     The identity at inference. Masks differ between backends, their scaling does not.
     Source: JMLR 15 (2014), 1929–1958.
     """
 
-    ONLY_TRAINING = True
-    CHANNELS = "kept"
-
     rate: Rate = arg(0.5, "probability of zero, 1 included")
-
-    @property
-    def is_noop(self) -> bool:
-        return self.rate == 0.0
 
 
 @op("drop_path")
-class DropPath(Op):
+class DropPath(Dropping):
     """While training, zero whole examples at random and divide the others by 1 − rate.
 
     Shape kept; the identity at inference. At the end of a residual body it is stochastic depth.
     Source: arXiv:1603.09382.
     """
 
-    ONLY_TRAINING = True
-    CHANNELS = "kept"
-
     rate: Rate = arg(0.0, "probability of zero, 1 included")
-
-    @property
-    def is_noop(self) -> bool:
-        return self.rate == 0.0

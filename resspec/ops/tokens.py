@@ -8,14 +8,13 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal
 
 from resspec.declared import Limits, arg
-from resspec.ops.base import Init, Moments, Op, OpError, Param, need_map, op
+from resspec.ops.base import Extents, Init, Moments, Op, OpError, Param, Placed, Types, need_map, op
 from resspec.ops.extent import ONE, Extent, constant, unknown
 from resspec.ops.fields import MAX_EXTENT, NonNegativeInt, Pair, Sides, SidesValue, pair
 from resspec.ops.reach import Reach, reduced
 from resspec.types import TensorType
 
 Step = Annotated[int, Limits(strict=True, ge=-MAX_EXTENT, le=MAX_EXTENT)]
-Extents = tuple[Extent, Extent]
 
 
 def product(extents: Extents) -> Extent:
@@ -51,9 +50,7 @@ class Tokens(Rearranged):
         need_map("tokens", x)
         return (x.with_spatial(1, x.height * x.width),)
 
-    def placed(
-        self, inputs: tuple[TensorType, ...], *extents: Extents
-    ) -> tuple[Extent, Extent, bool]:
+    def placed(self, inputs: Types, *extents: Extents) -> Placed:
         height, width = extents[0]
         across = product(extents[0]) if width.is_constant or height.is_constant else unknown()
         return ONE, across, False
@@ -84,9 +81,7 @@ class Grid(Rearranged):
             )
         return (x.with_spatial(height, width),)
 
-    def placed(
-        self, inputs: tuple[TensorType, ...], *extents: Extents
-    ) -> tuple[Extent, Extent, bool]:
+    def placed(self, inputs: Types, *extents: Extents) -> Placed:
         if self.size is None:
             return (*extents[1], False)
         return constant(self.size[0]), constant(self.size[1]), not extents[0][1].is_constant
@@ -153,15 +148,12 @@ class Roll(Op):
     Source: shifted windows, arXiv:2103.14030, figure 4.
     """
 
+    NEEDS_MAP = True
     CHANNELS = "kept"
 
     shift: Annotated[tuple[Step, Step], Limits(before=pair)] = arg(
         doc="rows down and columns to the right; up and to the left below 0"
     )
-
-    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        need_map("roll", inputs[0])
-        return inputs
 
     def reach(self, axis: int, *inputs: TensorType) -> Reach | None:
         return reduced(inputs[0].spatial[axis])
@@ -189,9 +181,7 @@ class ConcatColumns(Op):
             raise OpError("shape-mismatch", f"concat_columns: shapes differ: {shapes}")
         return (inputs[0].with_spatial(inputs[0].height, sum(x.width for x in inputs)),)
 
-    def placed(
-        self, inputs: tuple[TensorType, ...], *extents: Extents
-    ) -> tuple[Extent, Extent, bool]:
+    def placed(self, inputs: Types, *extents: Extents) -> Placed:
         moving = [width for _, width in extents if not width.is_constant]
         fixed = sum(width.plus for _, width in extents if width.is_constant)
         across = constant(fixed) if not moving else unknown()
@@ -278,9 +268,7 @@ class Windows(Rearranged):
         rows, columns = self.counts(inputs[0])
         return (inputs[0].with_spatial(rows * columns, self.size[0] * self.size[1]),)
 
-    def placed(
-        self, inputs: tuple[TensorType, ...], *extents: Extents
-    ) -> tuple[Extent, Extent, bool]:
+    def placed(self, inputs: Types, *extents: Extents) -> Placed:
         (y,) = self.infer(*inputs)
         fixed = extents[0][0].is_constant and extents[0][1].is_constant
         return constant(y.height) if fixed else unknown(), constant(y.width), False
@@ -315,9 +303,7 @@ class JoinWindows(Rearranged):
             )
         return (x.with_spatial(*like.spatial),)
 
-    def placed(
-        self, inputs: tuple[TensorType, ...], *extents: Extents
-    ) -> tuple[Extent, Extent, bool]:
+    def placed(self, inputs: Types, *extents: Extents) -> Placed:
         return (*extents[1], False)
 
     def declared_stride(self) -> Any:
@@ -351,9 +337,7 @@ class Learned(Op):
         start = Init("normal", self.std) if self.std else Init("zeros")
         return {"weight": Param((y.height, y.width, y.channels), start, role="shift")}
 
-    def placed(
-        self, inputs: tuple[TensorType, ...], *extents: Extents
-    ) -> tuple[Extent, Extent, bool]:
+    def placed(self, inputs: Types, *extents: Extents) -> Placed:
         (y,) = self.infer(*inputs)
         pins = self.size is None and not all(one.is_constant for one in extents[0])
         return constant(y.height), constant(y.width), pins
