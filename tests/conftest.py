@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import Result, command
+
 # Tests run side by side, and frameworks' threads that wait for each other take the others' cores:
 # a small network with depthwise convolutions took ten times as long.
 for threads in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
@@ -60,6 +62,17 @@ def pytest_collection_finish() -> None:
     """What the frameworks brought stays, and need not be looked at by every garbage collection."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """`run("summarize", "resnet18")` → exit code, stdout, stderr."""
+
+    def call(*words: object) -> Result:
+        capfd.readouterr()
+        return Result(command(*words), *capfd.readouterr())
+
+    return call
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import pytest
 from resspec.bench import contest, subjects
 from resspec.bench.contest import Contest, Row
 from resspec.timing import How, Times, Work, interleave
-from tests.export.running import TINY, command
+from tests.commands import command
+from tests.export.running import TINY
 
 
 @pytest.fixture

@@ -10,12 +10,14 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("tensorflow")
 
+from collections.abc import Callable
+
 from resspec import (
     api,
-    cli,
 )
 from resspec import backend as backends
 from tests.builds.twins import BACKENDS, agree, graph
+from tests.commands import Result
 
 GROUPED_TRANSPOSE = """\
 model: grouped_transpose
@@ -126,26 +128,25 @@ def test_a_layer_is_applied_at_several_sizes(op: str, tmp_path: Path) -> None:
 
 
 def test_validate_says_where_an_installed_backend_cannot(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backends, "names", lambda: BACKENDS)
     path = tmp_path / "net.yaml"
     path.write_text(RANKS.replace("OP", "layer_norm: {}"), "utf-8")
 
-    def run(*words: str) -> tuple[int, str]:
-        with pytest.raises(SystemExit) as left:
-            cli.main(["validate", str(path), *words])
-        return int(left.value.code or 0), capsys.readouterr().err
+    def checked(*words: str) -> tuple[int, str]:
+        code, _, err = run("validate", path, *words)
+        return code, err
 
-    code, text = run()
+    code, text = checked()
     assert (code, text.count("[unsupported]")) == (0, 1)
     assert text.startswith("warning[unsupported]: the backend `torch` cannot express this")
     assert f"{path}:5:6" in text
-    assert run("--strict")[0] == 1
-    code, text = run("--backend", "torch")
+    assert checked("--strict")[0] == 1
+    code, text = checked("--backend", "torch")
     assert code == 1
     assert text.startswith("error[unsupported]: ")
-    assert run("--backend", "tensorflow") == (0, "")
+    assert checked("--backend", "tensorflow") == (0, "")
 
 
 def test_what_validates_without_a_warning_builds(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resspec import SpecError, api, cli, weights
+from resspec import SpecError, api, weights
 from resspec.weights import sampling
+from tests.commands import command
 
 torch = pytest.importorskip("torch")
 
@@ -88,7 +89,7 @@ def test_weights_are_drawn_into_the_memory_of_the_model(spec: str) -> None:
 
 def test_command(spec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
-    assert _exit("build", spec, "--meta", "--out", str(out), "--format", "json") == 0
+    assert command("build", spec, "--meta", "--out", str(out), "--format", "json") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["device"] == "meta"
     assert report["output_shape"] == [1, 4]
@@ -102,17 +103,11 @@ def test_command(spec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 def test_command_says_what_meta_has_not(
     spec: str, more: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert _exit("build", spec, "--meta", *more) == 2
+    assert command("build", spec, "--meta", *more) == 2
     assert "meta" in capsys.readouterr().err
 
 
 def test_keras_has_no_meta(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("tensorflow")
-    assert _exit("build", spec, "--meta", "--backend", "tensorflow") == 1
+    assert command("build", spec, "--meta", "--backend", "tensorflow") == 1
     assert "a Keras model always has memory" in capsys.readouterr().err
-
-
-def _exit(*arguments: str) -> Any:
-    with pytest.raises(SystemExit) as caught:
-        cli.main(arguments)
-    return caught.value.code or 0

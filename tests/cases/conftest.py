@@ -8,23 +8,20 @@ from typing import Any
 
 import pytest
 
-from resspec.cli import main
+from tests.commands import Result
 
 INPUTS = Path(__file__).parent / "inputs"
 Run = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
+def run(run: Callable[..., Result]) -> Run:
     """`run("validate", "x.yaml")` → exit code, all that it said; never a traceback."""
 
     def call(*arguments: Any) -> tuple[int, str]:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main([*map(str, arguments)])
-        said = "".join(capfd.readouterr())
-        assert "unexpected" not in said, said
-        assert "Traceback" not in said, said
-        return int(caught.value.code or 0), said
+        code, out, err = run(*arguments)
+        assert "unexpected" not in out + err, out + err
+        assert "Traceback" not in out + err, out + err
+        return code, out + err
 
     return call

@@ -1,9 +1,7 @@
-"""Run commands in this process, and a backend that needs no framework."""
+"""A backend that needs no framework."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,31 +10,9 @@ import pytest
 
 from resspec import backend
 from resspec.backend import Rule, Source
-from resspec.cli import main
 from resspec.emit import Resolved
 from resspec.ir import Graph
 from resspec.ops import OPS
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
-    """`run("summarize", "resnet18")` → exit code, stdout, stderr."""
-
-    def call(*arguments: str) -> Result:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main(list(arguments))
-        out, err = capfd.readouterr()
-        return Result(int(caught.value.code or 0), out, err)
-
-    return call
 
 
 class Paper:

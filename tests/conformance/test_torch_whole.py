@@ -15,7 +15,8 @@ import torch
 
 from resspec import api, weights
 from resspec.weights import example, randomise
-from tests.export.running import SPECS, command, elsewhere
+from tests.commands import command
+from tests.export.running import SPECS, elsewhere
 
 
 @pytest.fixture(scope="module", params=SPECS)

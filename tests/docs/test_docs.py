@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from resspec import api
-from resspec.cli import main
 from resspec.language.overlay import plain
 from resspec.syntax import parse
+from tests.commands import command
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "docs/language.md", ROOT / "docs/tutorial.md"]
@@ -53,10 +53,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> R
 
     def call(words: list[str], folder: Path) -> None:
         monkeypatch.chdir(folder)
-        with pytest.raises(SystemExit) as caught:
-            main(words[1:])
+        code = command(*words[1:])
         said = "".join(capfd.readouterr())
-        assert not caught.value.code, f"{shlex.join(words)}\n{said}"
+        assert not code, f"{shlex.join(words)}\n{said}"
 
     return call
 
@@ -102,8 +101,8 @@ def test_every_command_shown_runs(page, run: Run):
     if "trained.pth" in path.read_text("utf-8"):
         left_by_training(folder)
     ran = 0
-    for command in commands(path):
-        words = [w for word in shlex.split(command) for w in expand(word, folder)]
+    for line in commands(path):
+        words = [w for word in shlex.split(line) for w in expand(word, folder)]
         run(words, folder)
         ran += 1
     assert ran

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from resspec import api, report
-from resspec.cli import main
 from resspec.diagnostics import SpecError
 from resspec.report.page import inert
 from tests import specs
+from tests.commands import command
 
 
 def data(text: str) -> dict:
@@ -139,8 +139,7 @@ def test_commands_write_pages(tmp_path, capsys) -> None:
         ["report", "resnet18", "seresnet18", "--input", "3x64x64", "-o", str(out)],
         ["draw", "resnet18", "--level", "block", "-o", str(picture)],
     ):
-        with pytest.raises(SystemExit, match="0"):
-            main(words)
+        assert command(*words) == 0
     both, one = data(out.read_text("utf-8")), data(picture.read_text("utf-8"))
     assert [network["name"] for network in both["networks"]] == ["resnet18", "seresnet18"]
     assert both["networks"][0]["picture"]["input"] == "3×64×64"
@@ -157,8 +156,7 @@ def test_commands_write_pages(tmp_path, capsys) -> None:
 )
 def test_wrong_use(words, told, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit, match="2"):
-        main(["report", *words])
+    assert command("report", *words) == 2
     assert told in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
@@ -166,7 +164,6 @@ def test_wrong_use(words, told, tmp_path, monkeypatch, capsys) -> None:
 def test_a_huge_spec_meets_a_limit_and_leaves_no_file(tmp_path, capsys) -> None:
     spec = specs.write(tmp_path, specs.TINY.replace("depth: 1", "depth: 4096"), "huge.yaml")
     for more, code in (([], "node-limit"), (["--limit", "nodes=1000000"], "picture-limit")):
-        with pytest.raises(SystemExit, match="1"):
-            main(["report", spec, "-o", str(tmp_path / "huge.html"), *more])
+        assert command("report", spec, "-o", tmp_path / "huge.html", *more) == 1
         assert f"error[{code}]" in capsys.readouterr().err
     assert not (tmp_path / "huge.html").exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from resspec import cli
+from tests.commands import command
 
 SPEC = """\
 model: tiny
@@ -30,12 +30,6 @@ LIMITS = [
 ]
 
 
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as left:
-        cli.main(list(arguments))
-    return int(left.value.code or 0)
-
-
 @pytest.fixture
 def spec(tmp_path: Path) -> str:
     path = tmp_path / "tiny.yaml"
@@ -45,32 +39,32 @@ def spec(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize(("limit", "code", "message"), LIMITS)
 def test_a_limit_says_its_number_and_flag(limit, code, message, spec, capsys) -> None:
-    assert run("validate", spec, "--limit", limit) == 1
+    assert command("validate", spec, "--limit", limit) == 1
     text = capsys.readouterr().err
     assert text.startswith(f"error[{code}]: {message}")
     assert f"`--limit {limit.partition('=')[0]}=NUMBER`" in text
 
 
-@pytest.mark.parametrize("command", ["validate", "summarize", "source", "build"])
-def test_every_command_that_loads_takes_limits(command, spec, capsys) -> None:
-    assert run(command, spec, "--limit", "params=100") == 1
+@pytest.mark.parametrize("word", ["validate", "summarize", "source", "build"])
+def test_every_command_that_loads_takes_limits(word, spec, capsys) -> None:
+    assert command(word, spec, "--limit", "params=100") == 1
     assert "error[param-limit]" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("limit", ["nodez=3", "nodes", "nodes=many", "nodes=-1", "nodes=1.5"])
 def test_a_limit_that_is_none_is_a_usage_error(limit, spec, capsys) -> None:
-    assert run("validate", spec, "--limit", limit) == 2
+    assert command("validate", spec, "--limit", limit) == 2
     assert "--limit" in capsys.readouterr().err
 
 
 def test_strict_makes_warnings_fail(spec, capsys) -> None:
-    assert run("validate", spec) == 0
+    assert command("validate", spec) == 0
     assert capsys.readouterr().err.startswith("warning[double-activation]")
-    assert run("validate", spec, "--strict") == 1
+    assert command("validate", spec, "--strict") == 1
 
 
 def test_json_says_where_from_and_to(spec, capsys) -> None:
-    assert run("validate", spec, "--format", "json") == 0
+    assert command("validate", spec, "--format", "json") == 0
     (report,) = json.loads(capsys.readouterr().out)
     (found,) = report["diagnostics"]
     assert (report["ok"], found["code"], found["severity"]) == (
@@ -84,5 +78,5 @@ def test_json_says_where_from_and_to(spec, capsys) -> None:
 
 
 def test_schema_is_printed(capsys) -> None:
-    assert run("schema") == 0
+    assert command("schema") == 0
     assert json.loads(capsys.readouterr().out)["$schema"].startswith("https://json-schema.org")

@@ -1,4 +1,4 @@
-"""Specs to export, the command run in this process, and files loaded where resspec is not."""
+"""Specs to export, and files loaded where resspec is not."""
 
 from __future__ import annotations
 
@@ -7,25 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests import specs
 
-from resspec.cli import main
-
-TINY = """\
-model: tiny
-doc: A stem, two residual blocks, a head.
-input: [3, 16, 12]
-num_classes: 5
-stem:
-  - conv: {out_channels: 4, kernel_size: 3}
-  - norm
-  - act
-block: basic
-stages:
-  - {depth: 1, width: 4}
-  - {depth: 1, width: 8, stride: 2}
-head: classifier
-"""
+TINY = specs.TINY.replace("[3, 8, 8]", "[3, 16, 12]")
 
 # Layers without a stock counterpart in Keras, and several outputs, one of them a pyramid.
 ODD = """\
@@ -63,13 +47,6 @@ class Refuse:
             raise ImportError(f"{name} is not installed here")
 sys.meta_path.insert(0, Refuse())
 """
-
-
-def command(*words: str) -> int:
-    """Run `resspec` and return its exit code."""
-    with pytest.raises(SystemExit) as caught:
-        main(list(words))
-    return int(caught.value.code or 0)
 
 
 def elsewhere(script: str, *words: str | Path, ok: bool = True) -> str:

@@ -13,7 +13,8 @@ import pytest
 
 from resspec import api, backend, weights
 from resspec.weights.naming import recognised
-from tests.export.running import REFUSE, SPECS, command
+from tests.commands import command
+from tests.export.running import REFUSE, SPECS
 
 SCRIPT = """\
 import keras, numpy as np

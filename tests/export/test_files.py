@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from resspec import api, backend, weights
-from tests.export.running import SPECS, command, elsewhere
+from tests.commands import command
+from tests.export.running import SPECS, elsewhere
 
 SLACK = 2e-7  # of a norm: half a float32 rounding, for what is exact on one side
 

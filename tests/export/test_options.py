@@ -14,7 +14,8 @@ import pytest
 from resspec import backend, export
 from resspec.backend import Format
 from resspec.diagnostics import SpecError
-from tests.export.running import TINY, command
+from tests.commands import command
+from tests.export.running import TINY
 
 COMMON = {"model.py", "weights.safetensors", "spec.yaml", "summary.json"}
 BACKENDS = ("torch", "tensorflow")

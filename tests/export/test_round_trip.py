@@ -20,7 +20,8 @@ pytest.importorskip("tensorflow")
 
 import resspec  # noqa: E402
 from resspec.weights import example  # noqa: E402
-from tests.export.running import TINY, command  # noqa: E402
+from tests.commands import command  # noqa: E402
+from tests.export.running import TINY  # noqa: E402
 
 X = example((3, 3, 16, 12)).astype("float32")
 NHWC = np.ascontiguousarray(X.transpose(0, 2, 3, 1))

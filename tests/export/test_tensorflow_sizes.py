@@ -15,7 +15,8 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from resspec import api, backend, weights
-from tests.export.running import TINY, command, elsewhere
+from tests.commands import command
+from tests.export.running import TINY, elsewhere
 
 SIZE = (37, 23)
 SPEC = """\

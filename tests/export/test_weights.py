@@ -16,7 +16,8 @@ import safetensors
 from resspec import api, backend, weights
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
-from tests.export.running import SPECS, command
+from tests.commands import command
+from tests.export.running import SPECS
 
 Build = Callable[..., int]
 HALVES = ("float16", "bfloat16")

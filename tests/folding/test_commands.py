@@ -11,7 +11,8 @@ import pytest
 from resspec import api
 from resspec.diagnostics import SpecError
 from resspec.parity import Options, compare, runner
-from tests.export.running import TINY, command
+from tests.commands import command
+from tests.export.running import TINY
 
 SPOKEN = "Invalid value for --optimize: 'speed' is not one of inference"
 

@@ -11,7 +11,8 @@ import pytest
 from resspec.diagnostics import SpecError
 from resspec.parity import judge
 from resspec.parity.endpoints import Endpoint, endpoint
-from tests.export.running import TINY, command
+from tests.commands import command
+from tests.export.running import TINY
 
 Err = pytest.CaptureFixture[str]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import pickle
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +16,18 @@ import safetensors.numpy
 torch = pytest.importorskip("torch")
 
 from resspec import api  # noqa: E402
-from resspec.cli import main  # noqa: E402
 from resspec.port import origins  # noqa: E402
 from resspec.weights import example, randomise, stored  # noqa: E402
+from tests.commands import Result  # noqa: E402
 
 NAME = "test_resnet"  # the smallest network of timm: 470 thousand parameters
-Run = Callable[..., tuple[int, str, str]]
+Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """`run("port", …)` → exit code, stdout, stderr."""
-
-    def call(*arguments: Any) -> tuple[int, str, str]:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main(["port", *map(str, arguments)])
-        out, err = capfd.readouterr()
-        return int(caught.value.code or 0), out, err
-
-    return call
+def run(run: Run) -> Run:
+    """`run("FILE", …)` → exit code, stdout, stderr of `port`."""
+    return partial(run, "port")
 
 
 @pytest.fixture(scope="module")

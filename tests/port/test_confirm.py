@@ -12,11 +12,11 @@ import safetensors.numpy
 
 from resspec import api, weights
 from resspec.backend import get
-from resspec.cli import main
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
 from resspec.port import bare, confirm, transfer
 from resspec.weights import example, randomise, stored
+from tests.commands import command
 
 torch = pytest.importorskip("torch")
 
@@ -82,18 +82,10 @@ def outputs(graph: Graph, arrays: dict[str, Any], x: Any) -> Any:
 
 
 @pytest.fixture
-def run(spec: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Run:
+def run(spec: Path, tmp_path: Path, run: Run) -> Run:
     """`run(FILE, …)` → exit code, stdout, stderr of `port --from torch`."""
-
-    def call(path: Path, *words: Any) -> tuple[int, str, str]:
-        capfd.readouterr()
-        told = ("--from", "torch", "--spec", spec, "--out", tmp_path / "out.safetensors")
-        with pytest.raises(SystemExit) as caught:
-            main(["port", str(path), *map(str, (*told, *words))])
-        out, err = capfd.readouterr()
-        return int(caught.value.code or 0), out, err
-
-    return call
+    told = ("--from", "torch", "--spec", spec, "--out", tmp_path / "out.safetensors")
+    return lambda path, *words: run("port", path, *told, *words)
 
 
 def tensors(arrays: dict[str, Any]) -> dict[str, Any]:
@@ -266,10 +258,9 @@ def test_an_example_of_zeros_before_layers_without_shifts(tmp_path: Path) -> Non
     given = {f"{i}.weight": rng.normal(size=(2, 2, 1, 1)).astype("f4") for i in (0, 2)}
     np.savez(tmp_path / "given.npz", **given)
     np.savez(tmp_path / "io.npz", x=np.zeros((1, 2, 4, 4)), y=np.zeros((1, 2, 4, 4)))
-    words = [str(tmp_path / "given.npz"), "--from", "torch", "--spec", str(tmp_path / "two.yaml")]
-    with pytest.raises(SystemExit) as caught:
-        main(["port", *words, "--out", str(tmp_path / "o"), "--verify", str(tmp_path / "io.npz")])
-    assert caught.value.code == 1
+    words = [tmp_path / "given.npz", "--from", "torch", "--spec", tmp_path / "two.yaml"]
+    out = ("--out", tmp_path / "o", "--verify", tmp_path / "io.npz")
+    assert command("port", *words, *out) == 1
     assert not (tmp_path / "o").exists()
 
 

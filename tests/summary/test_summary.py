@@ -13,6 +13,7 @@ import resspec
 from resspec import api
 from resspec.summary import Row, Summary, summarize
 from tests import specs
+from tests.commands import command
 
 # torchvision 0.28 and timm 1.0.31 agree on params, buffers and MACs; activations as timm's
 # benchmark results list them, in millions.
@@ -155,21 +156,15 @@ def test_json(tmp_path: Path) -> None:
 def test_a_network_of_one_size_says_what_fixes_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from resspec.cli import main
-
     path = tmp_path / "flat.yaml"
     path.write_text("model: flat\ninput: [3, 8, 6]\nstem: [flatten]\nstages: []\nhead: []\n")
-    with pytest.raises(SystemExit):
-        main(["summarize", str(path)])
+    assert command("summarize", path) == 0
     shown = capsys.readouterr().out.splitlines()[-1]
     assert shown == f"input sizes: 8×6 only, fixed by stem.flatten1 at {path}:3:8"
 
 
 def test_csv_is_read_back(capsys: pytest.CaptureFixture[str]) -> None:
-    from resspec.cli import main
-
-    with pytest.raises(SystemExit, match="0"):
-        main(["summarize", "resnet18", "resnet34", "--format", "csv"])
+    assert command("summarize", "resnet18", "resnet34", "--format", "csv") == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["name"] for row in rows] == ["resnet18", "resnet34"]
     assert [int(row["params"]) for row in rows] == [11_689_512, 21_797_672]

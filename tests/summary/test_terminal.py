@@ -10,9 +10,9 @@ import sys
 import pytest
 
 from resspec import api
-from resspec.cli import main
 from resspec.draw import terminal
 from resspec.ir import Node
+from tests.commands import command
 
 RESNET34 = """\
 resnet34  3×224×224 → 1000
@@ -76,8 +76,7 @@ def test_what_is_little_is_seen_and_what_is_nothing_is_not() -> None:
 
 
 def test_in_a_pipe_it_is_unchanged(capsys) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        main(["summarize", "resnet18"])
+    assert command("summarize", "resnet18") == 0
     assert capsys.readouterr().out == PIPE
 
 

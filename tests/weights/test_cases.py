@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resspec.cli import main
 from resspec.weights import stored
+from tests.commands import Result
 from tests.weights.memory import Peak
 
 torch = pytest.importorskip("torch")
@@ -53,21 +53,18 @@ def state() -> dict[str, Any]:
 
 
 @pytest.fixture
-def port(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Port:
+def port(tmp_path: Path, run: Callable[..., Result]) -> Port:
     """`port(FILE, "--key", …)` → exit code and what is said, against the spec."""
     (tmp_path / "two_sets.yaml").write_text(SPEC)
     spec, out = tmp_path / "two_sets.yaml", tmp_path / "out.safetensors"
 
-    def run(path: Path, *options: str) -> tuple[int, str]:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main(["port", str(path), "--from", "torch", "--spec", str(spec), "--out", str(out),
-                  "--trust-order", *options])  # fmt: skip
-        text = "".join(capfd.readouterr())
-        assert out.exists() == (caught.value.code in (0, None))
-        return int(caught.value.code or 0), text
+    def call(path: Path, *options: str) -> tuple[int, str]:
+        told = ("--from", "torch", "--spec", spec, "--out", out, "--trust-order")
+        code, *text = run("port", path, *told, *options)
+        assert out.exists() == (code == 0)
+        return code, "".join(text)
 
-    return run
+    return call
 
 
 def written(folder: Path, scale: float, state: dict[str, Any]) -> bool:
