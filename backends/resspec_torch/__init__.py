@@ -26,7 +26,7 @@ BACKEND = Backend(
     rounding=_module("resspec_torch.rounding"),
     formats=FORMATS,
     importer=_module("resspec_torch.lift.network"),
-    imports=("timm:*", "torchvision:*", "*:*"),
+    imports=("timm:*", "torchvision:*", "*.pt2", "*:*"),
 )
 
 __all__ = ["BACKEND"]

@@ -34,9 +34,9 @@ def import_(
 
     The spec, its blocks and its weights, proven the same before anything is written.
 
-    SOURCE is torchvision:NAME, timm:NAME, keras:NAME (of keras.applications), a file model.keras,
-    of which nothing is run, or package.module:callable, which gives an nn.Module: that code is
-    imported and RUN, so name only code that you trust.
+    SOURCE is torchvision:NAME, timm:NAME, keras:NAME (of keras.applications), a file (model.pt2 of
+    torch.export, model.keras), of which nothing is run, or package.module:callable, which gives an
+    nn.Module: that code is imported and RUN, so name only code that you trust.
     Modules become blocks, equal ones in a row stages. Before anything is written, the spec and the
     original are compared in float64: outputs at two sizes, gradients and statistics of training.
     What no op says is told, every place of it, and nothing is written.
@@ -45,7 +45,7 @@ def import_(
     Examples:
       resspec import timm:resnet50d --out resnet50d
       resspec import mine.models:make --input 3x64x64 --out mine
-      resspec import model.keras --out mine
+      resspec import model.pt2 --out mine
     """
     from resspec.lift import bring
 
@@ -101,6 +101,8 @@ def _told(made: Imported, path: Path, reports: list[Report], seconds: float) -> 
     print(f"{made.name}: {counts}, from {escape(made.original)}")
     blocks = ", ".join(made.spec.blocks) or "none"
     print(f"{made.steps} layers → {made.lines} lines; blocks: {blocks}")
+    for note in made.notes:
+        print(f"note: {escape(note)}")
     for check in made.checks:
         where = f"{height}×{width}"
         if check.quantity.endswith("second size") and made.second:
@@ -129,6 +131,7 @@ def _json(made: Imported, path: Path, reports: list[Report], seconds: float) -> 
             {"quantity": one.quantity, "error": one.error, "limit": one.limit, "ok": one.ok}
             for one in made.checks
         ],
+        "notes": list(made.notes),
         "sizes": [list(one) for one in (made.size, made.second) if one],
         "parity": [report.to_json() for report in reports],
         "seconds": round(seconds, 3),

@@ -52,6 +52,7 @@ class Imported:
     second: tuple[int, int] | None
     summary: Summary
     small: Graph  # at the size that was compared
+    notes: Sequence[str] = ()
 
     @property
     def lines(self) -> int:
@@ -111,7 +112,7 @@ def bring(
         checks: Sequence[Check] = ()
         size, second, small = shape[1:], None, graph
         if check:
-            size, second = _sizes(at, shape)
+            size, second = _sizes(at, shape, network)
             small = at(size)
             say(f"comparing with the original at {size[0]}×{size[1]}")
             checks = prove(network, names, at, size, second)
@@ -122,18 +123,19 @@ def bring(
             for n, a in weights.items()}  # fmt: skip
     return Imported(
         spec.model["model"], network.name, graph, spec, files, made, len(recorder.steps), checks,
-        size, second, summarize(graph), small,
+        size, second, summarize(graph), small, network.notes,
     )  # fmt: skip
 
 
 def recorded(network: Network, shape: tuple[int, int, int]) -> Recorder:
     """The network as ops. Errors: `not-liftable`, one for each place."""
-    recorder = network.record((TRACED, *shape))
+    batch = network.batch or TRACED
+    recorder = network.record((batch, *shape))
     if recorder.problems:
         raise SpecError(*diagnostics(recorder.problems))
     if sized(recorder):
         with contextlib.suppress(SpecError):  # it may take no other size
-            other = network.record((TRACED, shape[0], shape[1] + 32, shape[2] + 65))
+            other = network.record((batch, shape[0], shape[1] + 32, shape[2] + 65))
             if not other.problems:
                 follow(recorder, other)
     return recorder
@@ -183,13 +185,15 @@ def _loaded(path: Path, shape: Sequence[int]) -> Graph:
 
 
 def _sizes(
-    at: Callable[[tuple[int, int]], Graph], shape: tuple[int, int, int]
+    at: Callable[[tuple[int, int]], Graph], shape: tuple[int, int, int], network: Network
 ) -> tuple[tuple[int, int], tuple[int, int] | None]:
     """Two sizes to compare at: small ones, where the network takes them."""
     full = at(shape[1:])
     pixels = prod(shape[1:])
 
     def takes(size: tuple[int, int]) -> bool:
+        if not network.takes((network.batch or TRACED, shape[0], *size)):
+            return False
         try:
             made = at(size)
         except SpecError:

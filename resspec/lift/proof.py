@@ -3,7 +3,7 @@ weights that hide nothing. Nothing is written before."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from resspec.running import Running
 
 Array = NDArray[Any]
 EXACT = 1e-12
+BATCH = 4
 DEEP, DEEP_LAYERS = 1e-11, 100  # as parity has them, for gradients
 SMALL = 1e-3  # of the largest gradient's size: what is smaller is measured by it
 
@@ -30,12 +31,25 @@ class Network(Protocol):
 
     name: str
     backend: str  # of the same framework
-    channels_last: bool  # the example that it takes: N×H×W×C
+    channels_last: bool = False  # the example that it takes: N×H×W×C
+    trains: bool = (
+        True  # it tells what it does while training, too; else gradients are of inference
+    )
+    notes: Sequence[str] = ()  # what is worth knowing of what came in
 
     @property
     def shape(self) -> tuple[int, int, int] | None:
         """An input that it takes (C, H, W), where it says one."""
-        ...
+        return None
+
+    @property
+    def batch(self) -> int | None:
+        """How many examples it takes, where not any number."""
+        return None
+
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Whether it takes an input (N, C, H, W), as far as it can tell without computing."""
+        return True
 
     def record(self, shape: tuple[int, ...]) -> Recorder:
         """It as ops for an input (N, C, H, W), what has none in `problems`. Errors:
@@ -55,8 +69,8 @@ class Network(Protocol):
         ...
 
     def gradients(self, x: Array) -> tuple[dict[str, Array], dict[str, Array]]:
-        """In training mode, of the sum over outputs of mean(y · cotangent): gradients of the
-        parameters by name, and the running statistics after."""
+        """Of the sum over outputs of mean(y · cotangent), in training mode where it `trains`:
+        gradients of the parameters by name, and the running statistics after."""
         ...
 
     def random(self, x: Array) -> bool:
@@ -84,7 +98,6 @@ def prove(
     graph: Callable[[tuple[int, int]], Graph],
     size: tuple[int, int],
     second: tuple[int, int] | None,
-    batch: int = 4,
     seed: int = 0,
 ) -> list[Check]:
     """Compare the original with its spec's graphs. Raises SpecError(lift-differs)."""
@@ -93,7 +106,7 @@ def prove(
     drawn = weights.randomise(made, seed)
     held = network.arrays()
     other = network.copy(names.originals({n: a.astype(np.float64) for n, a in drawn.items()}, held))
-    x = weights.example((batch, *made.input.type.shape), seed).astype(np.float64)
+    x = weights.example((network.batch or BATCH, *made.input.type.shape), seed).astype(np.float64)
     target = backends.get(network.backend)
     running = Running.start(made, target, dtype="float64").load(drawn)
     checks.append(_check("outputs", _flat(running.forward(x)), other.forward(x, False), EXACT))
@@ -138,7 +151,7 @@ def _second(
 def _trained(
     other: Network, names: Names, made: Graph, drawn: Mapping[str, Array], x: Array
 ) -> list[Check]:
-    if other.random(x):
+    if other.trains and other.random(x):
         raise error(
             "not-liftable",
             f"{other.name} is random while training, by other than a dropout or drop path",
@@ -147,13 +160,13 @@ def _trained(
     running = Running.start(quiet, backends.get(other.backend), dtype="float64").load(drawn)
     layers = sum(1 for node in made.nodes if node.macs)
     deep = DEEP if layers > DEEP_LAYERS else EXACT
-    ours = running.gradients(x, training=True)
+    ours = running.gradients(x, training=other.trains)
     before, after = other.gradients(x)
     gradients = names.canonical({**_zeros(names, before, other), **before})
     wanted = {name: gradients[name] for name in ours}
     found = [_check("gradients", ours, wanted, deep)]
     statistics = [n for n, p in made.parameters().items() if not p.trainable]
-    if statistics:
+    if statistics and other.trains:
         moved = names.canonical({**_zeros(names, after, other), **after})
         read = running.read(statistics)
         found.append(_check("running statistics", read, {n: moved[n] for n in statistics}, EXACT))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from resspec import weights
 from resspec.diagnostics import error
 from resspec.lift.frames import framed
+from resspec.lift.proof import Network
 from resspec.lift.record import Recorder
 from resspec.lift.tidy import started, tidy
 from resspec_tensorflow import origins
@@ -28,7 +29,7 @@ RATES = ("rate", "drop_path_rate")
 NOISE = frozenset({"Dropout", "SpatialDropout2D", "StochasticDepth", "GaussianDropout"})
 
 
-class KerasNetwork:
+class KerasNetwork(Network):
     """A functional model, which stays as it is: what runs is a copy."""
 
     backend = "tensorflow"

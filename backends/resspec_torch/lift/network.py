@@ -6,6 +6,7 @@ import contextlib
 import copy
 import importlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from resspec.diagnostics import error
+from resspec.lift.proof import Network
 from resspec.lift.record import Recorder
 from resspec.weights import cotangent
 from resspec_torch import origins
-from resspec_torch.lift import export
+from resspec_torch.lift import archive, export
 from resspec_torch.lift.reader import output_names
 
 Array = NDArray[Any]
@@ -31,12 +33,10 @@ DROPOUTS = (
 )
 
 
-class TorchNetwork:
+class TorchNetwork(Network):
     """A module, which stays as it is: what runs is a copy."""
 
     backend = "torch"
-    channels_last = False
-    shape = None
 
     def __init__(self, model: nn.Module, name: str) -> None:
         self.model, self.name = model, name
@@ -137,12 +137,15 @@ def named_outputs(result: Any) -> dict[str, torch.Tensor]:
     return {names[at]: one for at, one in enumerate(leaves) if isinstance(one, torch.Tensor)}
 
 
-def open_source(source: str) -> TorchNetwork | None:
+def open_source(source: str) -> Network | None:
     """The network that a source names, or None where it is none of torch's.
 
-    `torchvision:NAME`, `timm:NAME`; `package.module:callable` runs that code.
-    Errors: `not-found`, `no-backend`.
+    `torchvision:NAME`, `timm:NAME`; `package.module:callable` runs that code; of a file `*.pt2`
+    nothing runs.
+    Errors: `not-found`, `no-backend`, `io-error`, `weights-format`, `not-liftable`.
     """
+    if source.endswith(".pt2"):
+        return archive.opened(Path(source), source)
     library, colon, name = source.partition(":")
     if not colon:
         return None

@@ -13,8 +13,8 @@ from resspec_torch.lift.reader import Reader, Unliftable
 from resspec_torch.lift.values import Weight
 
 
-@aten("conv2d", "convolution")
-def _conv2d(
+@aten("conv2d")
+def conv2d(
     reader: Reader, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
 ) -> Data:  # fmt: skip
@@ -66,7 +66,7 @@ def _conv1d(
 
 
 @aten("conv_transpose2d")
-def _conv_transpose2d(
+def conv_transpose2d(
     reader: Reader, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
 ) -> Data:  # fmt: skip

@@ -23,7 +23,7 @@ def _affine(weight: Any, bias: Any, name: str) -> dict[str, Taken]:
 
 
 @aten("batch_norm")
-def _batch_norm(
+def batch_norm(
     reader: Reader, x: Any, weight: Any, bias: Any, mean: Any, var: Any, training: bool,
     momentum: float, eps: float, cudnn: bool = False,
 ) -> Data:  # fmt: skip
@@ -53,7 +53,7 @@ def _over_channels(x: Data, shape: Any) -> None:
 
 
 @aten("layer_norm")
-def _layer_norm(
+def layer_norm(
     reader: Reader, x: Any, shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5,
     *rest: Any,
 ) -> Data:  # fmt: skip
@@ -84,7 +84,7 @@ def _rms_norm(reader: Reader, x: Any, shape: Any, weight: Any = None, eps: Any =
 
 
 @aten("group_norm")
-def _group_norm(
+def group_norm(
     reader: Reader, x: Any, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5,
     *rest: Any,
 ) -> Data:  # fmt: skip
