@@ -8,9 +8,12 @@ from resspec.emit.dialect import Dialect
 
 from .snippets import HELPERS
 
-# Attributes of nnx.Module that a layer's name must not hide; no attribute of ours begins with an
-# underscore.
-MODULE = frozenset("eval iter_children iter_modules perturb set_attributes sow train".split())
+# Attributes of nnx.Module that a layer's name must not hide, and those that it sets or calls wherever a
+# module has them (`train`, `nnx.view`); no attribute of ours begins with an underscore.
+MODULE = frozenset(
+    """decode deterministic eval iter_children iter_modules perturb set_attributes set_view sow
+    train use_running_average""".split()
+)
 # Attributes of nnx.Dict, which a member's name must not hide.
 MEMBER = MODULE | frozenset("clear get items keys pop popitem setdefault update values".split())
 
@@ -52,7 +55,7 @@ DIALECT = Dialect(
     refuse=_refuse,
     taken=MODULE,
     members=MEMBER,
-    globals=("jax", "jnp", "nnx", "np", "math", "Sequence", "annotations", "rngs"),
+    globals=("jax", "jnp", "nnx", "np", "math", "Sequence", "annotations", "rngs", "cls"),
     helpers=HELPERS,
     imports=_imports,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import copy
+import importlib
 import io
 import keyword
 import pickle
@@ -36,7 +37,7 @@ LOCALS = (
     "_ _1 _x x h y z u v w i j k turn step self cls super Net Stem blocks layer1 inputs".split()
 )
 LANGUAGE = set(
-    "residual repeat reuse from as when then else layers add concat mul split norm act conv".split()
+    "index residual repeat reuse from as when then else layers add concat mul split norm act conv".split()
 )
 
 
@@ -87,6 +88,18 @@ def of_keras() -> list[str]:
     return usable({*few, *GLOBALS, *OWN, *KERAS_HELPERS, *LOCALS, "print", "float", "range"})
 
 
+def of_jax() -> list[str]:
+    """Names that an emitted file of modules has, and those of live modules: plain, in a dictionary, a
+    list and a row, and what `train` and `eval` set."""
+    nnx = pytest.importorskip("flax.nnx")
+    dialect = importlib.import_module("resspec_jax.dialect").DIALECT
+    live = (nnx.Module, nnx.Dict(), nnx.List(), nnx.Sequential(), nnx.BatchNorm, nnx.Dropout)
+    found = {name for one in live for name in (*dir(one), *vars(one)) if name[:2] != "__"}
+    set_ = "set_view tag deterministic use_running_average decode rngs graphdef state params batch_stats".split()
+    own = {*dialect.globals, *dialect.helpers, *dialect.taken, *dialect.members}
+    return usable({*found, *set_, *own, *LOCALS, "jax", "flax", "print", "float", "range", "match"})
+
+
 def labels(names: Iterable[str]) -> str:
     return f"{HEAD}stem:\n" + "".join(f"  - {{gain: {{value: 1.01}}, as: {n}}}\n" for n in names)
 
@@ -115,8 +128,9 @@ def kept(names: Iterable[str]) -> str:
 
 def blocks(names: Iterable[str]) -> str:
     from resspec.ops import OPS
+    from resspec.zoo import shipped
 
-    names = [n for n in names if n not in OPS and n not in LANGUAGE]
+    names = [n for n in names if n not in OPS and n not in LANGUAGE and not shipped(n, "block")]
     made = "".join(f"  {n}: {{layers: [{{gain: {{value: 1.01}}}}, tanh, gelu]}}\n" for n in names)
     return f"{HEAD}blocks:\n{made}stem:\n" + "".join(f"  - {n}\n" for n in names)
 
@@ -162,11 +176,13 @@ def test_a_name_of_torch_or_python_is_as_good_as_any(
 
 
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
-def test_a_name_of_keras_is_as_good_as_any(
-    make: Callable[[Iterable[str]], str], tmp_path: Path
-) -> None:
-    net = graph(make(of_keras()), tmp_path)
-    found, wanted = run(net, "tensorflow"), run(net, "torch")
+@pytest.mark.parametrize(("backend", "names"), [("tensorflow", of_keras), ("jax", of_jax)])
+def test_a_name_of_keras_or_nnx_is_as_good_as_any(
+    backend: str, names: Callable[[], list[str]], make: Callable[[Iterable[str]], str],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    net = graph(make(names()), tmp_path)
+    found, wanted = run(net, backend), run(net, "torch")
     assert found.keys() == wanted.keys()
     for name, (value,) in found.items():
         np.testing.assert_allclose(value, wanted[name][0], rtol=2e-4, atol=1e-5)
