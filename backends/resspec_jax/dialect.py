@@ -8,8 +8,8 @@ from resspec.emit.dialect import Dialect
 
 from .snippets import HELPERS
 
-# Attributes of nnx.Module that a layer's name must not hide, and those that it sets or calls wherever a
-# module has them (`train`, `nnx.view`); no attribute of ours begins with an underscore.
+# Attributes of nnx.Module that a layer's name must not hide, and those that it sets or calls
+# wherever a module has them (`train`, `nnx.view`); no attribute of ours begins with an underscore.
 MODULE = frozenset(
     """decode deterministic eval iter_children iter_modules perturb set_attributes set_view sow
     train use_running_average""".split()
