@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from resspec import table
 from tests.measured import BACKENDS, FOLDER, Row, Table, today
@@ -41,6 +41,16 @@ def page() -> str:
     return text(found, rows, today(), [row["name"] for row in without])
 
 
+def named(title: str, pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """Names by the reason that they share; nothing where there is none."""
+    found: dict[str, list[str]] = {}
+    for key, reason in sorted(pairs):
+        if reason:
+            found.setdefault(reason, []).append(key)
+    lines = [f"- {reason}: {', '.join(keys)}" for reason, keys in found.items()]
+    return ["", f"{title}:", "", *lines] if lines else []
+
+
 def text(
     chosen: Sequence[Case], rows: Mapping[str, Row], now: Mapping[str, Row], without: Sequence[str]
 ) -> str:
@@ -71,20 +81,12 @@ def text(
         cells.append([family, len(part), *proven, max(errors, default=(0, ""))[1]])
     lines.append(table.markdown(["family", "networks", *head[1:], "worst"], cells))
 
-    def named(title: str, reason: Callable[[Row], str]) -> list[str]:
-        """Names by the reason that they share; nothing where there is none."""
-        shared: dict[str, list[str]] = {}
-        for one in sorted(chosen, key=lambda one: one.key):
-            if (row := rows.get(one.key)) and (why := reason(row)):
-                shared.setdefault(why, []).append(one.key)
-        listed = [f"- {why}: {', '.join(keys)}" for why, keys in shared.items()]
-        return ["", f"{title}:", "", *listed] if listed else []
-
-    lines += named("Not equal", lambda row: row["problems"])
-    lines += named("Left out", lambda row: row["left_out"])
-    lines += named(
-        "Not plainly in float64", lambda row: "" if row["dtype"] == "float64" else row["dtype"]
-    )
+    kept = [(one.key, row) for one in chosen if (row := rows.get(one.key))]
+    lines += named("Not equal", ((key, row["problems"]) for key, row in kept))
+    lines += named("Left out", ((key, row["left_out"]) for key, row in kept))
+    plain = ("", "float64")
+    rounded = ((key, row["dtype"]) for key, row in kept if row["dtype"] not in plain)
+    lines += named("Not plainly in float64", rounded)
     if without:
         lines += ["", f"Rows without a spec: {', '.join(without)}"]
     return "\n".join(lines) + "\n"

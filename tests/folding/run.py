@@ -18,7 +18,8 @@ from typing import Any
 
 from resspec import api, backend, table, zoo
 from resspec.parity.small import small
-from tests.conformance.run import bounded, named
+from tests.conformance.report import named
+from tests.conformance.run import bounded
 from tests.folding.equal import LIMIT, Pair
 
 PARAMS = 200_000  # take about as long as one operation

@@ -17,9 +17,8 @@ from resspec.ops.activation import Relu
 from resspec.parity import judge
 from resspec.parity.small import small
 from tests import specs
-from tests.cli.conftest import Result, run
+from tests.commands import Result
 
-__all__ = ["run"]
 pytest.importorskip("torch")
 pytest.importorskip("tensorflow")
 

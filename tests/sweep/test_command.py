@@ -17,7 +17,6 @@ import pytest
 import resspec
 from resspec.options import LoadOptions
 from resspec.sweep import costs, front, space
-from tests.cli.conftest import run as run
 
 Run = Callable[..., Any]
 OWN = """
