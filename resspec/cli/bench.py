@@ -17,7 +17,7 @@ FORMATS = ("table", "json")
 
 @common.loading
 def bench(
-    specs: Annotated[list[str], Argument(metavar="SPEC...")],
+    specs: Annotated[list[str], Argument(metavar="SPEC")],
     backend: common.BackendName = "torch",
     device: Annotated[str, Option(help="cpu, cuda, cuda:1 …")] = "cpu",
     dtype: Annotated[str, Option(help="float32, float64, float16 or bfloat16.")] = "float32",

@@ -21,7 +21,7 @@ ASKED = "params buffers macs channels height width outputs name family".split()
 
 def list_(
     kinds: Annotated[
-        list[str] | None, Argument(metavar="KIND...", help=", ".join(KINDS) + ".")
+        list[str] | None, Argument(metavar="KIND", help=", ".join(KINDS) + ".")
     ] = None,
     family: Annotated[str | None, Option(help="All models and blocks of this one.")] = None,
     params: Annotated[

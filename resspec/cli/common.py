@@ -167,14 +167,19 @@ def load_options(
     input: str | None, sets: list[str] | None, search: list[Path] | None, limits: list[str] | None
 ) -> LoadOptions:
     """The options as they were written, or a usage error."""
-    for one in sets or []:
-        if "=" not in one:
-            raise BadUse(f"'{escape(one)}' is not KEY=VALUE.", hint="--set")
     for folder in search or []:
         if not folder.is_dir():
             raise BadUse(f"'{escape(str(folder))}' is no folder.", hint="--path")
     shape = None if input is None else _shape(input)
-    return LoadOptions(tuple(sets or ()), tuple(search or ()), shape, _bounds(limits or []))
+    return LoadOptions(settings(sets), tuple(search or ()), shape, _bounds(limits or []))
+
+
+def settings(given: list[str] | None, option: str = "--set") -> tuple[str, ...]:
+    """`KEY=VALUE` …, or a usage error."""
+    for one in given or []:
+        if "=" not in one:
+            raise BadUse(f"'{escape(one)}' is not KEY=VALUE.", hint=option)
+    return tuple(given or ())
 
 
 def _bounds(settings: list[str]) -> Limits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from resspec.cli import common
-from resspec.cli.options import Argument, Option
+from resspec.cli.options import Argument, BadUse, Option
 from resspec.options import LoadOptions
 
 FORMATS = ("table", "json", "markdown")
@@ -14,7 +14,15 @@ FORMATS = ("table", "json", "markdown")
 @common.loading
 def diff(
     a: Annotated[str, Argument(metavar="A")],
-    b: Annotated[str, Argument(metavar="B")],
+    b: Annotated[str | None, Argument(metavar="B", help="A itself, where it is left out.")] = None,
+    set_a: Annotated[
+        list[str] | None,
+        Option("--set-a", metavar="KEY=VALUE", help="As --set, for A alone. Repeatable."),
+    ] = None,
+    set_b: Annotated[
+        list[str] | None,
+        Option("--set-b", metavar="KEY=VALUE", help="As --set, for B alone. Repeatable."),
+    ] = None,
     format: Annotated[str, Option(help=", ".join(FORMATS) + ".")] = "table",
     exit_code: Annotated[
         bool, Option("--exit-code", help="Exit with 1 where they are not the same.")
@@ -31,6 +39,7 @@ def diff(
     \b
     Examples:
       resspec diff resnet50 resnet101
+      resspec diff resnet50 --set-b stages.2.depth=23
       resspec diff family.yaml#small family.yaml#large --format markdown
       git worktree add /tmp/main main; resspec diff /tmp/main/net.yaml net.yaml --exit-code
     """
@@ -39,8 +48,14 @@ def diff(
 
     common.choice(format, FORMATS, "--format")
     wanted = common.names(outputs)
-    first, second = (api.graph_of(common.load(one, options), wanted) for one in (a, b))
-    found = difference(first, second, (a, b))
+    if b is None and not (set_a or set_b):
+        raise BadUse("Give a second network, or say what is set in it: --set-b.", hint="B")
+    graphs, names = [], []
+    for spec, own, flag in ((a, set_a, "--set-a"), (b or a, set_b, "--set-b")):
+        loaded = common.load(spec, options.having(*common.settings(own, flag)) if own else options)
+        graphs.append(api.graph_of(loaded, wanted))
+        names.append(f"{spec} ({', '.join(own)})" if own else spec)
+    found = difference(graphs[0], graphs[1], (names[0], names[1]))
     if format == "json":
         common.print_json(found.to_json())
     else:

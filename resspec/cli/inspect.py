@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from resspec.table import Cell
 
 FORMATS = ("table", "json", "csv", "markdown")
-Specs = Annotated[list[str], Argument(metavar="SPEC...")]
+Specs = Annotated[list[str], Argument(metavar="SPEC")]
 
 
 @common.loading

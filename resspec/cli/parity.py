@@ -26,7 +26,7 @@ FORMATS = ("table", "json", "markdown", "csv")
 
 @common.loading
 def parity(
-    specs: Annotated[list[str] | None, Argument(metavar="SPEC...")] = None,
+    specs: Annotated[list[str] | None, Argument(metavar="SPEC")] = None,
     backends: Annotated[
         str, Option(metavar="A,B", help="All are compared with the first.")
     ] = "torch,tensorflow",

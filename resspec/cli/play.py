@@ -13,7 +13,7 @@ MOST = 65_535
 
 @common.loading
 def play(
-    spec: Annotated[str | None, Argument(metavar="[SPEC]")] = None,
+    spec: Annotated[str | None, Argument(metavar="SPEC")] = None,
     port: Annotated[int, Option(help="Of this machine; a free one by default.", min=0)] = 0,
     no_browser: Annotated[
         bool, Option("--no-browser", help="Print the address, and open nothing.")

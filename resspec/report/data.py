@@ -10,6 +10,7 @@ from resspec import api, receptive, summary, table
 from resspec import backend as backends
 from resspec.compile import LoadedSpec
 from resspec.diagnostics import SpecError, error, escape, render
+from resspec.differ import Difference
 from resspec.draw.folds import folds
 from resspec.draw.sketch import kind_of, settings
 from resspec.ir import Graph, Node
@@ -17,6 +18,7 @@ from resspec.report.texts import code, texts
 from resspec.summary import FLOAT32, Summary
 
 MOST = 20_000  # layers of a page
+CHANGES = 100  # sentences on what differs
 
 Data = dict[str, Any]
 
@@ -46,6 +48,33 @@ def described(loaded: LoadedSpec, outputs: Sequence[str] | None = None) -> Data:
         "sources": list(_sources(graph)),
         "warnings": [_shown(render(one, loaded.sources)) for one in loaded.warnings],
     }
+
+
+def differing(found: Difference, a: Graph, b: Graph) -> Data:
+    """What differs in b from a: sentences, each with the layers of both that it is about."""
+    sides = [[node.path for node in graph.nodes] for graph in (a, b)]
+    told = [
+        {"text": escape(one.text), "layers": [_layers(paths, one.places) for paths in sides]}
+        for one in found.changes[:CHANGES]
+    ]
+    rest = len(found.changes) - len(told)
+    return {
+        "title": escape(f"{found.a} → {found.b}"),
+        "costs": found.costs_more,
+        "changes": told,
+        "rest": f"and {rest:,} more, as `resspec diff` lists them" if rest else "",
+        "says": escape(found.says),
+    }
+
+
+def _layers(paths: Sequence[str], places: Sequence[str]) -> list[list[int]]:
+    """Where the layers of these places stand among all, first up to, not including, last."""
+    found = []
+    for place in places:
+        inside = [at for at, path in enumerate(paths) if f"{path}.".startswith(f"{place}.")]
+        if place and inside:
+            found.append([inside[0], inside[-1] + 1])
+    return found
 
 
 def _network(graph: Graph, counted: Summary) -> Data:
@@ -124,4 +153,4 @@ def _shown(text: str) -> str:
     return "\n".join(map(escape, text.split("\n")))
 
 
-__all__ = ["MOST", "described", "pictured"]
+__all__ = ["MOST", "described", "differing", "pictured"]

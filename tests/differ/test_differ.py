@@ -9,6 +9,7 @@ import pytest
 
 import resspec
 from resspec.differ import Difference
+from tests.commands import command
 
 BASE = """\
 model: net
@@ -317,3 +318,26 @@ def test_networks_that_have_little_in_common_are_told_in_bounded_length():
     assert len(found.changes) > 20
     assert len(str(found).split("\n\n")[1].split("\n")) == 20
     assert "as JSON lists them" in str(found)
+
+
+def test_each_side_may_be_set_on_its_own(capsys):
+    def run(*words: str) -> str:
+        assert command("diff", *words) == 0
+        return capsys.readouterr().out
+
+    told = run("resnet50", "--set-b", "stages.2.depth=23", "--input", "3x64x64")
+    assert told.startswith("resnet50 → resnet50 (stages.2.depth=23): +19.0 M params (+74 %)")
+    assert "\n  stage 3: depth 6 → 23\n" in told
+    both = ["resnet50", "resnet101", "--set", "num_classes=10"]
+    assert run(*both, "--set-a", "stages.2.depth=23").endswith(": the same network\n")
+    # what is set for one side goes before what is set for both
+    classes = run("resnet18", "--set", "num_classes=10", "--set-b", "num_classes=7")
+    assert "num_classes 10 → 7" in classes
+
+
+@pytest.mark.parametrize(
+    ("words", "told"), [([], "--set-b"), (["--set-b", "depth"], "is not KEY=VALUE")]
+)
+def test_one_network_is_no_difference(capsys, words, told):
+    assert command("diff", "resnet18", *words) == 2
+    assert told in capsys.readouterr().err

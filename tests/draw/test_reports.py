@@ -140,9 +140,13 @@ def test_commands_write_pages(tmp_path, capsys) -> None:
         ["draw", "resnet18", "--level", "block", "-o", str(picture)],
     ):
         assert command(*words) == 0
+    assert "differs" not in data(picture.read_text("utf-8"))["networks"][0]
     both, one = data(out.read_text("utf-8")), data(picture.read_text("utf-8"))
     assert [network["name"] for network in both["networks"]] == ["resnet18", "seresnet18"]
     assert both["networks"][0]["picture"]["input"] == "3×64×64"
+    told = both["networks"][1]["differs"]
+    assert told["title"] == "resnet18 → seresnet18"
+    assert [one["text"] for one in told["changes"]] == ["attention: se added, in every block"]
     assert (one["level"], "totals" in one["networks"][0]) == ("block", False)
 
 

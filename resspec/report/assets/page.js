@@ -49,6 +49,24 @@ function compared(networks) {
     make("tbody", {}, ...rows)));
 }
 
+// What differs in a network from the first; a sentence lights the layers of both that it is about.
+function differing({ title, costs, changes, rest, says }, hubs) {
+  const rows = changes.map(({ text, layers }) => {
+    const each = (tell) => hubs.forEach((hub, i) => tell(hub, layers[i]));
+    const row = make("li", {
+      tabindex: "0",
+      onpointerenter: () => each((hub, ranges) => hub.point(ranges, row)),
+      onpointerleave: () => each((hub) => hub.leave(row)),
+      onfocus: () => each((hub, ranges) => hub.point(ranges, row)),
+      onblur: () => each((hub) => hub.leave(row)),
+      onclick: () => each((hub, ranges) => hub.choose(ranges, row)),
+    }, text);
+    return row;
+  });
+  return make("section", { class: "card differs" }, make("h2", {}, costs ? `${title}: ${costs}` : title),
+    make("ul", {}, ...rows, rest && make("li", { class: "none" }, rest)), make("p", { class: "none" }, says));
+}
+
 function files(network, hub) {
   return make("div", { class: "scroll" }, ...network.texts.map((one, i) =>
     make("details", { open: i === 0 || network.texts.length < 12 },
@@ -83,7 +101,7 @@ function column(network, number, data, most) {
       card("What a position sees", depth(network, hub)),
       tabs(panels(network, hub), `network${number}`)));
   }
-  return [picture, shown];
+  return { picture, shown, hub };
 }
 
 function start() {
@@ -101,13 +119,15 @@ function start() {
   const header = make("header", {}, make("h1", {}, title),
     several ? null : make("p", { class: "doc" }, whole ? networks[0].doc : costs), theme());
   const main = make("main", { class: several ? "several" : whole ? "one" : "alone" },
-    ...columns.map(([, shown], i) => (several
+    ...columns.map(({ shown }, i) => (several
       ? make("article", {}, make("h2", {}, networks[i].name), make("p", { class: "doc" },
         networks[i].doc), ...shown)
       : make("article", {}, ...shown))));
   const sums = several ? compared(networks) : whole ? totals(networks[0]) : null;
-  document.body.append(header, ...(sums ? [sums] : []), main);
-  return Promise.all(columns.map(([picture]) => picture.refresh(() => picture.unfold("stage"))));
+  const differences = networks.flatMap((one, i) => (one.differs
+    ? [differing(one.differs, [columns[0].hub, columns[i].hub])] : []));
+  document.body.append(header, ...(sums ? [sums] : []), ...differences, main);
+  return Promise.all(columns.map(({ picture }) => picture.refresh(() => picture.unfold("stage"))));
 }
 
 start().then(() => { document.documentElement.dataset.ready = "yes"; });
