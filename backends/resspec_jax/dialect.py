@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from resspec.emit.dialect import Dialect
 
 from .snippets import HELPERS
@@ -18,18 +16,15 @@ MODULE = frozenset(
 MEMBER = MODULE | frozenset("clear get items keys pop popitem setdefault update values".split())
 
 
-def _imports(code: str) -> list[str]:
-    used = set(re.findall(r'(?<![\w."])(math|np|jnp)\.', code))
-    lines = ["import math"] if "math" in used else []
-    if "Sequence[" in code:
-        lines.append("from collections.abc import Sequence")
-    lines += [""] * bool(lines)
-    lines.append("import jax")
-    if "jnp" in used:
-        lines.append("import jax.numpy as jnp")
-    if "np" in used:
-        lines.append("import numpy as np")
-    return [*lines, "from flax import nnx"]
+IMPORTS = (
+    (("math", "import math"), ("Sequence", "from collections.abc import Sequence")),
+    (
+        ("", "import jax"),
+        ("jnp", "import jax.numpy as jnp"),
+        ("np", "import numpy as np"),
+        ("", "from flax import nnx"),
+    ),
+)
 
 
 def _refuse(model: str) -> list[str]:
@@ -57,5 +52,5 @@ DIALECT = Dialect(
     members=MEMBER,
     globals=("jax", "jnp", "nnx", "np", "math", "Sequence", "annotations", "rngs", "cls"),
     helpers=HELPERS,
-    imports=_imports,
+    imports=IMPORTS,
 )

@@ -20,6 +20,7 @@ from flax import nnx
 from resspec import live
 from resspec.diagnostics import error
 from resspec.weights import layout
+from resspec.weights.outputs import NCHW, NHWC, levelled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from resspec.ir import Graph
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
-NHWC, NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 # Output names of a model's class, each with the number of its levels.
 _OUTPUTS: WeakKeyDictionary[type, dict[str, int]] = WeakKeyDictionary()
 # In what a model without weights, which would tell, computes.
@@ -184,12 +184,7 @@ def to_jax(model: nnx.Module, x: NDArray[Any]) -> jax.Array:
 
 def named(model: nnx.Module, found: Any) -> dict[str, list[Any]]:
     """Outputs by name, the levels of a pyramid together."""
-    flat = found if isinstance(found, dict) else {"out": found}
-    levels = _OUTPUTS.get(type(model), dict.fromkeys(flat, 1))
-    return {
-        name: [flat[name]] if count == 1 else [flat[f"{name}.{i}"] for i in range(count)]
-        for name, count in levels.items()
-    }
+    return levelled(found, _OUTPUTS.get(type(model)))
 
 
 def to_numpy(value: jax.Array) -> NDArray[Any]:

@@ -12,8 +12,9 @@ from flax import nnx
 
 from resspec.diagnostics import error
 from resspec.timing import How, Work, processor, resident
+from resspec.weights.outputs import NHWC
 
-from .runtime import NHWC, find_device, variables_of
+from .runtime import find_device, variables_of
 
 
 def place(model: nnx.Module, how: How) -> nnx.Module:

@@ -12,8 +12,8 @@ import optax
 from flax import nnx
 
 from resspec import optim
-from resspec.weights import cotangent, layout
-from resspec_jax.runtime import NCHW, NHWC, mode, named, to_jax, weight
+from resspec.weights import layout, outputs
+from resspec_jax.runtime import mode, named, to_jax, weight
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -123,30 +123,20 @@ def _cotangents(model: nnx.Module, view: nnx.Module, x: jax.Array) -> list[jax.A
     """One for each output, or level of a pyramid, in the order of `jax.tree.leaves`."""
     graph, state = nnx.split(view)
     shapes = jax.eval_shape(lambda state, x: nnx.merge(graph, state)(x), state, x)
-    made = {}
-    for name, values in named(model, shapes).items():
-        for level, y in enumerate(values):
-            key = name if len(values) == 1 else f"{name}.{level}"
-            if len(y.shape) == 4:
-                c = cotangent(key, tuple(y.shape[axis] for axis in NCHW)).transpose(NHWC)
-            else:
-                c = cotangent(key, y.shape)
-            made[key] = jnp.asarray(c, y.dtype)
+    found = outputs.weighed(named(model, shapes), channels_last=True)
+    made = {name: jnp.asarray(c, y.dtype) for name, y, c in found}
     return [one for _, one in sorted(made.items())]
 
 
 def settings(model: nnx.Module, variables: Variables) -> dict[str, dict[str, float]]:
     """eps and momentum of the layers that hold a canonical parameter, as the ops mean them."""
     layers = {".".join(map(str, path)): one for path, one in nnx.iter_modules(model)}
-    found: dict[str, dict[str, float]] = {}
-    for name, variable in variables.items():
-        layer = layers[variable.name.rpartition(".")[0]]
-        shown = {}
-        eps = getattr(layer, "epsilon", getattr(layer, "eps", None))
-        if isinstance(eps, float):
-            shown["eps"] = eps
+
+    def shown(name: str) -> dict[str, Any]:
+        layer = layers[name.rpartition(".")[0]]
+        found = {"eps": getattr(layer, "epsilon", getattr(layer, "eps", None))}
         if isinstance(getattr(layer, "momentum", None), float):
-            shown["momentum"] = 1 - layer.momentum  # Flax weighs the old statistics
-        if shown:
-            found.setdefault(name.rpartition(".")[0], {}).update(shown)
-    return found
+            found["momentum"] = 1 - layer.momentum  # Flax weighs the old statistics
+        return found
+
+    return outputs.settings(variables, shown)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from resspec.diagnostics import error
 from resspec.live import load
 from resspec.weights import layout
+from resspec.weights.outputs import NCHW, NHWC
 
 from .frameworks import Functional, keras, keras_option_scope, tf
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from resspec.ir import Graph
 
 Array = NDArray[Any]
-NHWC, NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 DTYPES = ("float64", "float32", "bfloat16", "float16", "mixed_bfloat16", "mixed_float16")
 
 # Names of a model's outputs: a Keras model of one output has no name for it.

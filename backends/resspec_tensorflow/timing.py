@@ -8,9 +8,10 @@ from typing import Any
 
 from resspec.diagnostics import error
 from resspec.timing import How, Work, processor, resident
+from resspec.weights.outputs import NHWC
 
 from .frameworks import keras, tf
-from .runtime import NHWC, device_of, find_device
+from .runtime import device_of, find_device
 
 
 def place(model: Any, how: How) -> Any:

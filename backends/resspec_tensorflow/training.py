@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from resspec import optim
-from resspec.weights import cotangent, layout
+from resspec.weights import layout
+from resspec.weights.outputs import settings as of_layers
+from resspec.weights.outputs import weighed
 
 from .frameworks import keras, tf
-from .runtime import NCHW, NHWC, Array, by_name, call, device_of
+from .runtime import Array, by_name, call, device_of
 
 if TYPE_CHECKING:
     from resspec.backend import Variables
@@ -92,14 +94,8 @@ def gradients(
 
 def _weighed(outputs: Mapping[str, Sequence[Any]]) -> Iterator[tuple[Any, Any]]:
     """Each output with its cotangent, in Keras' layout and the output's dtype."""
-    for name, values in outputs.items():
-        for index, y in enumerate(values):
-            key, shape = f"{name}.{index}" if len(values) > 1 else name, tuple(y.shape)
-            if y.ndim == 4:
-                c = cotangent(key, tuple(shape[axis] for axis in NCHW)).transpose(NHWC)
-            else:
-                c = cotangent(key, shape)
-            yield y, tf.constant(c, y.dtype)
+    for _, y, c in weighed(outputs, channels_last=True):
+        yield y, tf.constant(c, y.dtype)
 
 
 def optimizer(model: Any, rule: optim.Optimizer) -> Any:
@@ -126,17 +122,15 @@ def step(model: Any, optimizer: Any, x: Array, key: int = 0) -> tuple[float, Any
 def settings(model: Any, variables: Variables) -> dict[str, dict[str, float]]:
     """eps and momentum of the layers that hold a canonical parameter, as the ops mean them."""
     layers = dict(_layers(model))
-    found: dict[str, dict[str, float]] = {}
-    for name, variable in variables.items():
-        layer: Any = layers.get(variable.name.partition("/")[0])
-        shown = {}
-        if isinstance(getattr(layer, "epsilon", None), float):
-            shown["eps"] = layer.epsilon
+
+    def shown(name: str) -> dict[str, Any]:
+        layer: Any = layers.get(name.partition("/")[0])
+        found = {"eps": getattr(layer, "epsilon", None)}
         if isinstance(getattr(layer, "momentum", None), float):
-            shown["momentum"] = 1 - layer.momentum  # Keras weighs the old statistics
-        if shown:
-            found.setdefault(name.rpartition(".")[0], {}).update(shown)
-    return found
+            found["momentum"] = 1 - layer.momentum  # Keras weighs the old statistics
+        return found
+
+    return of_layers(variables, shown)
 
 
 def _layers(model: Any) -> Iterator[tuple[str, Any]]:

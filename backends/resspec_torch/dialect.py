@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from resspec.emit.dialect import Dialect
 
 from .inplace import overwriting
@@ -27,14 +25,14 @@ MODULE = frozenset(
 MEMBER = MODULE | {"clear", "items", "keys", "pop", "update", "values"}
 
 
-def _imports(code: str) -> list[str]:
-    used = set(re.findall(r'(?<![\w."])(torch|F|math)\.', code))
-    lines = ["import math", ""] if "math" in used else []
-    if "torch" in used:
-        lines.append("import torch")
-    if "F" in used:
-        lines.append("import torch.nn.functional as F")
-    return [*lines, "from torch import Tensor, nn"]
+IMPORTS = (
+    (("math", "import math"),),
+    (
+        ("torch", "import torch"),
+        ("F", "import torch.nn.functional as F"),
+        ("", "from torch import Tensor, nn"),
+    ),
+)
 
 
 def _refuse(model: str) -> list[str]:
@@ -62,6 +60,6 @@ DIALECT = Dialect(
     members=MEMBER,
     globals=("torch", "nn", "F", "Tensor", "annotations", "math", "Module", "Sequential"),
     helpers=HELPERS,
-    imports=_imports,
+    imports=IMPORTS,
     overwriting=overwriting,
 )

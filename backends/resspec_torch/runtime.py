@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from resspec import live
 from resspec.diagnostics import error
+from resspec.weights.outputs import levelled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -163,12 +164,7 @@ def run(model: nn.Module, x: NDArray[Any]) -> dict[str, list[Tensor]]:
     """Outputs by name, the levels of a pyramid together."""
     like = next((value for value in model.state_dict().values() if value.is_floating_point()), None)
     found = model(to_torch(x) if like is None else to_torch(x).to(like))
-    named: dict[str, Tensor] = {"out": found} if isinstance(found, Tensor) else found
-    levels = _OUTPUTS.get(type(model), dict.fromkeys(named, 1))
-    return {
-        name: [named[name]] if count == 1 else [named[f"{name}.{i}"] for i in range(count)]
-        for name, count in levels.items()
-    }
+    return levelled(found, _OUTPUTS.get(type(model)))
 
 
 def to_torch(array: NDArray[Any]) -> Tensor:

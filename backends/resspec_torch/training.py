@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from resspec import optim
-from resspec.weights import cotangent
+from resspec.weights import outputs
 from resspec_torch.runtime import mode, run, to_numpy, to_torch
 
 if TYPE_CHECKING:
@@ -98,23 +98,16 @@ def step(
 
 def _weighed(model: nn.Module, x: NDArray[Any]) -> Iterator[tuple[Tensor, Tensor]]:
     """Each output, or level of a pyramid, with its cotangent."""
-    for name, values in run(model, x).items():
-        for level, y in enumerate(values):
-            key = name if len(values) == 1 else f"{name}.{level}"
-            yield y, to_torch(cotangent(key, tuple(y.shape))).to(y)
+    for _, y, c in outputs.weighed(run(model, x)):
+        yield y, to_torch(c).to(y)
 
 
 def settings(model: nn.Module, variables: Variables) -> dict[str, dict[str, float]]:
     """eps and momentum of the modules that hold a canonical parameter."""
-    found: dict[str, dict[str, float]] = {}
     modules = dict(model.named_modules())
-    for name, variable in variables.items():
-        module = modules[variable.name.rpartition(".")[0]]
-        shown = {
-            key: float(getattr(module, key))
-            for key in ("eps", "momentum")
-            if isinstance(getattr(module, key, None), float)
-        }
-        if shown:
-            found.setdefault(name.rpartition(".")[0], {}).update(shown)
-    return found
+
+    def shown(name: str) -> dict[str, Any]:
+        module = modules[name.rpartition(".")[0]]
+        return {key: getattr(module, key, None) for key in ("eps", "momentum")}
+
+    return outputs.settings(variables, shown)

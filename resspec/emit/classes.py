@@ -51,8 +51,16 @@ def emit(resolved: Resolved, dialect: Dialect) -> Source:
         parts.append("\n".join([*made.head(), *lines]))
     head = doc_lines(dialect.title.format(program.name), "")
     head += [*[""] * bool(head), "from __future__ import annotations", ""]
-    text = "\n\n\n".join(["\n".join([*head, *dialect.imports("\n".join(code))]), *parts]) + "\n"
+    head += _imports(dialect, "\n".join(code))
+    text = "\n\n\n".join(["\n".join(head), *parts]) + "\n"
     return Source(text, program.entry.name, _variables(prove(program, resolved), classes))
+
+
+def _imports(dialect: Dialect, code: str) -> list[str]:
+    """Lines that import what some code uses, a blank one between groups."""
+    used = {"", *re.findall(r'(?<![\w."])(\w+)(?=[.\[])', code)}
+    groups = ([line for word, line in group if word in used] for group in dialect.imports)
+    return "\n\n".join("\n".join(group) for group in groups if group).split("\n")
 
 
 def _drawing(program: Program, dialect: Dialect) -> frozenset[str]:

@@ -22,8 +22,8 @@ class Dialect:
     keeps such a model from being trained.
     taken, members: attributes that a module, or a member of a table, must not hide. globals: names
     that the file uses. helpers: snippets that a rule may name, in the order of the file. imports:
-    lines for what some code uses. overwriting: names of a definition's layers that may work in
-    place.
+    in groups, lines with the word that needs each, "" of one that every file has. overwriting:
+    names of a definition's layers that may work in place.
     """
 
     module: str
@@ -43,5 +43,5 @@ class Dialect:
     members: frozenset[str]
     globals: tuple[str, ...]
     helpers: Mapping[str, Snippet]
-    imports: Callable[[str], list[str]]
+    imports: tuple[tuple[tuple[str, str], ...], ...]
     overwriting: Callable[[Definition], Collection[str]] = lambda definition: ()
