@@ -126,14 +126,15 @@ $(BIN)/python:
 
 $(VENV)/.installed: $(PACKAGING) | $(BIN)/python
 	$(PIP) -e '.[all]'
+	$(BIN)/python -m compileall -q resspec backends  # as of a package that pip copies
 	touch $@
 
-# torchvision and timm without their dependencies: they would exchange a CPU build of torch for
+# torchvision and its kind without their dependencies: they would exchange a CPU build of torch for
 # the one that they were compiled against, and only their Python code is needed. PyPI has no
 # torchvision that matches the CPU build, so tests/environment lets it be imported beside that.
 $(VENV)/.installed-dev: $(VENV)/.installed $(wildcard tests/environment/*)
 	$(PIP) -e '.[all,dev,docs,draw,examples,jax,openvino,plot,ray,tflite]'
 	$(PIP) huggingface-hub onnx onnxruntime onnxscript pillow
-	$(PIP) --no-deps timm torchvision
+	$(PIP) --no-deps timm torchinfo torchvision
 	cp tests/environment/* $$($(BIN)/python -c 'import sysconfig as s; print(s.get_path("purelib"))')
 	touch $@

@@ -56,17 +56,12 @@ def summarize(setting: Setting) -> Iterator[Line]:
                  "from resspec.cli import main; main()")  # fmt: skip
     imports = "import yaml, pydantic, typer, rich"
     yield from beside("cli.summarize", own, {imports: python(imports)}, setting)
-    counted = "import torch, torchvision; m = torchvision.models.resnet50(); "
-    tool = "from torchinfo import summary; summary(m, (1, 3, 224, 224), verbose=0)"
+    counted = ("import torchvision; from torchinfo import summary; "
+               "m = torchvision.models.resnet50(); "
+               "print(summary(m, (1, 3, 224, 224), verbose=0))")  # fmt: skip
     peer = "torchvision and torchinfo, whole process"
-    try:
-        import torchinfo  # type: ignore[import-not-found]  # noqa: F401
-    except ImportError:
-        # what it would do at least: build and run it once
-        tool = "m.eval()(torch.zeros(1, 3, 224, 224))"
-        peer = "torchvision, one forward pass, whole process"
     fewer = replace(setting, rounds=(setting.rounds[0], 10))
-    yield from beside("cli.summarize.torchinfo", own, {peer: python(counted + tool)}, fewer)
+    yield from beside("cli.summarize.torchinfo", own, {peer: python(counted)}, fewer)
 
 
 COLD = """
@@ -160,36 +155,45 @@ def contested(one: Contest) -> Bench:
     return Bench(one.key, measure, one.cost)
 
 
-def onnx(setting: Setting) -> Iterator[Line]:
-    """The folded network through ONNX Runtime against torchvision's in eager mode."""
+def folded(setting: Setting) -> Iterator[Line]:
+    """The folded network against torchvision's folded by torch itself, and through ONNX Runtime
+    against torchvision's in eager mode."""
     import numpy as np
     import onnxruntime
     import torch
     import torchvision
+    from torch.fx.experimental.optimization import fuse
 
     side = (setting.input or (224, 224))[0]
     batch = setting.batch or 8
     spec = api.load("resnet50", overrides=[f"input=[3,{side},{side}]"])
     compiled = api.compile_for(spec, "torch", optimize="inference")
     live = compiled.running(weights=compiled.weights().weights)
+    x = np.random.default_rng(0).standard_normal((batch, 3, side, side), dtype=np.float32)
+    model, given = torchvision.models.resnet50().eval(), torch.from_numpy(x)
+
+    def run(one: Callable[[object], object]) -> Callable[[], object]:
+        def work() -> object:
+            with torch.no_grad():
+                return one(given)
+
+        return work
+
+    name = "torchvision resnet50"
+    yield from beside("cpu.resnet50.fused", run(live.model),
+                      {f"{name}, torch.fx fuse": run(fuse(model))}, setting, batch)  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         kind = compiled.backend.formats["onnx"]
         assert compiled.backend.exporter is not None
         path = Path(folder) / kind.file
         exporter = compiled.backend.exporter()
         exporter.export(live.model, compiled.graph, compiled.source, "onnx", path, {})
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        x = np.random.default_rng(0).standard_normal((batch, 3, side, side), dtype=np.float32)
-        model = torchvision.models.resnet50().eval()
-        given = torch.from_numpy(x)
-
-        def theirs() -> object:
-            with torch.no_grad():
-                return model(given)
-
-        name = session.get_inputs()[0].name
-        yield from beside("cpu.resnet50.onnxruntime", lambda: session.run(None, {name: x}),
-                          {"torchvision resnet50": theirs}, setting, batch)  # fmt: skip
+        quiet = onnxruntime.SessionOptions()  # else its idle threads take the peer's time
+        quiet.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        session = onnxruntime.InferenceSession(str(path), quiet, ["CPUExecutionProvider"])
+        key = session.get_inputs()[0].name
+        yield from beside("cpu.resnet50.onnxruntime", lambda: session.run(None, {key: x}),
+                          {name: run(model)}, setting, batch)  # fmt: skip
 
 
 def keras_loops(setting: Setting) -> Iterator[Line]:
@@ -234,7 +238,7 @@ BENCHES = (
                       {"": Run(), "folded": Run("inference")}, 8, cost=15)),
     contested(Contest("cpu.resnet50.forward.channels_last", "resnet50", "forward", TV,
                       {"": Run(), "folded": Run("inference")}, 8, cost=15)),
-    Bench("cpu.resnet50.onnxruntime", onnx, 40),
+    Bench("cpu.resnet50.onnxruntime", folded, 45),
     contested(Contest("tf.forward", "keras_resnet50", "forward", KERAS,
                       {"": Run(), "folded": Run("inference")}, 8, cost=40, backend="tensorflow")),
     Bench("tf.loops", keras_loops, 60),

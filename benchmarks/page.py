@@ -39,6 +39,7 @@ GOALS = (
     Goal("cpu.resnet50.forward", "ResNet-50, eager forward, CPU", "0.97", "ratio", 1),
     Goal("cpu.resnet50.forward.channels_last", "the same, channels last", "0.94", "ratio", 1),
     Goal("cpu.resnet50.forward.folded", "the same, `--optimize inference`", "", "ratio", 1.45),
+    Goal("cpu.resnet50.fused", "the same, beside torch's own folding", "", "ratio", 1),
     Goal("cpu.resnet50.onnxruntime", "the same, through ONNX Runtime", "", "ratio", 1.65),
     Goal("tf.forward", "ResNet-50, tf.function, forward, CPU", "0.99 to 1.06", "ratio", 1.1),
     Goal("tf.forward.folded", "the same, `--optimize inference`", "", "ratio", 1.3),

@@ -22,12 +22,15 @@ class Rule:
         value is that default; {name} is the layer's canonical path.
     variables: (canonical local name, the backend's name, layout), layout as in "OIHW->HWIO".
     helpers: names of the backend's helper snippets that the file must then contain.
+    inplace: the call where nothing else reads {x}, so that it may be written over; {inplace} of an
+        `init` says the same.
     """
 
     call: str
     init: str | None = None
     variables: tuple[tuple[str, str, str], ...] = ()
     helpers: tuple[str, ...] = ()
+    inplace: str | None = None
 
 
 class Unsupported(Exception):

@@ -92,7 +92,7 @@ RULES: RuleTable = {
     Linear: linear,
     MaxPool: max_pool,
     GlobalAvgPool: layer("nn.AdaptiveAvgPool2d(1)"),
-    Add: joined("+"),
+    Add: joined("+", inplace="{x}.add_({y})"),
     CheckedAdd: pairwise("checked_add", "checked_add"),
     CheckedSub: pairwise("checked_sub", "checked_sub"),
     CheckedMaximum: pairwise("checked_maximum", "checked_maximum"),

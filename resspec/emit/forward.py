@@ -53,6 +53,7 @@ class Body:
         dialect: Dialect,
     ) -> None:
         self.definition, self.access, self.attribute = definition, access, attribute
+        self.overwriting = dialect.overwriting(definition)
         self.reserved = RESERVED | {"self", *dialect.globals, *dialect.helpers}
         labels = {**outputs, **dict(definition.labels)}
         self.labels = {
@@ -246,7 +247,8 @@ class Body:
         code["xs"] = ", ".join(texts)
         if item.rule.init is not None:
             code["self"] = self.access(item)
-        return render(item.rule.call, dict(item.leaves), code, self.attribute)
+        call = (item.name in self.overwriting and item.rule.inplace) or item.rule.call
+        return render(call, dict(item.leaves), code, self.attribute)
 
 
 def _is_merge(item: Item) -> bool:

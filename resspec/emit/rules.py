@@ -41,9 +41,14 @@ def where_affine(rule: Rule) -> RuleChoice:
     return lambda op, types: rule if getattr(op, "affine", True) else plain
 
 
-def joined(sign: str) -> RuleChoice:
-    """Operands with a sign between them."""
-    return lambda op, types: Rule(f" {sign} ".join(f"{{x{i}}}" for i in range(len(types))))
+def joined(sign: str, inplace: str | None = None) -> RuleChoice:
+    """Operands with a sign between them; `inplace`: two, the first of which may be written over."""
+
+    def rule(op: Op, types: tuple[TensorType, ...]) -> Rule:
+        text = f" {sign} ".join(f"{{x{i}}}" for i in range(len(types)))
+        return Rule(text, inplace=inplace if len(types) == 2 else None)
+
+    return rule
 
 
 def pairwise(name: str, *helpers: str) -> RuleChoice:

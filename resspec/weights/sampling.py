@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-CHUNK = 1 << 14  # numbers at a time, so that the work stays in cache; an even number
+CHUNK = 1 << 15  # numbers at a time, so that the work stays in cache; an even number
 UNIT = 2.0**-32  # of the numbers q in (−½, ½), which are kept in it: all scaling by it is exact
 LN2 = 0.6931471805599453
 HALF_ROOT = 0.7071067811865476

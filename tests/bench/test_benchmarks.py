@@ -54,7 +54,8 @@ def test_the_compiler_in_a_tiny_setting() -> None:
 def test_every_goal_is_measured_by_a_row() -> None:
     contests = {f"{one.key}.{suffix}".rstrip(".") for one in gpu.CONTESTS for suffix in one.runs}
     own = {one.key for one in cpu.BENCHES} | {
-        "cli.summarize.torchinfo", "cpu.resnet50.forward.folded", "tf.forward.folded",
+        "cli.summarize.torchinfo", "cpu.resnet50.forward.folded", "cpu.resnet50.fused",
+        "tf.forward.folded",
         "tf.fit", "tf.predict", "tf.predict.folded",
     }  # fmt: skip
     assert {goal.key for goal in page.GOALS} <= contests | own

@@ -1,5 +1,5 @@
 """Layers without parameters are modules, too: hooks, FX and `print` see every one of them, and an
-activation works in place only where nothing else reads what it overwrites."""
+activation or a sum works in place only where nothing else reads what it overwrites."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from resspec import api  # noqa: E402
+from resspec import api, live  # noqa: E402
+from resspec.api import compile_for  # noqa: E402
 from resspec.passes.expose import expose  # noqa: E402
 from tests.builds.twins import graph  # noqa: E402
 
@@ -76,6 +77,31 @@ def test_an_activation_overwrites_what_nothing_else_reads(
         if hasattr(module, "inplace"):
             module.inplace = False
     for a, b in zip(found, results(model, x), strict=True):
+        assert torch.equal(a, b)
+
+
+SUMS = {
+    "of a norm": (f"[{{residual: {{body: [{CONV}, norm]}}}}, relu]", 1),
+    "of a convolution": (f"[{{residual: {{body: [{CONV}]}}}}]", 1),
+    "of what is read again": (f"[{{as: x}}, {CONV}, {{as: h}}, {{add: [h, x]}}, {{add: [x, h]}}]", 0),
+    "of an activation's result": (f"[{{residual: {{body: [{CONV}, sigmoid]}}}}]", 0),
+    "of the input first": (f"[{{as: x}}, {CONV}, {{as: h}}, {{add: [x, h]}}]", 0),
+    "of itself": (f"[{CONV}, {{as: h}}, {{add: [h, h]}}]", 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("stem", "count"), SUMS.values(), ids=SUMS)
+def test_a_sum_overwrites_its_first_value_where_nothing_else_reads_it(
+    stem: str, count: int, tmp_path: Path
+) -> None:
+    net = graph(f"model: net\ninput: [4, 5, 5]\nstem: {stem}\n", tmp_path)
+    source = compile_for(net, "torch").source
+    assert source.text.count(".add_(") == count
+    model = api.build(net, dtype="float64")
+    other = getattr(live.load(source.text.replace(".add_(", ".add(")), source.entry)().double()
+    other.load_state_dict(model.state_dict())
+    x = torch.randn(3, 4, 5, 5, dtype=torch.float64, requires_grad=True)
+    for a, b in zip(results(model, x), results(other, x), strict=True):
         assert torch.equal(a, b)
 
 
