@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resspec.diagnostics import Diagnostic, Span, SpecError
-from resspec.syntax import MAX_BYTES, Map, Seq, dump, parse, read
+from resspec.files import MAX_BYTES
+from resspec.syntax import Map, Seq, dump, parse, read
 
 
 def problems(text: str | bytes) -> tuple[Diagnostic, ...]:
