@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,22 @@ def test_bfloat16_of_keras(tmp_path: Path) -> None:
     assert found.dtypes == {"dense/kernel": "bfloat16"}
 
 
+@pytest.mark.parametrize("options", [
+    {}, {"compression": "gzip"}, {"shuffle": True}, {"compression": "gzip", "shuffle": True},
+    {"compression": "gzip", "maxshape": (None,) * 4},
+])  # fmt: skip
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", "<f2"])
+def test_arrays_in_blocks(tmp_path: Path, options: dict[str, Any], dtype: str) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        whole = KERNEL.astype(dtype)
+        file.create_dataset("layers/a/w", data=whole, chunks=(2, 3, 1, 2), **options)
+        growing = {"chunks": (1, 1, 1, 1), **options, "maxshape": (None,) * 4}
+        file.create_dataset("layers/b/w", data=whole[:, :0], **growing)
+    found = read(tmp_path / "a.h5", budget=BUDGET).tensors
+    np.testing.assert_array_equal(found["a/w"], KERNEL)
+    assert found["b/w"].shape == (3, 0, 2, 3)
+
+
 def external_link(file: Any) -> None:
     file["layers/w"] = h5py.ExternalLink("/etc/passwd", "/")
 
@@ -113,12 +130,48 @@ def virtual(file: Any) -> None:
 
 
 def bomb(file: Any) -> None:
-    file.create_dataset("layers/w", (1 << 16, 1 << 16), "f4", chunks=(1 << 12, 1 << 12),
-                        compression="gzip", fillvalue=1.0)[:4096, :4096] = 0  # fmt: skip
+    """4 GB of zeros in 4 MB."""
+    size = 1 << 11
+    found = file.create_dataset("layers/w", (1 << 15, 1 << 15), "f4", chunks=(size, size),
+                                compression="gzip")  # fmt: skip
+    packed = zlib.compress(bytes(4 * size * size), 9)
+    for row, column in np.ndindex(16, 16):
+        found.id.write_direct_chunk((row * size, column * size), packed)
 
 
-def chunks(file: Any) -> None:
-    file.create_dataset("layers/w", data=KERNEL, chunks=(1, 1, 2, 3))
+def one_large_block(file: Any) -> None:
+    made = file.create_dataset("layers/w", (4,), "f4", maxshape=(None,), chunks=(1 << 26,),
+                               compression="gzip")  # fmt: skip
+    made.id.write_direct_chunk((0,), zlib.compress(bytes(1 << 28), 9))
+
+
+def a_block_that_holds_more(file: Any) -> None:
+    made = file.create_dataset("layers/w", (4,), "f4", chunks=(2,), compression="gzip")
+    for start in (0, 2):
+        made.id.write_direct_chunk((start,), zlib.compress(bytes(1 << 12), 9))
+
+
+def a_block_that_holds_less(file: Any) -> None:
+    made = file.create_dataset("layers/w", (4,), "f4", chunks=(4,), compression="gzip")
+    made.id.write_direct_chunk((0,), zlib.compress(bytes(8)))
+
+
+def a_damaged_block(file: Any) -> None:
+    made = file.create_dataset("layers/w", (4,), "f4", chunks=(4,), compression="gzip")
+    made.id.write_direct_chunk((0,), b"no deflate")
+
+
+def missing_blocks(file: Any) -> None:
+    made = file.create_dataset("layers/w", (1 << 40,), "f4", chunks=(4,), compression="gzip")
+    made[:4] = 1
+
+
+def another_filter(file: Any) -> None:
+    file.create_dataset("layers/w", data=KERNEL, compression="lzf")
+
+
+def empty(file: Any) -> None:
+    file["layers/w"] = h5py.Empty("f4")
 
 
 def never_written(file: Any) -> None:
@@ -154,8 +207,14 @@ def groups(file: Any) -> None:
         (soft_link, "`layers/w` is a link, which is not followed"),
         (external_storage, "`w` has its numbers in another file, which is not read"),
         (virtual, "`w` is put together from other files, which are not read"),
-        (bomb, "`w` is stored in chunks, which may be compressed"),
-        (chunks, "`w` is stored in chunks, which may be compressed"),
+        (bomb, "its tensors claim 4.0 GB"),
+        (one_large_block, "its tensors are spread over 768.0 MB"),
+        (a_block_that_holds_more, "a block of an array in it is not what it should be"),
+        (a_block_that_holds_less, "a block of an array in it is not what it should be"),
+        (a_damaged_block, "a block of an array in it is not what it should be"),
+        (missing_blocks, "`w` was never written in full"),
+        (another_filter, "`w` is packed by a filter that is not read"),
+        (empty, "`w` is empty"),
         (never_written, "`w` was never written"),
         (text, "`weight` is"),
         (records, "`weight` is"),

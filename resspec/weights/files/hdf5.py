@@ -15,7 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from resspec.weights.files.inert import NUMPY
+from resspec.weights.files.chunks import chunked
+from resspec.weights.files.inert import NUMPY, WIDTHS
 from resspec.weights.files.source import Data, Held, Opened, Part, Unreadable, whole
 from resspec.weights.files.tensors import Lazy, extents
 from resspec.weights.files.zips import STORED, Archive
@@ -113,6 +114,9 @@ def _tensor(entry: dict[str, Any], numbers: Data) -> Lazy:
     if entry["trouble"]:
         return Lazy(dtype, shape, trouble=str(entry["trouble"]))
     big = code.startswith(">")
+    if "blocks" in entry and dtype in WIDTHS:
+        data = chunked(entry, numbers, shape, WIDTHS[dtype])
+        return Lazy(dtype, shape, data, big=big, held=data.held)
     if entry["data"] is not None:
         return Lazy(dtype, shape, Held(bytes.fromhex(entry["data"])), big=big)
     (offset,) = extents((entry["offset"] or 0,), "place")

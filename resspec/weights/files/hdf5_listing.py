@@ -17,6 +17,7 @@ MOST = 65_536  # groups and tensors
 DEPTH = 32
 TEXT = 4096
 SMALL = 1 << 16  # bytes of what HDF5 keeps in an object's header
+READ = {1, 2}  # filters: deflate and shuffle
 OPTIMIZER = ("optimizer", "_optimizer", "optimizer_weights", "_legacy_optimizer")
 
 
@@ -140,12 +141,15 @@ def described(dataset: Any, path: Any, name: str, h5py: Any) -> dict[str, Any]:
     creation = dataset.id.get_create_plist()
     layout = creation.get_layout()
     trouble, data, offset = "", None, None
+    blocks: dict[str, Any] = {}
     if creation.get_external_count():
         trouble = "has its numbers in another file, which is not read"
     elif layout == h5py.h5d.VIRTUAL:
         trouble = "is put together from other files, which are not read"
     elif layout == h5py.h5d.CHUNKED:
-        trouble = "is stored in chunks, which may be compressed"
+        blocks, trouble = in_blocks(dataset, creation)
+    elif dataset.shape is None:
+        trouble = "is empty"
     else:
         size = dataset.size or 0
         offset = dataset.id.get_offset()
@@ -158,7 +162,25 @@ def described(dataset: Any, path: Any, name: str, h5py: Any) -> dict[str, Any]:
     if half and code in ("|V2", "<u2") and dataset.attrs["dtype"] == "bfloat16":
         code = "bfloat16"
     return {"path": path, "name": name, "dtype": code, "shape": dataset.shape or (),
-            "offset": offset, "data": data, "trouble": trouble}  # fmt: skip
+            "offset": offset, "data": data, "trouble": trouble, **blocks}  # fmt: skip
+
+
+def in_blocks(dataset: Any, creation: Any) -> tuple[dict[str, Any], str]:
+    """The blocks of a dataset that is stored in chunks, and why they cannot be read."""
+    filters = [creation.get_filter(place)[0] for place in range(creation.get_nfilters())]
+    if not set(filters) <= READ:
+        return {}, "is packed by a filter that is not read (`h5repack -f GZIP=6` writes it anew)"
+    count = dataset.id.get_num_chunks()
+    expected = 1
+    for extent, size in zip(dataset.shape, dataset.chunks, strict=True):
+        expected *= -(-extent // size)
+    if count != expected:
+        return {}, "was never written in full"
+    if count > MOST:
+        return {}, f"is stored in {count:,} chunks"
+    found = map(dataset.id.get_chunk_info, range(count))
+    places = [(one.chunk_offset, one.byte_offset, one.size, one.filter_mask) for one in found]
+    return {"block": dataset.chunks, "filters": filters, "blocks": places}, ""
 
 
 def bounded(memory: int) -> None:

@@ -297,7 +297,7 @@ def _text(key: object) -> str:
 KINDS = {
     "int": "a number", "float": "a number", "bool": "a truth value", "bytes": "bytes",
     "NoneType": "None", "tuple": "a tuple", "list": "a list", "str": "a text",
-    "Made": "an object", "Named": "a class",
+    "Made": "an object", "object": "an object", "Named": "a class",
 }  # fmt: skip
 
 

@@ -33,7 +33,8 @@ LARGEST = 1 << 62
 class Lazy:
     """A tensor that is not yet read.
 
-    strides, offset: in elements; no strides: C order. trouble: why it cannot be read at all.
+    strides, offset: in elements; no strides: C order. held: bytes that reading it keeps beside.
+    trouble: why it cannot be read at all.
     """
 
     dtype: str
@@ -42,6 +43,7 @@ class Lazy:
     offset: int = 0
     strides: tuple[int, ...] | None = None
     big: bool = False
+    held: int = 0
     trouble: str = ""
 
     @property
@@ -70,6 +72,8 @@ def extents(found: object, what: str = "shape") -> tuple[int, ...]:
     for extent in found:
         if type(extent) is not int or not 0 <= extent < LARGEST:
             raise Unreadable(f"a tensor's {what} is damaged")
+    if 0 in found and math.prod(extent or 1 for extent in found) >= LARGEST >> 4:
+        raise Unreadable(f"a tensor's {what} is damaged")  # of nothing, and more than NumPy takes
     return tuple(found)
 
 
@@ -93,8 +97,8 @@ def measured(tensors: Iterable[tuple[str, Lazy]], limit: int) -> None:
                              "save it as a plain tensor of float32 numbers")  # fmt: skip
         if tensor.dtype not in PLAIN or (tensor.dtype not in FLOATS and _is_weight(name)):
             raise Unreadable(
-                f"`{shown(name)}` is stored as {shown(tensor.dtype)}; weights are read as "
-                f"{', '.join(FLOATS)}",
+                f"`{shown(name)}` is stored as {shown(tensor.dtype or 'bytes')}; weights are read "
+                f"as {', '.join(FLOATS)}",
                 "convert it before saving: `.float()`",
             )
         taken = tensor.size * np.dtype(PLAIN[tensor.dtype]).itemsize
@@ -106,6 +110,7 @@ def measured(tensors: Iterable[tuple[str, Lazy]], limit: int) -> None:
             reading += span.stop - (0 if tensor.data.sequential else span.start)
             if not _is_c_order(tensor.shape, span.strides):
                 beside = max(beside, span.stop - span.start + 8 * tensor.size)
+            beside = max(beside, tensor.held)
     if total > limit:
         raise Unreadable(
             f"its tensors claim {_bytes(total)}, `{shown(name_of_largest)}` alone "
