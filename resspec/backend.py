@@ -29,6 +29,7 @@ from resspec.rule import Variable as Variable
 if TYPE_CHECKING:
     import numpy as np
 
+    from resspec.grid import Coarse
     from resspec.ir import Graph
     from resspec.optim import Optimizer
     from resspec.timing import How, Work
@@ -186,7 +187,8 @@ class Format:
     (`saved_model/variables/*`), where that is more than `file`. native: cheap, and what the
     framework's users expect, so it is written without being asked for. dtypes: in which a file can
     be run, the first for choice; none where it holds weights alone. endpoint: the word for it where
-    networks are compared, if it is another.
+    networks are compared, if it is another. rounds: the format whose numbers it holds in eight
+    bits, by the ranges that examples give.
     """
 
     file: str
@@ -195,6 +197,7 @@ class Format:
     native: bool = False
     dtypes: tuple[str, ...] = ()
     endpoint: str = ""
+    rounds: str = ""
 
 
 class Exporter(Protocol):
@@ -208,12 +211,22 @@ class Exporter(Protocol):
         format: str,
         path: Path,
         dtypes: Mapping[str, str],
+        examples: Array | None = None,
     ) -> None:
         """Write the model, as it infers, at `path`, where nothing is yet.
 
         dtypes: by canonical name, what a file of plain weights shall hold; others are as in the
-        model. Raises SpecError (no-exporter, export-failed).
+        model. examples: NCHW, given for a format that rounds another. Raises SpecError
+        (no-exporter, export-failed).
         """
+        ...
+
+
+class Coarsening(Protocol):
+    """So that a file of eight bits is told from a wrong one: its own operations in float64."""
+
+    def coarse(self, path: Path, whole: Path) -> Coarse:
+        """The file, whose numbers are those of another in steps. Raises SpecError(unsupported)."""
         ...
 
 
@@ -266,6 +279,7 @@ class Backend:
     imports: tuple[str, ...] = ()  # sources that it opens, as patterns: `keras:*`, `*.keras`
     reader: Callable[[], Reader] | None = None
     rounding: Callable[[], Rounding] | None = None
+    coarsening: Callable[[], Coarsening] | None = None
     formats: Mapping[str, Format] = field(default_factory=dict)
 
     def check(self, graph: Graph) -> tuple[Diagnostic, ...]:

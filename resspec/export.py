@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from resspec import backend as backends
 from resspec.backend import Format
@@ -12,6 +12,8 @@ from resspec.diagnostics import SpecError, error, escape
 if TYPE_CHECKING:
     from resspec.api import Compiled
     from resspec.artifacts import Staging
+    from resspec.backend import Array
+    from resspec.running import Running
 
 ALL, NONE = "all", "none"
 
@@ -31,6 +33,20 @@ def chosen(words: Sequence[str] | None, known: Mapping[str, Format]) -> tuple[st
     return tuple(word for word in known if word in words)
 
 
+def rounds(backend: str, word: str) -> bool:
+    """Whether a format is one of eight bits, for which there are examples."""
+    return bool(backends.get(backend).formats[word].rounds)
+
+
+def calibrated(examples: Array | None) -> str:
+    """By what a file of eight bits got its ranges."""
+    if examples is None:
+        from resspec.calibration import SYNTHETIC  # NumPy with it
+
+        return f"{SYNTHETIC} synthetic examples; --calibrate takes your own"
+    return f"{len(examples)} examples"
+
+
 def owned() -> tuple[str, ...]:
     """Patterns of the files that an export by any installed backend may have left in a folder."""
     found: dict[str, None] = {}
@@ -41,19 +57,23 @@ def owned() -> tuple[str, ...]:
 
 
 def write(
-    compiled: Compiled, model: Any, format: str, staging: Staging, dtypes: Mapping[str, str]
+    compiled: Compiled,
+    live: Running,
+    format: str,
+    staging: Staging,
+    dtypes: Mapping[str, str],
+    examples: Array | None = None,
 ) -> str:
     """Add the model in that format to a folder in the making; the name of its file.
 
-    dtypes: by canonical name, what a file of plain weights shall hold.
+    dtypes: by canonical name, what a file of plain weights shall hold. examples: NCHW, by which a
+    file of eight bits gets its ranges.
     Errors: `no-exporter`, `export-failed`, `io-error`.
     """
-    backend = compiled.backend
-    assert backend.exporter is not None
-    file = backend.formats[format].file
+    file = compiled.backend.formats[format].file
     with staging.place(file) as path:
         try:
-            backend.exporter().export(model, compiled.graph, compiled.source, format, path, dtypes)
+            live.export(compiled.graph, format, path, dtypes, examples)
         except (SpecError, OSError):
             raise
         except Exception as problem:
@@ -74,4 +94,4 @@ def _failed(compiled: Compiled, format: str, problem: Exception) -> SpecError:
     )
 
 
-__all__ = ["chosen", "owned", "write"]
+__all__ = ["calibrated", "chosen", "owned", "rounds", "write"]

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from resspec import passes
 from resspec.backend import DEFAULT, Backend, Model, Source, Training, Variables
 from resspec.diagnostics import error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from resspec.grid import Coarse
     from resspec.ir import Graph
     from resspec.optim import Optimizer
 
@@ -63,19 +65,55 @@ class Running:
             raise error("unsupported", message, help=f"name `{DEFAULT}` first")
         return self.backend.rounding().rounded(self.model, x, dtype)
 
+    def folded(self, graph: Graph) -> tuple[Running, Graph]:
+        """The network for inference, and its graph."""
+        if graph.inference:
+            return self, graph
+        made, weights = passes.run(graph, self.read(), passes.optimization("inference"))
+        assert weights is not None
+        return Running.start(made, self.backend).load(weights), made
+
+    def export(
+        self,
+        graph: Graph,
+        format: str,
+        path: Path,
+        dtypes: Mapping[str, str],
+        examples: Array | None = None,
+    ) -> None:
+        """Write the model's file. Errors: `no-exporter`, `export-failed`, `unsupported`."""
+        live = self
+        if self.backend.formats[format].rounds:
+            live, graph = self.folded(graph)
+            if examples is None:
+                from resspec import calibration  # NumPy with it
+
+                examples = calibration.synthetic(graph.input.type.shape)
+        assert self.backend.exporter is not None
+        write = self.backend.exporter().export
+        more = () if examples is None else (examples,)
+        write(live.model, graph, live.source, format, path, dtypes, *more)
+
     @contextmanager
     def exported(
-        self, graph: Graph, format: str
-    ) -> Iterator[Callable[[Array], Mapping[str, Array]]]:
-        """What the model's file gives, read as by whoever gets it. Errors: `no-exporter`,
-        `export-failed`, `unsupported`."""
-        backend = self.backend
-        assert backend.exporter is not None
+        self, graph: Graph, format: str, examples: Array | None = None
+    ) -> Iterator[tuple[Callable[[Array], Mapping[str, Array]], Coarse | None]]:
+        """What the model's file gives, read as by whoever gets it; and of a file of eight bits its
+        operations in float64. Errors: those of `export`."""
+        backend, known = self.backend, self.backend.formats[format]
         assert backend.reader is not None
         with tempfile.TemporaryDirectory(prefix="resspec-") as folder:
-            path = Path(folder, backend.formats[format].file)
-            backend.exporter().export(self.model, graph, self.source, format, path, {})
-            yield backend.reader().read(path, format)
+            path, coarse = Path(folder, known.file), None
+            if known.rounds:
+                assert backend.coarsening is not None
+                live, graph = self.folded(graph)
+                whole = Path(folder, backend.formats[known.rounds].file)
+                live.export(graph, known.rounds, whole, {})
+                live.export(graph, format, path, {}, examples)
+                coarse = backend.coarsening().coarse(path, whole)
+            else:
+                self.export(graph, format, path, {})
+            yield backend.reader().read(path, format), coarse
 
     def counts(self) -> tuple[int, int]:
         """Trainable parameters and buffers."""

@@ -77,6 +77,7 @@ BACKEND = Backend(
     importer=_module("resspec_tensorflow.lift.network"),
     imports=("keras:*", "*.keras"),
     reader=_module("resspec_tensorflow.files"),
+    coarsening=_module("resspec_tensorflow.coarse"),
     formats=FORMATS,
 )
 

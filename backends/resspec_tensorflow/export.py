@@ -8,13 +8,23 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from resspec.backend import Format
 from resspec.diagnostics import error
+from resspec.ops.pool import MaxPool
+from resspec.ops.shape import Pad
+
+from .rules import edge_pad, max_pool
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from resspec.backend import Source
     from resspec.ir import Graph
 
@@ -42,6 +52,13 @@ FORMATS = {
         "for LiteRT, formerly TensorFlow Lite, `ai_edge_litert.interpreter.Interpreter(…)`",
         dtypes=("float32",),
     ),
+    "tflite_int8": Format(
+        "model.int8.tflite",
+        "the same in eight bits, its ranges from --calibrate",
+        dtypes=("int8",),
+        endpoint="tflite:int8",
+        rounds="tflite",
+    ),
 }
 STOCK = ("keras", "builtins")  # where the classes of a file that anyone can load come from
 
@@ -53,6 +70,7 @@ def export(
     format: str,
     path: Path,
     dtypes: Mapping[str, str],
+    examples: NDArray[Any] | None = None,
 ) -> None:
     """Write the model at `path`. Raises SpecError(export-failed)."""
     with warnings.catch_warnings():
@@ -62,13 +80,37 @@ def export(
             require_stock(path)
         elif format == "tflite":
             path.write_bytes(_lite(model, graph))
+        elif format == "tflite_int8":
+            path.write_bytes(_lite(_at_edges(model, graph, source), graph, examples))
         else:
             _serve(model, graph, path)
             shutil.rmtree(path / "assets", ignore_errors=True)  # made, and empty
 
 
-def _lite(model: Any, graph: Graph) -> bytes:
-    """A LiteRT file of any batch, and of any height and width where LiteRT has an op for that.
+def _at_edges(model: Any, graph: Graph, source: Source) -> Any:
+    """The same network, whose pools do not pad with −inf: one scale holds for a pool, its padding
+    and what is before it, and a scale that spans −inf tells all else apart no more."""
+    from . import BACKEND, runtime
+
+    for node in graph.nodes:
+        if isinstance(node.op, Pad) and node.op.mode == "lowest":
+            raise error(
+                "export-failed",
+                f"`{node.path}` pads with −inf, for which eight bits have no number",
+                help="leave the padding to the pool after it",
+            )
+    rules = {**BACKEND.rules, MaxPool: partial(max_pool, lowest=edge_pad)}
+    other = replace(BACKEND, rules=rules).emit(graph)
+    if other.text == source.text:
+        return model
+    made = runtime.instantiate(graph, other, "cpu", "float32")
+    weights = runtime.read_weights(model, source.variables)
+    return runtime.load_weights(made, other.variables, weights)
+
+
+def _lite(model: Any, graph: Graph, examples: NDArray[Any] | None = None) -> bytes:
+    """A LiteRT file of any batch, and of any height and width where LiteRT has an op for that; in
+    eight bits where there are examples.
 
     Raises SpecError(export-failed).
     """
@@ -84,14 +126,16 @@ def _lite(model: Any, graph: Graph) -> bytes:
     failed: Exception | None = None
     for shape in sorted(shapes, key=lambda shape: shape.count(None), reverse=True):
         try:
-            return _converted(model, graph, shape)
+            return _converted(model, graph, shape, examples)
         except Exception as problem:  # the converter's own, which is public by no name
             failed = problem
     assert failed is not None
     raise failed
 
 
-def _converted(model: Any, graph: Graph, shape: tuple[int | None, ...]) -> bytes:
+def _converted(
+    model: Any, graph: Graph, shape: tuple[int | None, ...], examples: NDArray[Any] | None
+) -> bytes:
     from .frameworks import quiet, tf
 
     # through a folder: only what is read from there has its variables in it
@@ -100,7 +144,14 @@ def _converted(model: Any, graph: Graph, shape: tuple[int | None, ...]) -> bytes
         converter = tf.lite.TFLiteConverter.from_saved_model(
             folder, signature_keys=["serving_default"]
         )
-        with quiet():
+        if examples is not None:
+            (given,) = model.inputs
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.representative_dataset = lambda: (
+                {given.name: np.moveaxis(one[None], 1, -1)} for one in examples
+            )
+        with quiet(failing=True):  # what it says last is in the error
             data: bytes = converter.convert()
     return data
 

@@ -21,7 +21,7 @@ Run = Callable[["NDArray[Any]"], Mapping[str, "NDArray[Any]"]]
 
 def read(path: Path, format: str) -> Run:
     """A file that `export` wrote. Raises SpecError(no-exporter)."""
-    if format == "tflite":
+    if format in ("tflite", "tflite_int8"):
         return _lite(path)
     call = _saved_model(path) if format == "saved_model" else _keras(path)
 

@@ -27,8 +27,9 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Keep notes that are written to descriptor 2 off the terminal, unless something fails."""
+def quiet(*, failing: bool = False) -> Iterator[None]:
+    """Keep notes that are written to descriptor 2 off the terminal, unless something fails; with
+    `failing` then, too."""
     try:
         saved = os.dup(2)
     except OSError:  # no standard error at all
@@ -40,7 +41,7 @@ def quiet() -> Iterator[None]:
             yield
         except BaseException:
             notes.seek(0)
-            os.write(saved, notes.read())
+            os.write(saved, b"" if failing else notes.read())
             raise
         finally:
             os.dup2(saved, 2)

@@ -21,6 +21,8 @@ from resspec.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from resspec.ops.shape import Flatten, Split
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from resspec.emit.program import Layer
     from resspec.ops.base import Op
     from resspec.ops.fields import Sides
@@ -104,6 +106,17 @@ def lowest_pad(sides: Sides) -> str:
 def widths(sides: Sides) -> str:
     """Padding of every axis."""
     return f"((0, 0), {nested(sides)[1:-1]}, (0, 0))"
+
+
+def edge_pad(sides: Sides) -> str:
+    """The step that repeats what lies at the edge, of which a pool takes the largest all the same;
+    no number stands for −inf where there are 256."""
+    steps = []
+    for turn in range(max(sides)):
+        top, bottom, left, right = (int(turn < side) for side in sides)
+        width = f"((0, 0), ({top}, {bottom}), ({left}, {right}), (0, 0))"
+        steps.append(f'keras.ops.pad({{x}}, {width}, mode="symmetric")\n')
+    return "".join(steps)
 
 
 def is_same(
@@ -212,7 +225,9 @@ def is_same_pool(op: MaxPool | AvgPool) -> bool:
     return op.ceil_mode and sides == NONE and small
 
 
-def max_pool(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
+def max_pool(
+    op: Op, inputs: tuple[TensorType, ...], lowest: Callable[[Sides], str] = lowest_pad
+) -> Rule:
     assert isinstance(op, MaxPool)
     padding, pads, helpers = "", "", tuple[str, ...]()
     zero = op.pad_value == "zero"
@@ -223,9 +238,9 @@ def max_pool(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     else:
         (top, bottom, left, right), partial = sides_of(op), op.partial
         if zero:
-            pads = zero_pad((top, bottom, left, right)) + lowest_pad(partial)
+            pads = zero_pad((top, bottom, left, right)) + lowest(partial)
         else:
-            pads = lowest_pad((top, bottom + partial[1], left, right + partial[3]))
+            pads = lowest((top, bottom + partial[1], left, right + partial[3]))
     # Keras' stride defaults to the window
     arguments = f"{{kernel_size}}, strides={{stride}}{padding}, "
     rule = layer("MaxPooling2D", arguments, pads + CALL)

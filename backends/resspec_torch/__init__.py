@@ -23,6 +23,7 @@ BACKEND = Backend(
     models="torch.nn.modules.module",
     exporter=_module("resspec_torch.export"),
     reader=_module("resspec_torch.files"),
+    coarsening=_module("resspec_torch.coarse"),
     rounding=_module("resspec_torch.rounding"),
     formats=FORMATS,
     importer=_module("resspec_torch.lift.network"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from resspec.diagnostics import error
 from resspec.ops.pool import AdaptivePool, BlurPool
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor, nn
     from torch.export import ExportedProgram
 
@@ -38,6 +40,14 @@ FORMATS = {
         files=("model.onnx", "model.onnx.data"),
         dtypes=("float32",),
     ),
+    "onnx_int8": Format(
+        "model.int8.onnx",
+        "the same in eight bits (QDQ), its ranges from --calibrate",
+        files=("model.int8.onnx", "model.int8.onnx.data"),
+        dtypes=("int8",),
+        endpoint="onnx:int8",
+        rounds="onnx",
+    ),
     "openvino": Format(
         "model.xml",
         "for OpenVINO, `openvino.Core().compile_model(…)`; the weights lie beside it",
@@ -47,7 +57,11 @@ FORMATS = {
 }
 
 
-NEEDS = {"onnx": ("onnx", "onnxscript"), "openvino": ("openvino",)}
+NEEDS = {
+    "onnx": ("onnx", "onnxscript"),
+    "onnx_int8": ("onnx", "onnxscript", "onnxruntime"),
+    "openvino": ("openvino",),
+}
 
 
 def export(
@@ -57,6 +71,7 @@ def export(
     format: str,
     path: Path,
     dtypes: Mapping[str, str],
+    examples: NDArray[Any] | None = None,
 ) -> None:
     """Write the model, in evaluation mode, at `path`. Raises SpecError(no-exporter)."""
     if format in NEEDS:
@@ -67,7 +82,9 @@ def export(
     import torch
     import torch.fx.experimental._config
 
-    shapes, example = _shapes(graph, format), _example(model, graph)
+    names, example = _names(graph, format), _example(model, graph)
+    # torch finds out itself from which size on a network works
+    shapes = dict.fromkeys(names, torch.export.Dim.DYNAMIC)
     # a map of one row is like any other: without this a size of 1 is taken for a constant
     oblivious = torch.fx.experimental._config.patch(backed_size_oblivious=True)
     with _evaluating(model), warnings.catch_warnings(), oblivious:
@@ -89,22 +106,60 @@ def export(
             program,
             input_names=["input"],
             output_names=list(_output_names(graph)),
-            dynamic_shapes=(shapes,),  # their names
+            dynamic_shapes=({axis: torch.export.Dim(name) for axis, name in names.items()},),
             dynamo=True,
             verbose=False,
         )
         assert converted is not None
-        converted.save(path)
+        if examples is None:
+            converted.save(path)
+        else:
+            _in_steps(converted.model_proto, path, examples)
 
 
-def _shapes(graph: Graph, format: str) -> dict[int, Any]:
+def _in_steps(model: Any, path: Path, examples: NDArray[Any]) -> None:
+    """Whole numbers of eight bits in place of the model's: a scale for each output channel of a
+    kernel, and one for each result, by the least and the largest that the examples give."""
+    from onnxruntime import quantization
+    from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
+
+    class Examples(quantization.CalibrationDataReader):
+        left = iter(examples)
+
+        def get_next(self) -> dict[str, Any] | None:
+            one = next(self.left, None)
+            return None if one is None else {"input": one[None]}
+
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # it recommends to fold norms first, which has been done
+    try:
+        # signed on both sides: x86 without VNNI saturates sums of products with unsigned ones
+        quantization.quantize_static(
+            model,
+            path,
+            Examples(),
+            quant_format=quantization.QuantFormat.QDQ,
+            # a norm runs in float32 anyway, and may share constants, which cannot be rounded twice
+            op_types_to_quantize=[
+                word
+                for word in {**QLinearOpsRegistry, **QDQRegistry}
+                if not word.endswith("Normalization")
+            ],
+            per_channel=True,
+            activation_type=quantization.QuantType.QInt8,
+            weight_type=quantization.QuantType.QInt8,
+            # a ReLU that the ends of a range stand for could not be told from one that is missing
+            extra_options={"QDQKeepRemovableActivations": True},
+        )
+    finally:
+        logging.disable(before)
+
+
+def _names(graph: Graph, format: str) -> dict[int, str]:
     """The axes of the input that may have any length, with their names."""
-    from torch.export import Dim
-
     found = sizes.of(graph)
-    free = found.free and not (format == "onnx" and _settled_by_onnx(graph, found))
-    names = {0: "batch", 2: "height", 3: "width"} if free else {0: "batch"}
-    return {axis: Dim(name) for axis, name in names.items()}
+    free = found.free and not (format.startswith("onnx") and _settled_by_onnx(graph, found))
+    return {0: "batch", 2: "height", 3: "width"} if free else {0: "batch"}
 
 
 def _settled_by_onnx(graph: Graph, found: sizes.Sizes) -> bool:
@@ -139,7 +194,7 @@ def _require(format: str) -> None:
         raise error(
             "no-exporter",
             f"torch writes {format} with {' and '.join(missing)}, which this Python lacks",
-            help=f"pip install 'resspec[{format}]'",
+            help=f"pip install 'resspec[{format.removeprefix('onnx_')}]'",
         )
 
 

@@ -20,7 +20,7 @@ Run = Callable[["NDArray[Any]"], Mapping[str, "NDArray[Any]"]]
 
 def read(path: Path, format: str) -> Run:
     """A file that `export` wrote. Raises SpecError(no-exporter)."""
-    return {"onnx": _onnx, "openvino": _openvino, "pt2": _program}[format](path)
+    return {"onnx": _onnx, "onnx_int8": _onnx, "openvino": _openvino, "pt2": _program}[format](path)
 
 
 def _onnx(path: Path) -> Run:

@@ -44,11 +44,11 @@ def build(
         Option(
             metavar="A,B",
             help="Also write, in evaluation mode, what loads without resspec. torch: state_dict "
-            "(default), pt2, onnx, openvino. tensorflow: keras (default), saved_model, tflite. "
-            "jax: nnx_state "
-            "(default), orbax, stablehlo. Or: all, none.",
+            "(default), pt2, onnx, onnx_int8, openvino. tensorflow: keras (default), saved_model, "
+            "tflite, tflite_int8. jax: nnx_state (default), orbax, stablehlo. Or: all, none.",
         ),
     ] = None,
+    calibrate: common.Calibrate = None,
     seed: Annotated[int, Option(help="Of the first weights; the same on every backend.")] = 0,
     dtype: Annotated[
         str | None,
@@ -130,6 +130,9 @@ def build(
     if adapt_input is not None:
         common.choice(adapt_input, ("sum", "repeat"), "--adapt-input")
     chosen = () if bare else _chosen(backend, export, out)
+    coarse = [one for one in chosen if exports.rounds(backend, one)]
+    if calibrate is not None and not coarse:
+        raise BadUse("it is for --export onnx_int8 or tflite_int8.", hint="--calibrate")
     wanted = common.names(outputs)
     common.choice(format, ("text", "json"), "--format")
     clock, written = Clock(), list[str]()
@@ -141,6 +144,7 @@ def build(
             loaded = common.load(spec, options)
             compiled = api.compile_for(loaded, backend, wanted, optimize)
             common.batch(batch, compiled.graph.input.type.shape)
+            examples = common.examples(calibrate, compiled.graph.input.type.shape)
         doing(f"instantiating on {backend}")
         with clock.measure("instantiate"):
             how = {"partial": partial, "key": key, "adapt_input": adapt_input}
@@ -163,7 +167,8 @@ def build(
             for format_ in chosen:
                 doing(f"exporting {format_}")
                 with clock.measure(format_):
-                    written.append(exports.write(compiled, live.model, format_, staging, dtypes))
+                    given = examples if format_ in coarse else None
+                    written.append(exports.write(compiled, live, format_, staging, dtypes, given))
     report: dict[str, Any] = {
         "name": compiled.graph.name,
         "backend": backend,
@@ -180,6 +185,7 @@ def build(
         "seconds": clock.seconds,
         "out": str(out) if out else None,
         "files": written,
+        "calibrated": exports.calibrated(examples) if coarse else None,
         "left_out": [one.to_json() for one in stored.left_out],
     }
     if stored.left_out or stored.adapted or stored.taken:
@@ -304,6 +310,8 @@ def _text(report: dict[str, Any], compiled: Compiled, sizes: str) -> str:
         before, after = len(compiled.trained.nodes), len(compiled.graph.nodes)
         what = f"for {report['optimize']}: {after:,} operations of {before:,}; not to be trained"
         rows.insert(2, ("optimized", what))
+    if report["calibrated"]:
+        rows.append(("eight bits", f"ranges from {report['calibrated']}"))
     if report["out"]:
         rows.append(("wrote", f"{report['out']}: {', '.join(report['files'])}"))
     return table.pairs(rows)

@@ -73,10 +73,25 @@ Key = Annotated[
         "`model.state_dict`.",
     ),
 ]
+Calibrate = Annotated[
+    Path | None,
+    Option(
+        metavar="FILE",
+        help="What files of eight bits get their ranges by: a folder of images or arrays, an .npz "
+        "or an .npy of inputs. Otherwise synthetic examples, which is said.",
+    ),
+]
 BackendName = Annotated[
     str, Option("--backend", "-b", metavar="NAME", help="As `resspec list backends` shows.")
 ]
 Force = Annotated[bool, Option("--force", help="Replace what an earlier run wrote.")]
+
+
+def examples(path: Path | None, shape: tuple[int, ...]) -> Any:
+    """What --calibrate names, for an input of that shape; None where it names nothing."""
+    from resspec import calibration
+
+    return None if path is None else calibration.read(path, shape)
 
 
 def say(line: str) -> None:

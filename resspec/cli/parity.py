@@ -35,7 +35,7 @@ def parity(
         Option(
             metavar="A,B",
             help="In place of --backends: also devices, dtypes and exported files, "
-            "`torch,torch@cuda,torch:bfloat16,onnx,saved_model`.",
+            "`torch,torch@cuda,torch:bfloat16,onnx,tflite:int8`.",
         ),
     ] = None,
     mode: Annotated[
@@ -58,6 +58,7 @@ def parity(
     ] = False,
     outputs: common.Outputs = None,
     optimize: common.Optimize = None,
+    calibrate: common.Calibrate = None,
     python: Annotated[
         list[str] | None,
         Option(
@@ -93,6 +94,7 @@ def parity(
     Examples:
       resspec parity resnet18 --input 3x64x64
       resspec parity mine.yaml --mode eval,grad,train --steps 10 --dtype float64,float32
+      resspec parity resnet18 --between torch,torch@cuda,onnx:int8 --calibrate photos
       resspec parity resnet18 --optimize inference --dtype float64,float32
       resspec parity resnet50 --python tensorflow=tf/bin/python --format json
       resspec parity --all --small --max-params 100000000 --resume parity.jsonl --format markdown
@@ -109,7 +111,11 @@ def parity(
         between or backends, python or [], "--between" if between is not None else "--backends"
     )
     wanted = common.names(outputs)
-    comparison = _Comparison(runners, measured, options, wanted, small, most)
+    comparison = _Comparison(runners, measured, options, wanted, small, most, calibrate)
+    if calibrate is not None and not any("int8" in one.name for one in runners):
+        raise BadUse(
+            "it is for files of eight bits: --between torch,onnx:int8.", hint="--calibrate"
+        )
     chosen = specs or list(_shipped())
     kept = _finished(resume, comparison.key)
     found: list[dict[str, Any]] = []
@@ -221,6 +227,7 @@ class _Comparison:
     outputs: list[str] | None
     small: bool
     most: int
+    calibrate: Path | None = None
 
     @property
     def key(self) -> dict[str, Any]:
@@ -231,6 +238,7 @@ class _Comparison:
             "input": "small" if self.small else self.options.input,
             "sets": self.options.set,
             **({"outputs": self.outputs} if self.outputs else {}),
+            **({"calibrate": str(self.calibrate)} if self.calibrate else {}),
         }
         key: dict[str, Any] = json.loads(json.dumps(parts))
         return key
@@ -274,7 +282,8 @@ class _Comparison:
             graph = api.graph_of(loaded, self.outputs)
             measured = replace(measured, batch=enough(graph, measured.batch))
         common.batch(measured.batch, graph.input.type.shape)
-        data = compare(graph, self.runners, measured, loaded.data, say).to_json()
+        examples = common.examples(self.calibrate, graph.input.type.shape)
+        data = compare(graph, self.runners, measured, loaded.data, say, examples).to_json()
         return {**data, "spec": spec}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from resspec import optim, passes, sizes, weights
 from resspec.backend import DEFAULT
 from resspec.diagnostics import SpecError, error
+from resspec.export import calibrated
 from resspec.ir import Graph
 from resspec.parity import graphs, judge, locate
 from resspec.parity.endpoints import HALF, Endpoint
@@ -17,7 +18,7 @@ from resspec.parity.judge import Check, Fault, Trio
 from resspec.parity.kept import kept
 from resspec.parity.locate import Departure, Pair
 from resspec.parity.lone import check_norms
-from resspec.parity.measure import MODES, SECOND, Job, Result, Say
+from resspec.parity.measure import MODES, SECOND, Array, Job, Result, Say
 from resspec.parity.runners import Runner, Subject
 
 DTYPES = ("float64", "float32")
@@ -93,6 +94,7 @@ class Report:
     moved: float | None = None
     second: tuple[int, ...] = ()
     failures: dict[str, str] = field(default_factory=dict)
+    calibrated: str = ""
 
     @property
     def ok(self) -> bool:
@@ -118,6 +120,7 @@ class Report:
             "checks": [check.to_json() for check in self.checks],
             "faults": [fault.to_json() for fault in self.faults],
             "failures": self.failures,
+            "calibrated": self.calibrated or None,
             "departure": self.departure.to_json() if self.departure else None,
             "losses": self.losses,
             "moved": self.moved,
@@ -131,10 +134,12 @@ def compare(
     options: Options | None = None,
     data: dict[str, Any] | None = None,
     say: Say = lambda _: None,
+    examples: Array | None = None,
 ) -> Report:
     """Compare backends with the first of them.
 
-    data: the spec as `LoadedSpec.data` has it, needed by backends in other processes.
+    data: the spec as `LoadedSpec.data` has it, needed by backends in other processes. examples:
+    NCHW, by which files of eight bits get their ranges; otherwise synthetic ones.
     Errors: SpecError, where a backend cannot be run at all.
     """
     start = time.perf_counter()
@@ -151,7 +156,7 @@ def compare(
         steps = passes.optimization(options.optimize)
         graph, made = passes.run(graph, drawn, steps)
         drawn = dict(made or {})
-    subject = Subject(graph, kept(drawn), data)
+    subject = Subject(graph, kept(drawn), data, examples)
     first, *others = runners
     plans = {one.name: _plan(one.endpoint, options) for one in runners}
     second: tuple[int, ...] = (sizes.second(graph) or ()) if "eval" in options.modes else ()
@@ -163,9 +168,10 @@ def compare(
             own[f"rounded {dtype}"] = replace(
                 options.job("float64"), modes=("eval",), rounded=dtype
             )
-        elif dtype == "float32":
+        elif dtype != "float64":
             own["float32"] = options.job("float32")
-            own["control"] = replace(options.job("float32"), disturbed=True)
+            if dtype == "float32":
+                own["control"] = replace(options.job("float32"), disturbed=True)
     found = {first.name: _run(first, subject, _at(own, second), say)}
     failures: dict[str, str] = {}
     for other in others:
@@ -190,7 +196,7 @@ def compare(
         checks = _with_control(checks, _run(first, subject, {"ulp": control}, say)["ulp"], found)
     # layer by layer, networks are run at the size that they were built for
     failed = [one for one in checks if not one.ok and one.quantity != SECOND]
-    failed = [one for one in failed if one.dtype not in HALF]
+    failed = [one for one in failed if one.dtype in DTYPES]
     if failed:
         against = next(one for one in others if one.name == failed[0].backends[1])
         pair = Pair(first, against)
@@ -214,6 +220,7 @@ def compare(
         _moved(subject, some[names[0]]),
         second,
         failures,
+        calibrated(examples) if any("int8" in plan for plan in plans.values()) else "",
     )
 
 
@@ -274,12 +281,18 @@ def _checks(
                 if mode not in job.modes:
                     continue
                 key = f"rounded {dtype}" if dtype in HALF else dtype
-                a = found[first][key].arrays.get(quantity)
+                a = found[first].get(key, found[first]["float64"]).arrays.get(quantity)
                 b = found[second][dtype].arrays.get(quantity)
                 if not a and not b:
                     continue  # a network without parameters, or without running statistics
                 if not b and quantity == SECOND:
                     continue  # a file of one size
+                if dtype == "int8":
+                    own = [found[first][key].arrays[quantity] for key in ("float32", "float64")]
+                    trio = Trio(own[0], {}, own[1], {}, start)
+                    given = found[second][dtype].arrays
+                    checks += judge.judge8(mode, quantity, names, given, trio)
+                    continue
                 a, b = a or {}, b or {}
                 if dtype in HALF:
                     truth = found[first]["float64"].arrays[quantity]

@@ -13,7 +13,7 @@ from resspec.diagnostics import SpecError, did_you_mean, error
 
 HALF = ("bfloat16", "float16")
 DTYPES = ("float64", "float32", *HALF)
-WORD = re.compile(rf"([a-z_0-9]+)(?:@([A-Za-z]+(?::[0-9]+)?))?(?::({'|'.join(DTYPES)}))?")
+WORD = re.compile(rf"([a-z_0-9]+)(?:@([A-Za-z]+(?::[0-9]+)?))?(?::({'|'.join(DTYPES)}|int8))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,11 @@ def endpoint(text: str) -> Endpoint:
     if found is None:
         raise _unknown(text)
     name, device, dtype = found.groups()
-    if name in backends.names():
+    if text in (files := _files()):
+        return Endpoint(text, files[text][0], None, None, files[text][1])
+    if name in backends.names() and dtype != "int8":
         return Endpoint(text, name, device, dtype)
-    if name not in (files := _files()):
+    if name not in files:
         raise _unknown(text)
     owner, format = files[name]
     known = backends.get(owner).formats[format].dtypes

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resspec.parity.measure import SECOND, Result
+from resspec.grid import HALF_STEP
+from resspec.parity.measure import CONSTANTS, ROUNDED, SECOND, UNROUNDED, Result
 
 Array = NDArray[Any]
 Named = Mapping[str, Array]
@@ -210,6 +211,34 @@ def judge16(
     limit = FLOOR * explained
     detail = {names[0]: explained, names[1]: error}
     return Check(mode, quantity, dtype, names, error, limit, error <= limit, worst, detail)
+
+
+def judge8(
+    mode: str, quantity: str, names: tuple[str, str], given: Mapping[str, Named], own: Trio
+) -> list[Check]:
+    """A file of eight bits: a coarse grid, and no more.
+
+    Its operations, with no result rounded and constants as they were before, are the network to
+    what float32 holds of the constants. Each constant is one of the network's to half a step. And
+    it is no further from the truth than FLOOR times what its own grid explains. given: what
+    `measure` found, by quantity. own: a, truth and control are the reference's.
+    """
+    found = []
+    plain, truth = given[f"{quantity}, {UNROUNDED}"], own.truth
+    explained = together(given[f"{quantity}, {ROUNDED}"], truth)
+    error, (worst, _) = together(given[quantity], truth), worst_of(errors(given[quantity], truth))
+    detail = {names[0]: explained, names[1]: error}
+    limit = FLOOR * explained
+    found.append(Check(mode, quantity, "int8", names, error, limit, error <= limit, worst, detail))
+    error, (worst, _) = together(plain, truth), worst_of(errors(plain, truth))
+    limit = max(FLOOR * together(own.a, truth), QUIET)
+    what = f"{quantity}, {UNROUNDED}"
+    found.append(Check(mode, what, "int8", names, error, limit, error <= limit, worst))
+    if quantity != SECOND:
+        worst, error = worst_of({name: float(one) for name, one in given[CONSTANTS].items()})
+        ok = error <= HALF_STEP
+        found.append(Check(mode, CONSTANTS, "int8", names, error, HALF_STEP, ok, worst))
+    return found
 
 
 def settings_checks(

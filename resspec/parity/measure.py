@@ -19,6 +19,7 @@ from resspec.weights import sampling
 
 if TYPE_CHECKING:
     from resspec.backend import Backend
+    from resspec.grid import Coarse
     from resspec.ir import Graph
 
 Array = NDArray[Any]
@@ -26,6 +27,7 @@ Arrays = Mapping[str, Array]
 Say = Callable[[str], None]
 MODES = ("eval", "grad", "train")
 SECOND = "outputs at a second size"
+ROUNDED, UNROUNDED, CONSTANTS = "rounded in float64", "not rounded", "constants, in steps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +72,22 @@ class Result:
 
 
 def measure(
-    graph: Graph, backend: Backend, drawn: Arrays, job: Job, say: Say = lambda _: None
+    graph: Graph,
+    backend: Backend,
+    drawn: Arrays,
+    job: Job,
+    say: Say = lambda _: None,
+    examples: Array | None = None,
 ) -> Result:
-    """Run a job. `drawn` holds every weight of the graph by canonical name.
+    """Run a job. `drawn` holds every weight of the graph by canonical name, `examples` (NCHW) what
+    files of eight bits get their ranges by.
 
     eval: `outputs`, and with `second` `outputs at a second size`. grad: `training outputs`,
     `running statistics` after that one pass, and `gradients`, in training mode. train: `losses` of
     every step, `weights after 1 step`, and after the last, `weights` and `statistics`. Dropout and
     drop path are left out of the last two.
+    Of a file of eight bits also how far its constants are from the network's, and its operations in
+    float64: `outputs, rounded in float64`, `outputs, not rounded`.
     With `watch`: `activations`, in the mode that is named.
     Errors: SpecError, such as `no-backend` and `unsupported`.
     """
@@ -87,11 +97,19 @@ def measure(
     if "eval" in job.modes:
         say(f"{backend.name}, {job.dtype}: evaluating")
         live = _Live(graph, backend, drawn, job)
-        with live.evaluated() as outputs:
-            found["activations" if job.watch else "outputs"] = outputs(live.batch())
+        with live.evaluated(examples) as (outputs, coarse):
+            sizes: dict[str, tuple[int, ...]] = {"activations" if job.watch else "outputs": ()}
             if job.second and not job.watch:
+                sizes[SECOND] = job.second
+            for quantity, size in sizes.items():
+                x = live.batch(size=size)
                 with suppress(FixedSize):
-                    found[SECOND] = outputs(live.batch(size=job.second))
+                    found[quantity] = outputs(x)
+                    if coarse is not None:
+                        found[f"{quantity}, {ROUNDED}"] = dict(coarse.run(x, True))
+                        found[f"{quantity}, {UNROUNDED}"] = dict(coarse.run(x, False))
+            if coarse is not None:
+                found[CONSTANTS] = {name: np.array(one) for name, one in coarse.steps.items()}
         settings |= live.settings() if job.format is None else {}
     if not trained:
         return Result(found, settings)
@@ -133,7 +151,8 @@ class _Live:
     def __init__(self, graph: Graph, backend: Backend, drawn: Arrays, job: Job) -> None:
         self.job = job
         self.graph = graphs.expose(graph, job.watch) if job.watch else graph
-        self.running = Running.start(self.graph, backend, job.device, job.dtype)
+        dtype = "float32" if job.dtype == "int8" else job.dtype
+        self.running = Running.start(self.graph, backend, job.device, dtype)
         self.settings = self.running.settings
         self.weights = {name: np.asarray(drawn[name]) for name in self.graph.parameters()}
         if job.disturbed:
@@ -158,17 +177,19 @@ class _Live:
         return flat(self.running.forward(self.batch(), training))
 
     @contextmanager
-    def evaluated(self) -> Iterator[Callable[[Array], dict[str, Array]]]:
+    def evaluated(
+        self, examples: Array | None = None
+    ) -> Iterator[tuple[Callable[[Array], dict[str, Array]], Coarse | None]]:
         """The network in evaluation: the live model, or the file that it writes."""
         running, job = self.running, self.job
         if job.rounded is not None:
             kind = job.rounded
-            yield lambda x: flat(running.rounded(x, kind))
+            yield lambda x: flat(running.rounded(x, kind)), None
         elif job.format is None:
-            yield lambda x: flat(running.forward(x))
+            yield lambda x: flat(running.forward(x)), None
         else:
-            with running.exported(self.graph, job.format) as file:
-                yield lambda x: self._named(file(x))
+            with running.exported(self.graph, job.format, examples) as (file, coarse):
+                yield lambda x: self._named(file(x)), coarse
 
     def _named(self, found: Mapping[str, Array]) -> dict[str, Array]:
         """A file that has one output may not name it."""
@@ -183,7 +204,7 @@ class _Live:
 
 def numbers(dtype: str) -> str:
     """The dtype of NumPy that arrays of this one go through."""
-    return "float32" if dtype in ("bfloat16", "float16") else dtype
+    return "float32" if dtype in ("bfloat16", "float16", "int8") else dtype
 
 
 def flat(outputs: Mapping[str, Sequence[Array]]) -> dict[str, Array]:

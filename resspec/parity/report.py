@@ -52,6 +52,8 @@ def text(report: Data) -> str:
     if report["second_input"]:
         shape = table.shape(tuple(report["second_input"]))
         lines.append(f"the second size, which no model was built for: {shape}")
+    if report.get("calibrated"):
+        lines.append(f"ranges of eight bits from {report['calibrated']}")
     lines += [f"{name} gave nothing: {why}" for name, why in report.get("failures", {}).items()]
     if report["left_out"]:
         lines.append(f"left out while training, masks cannot agree: {_some(report['left_out'])}")

@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from resspec import backend, digests, weights
 from resspec.diagnostics import Note, SpecError, error
 from resspec.ir import Graph
 from resspec.parity.endpoints import Endpoint, endpoint, foreign
 from resspec.parity.kept import is_large
-from resspec.parity.measure import Arrays, Job, Result, Say, measure
+from resspec.parity.measure import Array, Arrays, Job, Result, Say, measure
 from resspec.syntax import writer
 
 TAIL = 12  # lines of a worker's stderr that are shown
@@ -25,11 +27,13 @@ TAIL = 12  # lines of a worker's stderr that are shown
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is compared: a graph, its weights, and the spec as data, for other processes."""
+    """What is compared: a graph, its weights, the spec as data, for other processes, and what files
+    of eight bits get their ranges by."""
 
     graph: Graph
     drawn: Arrays
     data: dict[str, Any] | None = None
+    examples: Array | None = None
 
 
 class Runner(Protocol):
@@ -59,7 +63,8 @@ class Here:
         results = []
         for job in jobs:
             here = placed(job, self.endpoint)
-            results.append(measure(subject.graph, self.backend, subject.drawn, here, say))
+            drawn, examples = subject.drawn, subject.examples
+            results.append(measure(subject.graph, self.backend, drawn, here, say, examples))
             if is_large(subject.drawn):
                 gc.collect()  # a model hangs in cycles, and the next one needs its memory
         return results
@@ -90,6 +95,8 @@ class Elsewhere:
             dtypes = {name: array.dtype.name for name, array in subject.drawn.items()}
             stored = weights.encode(subject.drawn, subject.graph.name, dtypes)
             (folder / "weights.safetensors").write_bytes(stored)
+            if subject.examples is not None:
+                np.save(folder / "examples.npy", subject.examples, allow_pickle=False)
             self._call(folder, say)
             return [read(folder / f"result.{number}.npz") for number in range(len(jobs))]
 

@@ -1,8 +1,8 @@
 """One backend in a process of its own: `python -m resspec.parity.worker FOLDER`.
 
-The folder holds `task.json` (backend, digest, jobs), `spec.yaml`, `weights.safetensors`; results
-are written there as `result.N.npz`, one a job. A line of text on stdout tells what is being done;
-a problem ends the process with 1 and a message on stderr.
+The folder holds `task.json` (backend, digest, jobs), `spec.yaml`, `weights.safetensors` and
+perhaps `examples.npy`; results are written there as `result.N.npz`, one a job. A line of text on
+stdout tells what is being done; a problem ends the process with 1 and a message on stderr.
 """
 
 from __future__ import annotations
@@ -65,10 +65,14 @@ def main(folder: Path) -> None:
         )
     target = backend.get(task["backend"])
     drawn = weights.load(folder / "weights.safetensors", graph)
+    given = folder / "examples.npy"
+    examples = np.load(given, allow_pickle=False) if given.exists() else None
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
     for number, data in enumerate(task["jobs"]):
-        result = measure(
-            graph, target, drawn, Job.from_json(data), lambda line: print(line, flush=True)
-        )
+        result = measure(graph, target, drawn, Job.from_json(data), say, examples)
         write(folder / f"result.{number}.npz", result)
 
 
