@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from resspec.diagnostics import error, escape
 from resspec.weights import files
 from resspec.weights.fitting import Stored, take
 from resspec.weights.given import Arrays, Given, arrays_of
-from resspec.weights.naming import is_step
+from resspec.weights.naming import is_step, recognised
 
 if TYPE_CHECKING:
     from resspec.ir import Graph
@@ -45,14 +45,36 @@ def read(
     Errors: `io-error`; `weights-format` for what is no file of weights or holds a number that is
     not finite; `weights-mismatch` with a note for each name or shape that differs.
     """
-    return take(given(Path(path), graph, key), graph, start, adapt)
+    wanted = None if start is None else _those_that_fit(graph, adapt)
+    return take(given(Path(path), graph, key, wanted), graph, start, adapt)
 
 
-def given(path: Path, graph: Graph, key: str | None = None) -> Given:
+def _those_that_fit(graph: Graph, adapt: str | None) -> files.Wanted:
+    """Of a file that may hold another network: what has a name and the shape of this one's, and
+    where the input is adapted, every kernel of such a name."""
+    expected = {name: sorted(param.shape) for name, param in graph.parameters().items()}
+
+    def wanted(shapes: Mapping[str, tuple[int, ...]], key: str) -> Collection[str]:
+        naming = recognised(shapes, graph, key)
+        if naming is None:
+            return shapes
+        fits = {variable.name: expected[name] for name, variable in naming.variables.items()}
+        return [
+            name
+            for name, sides in fits.items()
+            if sorted(shapes[name]) == sides or (adapt is not None and len(sides) == 4)
+        ]
+
+    return wanted
+
+
+def given(
+    path: Path, graph: Graph, key: str | None = None, wanted: files.Wanted | None = None
+) -> Given:
     """The tensors of a file, as they are named there; at most so much of it is read as this graph
-    has use for. Errors: `io-error`, `weights-format`."""
+    has use for, and of `wanted` alone where that is given. Errors: `io-error`, `weights-format`."""
     budget = sum(4 * param.size for param in graph.parameters().values())
-    found = files.read(path, key=key, budget=budget)
+    found = files.read(path, key=key, budget=budget, wanted=wanted)
     made_for = found.metadata.get("spec")
     saved = f", saved for {escape(made_for)}," if made_for and made_for != graph.name else ""
     return Given(

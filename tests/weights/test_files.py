@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import struct
 from pathlib import Path
@@ -14,8 +15,10 @@ import safetensors.numpy
 
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
-from resspec.weights import check, draw, encode, load, randomise, save
+from resspec.weights import check, draw, encode, load, randomise, read, save
 from tests import specs
+from tests.weights import crafted
+from tests.weights.memory import Peak
 
 
 @pytest.fixture
@@ -184,3 +187,29 @@ def test_files_that_cannot_be_opened(tmp_path: Path, graph: Graph) -> None:
         found = problem(path, graph)
         assert found.code == code
         assert str(path) in found.message
+
+
+@pytest.mark.parametrize("others", [{}, {"head.linear1.weight": (1 << 28, 8)}])
+def test_what_fits_is_read_of_a_file_that_is_much_larger(
+    others: dict[str, tuple[int, ...]], graph: Graph, tmp_path: Path
+) -> None:
+    held = {**randomise(graph), "late.0.conv1.weight": np.zeros(0, np.float32)}
+    shapes = {name: array.shape for name, array in held.items()}
+    shapes |= {"late.0.conv1.weight": (1 << 14, 1 << 14), **others}
+    header, parts, at = {}, b"", 0
+    for name, shape in sorted(shapes.items(), key=lambda one: math.prod(one[1])):  # large ones last
+        size = 4 * math.prod(shape)
+        header[name] = crafted.entry("F32", list(shape), at, at + size)
+        parts += np.asarray(held[name], "<f4").tobytes() if size < 1 << 20 else b""
+        at += size
+    path = crafted.safetensors(tmp_path, header, parts)
+    crafted.sparse(path, path.stat().st_size - len(parts) + at, path.read_bytes())
+    with pytest.raises(SpecError, match=r"its tensors claim .*(\n.*)*`--partial` what fits"):
+        read(path, graph)
+    peak = Peak()
+    found = read(path, graph, draw(graph, 0))
+    assert peak.above() < 64
+    assert {line.name for line in found.left_out} == {"late.0.conv1.weight", *others}
+    for name, array in found.weights.items():
+        if name not in others:
+            np.testing.assert_array_equal(array, held[name].astype(np.float32))

@@ -2,6 +2,7 @@
 
 from resspec.weights.files.checkpoint import OF_KERAS as OF_KERAS
 from resspec.weights.files.checkpoint import Checkpoint as Checkpoint
+from resspec.weights.files.checkpoint import Wanted as Wanted
 from resspec.weights.files.checkpoint import WeightSet as WeightSet
 from resspec.weights.files.checkpoint import check as check
 from resspec.weights.files.checkpoint import keras_config as keras_config

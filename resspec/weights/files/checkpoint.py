@@ -6,7 +6,7 @@ tensors are placed and measured before the first number is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from resspec.weights.files import folder, hdf5, npz, safe, torch_files
 from resspec.weights.files.pickles import DAMAGED
 from resspec.weights.files.sets import Found, called, chosen
 from resspec.weights.files.source import SAVE, Opened, Unreadable, shown
-from resspec.weights.files.tensors import array_of, measured
+from resspec.weights.files.tensors import array_of, hollow, measured
 from resspec.weights.files.zips import Archive
 
 SPARE = 128 << 20  # bytes beside twice the spec's weights, for a head of more classes and the like
@@ -77,19 +77,31 @@ class _Contents:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-def read(path: str | Path, *, key: str | None = None, budget: int) -> Checkpoint:
+Wanted = Callable[[Mapping[str, tuple[int, ...]], str], Collection[str]]
+
+
+def read(
+    path: str | Path, *, key: str | None = None, budget: int, wanted: Wanted | None = None
+) -> Checkpoint:
     """The tensors of a file.
 
     key: which set, where there are several (`state_dict_ema`, `model.state_dict`), or the start
     of the names within one. budget: bytes that the weights of the spec take in float32; at most
-    twice that and 128 MiB are read.
+    twice that and 128 MiB are read. wanted: which of them are read at all, by their shapes and the
+    key of their set; the others are of their shape, and zeros that take no memory.
     Errors: SpecError (`io-error`, `weights-format`).
     """
     path = Path(path)
     with _told(path), ExitStack() as stack:
         contents, taken, sets = _taken(path, key, stack)
-        measured(taken.tensors.items(), limit(budget))
-        arrays = {name: array_of(name, tensor) for name, tensor in taken.tensors.items()}
+        tensors, asked = taken.tensors, set(taken.tensors)
+        if wanted is not None:
+            asked &= set(wanted({name: one.shape for name, one in tensors.items()}, taken.key))
+        measured(((name, one) for name, one in tensors.items() if name in asked), limit(budget))
+        arrays = {
+            name: array_of(name, one) if name in asked else hollow(name, one)
+            for name, one in tensors.items()
+        }
     dtypes = {name: tensor.dtype for name, tensor in taken.tensors.items()}
     every = tuple(WeightSet(one.key, len(one.tensors)) for one in sets)
     return Checkpoint(

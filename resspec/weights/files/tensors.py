@@ -115,7 +115,8 @@ def measured(tensors: Iterable[tuple[str, Lazy]], limit: int) -> None:
         raise Unreadable(
             f"its tensors claim {_bytes(total)}, `{shown(name_of_largest)}` alone "
             f"{_bytes(largest)}; for this spec at most {_bytes(limit)} are read",
-            "is it the checkpoint of another network? `--key` takes a part of it",
+            "is it the checkpoint of another network? `--key` takes a part of it, `--partial` "
+            "what fits",
         )
     if total + beside > limit or reading > 4 * limit:
         raise Unreadable(
@@ -163,6 +164,13 @@ def array_of(name: str, tensor: Lazy) -> NDArray[Any]:
         strides=tuple(by * span.stored.itemsize for by in span.strides),
     )  # fmt: skip
     return _widened(view, tensor.dtype, target)
+
+
+def hollow(name: str, tensor: Lazy) -> NDArray[Any]:
+    """Its shape, and zeros that take no memory. Errors: Unreadable where none could have it."""
+    if tensor.size >= LARGEST >> 4:
+        raise Unreadable(f"`{shown(name)}` is damaged: it claims {tensor.size:,} numbers")
+    return np.broadcast_to(np.zeros((), PLAIN.get(tensor.dtype, np.float32)), tensor.shape)
 
 
 def _straight(tensor: Lazy, span: Span, target: np.dtype[Any]) -> NDArray[Any]:
