@@ -81,10 +81,11 @@ conformance: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.conformance.run --resume $(ONLY); status=$$?; \
 	$(BIN)/python docs/generate.py; exit $$status
 
-# Which networks `resspec import` brings in, and how equal: docs/measured/import.csv. Stopped, it goes
-# on where it was, unless that file is deleted.
+# Which networks `resspec import` brings in, and how equal: docs/measured/import.csv, from which
+# docs/import-table.md is drawn. Stopped, it goes on where it was, unless that file is deleted;
+# PROOF=structure for a quick one, AGAIN=--again to try what is there on today's code.
 import-table: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.lift.table $(SOURCES)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.lift.table $(if $(PROOF),--proof $(PROOF)) $(AGAIN) $(SOURCES)
 
 # Every shipped spec on torch and on another backend: docs/measured/parity.csv, from which
 # docs/parity.md is drawn. ONLY='--backends tensorflow,jax --dtypes float64' for a part. What the

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,13 +46,18 @@ class Imported:
     spec: Spelt
     files: Mapping[str, str]
     weights: Mapping[str, NDArray[Any]]
-    steps: int
+    recorder: Recorder
     checks: Sequence[Check]
     size: tuple[int, int]
     second: tuple[int, int] | None
     summary: Summary
     small: Graph  # at the size that was compared
     notes: Sequence[str] = ()
+
+    @property
+    def steps(self) -> int:
+        """Of the original."""
+        return len(self.recorder.steps)
 
     @property
     def lines(self) -> int:
@@ -87,10 +92,11 @@ def bring(
     name: str,
     *,
     doc: str = "",
-    check: bool = True,
+    check: bool | Literal["outputs"] = True,
     say: Say = lambda _: None,
 ) -> Imported:
-    """A live network as a spec, proven the same. shape: an input that it takes, (C, H, W).
+    """A live network as a spec, proven the same. shape: an input that it takes, (C, H, W); check:
+    `"outputs"` for those at one size alone.
 
     Errors: `not-liftable`, one for each place that no op says; `lift-differs`, where the spec is
     not the original."""
@@ -115,15 +121,16 @@ def bring(
             size, second = _sizes(at, shape, network)
             small = at(size)
             say(f"comparing with the original at {size[0]}×{size[1]}")
-            checks = prove(network, names, at, size, second)
+            full = check is True
+            checks = prove(network, names, at, size, second if full else None, training=full)
             if not any(one.quantity.endswith("second size") for one in checks):
                 second = None
     weights = names.canonical(arrays)
     made = {n: a.astype(np.float32) if a.dtype.kind == "f" and a.itemsize == 2 else a
             for n, a in weights.items()}  # fmt: skip
     return Imported(
-        spec.model["model"], network.name, graph, spec, files, made, len(recorder.steps), checks,
-        size, second, summarize(graph), small, network.notes,
+        spec.model["model"], network.name, graph, spec, files, made, recorder, checks, size,
+        second, summarize(graph), small, network.notes,
     )  # fmt: skip
 
 

@@ -36,9 +36,14 @@ class Part:
     call: Box | None = None
 
 
-def spelt(recorder: Recorder, name: str, taken: Iterable[str], doc: str = "") -> Spelt:
-    """A recorded network without problems as a spec. taken: names that its blocks may not have."""
+def spelt(
+    recorder: Recorder, name: str, taken: Iterable[str], doc: str = "", *, flat: bool = False
+) -> Spelt:
+    """A recorded network without problems as a spec. taken: names that its blocks may not have;
+    flat: without blocks."""
     root = tree.grown(recorder)
+    if flat:
+        tree.take_in(root, {id(box) for box in root.boxes()})
     spelling = spell.usual(recorder.steps)
     blocks = Blocks(root, spelling, taken, tree.twins(recorder))
     model = _Model(root, blocks, recorder)

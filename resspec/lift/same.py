@@ -3,6 +3,7 @@ which step, and so which tensor of the original is which parameter."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,12 +94,16 @@ def laid_over(recorder: Recorder, graph: Graph) -> Names:
 def alike(a: Graph, b: Graph) -> bool:
     """Whether two graphs compute the same by the same ops, whatever their parts are called."""
 
-    def colours(graph: Graph) -> list[int]:
-        nodes = [(node.op, node.inputs, node.outputs) for node in _simplified(graph)]
-        ends = [value for _, values in graph.outputs for value in values]
-        return sorted(_colours(nodes, graph.input, ends))
+    return fingerprint(a) == fingerprint(b)
 
-    return colours(a) == colours(b)
+
+def fingerprint(graph: Graph) -> str:
+    """What a graph computes and of which sizes, in sixteen digits, whatever its parts are called
+    and in whatever order they run."""
+    nodes = [(node.op, node.inputs, node.outputs) for node in _simplified(graph)]
+    ends = [value for _, values in graph.outputs for value in values]
+    found = sorted(_colours(nodes, graph.input, ends))
+    return f"{_hash((graph.input.type.shape, found)):016x}"
 
 
 def _simplified(graph: Graph) -> Sequence[Node]:
@@ -126,19 +131,24 @@ def _colours(steps: Steps, start: Any, ends: Sequence[Any]) -> list[int]:
         read = [before[value] for value in inputs]
         if op.NAME in ORDERLESS:
             read.sort()
-        own.append(hash((_said(op), tuple(read))))
-        before |= {value: hash((own[-1], at)) for at, value in enumerate(outputs)}
+        own.append(_hash((_said(op), tuple(read))))
+        before |= {value: _hash((own[-1], at)) for at, value in enumerate(outputs)}
     after: dict[Any, list[int]] = {}
     for at, value in enumerate(ends):
-        after.setdefault(value, []).append(hash(("out", at)))
+        after.setdefault(value, []).append(_hash(("out", at)))
     both: list[int] = []
     for (op, inputs, outputs), colour in reversed([*zip(steps, own, strict=True)]):
-        made = hash((colour, tuple(tuple(sorted(after.get(value, ()))) for value in outputs)))
+        made = _hash((colour, tuple(tuple(sorted(after.get(value, ()))) for value in outputs)))
         both.append(made)
         for at, value in enumerate(inputs):
             place = 0 if op.NAME in ORDERLESS else at
-            after.setdefault(value, []).append(hash((made, place)))
+            after.setdefault(value, []).append(_hash((made, place)))
     return both[::-1]
+
+
+def _hash(found: object) -> int:
+    """The same in every run, unlike Python's own."""
+    return int.from_bytes(hashlib.blake2b(repr(found).encode(), digest_size=8).digest(), "big")
 
 
 def _said(op: Op) -> str:

@@ -1,95 +1,300 @@
-"""Which networks come in, and how equal: `make import-table`, one process a network, resumable.
+"""Which networks come in, and how equal: `make import-table`.
 
-    python -m tests.lift.table [SOURCE…]        # all of names.txt, unless told
+    python -m tests.lift.table [SOURCE…]     # all of names.txt, small ones first, unless told
+        --proof structure                    # outputs on torch at one size, instead of everything
+        --again                              # lift what is there once more: is it of today's code?
+        --minutes 60                         # time in all
+        --page                               # only draw the page
 
-Writes docs/measured/import.csv: a row a network, sorted; rows that are there are not run again.
+Writes docs/measured/import.csv, a row a network, after each one, and goes on where it was. Each
+network has a process of its own, with a limit of time and memory. `graph` is the fingerprint of
+what was lifted, `text` of the files that were written: a row whose graph is the same keeps what was
+proven of it. docs/import-table.md is drawn of the rows.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
+import hashlib
 import json
 import os
-import subprocess
+import resource
+import signal
 import sys
 import time
+import warnings
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
-HERE = Path(__file__).parent
-TABLE = HERE.parents[1] / "docs" / "measured" / "import.csv"
-NAMES = HERE / "names.txt"
-SECONDS = int(os.environ.get("IMPORT_SECONDS", "300"))
-FIELDS = "source lifted params params_equal macs layers lines blocks outputs second gradients seconds why"
+ROOT = Path(__file__).parents[2]
+TABLE = ROOT / "docs" / "measured" / "import.csv"
+PAGE = ROOT / "docs" / "import-table.md"
+NAMES = Path(__file__).parent / "names.txt"
+SECONDS, MEMORY = 600, 5 << 30  # a network's
+FIELDS = (
+    "source lifted proof params same_params macs same_macs layers flat lines blocks outputs second "
+    "gradients statistics tensorflow jax seconds graph text why"
+).split()
+PROVEN = "proof outputs second gradients statistics tensorflow jax".split()
+KINDS = {"timm": "timm", "torchvision": "torchvision", "resspec": "emitted by resspec"}
 
 
-def one(source: str) -> dict[str, object]:
-    """A network's row, in this process."""
+def one(source: str, proof: str) -> dict[str, Any]:
+    """A network's row, in this process. proof: full, structure or none."""
     from resspec.diagnostics import SpecError
-    from resspec.lift import bring
+    from resspec.lift import bring, same
 
-    start = time.perf_counter()
-    row: dict[str, object] = {"source": source}
+    row: dict[str, Any] = {"source": source}
     try:
-        network = bring.opened(source)
-        made = bring.bring(network, _shape(network, source), bring.name_of(source))
+        network, shape, original = _opened(source)
+        check = {"full": True, "structure": "outputs", "none": False}[proof]
+        made = bring.bring(network, shape, bring.name_of(source), check=check)
     except SpecError as problem:
         first = problem.diagnostics[0]
         return row | {"lifted": "no", "why": f"{first.code}: {first.message}"[:200]}
-    errors = {check.quantity: f"{check.error:.1e}" for check in made.checks}
-    own = sum(value.numel() for value in network.model.parameters())  # type: ignore[attr-defined]
-    return row | {
-        "lifted": "yes", "params": made.summary.params, "params_equal": made.summary.params == own,
-        "macs": made.summary.macs, "layers": made.steps, "lines": made.lines,
-        "blocks": len(made.spec.blocks), "outputs": errors["outputs"],
-        "second": errors.get("outputs at a second size", ""), "gradients": errors["gradients"],
-        "seconds": round(time.perf_counter() - start, 1),
+    if original is not None and not same.alike(made.graph, original):
+        return row | {"lifted": "no", "why": "not the graph that it was emitted from"}
+    model = network.model
+    own = {id(value): value.numel() for value in model.parameters()}
+    row |= {
+        "lifted": "yes", "proof": proof, "params": made.summary.params,
+        "same_params": made.summary.params == sum(own.values()),
+        "macs": made.summary.macs, "same_macs": made.summary.macs == _macs(model, shape),
+        "layers": made.steps, "flat": _flat(made), "lines": made.lines, "blocks": len(made.spec.blocks),
+        "graph": same.fingerprint(made.graph),
+        "text": hashlib.sha256("".join(made.files.values()).encode()).hexdigest()[:12],
     }  # fmt: skip
+    for check_ in made.checks:
+        key = "second" if check_.quantity.endswith("second size") else check_.quantity.split()[-1]
+        row[key] = f"{check_.error:.1e}"
+    if proof == "full":
+        row |= _parity(made)
+    return row
 
 
-def _shape(network: object, source: str) -> tuple[int, int, int]:
-    config = getattr(getattr(network, "model", None), "default_cfg", None) or {}
-    size = config.get("input_size") if source.startswith("timm:") else None
-    if size is None:
-        size = (3, 299, 299) if "inception_v3" in source else (3, 224, 224)
-    return int(size[0]), int(size[1]), int(size[2])
+def _opened(source: str) -> tuple[Any, tuple[int, int, int], Any]:
+    """The network that a source names, an input for it, and the graph it was emitted from."""
+    import resspec
+    from resspec.lift import bring
+
+    library, _, name = source.partition(":")
+    if library == "resspec":
+        spec = resspec.load(name, overrides=["input=[3,64,64]"])
+        return bring.of_model(resspec.build(spec), name), (3, 64, 64), spec.graph
+    network: Any = bring.opened(source)
+    config = getattr(network.model, "default_cfg", None) or {}
+    if library == "timm" and "input_size" in config:
+        channels, height, width = config["input_size"]
+        return network, (channels, height, width), None
+    size = 64 if library.startswith("tests.") else 299 if name == "inception_v3" else 224
+    return network, (3, size, size), None
 
 
-def main(sources: list[str]) -> None:
-    sources = sources or NAMES.read_text("utf-8").split()
-    rows = {}
-    if TABLE.exists():
-        with TABLE.open(encoding="utf-8", newline="") as file:
-            rows = {row["source"]: row for row in csv.DictReader(file)}
-    for source in sources:
-        if source in rows:
+def _flat(made: Any) -> int:
+    """Lines of it without blocks."""
+    from resspec.lift.model import spelt
+    from resspec.lift.text import written
+
+    return written(spelt(made.recorder, made.name, (), flat=True).model).count("\n")
+
+
+def _macs(model: Any, shape: tuple[int, ...]) -> int:
+    """As torch counts them, without computing."""
+    import torch
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True), counter:
+        model.eval()(torch.zeros(1, *shape))
+    return int(counter.get_total_flops()) // 2
+
+
+def _parity(made: Any) -> dict[str, str]:
+    """The other backends in float64, at the small size: how far they are, or what they lack."""
+    from resspec import backend
+    from resspec.parity.compare import Options, compare
+    from resspec.parity.endpoints import endpoint
+    from resspec.parity.runners import Here
+
+    found = {}
+    for name in ("tensorflow", "jax"):
+        if name not in backend.names() or backend.get(name).check(made.small):
             continue
-        command = [sys.executable, "-m", "tests.lift.table", "--one", source]
+        runners = [Here(endpoint("torch")), Here(endpoint(name))]
+        report = compare(made.small, runners, Options(modes=("eval", "grad")))
+        worst = max((check.error for check in report.checks), default=0.0)
+        found[name] = f"{worst:.1e}" if report.ok else f"NOT the same: {worst:.1e}"
+    return found
+
+
+def bounded(source: str, proof: str) -> dict[str, Any]:
+    """The same in a process of its own, which may take so long and so much."""
+    start = time.perf_counter()
+    reads, writes = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reads)
+        signal.alarm(SECONDS)
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
-            lines = done.stdout.strip().splitlines()
-            row = json.loads(lines[-1]) if lines and not done.returncode else None
-            why = (done.stderr.strip().splitlines() or ["killed"])[-1][:200]
-        except subprocess.TimeoutExpired:
-            row, why = None, f"takes more than {SECONDS} s"
-        rows[source] = row or {"source": source, "lifted": "no", "why": why}
-        _write(rows)
-        print(rows[source]["lifted"], source, rows[source].get("why", ""), flush=True)
+            row = one(source, proof)
+        except BaseException as problem:  # whatever it is, it is this network's
+            line = (str(problem).splitlines() or [""])[0]
+            row = {"lifted": "no", "why": f"{type(problem).__name__}: {line}"[:200]}
+        with os.fdopen(writes, "w") as pipe:
+            json.dump(row, pipe)
+        os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads) as pipe:
+        said = pipe.read()
+    _, status = os.waitpid(child, 0)
+    late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
+    why = f"takes more than {SECONDS} s" if late else f"the process ended with {status}"
+    row = json.loads(said) if said else {"lifted": "no", "why": why}
+    return {**row, "source": source, "seconds": round(time.perf_counter() - start, 1)}
 
 
-def _write(rows: dict[str, dict[str, object]]) -> None:
+def names() -> dict[str, bool]:
+    """What is tried, small ones first, and whether it is more than a convolutional network."""
+    found = (line.split() for line in NAMES.read_text("utf-8").splitlines())
+    return {source: bool(rest) for source, *rest in found}
+
+
+def rows() -> dict[str, dict[str, Any]]:
+    if not TABLE.exists():
+        return {}
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        return {row["source"]: row for row in csv.DictReader(file)}
+
+
+def main(arguments: argparse.Namespace) -> None:
+    known, found = names(), rows()
+    if not arguments.page:
+        _warm()
+        end = time.monotonic() + 60 * arguments.minutes
+        for source in arguments.sources or known:
+            if time.monotonic() > end:
+                break
+            before = found.get(source)
+            proof = "none" if arguments.again and before else arguments.proof
+            done = before is not None and (proof == before["proof"] or before["proof"] == "full"
+                                           or before["lifted"] == "no")  # fmt: skip
+            if done and not arguments.again:
+                continue
+            row = bounded(source, proof)
+            same = before is not None and row.get("graph") == before["graph"]
+            if proof == "none" and row["lifted"] == "yes":
+                assert before is not None
+                if same:
+                    row |= {key: before[key] for key in (*PROVEN, "seconds")}
+                else:
+                    row = bounded(source, arguments.proof)
+            found[source] = row
+            _write(found)
+            print(row["lifted"], source, row["seconds"], row.get("why", ""), flush=True)
+    _write(found)
+    PAGE.write_text(page(found, known), "utf-8")
+
+
+def _warm() -> None:
+    """What every network needs, imported once."""
+    import resspec_torch.lift.export
+    import torch
+    from resspec_torch import origins
+
+    import resspec.lift.bring
+
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    assert resspec.lift.bring and resspec_torch.lift.export
+    origins.TIMM.made("resnet10t")
+
+
+def _write(found: dict[str, dict[str, Any]]) -> None:
     part = TABLE.with_suffix(".part")
     with part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS.split(), restval="", lineterminator="\n")
+        writer = csv.DictWriter(file, FIELDS, restval="", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows[key] for key in sorted(rows))
+        writer.writerows(found[key] for key in sorted(found))
     part.replace(TABLE)
 
 
-if __name__ == "__main__":
-    if sys.argv[1:2] == ["--one"]:
-        import warnings
+def page(found: dict[str, dict[str, Any]], known: dict[str, bool]) -> str:
+    """docs/import-table.md."""
+    lifted = [row for row in found.values() if row["lifted"] == "yes"]
+    lines = [
+        "# What comes in",
+        "",
+        f"{len(lifted)} of {len(found)} networks that `make import-table` tried so far come in as a"
+        " spec. Each row of [the table](measured/import.csv) is one; equal means that outputs agree"
+        " in float64 to 1e-12 with weights drawn at random, on torch at one size (structure), or"
+        " that outputs at two sizes, gradients and running statistics do, and the other backends by"
+        " the rules of [parity](parity.md) (full). Params and MACs are those that torch counts of"
+        " the original.",
+        "",
+        "| from | tried | lifted | exact params | exact MACs | equal on torch | proven in full |"
+        " worst | tensorflow | jax | lines for a flat one |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    kinds = {key: _kind(key, known) for key in (*known, *found)}
+    for kind in dict.fromkeys(sorted(kinds.values())):
+        own = [row for key, row in found.items() if kinds[key] == kind]
+        there = [row for row in own if row["lifted"] == "yes"]
+        if own:
+            lines.append(_line(kind, own, there))
+    reasons = Counter(_reason(row["why"]) for row in found.values() if row["lifted"] != "yes")
+    lines += ["", "## What does not", "", "| networks | the first reason |", "| --- | --- |"]
+    lines += [f"| {count} | {reason} |" for reason, count in reasons.most_common()]
+    lines += ["", "## Every network", "", "| network | layers | flat lines | lines | blocks | outputs | why not |",
+              "| --- | --- | --- | --- | --- | --- | --- |"]  # fmt: skip
+    for key in sorted(found):
+        row = found[key]
+        cells = (key, *(row.get(one, "") for one in "layers flat lines blocks outputs".split()))
+        lines.append(f"| {' | '.join(map(str, cells))} | {_plain(row.get('why', ''))} |")
+    return "\n".join(lines) + "\n"
 
-        warnings.simplefilter("ignore")
-        print(json.dumps(one(sys.argv[2])))
-    else:
-        main(sys.argv[1:])
+
+def _line(kind: str, own: list[dict[str, Any]], there: list[dict[str, Any]]) -> str:
+    def count(key: str, wanted: str = "True") -> int:
+        return sum(str(row.get(key)) == wanted for row in there)
+
+    def same(key: str) -> str:
+        found = [row[key] for row in there if row.get(key)]
+        return f"{sum('NOT' not in one for one in found)} of {len(found)}" if found else ""
+
+    errors = [float(row["outputs"]) for row in there if row.get("outputs")]
+    flat, text = (sum(int(row[key]) for row in there) for key in ("flat", "lines"))
+    ratio = f"{text / flat:.2f}" if flat else ""
+    return (
+        f"| {kind} | {len(own)} | {len(there)} | {count('same_params')} | {count('same_macs')} | "
+        f"{len(errors)} | {count('proof', 'full')} | {max(errors, default=0):.1e} | "
+        f"{same('tensorflow')} | {same('jax')} | {ratio} |"
+    )
+
+
+def _kind(source: str, known: dict[str, bool]) -> str:
+    kind = KINDS.get(source.partition(":")[0], "written for the test")
+    return f"{kind}, with attention and the like" if known.get(source) else kind
+
+
+def _reason(why: str) -> str:
+    """Without the module that it happened in."""
+    return _plain(why.partition("): ")[2] or why)
+
+
+def _plain(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("sources", nargs="*")
+    parser.add_argument("--proof", choices=("structure", "full"), default="full")
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--page", action="store_true")
+    parser.add_argument("--minutes", type=float, default=1e9)
+    sys.exit(main(parser.parse_args()))
