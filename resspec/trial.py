@@ -65,7 +65,7 @@ def try_block(
     failures: list[tuple[Diagnostic, ...]] = []
     for one in tries(block):
         try:
-            lowered = _lower(one.model, library, options.limits or SMALL)
+            graph = lowered(one.model, library, options.limits or SMALL)
         except SpecError as caught:
             failures.append(caught.diagnostics)
             if any(problem.code in ENDLESS for problem in caught.diagnostics):
@@ -74,9 +74,9 @@ def try_block(
         if found:
             return found, ""
         spec = _model(one.model)
-        final = passes.simplify(lowered)
+        final = passes.simplify(graph)
         own = [block] if block.name in library.borrowed else []  # what ships is not judged
-        warnings = (*suspicions(spec, own, lowered, final), *judge(final))
+        warnings = (*suspicions(spec, own, graph, final), *judge(final))
         return [w for w in warnings if w.span and w.span.file == block.span.file], one.told
     everywhere = [
         problem
@@ -158,7 +158,8 @@ def _model(data: dict[str, Any]) -> Any:
     return spec
 
 
-def _lower(data: dict[str, Any], library: Library, limits: Limits) -> Any:
+def lowered(data: dict[str, Any], library: Library, limits: Limits = SMALL) -> Graph:
+    """The graph of a small model. Errors: SpecError."""
     return lower(_model(data), library, library.known, limits).graph
 
 

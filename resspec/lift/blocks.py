@@ -4,7 +4,7 @@ params."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +15,13 @@ from resspec.lift import tree
 from resspec.lift.flow import Flow
 from resspec.lift.merge import filled, merged
 from resspec.lift.record import Step
-from resspec.lift.solve import Param, Solver
+from resspec.lift.shipped import Piece, Shelf
+from resspec.lift.solve import UNSAID, Param, Solver
 from resspec.lift.spell import Hole, Spelling, plain
 from resspec.lift.tree import Box, Item
 from resspec.ops.base import OPS
+
+CHANNELS = frozenset("width out_channels hidden inner middle".split())  # what they are called
 
 
 @dataclass(eq=False)
@@ -31,6 +34,20 @@ class Group:
     inputs: int
     name: str = ""
     params: list[Param] = field(default_factory=list)
+    shipped: bool = False  # the library has it
+    usual: Mapping[str, Any] = field(default_factory=dict)  # its params' defaults, there
+
+    def called(self, box: Box, args: Mapping[str, Any]) -> None:
+        """Another instance of a block of the library."""
+        self.boxes.append(box)
+        for name in args:
+            if all(param.name != name for param in self.params):
+                default = self.usual.get(name, UNSAID)
+                values = dict.fromkeys((id(one) for one in self.boxes), default)
+                kind = "channels" if name in CHANNELS else name
+                self.params.append(Param(name, kind, values, default))
+        for param in self.params:
+            param.values[id(box)] = args.get(param.name, param.default)
 
     @property
     def keys(self) -> set[int]:
@@ -56,9 +73,11 @@ class Blocks:
     nothing is like, are taken into what calls them."""
 
     def __init__(
-        self, root: Box, spelling: Spelling, taken: Iterable[str], twins: Mapping[Step, Step]
-    ) -> None:
-        self.root, self.spelling, self.twins = root, spelling, twins
+        self, root: Box, spelling: Spelling, taken: Iterable[str], twins: Mapping[Step, Step],
+        shelf: Shelf | None = None,
+    ) -> None:  # fmt: skip
+        self.root, self.spelling, self.twins, self.shelf = root, spelling, twins, shelf
+        self.shared = {*twins, *twins.values()}
         self.taken = {*taken, *OPS, *ROLES, *COMBINATORS, *MODIFIERS}
         self.groups: list[Group] = []
         self.of: dict[Box, Group] = {}
@@ -85,16 +104,43 @@ class Blocks:
         alone: set[int] = set()
         for groups in found.values():
             for group in _joined(groups):
+                if self._shipped(group):
+                    continue
                 if len(group.boxes) == 1:
                     alone.add(id(group.boxes[0]))
                     continue
                 self._settle(group)
         tree.take_in(self.root, alone)
 
+    def _shipped(self, group: Group) -> bool:
+        """Whether all of it is a block of the library, which then stands for it."""
+        if self.shelf is None or group.inputs > 1:
+            return False
+        pieces: list[Piece] = []
+        for box in group.boxes:
+            steps = list(box.steps())
+            if len(box.outputs) > 1 or not self.shared.isdisjoint(steps):
+                return False
+            pieces.append(Piece(steps, box.inputs[0], box.outputs[0], box.given))
+        found = self.shelf.find(pieces)
+        if found is None:
+            return False
+        name = found.name
+        there = next((one for one in self.groups if one.shipped and one.name == name), None)
+        if there is None:
+            usual = self.shelf.defaults_of(name)
+            there = Group(group.kind, [], [], 1, name, shipped=True, usual=usual)
+            self.groups.append(there)
+        for box, args in zip(group.boxes, found.args, strict=True):
+            there.called(box, args)
+            self.of[box] = there
+        return True
+
     def _settle(self, group: Group) -> None:
         entry = {id(box): box.inputs[0].type.channels for box in group.boxes}
         source = "in_channels" if group.inputs == 1 else f"{group.names[0]}.channels"
-        solver = Solver(group.body, entry, [id(box) for box in group.boxes], source)
+        given = _columns(group.boxes)
+        solver = Solver(group.body, entry, [id(box) for box in group.boxes], source, given)
         group.params = solver.solve()
         group.name = self._named(group.kind)
         self.groups.append(group)
@@ -148,6 +194,17 @@ class Blocks:
             for param in group.params
             if param.values[id(box)] != param.default
         }
+
+
+def _columns(boxes: Sequence[Box]) -> dict[str, dict[int, Any]]:
+    """What the modules were made with, by argument, where all have a number there."""
+    names = [name for name in boxes[0].given if all(name in box.given for box in boxes)]
+    found = {name: {id(box): box.given[name] for box in boxes} for name in names}
+    return {
+        name: column
+        for name, column in found.items()
+        if all(isinstance(value, int | float) for value in column.values())
+    }
 
 
 def _joined(groups: list[Group]) -> list[Group]:

@@ -103,12 +103,9 @@ def bring(
     say("tracing")
     recorder = recorded(network, shape)
     say("writing the spec")
-    taken = {one.name for one in zoo.blocks()}
-    spec = spelt(recorder, name, taken, doc)
-    files = texts(spec)
     arrays = network.arrays()
     with tempfile.TemporaryDirectory(prefix="resspec-import-") as folder:
-        path = placed(Path(folder), files)
+        spec, files, path = _written(recorder, shape, name, doc, Path(folder))
 
         def at(size: tuple[int, int]) -> Graph:
             return _loaded(path, (shape[0], *size))
@@ -132,6 +129,24 @@ def bring(
         spec.model["model"], network.name, graph, spec, files, made, recorder, checks, size,
         second, summarize(graph), small, network.notes,
     )  # fmt: skip
+
+
+def _written(
+    recorder: Recorder, shape: tuple[int, int, int], name: str, doc: str, folder: Path
+) -> tuple[Spelt, dict[str, str], Path]:
+    """The spec of what was recorded, its files, and where the model's is."""
+    taken = {one.name for one in zoo.blocks()}
+    for shipped in (True, False):
+        spec = spelt(recorder, name, taken, doc, shipped=shipped)
+        files = texts(spec)
+        path = placed(folder / str(shipped), files)
+        if not shipped:
+            break
+        # a block of the library may mean something else in the place where it stands
+        with contextlib.suppress(SpecError):
+            laid_over(recorder, _loaded(path, shape))
+            break
+    return spec, files, path
 
 
 def recorded(network: Network, shape: tuple[int, int, int]) -> Recorder:
@@ -176,7 +191,7 @@ def texts(spec: Spelt) -> dict[str, str]:
 
 def placed(folder: Path, files: Mapping[str, str]) -> Path:
     """Write a spec's files; where the model's is."""
-    (folder / "blocks").mkdir()
+    (folder / "blocks").mkdir(parents=True)
     for name, one in files.items():
         (folder / name).write_text(one, "utf-8")
     return folder / next(iter(files))

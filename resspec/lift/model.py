@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from resspec.lift.blocks import Blocks, Group
 from resspec.lift.flow import Entry, Flow, Named, Tangled
 from resspec.lift.merge import filled, holes
 from resspec.lift.record import Recorder, Step
+from resspec.lift.shipped import HEADS, STEMS, Piece, Shelf
 from resspec.lift.solve import Solver
 from resspec.lift.tree import Box
 
@@ -37,24 +38,44 @@ class Part:
 
 
 def spelt(
-    recorder: Recorder, name: str, taken: Iterable[str], doc: str = "", *, flat: bool = False
-) -> Spelt:
+    recorder: Recorder, name: str, taken: Iterable[str], doc: str = "", *, flat: bool = False,
+    shipped: bool = False,
+) -> Spelt:  # fmt: skip
     """A recorded network without problems as a spec. taken: names that its blocks may not have;
-    flat: without blocks."""
+    flat: without blocks; shipped: with those of the library that are the same graph."""
     root = tree.grown(recorder)
     if flat:
         tree.take_in(root, {id(box) for box in root.boxes()})
     spelling = spell.usual(recorder.steps)
-    blocks = Blocks(root, spelling, taken, tree.twins(recorder))
-    model = _Model(root, blocks, recorder)
+    shelf = Shelf(spell.defaults(spelling)) if shipped else None
+    blocks = Blocks(root, spelling, taken, tree.twins(recorder), shelf)
+    model = _Model(root, blocks, recorder, shelf)
     assert recorder.input is not None
     data: dict[str, Any] = {"model": identifier(name)}
     if doc:
         data["doc"] = doc
     data["input"] = list(recorder.input.type.shape)
     data |= model.written()
-    used = blocks.groups
+    called = _called(data, blocks.groups)
+    used = [group for group in blocks.groups if group in called and not group.shipped]
     return Spelt(data, {group.name: group.data() for group in used}, {g.name: g.kind for g in used})
+
+
+def _called(data: Any, groups: Iterable[Group]) -> set[Group]:
+    """Blocks that the model needs, by itself and through others."""
+    by_name = {group.name: group for group in groups}
+    found: set[Group] = set()
+    rest = [data]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, dict):
+            rest += [*one.keys(), *one.values()]
+        elif isinstance(one, list):
+            rest += one
+        elif isinstance(one, str) and one in by_name and by_name[one] not in found:
+            found.add(by_name[one])
+            rest.append(by_name[one].data())
+    return found
 
 
 def identifier(name: str) -> str:
@@ -64,8 +85,8 @@ def identifier(name: str) -> str:
 
 
 class _Model:
-    def __init__(self, root: Box, blocks: Blocks, recorder: Recorder) -> None:
-        self.root, self.blocks, self.recorder = root, blocks, recorder
+    def __init__(self, root: Box, blocks: Blocks, recorder: Recorder, shelf: Shelf | None) -> None:
+        self.root, self.blocks, self.recorder, self.shelf = root, blocks, recorder, shelf
         self.member = id(root)
         self.flow = Flow(
             root.items, root.inputs or ((recorder.input,) if recorder.input else ()), root.outputs,
@@ -80,6 +101,8 @@ class _Model:
         named = self._outputs()
         parts = None if named else self._parts()
         classes = self._classes() if not named else None
+        if self.shelf is not None:
+            self.shelf.classes = classes
         if classes is not None:
             found = {"num_classes": classes} | found
         if parts is None:
@@ -91,17 +114,23 @@ class _Model:
             for order in (range(len(parts)), range(len(parts) - 1, -1, -1))
         )
         stem, middle, head = parts[:first], parts[first : last + 1], parts[last + 1 :]
+        ends = self._ends(middle)
         if stem:
-            found["stem"] = self._layers(stem, None)
+            found["stem"] = self._whole(stem, self.recorder.input, ends[0], STEMS) or self._layers(
+                stem, None
+            )
         stages = self._stages(middle)
         kinds = {stage["block"] for stage in stages if isinstance(stage["block"], str)}
         if len(kinds) == 1 and all(isinstance(stage["block"], str) for stage in stages):
-            found["block"] = kinds.pop()
+            block, common = kinds.pop(), _common(stages)
+            found["block"] = {block: common} if common else block
             for stage in stages:
-                del stage["block"]
+                for key in ("block", *common):
+                    del stage[key]
         found["stages"] = stages
         if head:
-            found["head"] = self._layers(head, classes)
+            (out,) = self.root.outputs
+            found["head"] = self._whole(head, ends[1], out, HEADS) or self._layers(head, classes)
         return found
 
     # -- parts -----------------------------------------------------------------------------------
@@ -126,6 +155,27 @@ class _Model:
         if self.root.inputs and self.root.inputs[0] in self.flow.names:
             return None
         return parts
+
+    def _ends(self, middle: Sequence[Part]) -> tuple[Value, Value]:
+        """What the first block reads, and the last one gives."""
+        first, last = middle[0].call, middle[-1].call
+        assert first is not None
+        assert last is not None
+        return first.inputs[0], last.outputs[0]
+
+    def _whole(
+        self, parts: Sequence[Part], start: Value | None, end: Value, words: Sequence[str]
+    ) -> Any:
+        """Parts as one block of the library, where they are one."""
+        steps = [step for part in parts for entry in part.entries for step in _steps(entry)]
+        if self.shelf is None or start is None or not self.blocks.shared.isdisjoint(steps):
+            return None
+        steps.sort(key=self.recorder.steps.index)
+        found = self.shelf.find([Piece(steps, start, end)], words)
+        if found is None:
+            return None
+        (args,) = found.args
+        return {found.name: args} if args else found.name
 
     def _closed(self, part: Part) -> bool:
         """Whether it reads no value by a name that another part gives."""
@@ -229,7 +279,31 @@ class _Model:
         return stage if changes <= 1 else None
 
 
+def _steps(entry: Entry) -> Iterator[Step]:
+    """Everything in an entry and its branches."""
+    if isinstance(entry.item, Step):
+        yield entry.item
+    elif entry.item is not None:
+        yield from entry.item.steps()
+    if isinstance(entry.value, list):
+        for branch in entry.value:
+            if not isinstance(branch, Named):
+                for one in branch:
+                    yield from _steps(one)
+
+
 _DEFAULT = object()
+
+
+def _common(stages: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Arguments that all of several stages have."""
+    first, *rest = stages
+    return {
+        key: value
+        for key, value in first.items()
+        if rest and key not in ("depth", "block", "stride")
+        and all(key in stage and stage[key] == value for stage in rest)
+    }  # fmt: skip
 
 
 def _over(values: Sequence[Any], name: str, default: Any, begins: int, count: int) -> Any:

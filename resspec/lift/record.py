@@ -70,7 +70,8 @@ class Problem:
 
 @dataclass(eq=False)
 class Recorder:
-    """A network as it is noted. `batch` is the number of examples that it is traced with."""
+    """A network as it is noted. `batch` is the number of examples that it is traced with, `given`
+    what modules were made with: the arguments of their constructors that are numbers."""
 
     batch: int
     steps: list[Step] = field(default_factory=list)
@@ -79,6 +80,7 @@ class Recorder:
     frames: tuple[Frame, ...] = ()
     made: int = 0
     input: Value | None = None
+    given: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by module path
     makers: dict[Value, Step] = field(default_factory=dict)
     shuffled: dict[tuple[Value, tuple[int, int]], Value] = field(default_factory=dict)
 

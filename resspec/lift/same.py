@@ -60,11 +60,11 @@ def laid_over(recorder: Recorder, graph: Graph) -> Names:
     """Errors: `lift-differs`, where the graph is not what was recorded; a fault of this program."""
     steps, nodes = recorder.steps, _simplified(graph)
     assert recorder.input is not None
-    ours = _colours(
+    ours = colours(
         [(step.op, step.inputs, step.outputs) for step in steps], recorder.input,
         [value for _, value in recorder.outputs],
     )  # fmt: skip
-    theirs = _colours(
+    theirs = colours(
         [(node.op, node.inputs, node.outputs) for node in nodes], graph.input,
         [value for _, values in graph.outputs for value in values],
     )  # fmt: skip
@@ -102,7 +102,7 @@ def fingerprint(graph: Graph) -> str:
     and in whatever order they run."""
     nodes = [(node.op, node.inputs, node.outputs) for node in _simplified(graph)]
     ends = [value for _, values in graph.outputs for value in values]
-    found = sorted(_colours(nodes, graph.input, ends))
+    found = sorted(colours(nodes, graph.input, ends))
     return f"{_hash((graph.input.type.shape, found)):016x}"
 
 
@@ -123,8 +123,8 @@ def _different(step: Step, nodes: Sequence[Node]) -> Exception:
 Steps = Sequence[tuple[Op, Sequence[Any], Sequence[Any]]]
 
 
-def _colours(steps: Steps, start: Any, ends: Sequence[Any]) -> list[int]:
-    """What each step is: its op, what it reads, and what becomes of what it gives."""
+def ahead(steps: Steps, start: Any) -> list[int]:
+    """What each step is so far: its op, and what it reads."""
     before: dict[Any, int] = {start: 0}
     own: list[int] = []
     for op, inputs, outputs in steps:
@@ -133,6 +133,12 @@ def _colours(steps: Steps, start: Any, ends: Sequence[Any]) -> list[int]:
             read.sort()
         own.append(_hash((_said(op), tuple(read))))
         before |= {value: _hash((own[-1], at)) for at, value in enumerate(outputs)}
+    return own
+
+
+def colours(steps: Steps, start: Any, ends: Sequence[Any]) -> list[int]:
+    """What each step is: its op, what it reads, and what becomes of what it gives."""
+    own = ahead(steps, start)
     after: dict[Any, list[int]] = {}
     for at, value in enumerate(ends):
         after.setdefault(value, []).append(_hash(("out", at)))

@@ -8,12 +8,24 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from resspec.language.checker import RESERVED, is_identifier
 from resspec.lift.merge import LEFT_OUT, When, choices, holes
 from resspec.lift.spell import Hole
 
 ONES = frozenset({"stride", "dilation", "groups", "dropout", "drop_path"})
 NAMES = {"channels": ("width", "inner", "middle", "hidden")}
 Column = Mapping[int, Any]  # a number by instance
+TAKEN = frozenset(  # names with a meaning of their own where params are read or given
+    "index depth name count block blocks stage stride dilation groups out_channels stage_index "
+    "block_index num_blocks depths num_classes".split()
+)
+
+
+class _Unsaid:
+    """What is left to a block's own default."""
+
+
+UNSAID = _Unsaid()
 
 
 @dataclass(eq=False, slots=True)
@@ -41,12 +53,13 @@ class Param:
 @dataclass(eq=False)
 class Solver:
     """One block. `entry`: channels of each instance's first input, which its text calls `source`;
-    `keys`: all instances."""
+    `keys`: all instances; `given`: what they were made with, by the arguments' names."""
 
     body: Any
     entry: Column
     keys: Sequence[int]
     source: str = "in_channels"
+    given: Mapping[str, Column] = field(default_factory=dict)
     params: list[Param] = field(default_factory=list)
 
     def solve(self) -> list[Param]:
@@ -90,8 +103,26 @@ class Solver:
                     best, left = hole, count
             if best is None:
                 best = todo[0]
-            self._declare(best)
+            more = self._made_with(todo)
+            if more is not None and more[0] < left:
+                self.params.append(more[1])
+            else:
+                self._declare(best)
             todo = [hole for hole in todo if self._derived(hole) is None]
+
+    def _made_with(self, todo: Sequence[Hole]) -> tuple[int, Param] | None:
+        """An argument of the constructor that more widths follow from than from any of them; how
+        many are left."""
+        found: list[tuple[int, Param]] = []
+        taken = {param.name for param in self.params}
+        for name, column in self.given.items():
+            whole = all(type(value) is int and value > 0 for value in column.values())
+            if not whole or name in taken or not _may_name(name) or len({*column.values()}) < 2:
+                continue
+            trial = Param(name, "channels", dict(column))
+            left = sum(self._derived(one, [*self.params, trial]) is None for one in todo)
+            found.append((left, trial))
+        return min(found, key=lambda one: one[0], default=None)
 
     def _declare(self, hole: Hole) -> Param:
         values = dict(hole.values)
@@ -104,6 +135,13 @@ class Solver:
             values |= dict.fromkeys(missing, default)
         wishes = NAMES.get(hole.kind, (hole.kind,))
         taken = {param.name for param in self.params} | {"index", "depth"}
+        if hole.kind == "channels":
+            made_with = [
+                name
+                for name, column in self.given.items()
+                if all(column[key] == value for key, value in hole.values.items())
+            ]
+            wishes = (*filter(_may_name, made_with), *wishes)
         name = next((wish for wish in wishes if wish not in taken), None)
         number = 2
         while name is None:
@@ -156,41 +194,26 @@ class Solver:
 
     def _condition(self, choice: When) -> str:
         """What tells the instances that have the layers from the others."""
-        by_name = {param.name: param.values for param in self.params}
-        width = by_name.get("width")
-        stride = by_name.get("stride")
+        stride = next((one.values for one in self.params if one.name == "stride"), None)
+        own = [(one.name, one.values) for one in self.params if one.kind == "channels"]
+        entry, source = self.entry, self.source
         tests: list[tuple[str, Any]] = []
-        if stride is not None and width is not None:
-            tests.append(
-                (
-                    f"stride != 1 or {self.source} != width",
-                    lambda key: stride[key] != 1 or self.entry[key] != width[key],
-                )
-            )
-            tests.append(
-                (
-                    f"stride == 1 and {self.source} == width",
-                    lambda key: stride[key] == 1 and self.entry[key] == width[key],
-                )
-            )
+        for text, column in (*own, *self._widths()):
+            if stride is not None:
+                tests += [
+                    (
+                        f"stride != 1 or {source} != {text}",
+                        lambda key, c=column: stride[key] != 1 or entry[key] != c[key],
+                    ),
+                    (
+                        f"stride == 1 and {source} == {text}",
+                        lambda key, c=column: stride[key] == 1 and entry[key] == c[key],
+                    ),
+                ]
         if stride is not None:
             tests.append(("stride != 1", lambda key: stride[key] != 1))
-        for name, own in by_name.items():
-            if name != "stride" and all(isinstance(v, int) for v in own.values()):
-                tests.append(
-                    (f"{self.source} != {name}", lambda key, c=own: self.entry[key] != c[key])
-                )
-        for text, column in self._widths():
-            tests.append(
-                (f"{self.source} != {text}", lambda key, c=column: self.entry[key] != c[key])
-            )
-            if stride is not None:
-                tests.append(
-                    (
-                        f"stride != 1 or {self.source} != {text}",
-                        lambda key, c=column: stride[key] != 1 or self.entry[key] != c[key],
-                    )
-                )
+        for text, column in (*own, *self._widths()):
+            tests.append((f"{source} != {text}", lambda key, c=column: entry[key] != c[key]))
         for text, test in tests:
             said = {key for key in self.keys if test(key)}
             if said == choice.members:
@@ -220,6 +243,11 @@ class Solver:
 
     def _flag(self, choice: When) -> str:
         taken = {param.name for param in self.params}
+        for name, column in self.given.items():
+            told = {key for key in self.keys if column[key]}
+            whether = all(isinstance(value, bool) for value in column.values())
+            if told == choice.members and whether and _may_name(name) and name not in taken:
+                return name
         number = 1
         while (name := f"extra{number if number > 1 else ''}") in taken:
             number += 1
@@ -234,3 +262,8 @@ def _times(name: str, ratio: Fraction) -> str:
     if ratio.numerator == 1:
         return f"{name} // {ratio.denominator}"
     return f"{name} * {ratio.numerator} // {ratio.denominator}"
+
+
+def _may_name(name: str) -> bool:
+    """Whether a param may have it."""
+    return is_identifier(name) and name not in RESERVED and name not in TAKEN

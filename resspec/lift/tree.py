@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from resspec.ir import Value
 from resspec.lift.record import Recorder, Step
@@ -22,6 +23,7 @@ class Box:
     items: list[Step | Box] = field(default_factory=list)
     inputs: tuple[Value, ...] = ()
     outputs: tuple[Value, ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)  # what the module was made with
 
     def steps(self) -> Iterator[Step]:
         for item in self.items:
@@ -59,7 +61,8 @@ def grown(recorder: Recorder) -> Box:
             break
         del stack[depth:]
         for frame in step.frames[depth - 1 :]:
-            box = Box(frame.path, frame.kind, frame.stock)
+            given = recorder.given.get(frame.path, {})
+            box = Box(frame.path, frame.kind, frame.stock, given=given)
             stack[-1][1].items.append(box)
             stack.append((frame.key, box))
         stack[-1][1].items.append(step)

@@ -221,6 +221,28 @@ class Paths(nn.Module):
         return torch.cat([self.side(z) + y, z], 1)
 
 
+class Narrow(nn.Module):
+    """Its constructor's arguments are not its layers' numbers."""
+
+    def __init__(self, inner: int, planes: int, stride: int, gated: bool) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(inner, planes, 1, bias=False)
+        self.b = nn.Conv2d(planes, planes * 2, 3, stride, 1, bias=False)
+        self.gate = nn.Conv2d(planes * 2, planes * 2, 1, bias=False) if gated else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.silu(self.b(functional.silu(self.a(x))))
+        return x if self.gate is None else torch.sigmoid(self.gate(x)) * x
+
+
+class Bottlenecks(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Conv2d(3, 8, 3, bias=False), Narrow(8, 4, 1, False), Narrow(8, 8, 2, True),
+            Narrow(16, 8, 1, False), Narrow(16, 8, 1, True),
+        )  # fmt: skip
+
+
 SIZED = Residual()  # a live module, not a class
 LIFTED = (Functional, Several, Skip, Gated, Positions, Residual, Shuffled, Repeated, Measured,
           Mixed, Paths)  # fmt: skip

@@ -19,7 +19,7 @@ from resspec.lift.proof import Network
 from resspec.lift.record import Recorder
 from resspec.weights import cotangent
 from resspec_torch import origins
-from resspec_torch.lift import archive, export
+from resspec_torch.lift import archive, export, given
 from resspec_torch.lift.reader import output_names
 
 Array = NDArray[Any]
@@ -38,11 +38,16 @@ class TorchNetwork(Network):
 
     backend = "torch"
 
-    def __init__(self, model: nn.Module, name: str) -> None:
+    def __init__(
+        self, model: nn.Module, name: str, seen: Mapping[int, given.Given] | None = None
+    ) -> None:
         self.model, self.name = model, name
+        self.given = given.given(model, seen or {})
 
     def record(self, shape: tuple[int, ...]) -> Recorder:
-        return export.record(self.model, shape)
+        recorder = export.record(self.model, shape)
+        recorder.given = self.given
+        return recorder
 
     def arrays(self) -> dict[str, Array]:
         found = {
@@ -152,7 +157,8 @@ def open_source(source: str) -> Network | None:
     if library in ("timm", "torchvision"):
         origin = {"timm": origins.TIMM, "torchvision": origins.TORCHVISION}[library]
         try:
-            return TorchNetwork(origin.made(name), source)
+            with given.watched() as seen:
+                return TorchNetwork(origin.made(name), source, seen)
         except ModuleNotFoundError as missing:
             raise error(
                 "no-backend",
@@ -167,8 +173,9 @@ def open_source(source: str) -> Network | None:
             found = getattr(found, part)
     except (ImportError, AttributeError) as problem:
         raise error("not-found", f"`{source}` cannot be imported: {problem}") from problem
-    model = found if isinstance(found, nn.Module) else found()
-    return TorchNetwork(model, source) if isinstance(model, nn.Module) else None
+    with given.watched() as seen:
+        model = found if isinstance(found, nn.Module) else found()
+    return TorchNetwork(model, source, seen) if isinstance(model, nn.Module) else None
 
 
 def of_module(model: Any, name: str) -> TorchNetwork | None:

@@ -1,0 +1,338 @@
+"""Blocks of the library that are what a module computes: found by calling them, each argument as
+the module's numbers suggest, until the graphs are the same."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from resspec import passes, zoo
+from resspec.diagnostics import SpecError
+from resspec.ir import Graph, Value
+from resspec.language.spec import BlockSpec, ParamSpec
+from resspec.library import Library
+from resspec.lift import same
+from resspec.lift.record import Step
+from resspec.lift.spell import plain
+from resspec.ops.base import Op
+from resspec.trial import lowered, tries
+
+Args = dict[str, Any]
+TRIES = 100  # calls of one block for one module
+NEAR = (0.4, 3.0)  # how many layers a block may have by itself, of those that are looked for
+ALIASES = {  # what constructors call the params of the library's blocks
+    "width": ("planes", "out_planes", "out_chs", "out_channels", "dim"),
+    "out_channels": ("out_chs", "out_planes", "planes"),
+    "groups": ("cardinality",),
+    "expansion": ("expand_ratio", "exp_ratio"),
+}
+SHORTCUTS = ("projection", "avg_projection", "identity", "projection_always", "zero_pad",
+             "max_pool_projection", "projection_3x3", "preact_projection")  # fmt: skip
+GATES = ("identity", "eca", "se", "relu_se", "hard_se")
+STEMS, HEADS = ("stem",), ("classifier", "head")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Piece:
+    """Layers from one value to another. `given`: what their module was made with."""
+
+    steps: Sequence[Step]
+    start: Value
+    end: Value
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def telling(self) -> tuple[int, bool]:
+        """How much it says of its block: more layers, a stride."""
+        strides = (plain(getattr(step.op, "stride", 1)) != 1 for step in self.steps)
+        return len(self.steps), any(strides)
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Pieces of one key are the same."""
+        given = repr(sorted(self.given.items()))
+        return self.start.type.shape, tuple(sorted(self.colours())), given
+
+    def colours(self) -> list[int]:
+        layers = [(step.op, step.inputs, step.outputs) for step in self.steps]
+        return same.colours(layers, self.start, [self.end])
+
+    def ahead(self) -> Counter[int]:
+        layers = [(step.op, step.inputs, step.outputs) for step in self.steps]
+        return Counter(same.ahead(layers, self.start))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A block of the library, and what it is called with for each piece."""
+
+    name: str
+    args: Sequence[Args]
+
+
+@dataclass(eq=False)
+class Shelf:
+    """The library, tried under a model's `defaults`; `classes` that the model tells apart."""
+
+    defaults: Mapping[str, Any]
+    classes: int | None = None
+    library: Library = field(default_factory=lambda: Library({}, []))
+    known: dict[object, Args | None] = field(default_factory=dict)
+    last: dict[str, Args] = field(default_factory=dict)  # what a block was called with before
+    kinds: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def find(self, pieces: Sequence[Piece], words: Sequence[str] = ()) -> Found | None:
+        """The block that all of the pieces are, and the arguments of each. words: one of them is in
+        its name, as none of a stem or head is in that of other blocks."""
+        if any(not one.start.type.is_map or len(one.steps) < 2 for one in pieces):
+            return None
+        telling = max(pieces, key=lambda one: one.telling)  # most blocks fail there
+        for block in self._blocks(words):
+            if all(self._args(block, one) is not None for one in (telling, *pieces)):
+                found = [self._args(block, one) or {} for one in pieces]
+                known = self.defaults_of(block.name)
+                said = sorted({name for args in found for name in args if name not in known})
+                full = [
+                    self._saying(block, one, args, said)
+                    for one, args in zip(pieces, found, strict=True)
+                ]
+                if None not in full:
+                    return Found(block.name, [args or {} for args in full])
+        return None
+
+    def _saying(
+        self, block: BlockSpec, piece: Piece, args: Args, names: Sequence[str]
+    ) -> Args | None:
+        """The same call with all of these said, which others of the block need to say."""
+        missing = [name for name in names if name not in args]
+        return _Search(self, block, piece).saying(args, missing) if missing else args
+
+    def _args(self, block: BlockSpec, piece: Piece) -> Args | None:
+        """What the block is to be called with to be the piece."""
+        key = (block.name, *piece.key)
+        if key not in self.known:
+            likely = self._likely(block, piece)
+            self.known[key] = _Search(self, block, piece).run() if likely else None
+            if self.known[key] is not None:
+                self.last[block.name] = self.known[key] or {}
+        return self.known[key]
+
+    def defaults_of(self, name: str) -> dict[str, Any]:
+        """Defaults of a block's params that are no expressions."""
+        block = self.library(name)
+        found = {} if block is None else {
+            name: param.default.value for name, param in block.params.items() if param.default
+        }  # fmt: skip
+        return {name: one for name, one in found.items() if isinstance(one, int | float)}
+
+    def _blocks(self, words: Sequence[str]) -> Iterator[BlockSpec]:
+        """What was found before, then what every family uses, then the rest; simple ones first."""
+        ranked: list[tuple[bool, bool, int, str]] = []
+        found: dict[str, BlockSpec] = {}
+        for entry in zoo.blocks():
+            special = {word for word in (*STEMS, *HEADS) if word in entry.name}
+            if special & set(words) if words else not special:
+                block = self.library(entry.name)
+                if block is None or len(block.inputs) > 1:
+                    continue
+                found[block.name] = block
+                family = entry.path.parent.parent.name != "specs"
+                ranked.append((block.name not in self.last, family, len(block.params), block.name))
+        yield from (found[name] for *_, name in sorted(ranked))
+
+    def _likely(self, block: BlockSpec, piece: Piece) -> bool:
+        """Whether it has the ops of the piece, more or less."""
+        if block.name not in self.kinds:
+            self.kinds[block.name] = self._ops(block)
+        own = self.kinds[block.name]
+        wanted = Counter(step.op.NAME for step in piece.steps)
+        low, high = (ratio * own.total() for ratio in NEAR)
+        return bool(own) and set(own) <= set(wanted) and low <= wanted.total() <= high
+
+    def _ops(self, block: BlockSpec) -> Counter[str]:
+        if any(param.type == "blocks" for param in block.params.values()):
+            return Counter()
+        for one in tries(block):
+            try:
+                graph = lowered({**one.model, "defaults": self.defaults}, self.library)
+            except SpecError:
+                continue
+            return Counter(node.op.NAME for node in passes.simplify(graph).nodes)
+        return Counter()
+
+    def graph(self, name: str, args: Args, shape: Sequence[int]) -> Graph | None:
+        """What the block is, called so."""
+        call = {name: args} if args else name
+        model: Args = {"model": "trial", "input": list(shape), "defaults": dict(self.defaults)}
+        if self.classes is not None:
+            model["num_classes"] = self.classes
+        try:
+            graph = lowered({**model, "stages": [{"depth": 1, "block": call}]}, self.library)
+        except SpecError:
+            return None
+        return passes.simplify(graph)
+
+
+class _Search:
+    """One block's arguments for one piece, one changed at a time."""
+
+    def __init__(self, shelf: Shelf, block: BlockSpec, piece: Piece) -> None:
+        self.shelf, self.block, self.piece = shelf, block, piece
+        self.wanted, self.whole = piece.ahead(), sorted(piece.colours())
+        self.left = TRIES
+        self.numbers = _Numbers(piece)
+        self.tried: dict[str, tuple[int, bool]] = {}
+
+    def run(self) -> Args | None:
+        starts = [self._suggested({}), self._suggested(self.shelf.last.get(self.block.name, {})),
+                  dict(self.shelf.last.get(self.block.name, {}))]  # fmt: skip
+        best, (score, done) = max(
+            ((args, self._score(args)) for args in starts), key=lambda one: one[1]
+        )
+        while not done:
+            for args in self._near(best):
+                more, done = self._score(args)
+                if more > score or done:
+                    best, score = args, more
+                    break
+            else:
+                return None
+        return self._shortest(best)
+
+    def saying(self, args: Args, names: Sequence[str]) -> Args | None:
+        for name in names:
+            values = self.numbers.of(name, self.block.params[name])
+            found = (one for one in values if self._score(args | {name: one})[1])
+            value = next(found, None)
+            if value is None:
+                return None
+            args = args | {name: value}
+        return args
+
+    def _shortest(self, args: Args) -> Args:
+        """Without what makes no difference."""
+        for name in list(args):
+            fewer = {key: value for key, value in args.items() if key != name}
+            if self._score(fewer)[1]:
+                args = fewer
+        return args
+
+    def _near(self, args: Args) -> Iterator[Args]:
+        """One argument changed, or two that one layer may have."""
+        values = {
+            name: [one for one in self.numbers.of(name, param) if args.get(name) != one]
+            for name, param in self.block.params.items()
+        }
+        yield from (args | {name: one} for name, found in values.items() for one in found)
+        if self._score(args)[0] > 0:
+            return
+        layer = [name for name, param in self.block.params.items() if param.type in ("int", "size")]
+        for first, second in itertools.combinations(layer, 2):
+            for one, other in itertools.product(values[first], values[second]):
+                yield args | {first: one, second: other}
+
+    def _score(self, args: Args) -> tuple[int, bool]:
+        """How many layers are those of the piece, and whether it is the piece."""
+        key = repr(sorted(args.items()))
+        if key not in self.tried:
+            self.tried[key] = self._tried(args)
+        return self.tried[key]
+
+    def _tried(self, args: Args) -> tuple[int, bool]:
+        self.left -= 1
+        needs = any(p.default is None and n not in args for n, p in self.block.params.items())
+        if self.left < 0 or needs:
+            return -1, False
+        graph = self.shelf.graph(self.block.name, args, self.piece.start.type.shape)
+        if graph is None:
+            return -1, False
+        layers = [(node.op, node.inputs, node.outputs) for node in graph.nodes]
+        found = Counter(same.ahead(layers, graph.input))
+        score = (found & self.wanted).total()
+        if found != self.wanted:
+            return score, False
+        ends = [value for _, values in graph.outputs for value in values]
+        return score, sorted(same.colours(layers, graph.input, ends)) == self.whole
+
+    def _suggested(self, args: Args) -> Args:
+        """The arguments that the module was made with."""
+        made = dict(args)
+        for name, param in self.block.params.items():
+            for word in (name, *ALIASES.get(name, ())):
+                value = self.piece.given.get(word)
+                if value is not None and _is(param, value):
+                    made[name] = plain(value)
+                    break
+        return made
+
+
+class _Numbers:
+    """Values that a block's params may have for a piece."""
+
+    def __init__(self, piece: Piece) -> None:
+        ops = [step.op for step in piece.steps]
+        entry = piece.start.type.channels
+        layers = [op for op in ops if op.KIND == "conv"]
+        self.widths = _unique(
+            [getattr(op, "out_channels", getattr(op, "out_features", 0)) for op in layers]
+        )
+        self.groups = _unique(_numbers(ops, "groups"))
+        self.sizes = _unique([*_numbers(ops, "stride"), *_numbers(ops, "kernel_size"),
+                              *_numbers(ops, "dilation")])  # fmt: skip
+        self.given = _unique([one for one in piece.given.values() if type(one) in (int, float)])
+        self.rates = _unique(_numbers(ops, "rate"))
+        small = [
+            step.op for step in piece.steps
+            if step.op in layers and step.inputs[0].type.spatial == (1, 1)
+        ]  # fmt: skip
+        self.hidden = _unique([getattr(op, "out_channels", 0) for op in small])
+        self.shares = _unique([width / entry for width in (*self.widths, *self.hidden)])
+        self.acts = _unique([op.NAME for op in ops if op.KIND == "activation"])
+        self.channels = [entry, *self.widths]
+
+    def of(self, name: str, param: ParamSpec) -> list[Any]:
+        match param.type:
+            case "bool":
+                return [True, False]
+            case "choice":
+                return list(param.choices)
+            case "size":
+                return self.sizes
+            case "int":
+                ratios = [a // b for a in self.channels for b in self.channels if b and a % b == 0]
+                whole = [n for n in (*self.given, *self.sizes) if type(n) is int and n > 0]
+                return _unique([*self.widths, *self.groups, *ratios, *whole])[:24]
+            case "float" | "number":
+                return _unique([*self.rates, *self.shares, *self.given])[:16]
+            case "block":
+                return self._blocks(name)
+        return []
+
+    def _blocks(self, name: str) -> list[Any]:
+        if name == "shortcut":
+            return list(SHORTCUTS)
+        if name in ("attention", "gate", "squeeze"):
+            shares = [share for share in self.shares if 0 < share < 1]
+            more = [{gate: {"ratio": share}} for gate in ("se", "relu_se") for share in shares]
+            return [*GATES, *more]
+        return ["identity", *self.acts]
+
+
+def _numbers(ops: Iterable[Op], name: str) -> list[Any]:
+    return [plain(getattr(op, name)) for op in ops if name in type(op).FIELDS]
+
+
+def _unique(found: Iterable[Any]) -> list[Any]:
+    return list({repr(one): one for one in found}.values())
+
+
+def _is(param: ParamSpec, value: Any) -> bool:
+    """Whether a value is of the param's type."""
+    wanted: dict[str, tuple[type, ...]] = {
+        "int": (int,), "bool": (bool,), "float": (float, int), "number": (float, int),
+        "size": (int, tuple, list),
+    }  # fmt: skip
+    return type(value) in wanted.get(param.type, ())
