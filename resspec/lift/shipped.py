@@ -22,7 +22,7 @@ from resspec.trial import lowered, tries
 
 Args = dict[str, Any]
 TRIES = 100  # calls of one block for one module
-NEAR = (0.4, 3.0)  # how many layers a block may have by itself, of those that are looked for
+LESS, MOST = 3, 3  # layers of a block that the piece may lack, and how many times its layers it has
 ALIASES = {  # what constructors call the params of the library's blocks
     "width": ("planes", "out_planes", "out_chs", "out_channels", "dim"),
     "out_channels": ("out_chs", "out_planes", "planes"),
@@ -149,8 +149,8 @@ class Shelf:
             self.kinds[block.name] = self._ops(block)
         own = self.kinds[block.name]
         wanted = Counter(step.op.NAME for step in piece.steps)
-        low, high = (ratio * own.total() for ratio in NEAR)
-        return bool(own) and set(own) <= set(wanted) and low <= wanted.total() <= high
+        near = (own - wanted).total() <= LESS and wanted.total() <= MOST * own.total()
+        return bool(own) and set(own) <= set(wanted) and near
 
     def _ops(self, block: BlockSpec) -> Counter[str]:
         if any(param.type == "blocks" for param in block.params.values()):

@@ -210,7 +210,8 @@ def _warm() -> None:
 
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    assert resspec.lift.bring and resspec_torch.lift.export
+    assert resspec.lift.bring
+    assert resspec_torch.lift.export
     origins.TIMM.made("resnet10t")
 
 
