@@ -27,7 +27,7 @@ BACKEND = Backend(
     rounding=_module("resspec_torch.rounding"),
     formats=FORMATS,
     importer=_module("resspec_torch.lift.network"),
-    imports=("timm:*", "torchvision:*", "*.pt2", "*:*"),
+    imports=("timm:*", "torchvision:*", "*.pt2", "*.onnx", "*:*"),
 )
 
 __all__ = ["BACKEND"]

@@ -34,9 +34,9 @@ def import_(
 
     The spec, its blocks and its weights, proven the same before anything is written.
 
-    SOURCE is torchvision:NAME, timm:NAME, keras:NAME (of keras.applications), a file (model.pt2 of
-    torch.export, model.keras), of which nothing is run, or package.module:callable, which gives an
-    nn.Module: that code is imported and RUN, so name only code that you trust.
+    SOURCE is torchvision:NAME, timm:NAME, keras:NAME (of keras.applications), a file, of which
+    nothing is run (model.pt2 of torch.export, model.keras, model.onnx), or package.module:callable,
+    which gives an nn.Module: that code is imported and RUN, so name only code that you trust.
     Modules become blocks, equal ones in a row stages. Before anything is written, the spec and the
     original are compared in float64: outputs at two sizes, gradients and statistics of training.
     What no op says is told, every place of it, and nothing is written.

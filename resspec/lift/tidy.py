@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from resspec.ir import Value
+from resspec.lift.gates import gated
 from resspec.lift.record import Recorder, Step
 from resspec.ops.base import OPS, Op
 from resspec.ops.conv import Convolution
@@ -21,7 +22,9 @@ EITHER = frozenset(
 
 
 def tidy(recorder: Recorder) -> None:
-    """Take out what no output needs, and make vectors of what linear layers alone read."""
+    """Join what one op says, take out what no output needs, and make vectors of what linear layers
+    alone read."""
+    gated(recorder)
     _drop_dead(recorder)
     _vectors(recorder)
     _drop_dead(recorder)

@@ -43,34 +43,8 @@ def plus(walk: Walker, x: Data, value: Any, sign: int = 1) -> Data:
 
 
 def times(walk: Walker, x: Data, value: Any) -> Data:
-    """A product with a constant; min(max(x + 3, 0), 6) / 6 is one op."""
     given = numbers(x, value)
-    if given == 1:
-        return x
-    steps = walk.recorder
-    clipped = steps.maker(x.value)
-    moved = steps.maker(clipped.inputs[0]) if clipped is not None else None
-    known = (
-        clipped is not None
-        and moved is not None
-        and (clipped.op.NAME, moved.op.NAME) == ("relu6", "shift")
-        and getattr(moved.op, "value", None) == 3
-        and given == 1 / 6
-    )
-    if known and moved is not None:
-        (value,) = steps.apply("hard_sigmoid", moved.inputs[0])
-        return Data(value, x.layout)
-    return walk.elementwise(x, "scale", value=given)
-
-
-def product(walk: Walker, a: Any, b: Any) -> Data:
-    """A product of two values; x · sigmoid(x) and its like are one op."""
-    for x, gate in ((a, b), (b, a)):
-        maker = walk.recorder.maker(gate.value)
-        op = {"sigmoid": "silu", "hard_sigmoid": "hard_swish"}.get(maker.op.NAME if maker else "")
-        if op and maker is not None and maker.inputs[0] is x.value and x.layout == gate.layout:
-            return walk.elementwise(x, op)
-    return merged(walk, "mul", [a, b])
+    return x if given == 1 else walk.elementwise(x, "scale", value=given)
 
 
 @layer("Add")
@@ -99,7 +73,7 @@ def _multiply(walk: Walker, one: Any, *given: Any) -> Data:
     tensors = given[0] if len(given) == 1 else given
     data = [each for each in tensors if isinstance(each, Data)]
     if len(data) == len(tensors):
-        return product(walk, *tensors) if len(tensors) == 2 else merged(walk, "mul", tensors)
+        return merged(walk, "mul", tensors)
     (x,) = data
     (other,) = [each for each in tensors if not isinstance(each, Data)]
     return times(walk, x, other)

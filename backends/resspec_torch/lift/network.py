@@ -145,12 +145,14 @@ def named_outputs(result: Any) -> dict[str, torch.Tensor]:
 def open_source(source: str) -> Network | None:
     """The network that a source names, or None where it is none of torch's.
 
-    `torchvision:NAME`, `timm:NAME`; `package.module:callable` runs that code; of a file `*.pt2`
-    nothing runs.
+    `torchvision:NAME`, `timm:NAME`; `package.module:callable` runs that code; of a file (`*.pt2`,
+    `*.onnx`) nothing runs.
     Errors: `not-found`, `no-backend`, `io-error`, `weights-format`, `not-liftable`.
     """
     if source.endswith(".pt2"):
         return archive.opened(Path(source), source)
+    if source.endswith(".onnx"):
+        return _onnx(Path(source), source)
     library, colon, name = source.partition(":")
     if not colon:
         return None
@@ -176,6 +178,18 @@ def open_source(source: str) -> Network | None:
     with given.watched() as seen:
         model = found if isinstance(found, nn.Module) else found()
     return TorchNetwork(model, source, seen) if isinstance(model, nn.Module) else None
+
+
+def _onnx(path: Path, name: str) -> Network:
+    try:
+        reader = importlib.import_module("resspec_torch.lift.onnx.network")
+    except ModuleNotFoundError as missing:
+        raise error(
+            "no-backend", f"`{name}` needs {missing.name}, which is not installed",
+            help="pip install 'resspec[onnx]' onnxruntime",
+        ) from missing  # fmt: skip
+    found: Network = reader.opened(path, name)
+    return found
 
 
 def of_module(model: Any, name: str) -> TorchNetwork | None:

@@ -43,21 +43,25 @@ class PlayedNetwork(Network):
         """How many examples it takes, where not any number."""
         return self.program.shape[0]
 
+    def at(self, shape: tuple[int, ...]) -> Program:
+        """The program for an input (N, C, H, W). Raises Unfit."""
+        return self.program
+
     def record(self, shape: tuple[int, ...]) -> Recorder:
         try:
-            found = traced(self.program, shape)
+            found = traced(self.at(shape), shape)
         except Unfit as problem:
             size = "×".join(map(str, shape[1:]))
             raise error(
                 "not-liftable", f"{self.name} takes no input of {size}: {problem}",
                 help="give the size that it takes: --input",
             ) from problem  # fmt: skip
-        model: Any = _Parts(found, self.tensors)
+        model: Any = _Parts(found, found.state_dict)
         return export.read(found, model)
 
     def takes(self, shape: tuple[int, ...]) -> bool:
         try:
-            traced(self.program, shape)
+            traced(self.at(shape), shape)
         except Unfit:
             return False
         return True
@@ -80,7 +84,7 @@ class PlayedNetwork(Network):
 
     def _run(self, tensors: Mapping[str, Tensor], x: Array) -> dict[str, Tensor]:
         try:
-            return computed(self.program, tensors, torch.from_numpy(x))
+            return computed(self.at(x.shape), tensors, torch.from_numpy(x))
         except Unfit as problem:
             raise ValueError(str(problem)) from problem
 

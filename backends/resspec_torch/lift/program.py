@@ -53,8 +53,8 @@ class Ref(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """target: `aten.NAME.OVERLOAD`; `gives`: names of what it gives, of a tuple where `several`;
-    stack: the modules that it ran in, as torch.export notes them."""
+    """target: `aten.NAME.OVERLOAD`, or of what is never called; `gives`: names of what it gives,
+    of a tuple where `several`; stack: the modules that it ran in, as torch.export notes them."""
 
     target: str
     args: tuple[Any, ...]
@@ -62,6 +62,7 @@ class Call:
     gives: tuple[str | None, ...]
     several: bool = False
     stack: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    reason: str = ""  # why nothing says it
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,24 @@ class Program:
         return {value: name for value, (found, name) in self.taken.items() if found == kind}
 
 
+def avg_pool_sides(x: Tensor, kernel: Any, stride: Any, sides: Any) -> Tensor:
+    """Averages that leave out a padding which differs on both ends."""
+    top, bottom, left, right = sides
+
+    def pooled(value: Tensor) -> Tensor:
+        value = torch.nn.functional.pad(value, (left, right, top, bottom))
+        return torch.nn.functional.avg_pool2d(value, kernel, stride)
+
+    return pooled(x) / pooled(torch.ones_like(x[:1, :1]))
+
+
+OWN: Mapping[str, Callable[..., Any]] = {"aten.avg_pool_sides.default": avg_pool_sides}
+
+
 def operation(target: str) -> Any:
-    """ATen's operation of that name; None for what is never called."""
+    """ATen's operation of that name, or one of our own; None for what is never called."""
+    if target in OWN:
+        return OWN[target]
     found = NAME.fullmatch(target)
     name = found[1].rstrip("_") if found and not found[1].startswith("__") else ""
     if found is None or (name not in TABLE and name not in BESIDE):
@@ -144,6 +161,8 @@ def traced(program: Program, shape: tuple[int, ...]) -> Any:
         nodes = [one for one in tree_leaves((args, kwargs)) if isinstance(one, fx.Node)]
         node = graph.call_function(op or _unknown(call.target), args, kwargs)
         node.meta["nn_module_stack"] = dict(call.stack)
+        if call.reason:
+            node.meta["resspec_reason"] = call.reason
         depends = any(one in data for one in nodes)
         value: Any = None
         if op is not None and all(one.meta["val"] is not None for one in nodes):
@@ -206,7 +225,8 @@ def _unknown(target: str) -> Callable[..., Any]:
     def never(*args: Any, **kwargs: Any) -> Any:
         raise ValueError("it is none of the operations that are read")
 
-    never.__name__ = target.removeprefix("aten.").rpartition(".")[0] or target
+    plain = target.removeprefix("aten.").removeprefix("onnx.")
+    never.__name__ = plain.rpartition(".")[0] if target.startswith("aten.") else plain
     return never
 
 

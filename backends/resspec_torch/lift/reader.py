@@ -140,7 +140,7 @@ class Reader:
             if any(isinstance(one, Data) for one in leaves):
                 handler = self.table.get(plain)
                 if handler is None:
-                    raise Unliftable("no op says this")
+                    raise Unliftable(node.meta.get("resspec_reason", "no op says this"))
                 result = handler(self, *args, **kwargs)
             else:
                 result = self._without_data(plain, node, args, kwargs, leaves)

@@ -116,9 +116,6 @@ def multiplied(reader: Reader, a: Any, b: Any) -> Data:
     if not isinstance(a, Data):
         a, b = b, a
     if isinstance(b, Data):
-        gated = _gated(reader, a, b) or _gated(reader, b, a)
-        if gated is not None:
-            return gated
         a, b, layout = _aligned(reader, a, b)
         (value,) = reader.recorder.apply("mul", a.value, b.value)
         return Data(value, layout)
@@ -131,25 +128,6 @@ def multiplied(reader: Reader, a: Any, b: Any) -> Data:
     op = "gain" if _channelwise(a, b) else "layer_scale"
     (value,) = reader.recorder.apply(op, a.value, taken={"weight": b.taken})
     return Data(value, a.layout)
-
-
-def _gated(reader: Reader, x: Data, gate: Data) -> Data | None:
-    """x · sigmoid(x), x · sigmoid(1.702 x), x · tanh(softplus(x)), as they were written out."""
-    maker = reader.recorder.maker(gate.value)
-    if maker is None or x.layout != gate.layout:
-        return None
-    inner = maker.inputs[0]
-    if maker.op.NAME in ("sigmoid", "hard_sigmoid") and inner is x.value:
-        return unary(reader, x, "silu" if maker.op.NAME == "sigmoid" else "hard_swish")
-    before = reader.recorder.maker(inner)
-    if before is None or before.inputs[0] is not x.value:
-        return None
-    if (maker.op.NAME, before.op.NAME) == ("tanh", "softplus"):
-        return unary(reader, x, "mish")
-    scaled = (maker.op.NAME, before.op.NAME) == ("sigmoid", "scale")
-    if scaled and getattr(before.op, "value", None) == 1.702:
-        return unary(reader, x, "quick_gelu")
-    return None
 
 
 @aten("div")
