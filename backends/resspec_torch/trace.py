@@ -6,9 +6,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -35,6 +37,7 @@ CHANNELWISE = frozenset({
     "upsample_bilinear2d", "upsample_nearest2d", "dropout", "native_dropout", "detach", "alias",
     "_to_copy", "contiguous", "copy", "reflection_pad2d",
 })  # fmt: skip
+UNFUSED = partial(sdpa_kernel, SDPBackend.MATH)  # attention as the products that it is made of
 POOLS = {"max_pool2d_with_indices": "maxpool", "avg_pool2d": "avgpool"}
 
 
@@ -270,7 +273,7 @@ def trace(model: torch.nn.Module, shape: tuple[int, ...], name: str = "") -> Tra
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        with torch.no_grad(), _paths(model, recorder), _faked(model, shape) as x:
+        with torch.no_grad(), UNFUSED(), _paths(model, recorder), _faked(model, shape) as x:
             recorder.data[id(x)] = flow_of(INPUT, shape[1])
             with recorder:
                 result = model(x)
@@ -294,7 +297,7 @@ def results(
     buffers = {key: value for key, value in model.named_buffers() if _is_running(model, key)}
     recorder = Recorder(Trace(""), parameters | buffers)
     recorder.results = {}
-    with torch.no_grad():
+    with torch.no_grad(), UNFUSED():
         recorder.data[id(x)] = flow_of(INPUT, x.shape[1])
         with recorder:
             model(x)

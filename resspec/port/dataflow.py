@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from resspec.ir import Graph, Node
 from resspec.ops.base import OPS, Param, attributes
+from resspec.ops.einsum import Einsum
 
 INPUT = -1
 # One layer's parameters are taken in this order, each reading the one before.
@@ -197,8 +198,12 @@ def flow_of(atom: int, channels: int) -> Flow:
 
 
 def matrix(shape: Sequence[int]) -> tuple[int, ...]:
-    """Canonical extents of a weight: a linear layer is a 1×1 convolution."""
-    return (*shape, *(1,) * (4 - len(shape)))
+    """Canonical extents of a weight: a linear layer is a 1×1 convolution, and so is a convolution
+    over volumes that are one deep of one over maps."""
+    flat = [*shape]
+    while len(flat) > 4 and flat[-1] == 1:
+        flat.pop()
+    return (*flat, *(1,) * (4 - len(flat)))
 
 
 COMPARED = ("stride", "dilation", "groups", "eps", "momentum")
@@ -227,19 +232,39 @@ def trace(graph: Graph) -> Trace:
         if not reads:
             made.update((value.index, own[0]) for value in node.outputs)
             continue
-        results = _joined(found, node, reads, own) if own else _node(found, node, reads)
+        results = _joined(found, node, reads, made) if own else _node(found, node, reads)
         for value, flow in zip(node.outputs, results, strict=True):
             flows[value.index] = flow
     found.outputs = [flows[value.index] for _, values in graph.outputs for value in values]
     return found
 
 
-def _joined(found: Trace, node: Node, reads: list[Flow], own: list[Part]) -> list[Flow]:
+def _joined(found: Trace, node: Node, reads: list[Flow], made: Mapping[int, Part]) -> list[Flow]:
     """What an op makes of values and of others that are parameters alone."""
+    own = [made[value.index] for value in node.inputs if value.index in made]
     roles = {"add": "shift", "mul": "scale", "concat_columns": "cat", "einsum": "conv"}
     parts = [replace(part, role=roles.get(node.op.NAME, node.op.NAME)) for part in own]
+    if isinstance(node.op, Einsum):
+        at = next(at for at, value in enumerate(node.inputs) if value.index in made)
+        parts[0] = _product(node.op, at, parts[0])
     channels = node.outputs[0].type.channels
     return [found.operation(combined(reads), parts, channels, node.path, node.op.NAME)]
+
+
+def _product(op: Einsum, at: int, part: Part) -> Part:
+    """A trained map that a value is multiplied with: as a matrix (result, summed), where its
+    channels are all of the one and its positions all of the other."""
+    if len(shape := part.tensor.shape) != 3:
+        return part
+    channels, *rest = (frozenset(axis) for axis in op.parsed.inputs[at])
+    positions, summed = frozenset().union(*rest), op.parsed.summed
+    height, width, count = shape
+    if channels and positions and positions <= summed and not channels & summed:
+        tensor = replace(part.tensor, axes=(2, 0, 1))
+        return replace(part, tensor=tensor, extents=matrix((count, height * width)))
+    if channels and positions and channels <= summed and not positions & summed:
+        return replace(part, extents=matrix((height * width, count)))
+    return part
 
 
 def _node(found: Trace, node: Node, reads: list[Flow]) -> list[Flow]:

@@ -45,11 +45,17 @@ class Palette:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One canonical parameter and the tensor that holds it in the original."""
+    """One canonical parameter and the tensor that holds it in the original. `own`: as the graph
+    stores it, which may be in another order than the role that it was matched in has."""
 
     name: str
-    shape: tuple[int, ...]
+    own: Tensor
     tensor: Tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what both are brought to."""
+        return tuple(self.own.shape[axis] for axis in self.own.axes) or self.own.shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +74,16 @@ class Matching:
     def canonical(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """The original's arrays by canonical name, in canonical layout and the dtype they have."""
         return {
-            link.name: link.tensor.canonical(arrays[link.tensor.name], link.shape)
+            link.name: link.own.stored(link.tensor.canonical(arrays[link.tensor.name], link.shape))
             for link in self.links
         }
 
     def stored(self, weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Canonical weights as the original stores them."""
-        return {link.tensor.name: link.tensor.stored(weights[link.name]) for link in self.links}
+        return {
+            link.tensor.name: link.tensor.stored(link.own.canonical(weights[link.name], link.shape))
+            for link in self.links
+        }
 
 
 def match(
@@ -97,7 +106,7 @@ def match(
     taken: dict[str, str] = {}
     for theirs, own in pairs:
         name, tensor = own.part.tensor.name, theirs.part.tensor
-        link = links.setdefault(name, Link(name, parameters[name].shape, tensor))
+        link = links.setdefault(name, Link(name, own.part.tensor, tensor))
         if link.tensor.name != tensor.name or taken.setdefault(tensor.name, name) != name:
             raise mismatch(original, ours, f"they share parameters differently at `{name}`")
     in_order = tuple(links[name] for name in parameters)

@@ -35,8 +35,9 @@ HUGE = 250_000_000  # parameters: one float64 copy is 2 GB, and several are aliv
 BATCH = 2
 EVEN = (96, 128)  # multiples of 32
 LEAST = {"Xception": (72, 90)}  # what an original refuses to be smaller than
-# Originals of one size: of their positions, or of windows that divide it.
-OWN = ("vit_*", "deit_*", "swin_*", "bat_*", "lambda_resnet26rpt*", "*bot*", "*halo*")
+# Originals of one size: of their positions, or of windows or bands that divide it.
+OWN = ("vit_*", "deit_*", "swin_*", "maxvit_*", "coatnet_*", "bat_*", "*rpt*", "*bot*", "*halo*",
+       "*_clip*")  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ CASES = {case.key: case for case in cases()[0]}
 BOTH = ("torch", "tensorflow")
 
 
-IN_TURN = [key for key, case in CASES.items() if case.row and sample.in_turn(case.row)]
+IN_TURN = [key for key, case in CASES.items() if sample.in_turn(case)]
 
 
 @pytest.mark.parametrize("key", sample.always())

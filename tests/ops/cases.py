@@ -154,11 +154,23 @@ CASES: dict[str, list[Case]] = {
             feeds=((("windows", {"size": 2}), SCORES), (("windows", {"size": 2}),)),
         ),
         Case({"pattern": "(h k) y x, (h v) y x -> v 1 (h k)", "sizes": {"h": 2}}, feeds=((), ())),
+        Case(
+            {"pattern": "c 1 n, c 1 m -> 1 n m"},
+            feeds=((("tokens", {}),), (("roll", {"shift": 1}), ("tokens", {}))),
+        ),
+        Case(  # one head, whose weights have no channels
+            {"pattern": "1 n m, c 1 m -> c 1 n"},
+            feeds=(
+                (("tokens", {}), ("einsum", {"pattern": "c 1 n, c 1 m -> 1 n m"})),
+                (("tokens", {}),),
+            ),
+        ),
         Case({"pattern": "c y k, c x k -> c x y"}, feeds=((), (("crop", {"height": 4}),))),
         Case({"pattern": "e, e y x -> (y x)"}, feeds=(VECTOR, ())),
         Case({"pattern": "e, e 1 n -> n"}, feeds=(VECTOR, (("learned", {"size": [1, 5]}),))),
         Case({"pattern": "c y x, c y x -> c y x"}, feeds=((), (("roll", {"shift": 1}),))),
         Case({"pattern": "(g c) y x -> g y x", "sizes": {"g": 2}}),
+        Case({"pattern": "(a b c) y x -> b (y a) (c x)", "sizes": {"a": 2, "b": 3}}, (12, 4, 5)),
         Case({"pattern": "(g c) y x -> c 1 (g y x)", "sizes": {"g": 2, "y": 9}}),
         Case({"pattern": "c (i y) x -> c (y i) x", "sizes": {"i": 3}}),
         Case({"pattern": "c y x -> c x y"}),

@@ -105,3 +105,66 @@ def test_the_modules_mode_is_put_back() -> None:
     assert module.training
     assert not module.b.training
     assert module.b.num_batches_tracked == 0
+
+
+class Attends(nn.Module):  # type: ignore[misc]
+    """Fused attention with a bias from a table; a convolution over volumes one deep; a product with
+    a trained table whose rows an example weighs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Conv2d(8, 24, 1)
+        self.table = nn.Parameter(torch.randn(49, 2))
+        self.deep = nn.Conv3d(1, 3, (3, 3, 1), padding=(1, 1, 0))
+        self.experts = nn.Parameter(torch.randn(3, 5))
+        at = torch.stack(torch.meshgrid(torch.arange(4), torch.arange(4), indexing="ij")).flatten(1)
+        row, column = at[:, :, None] - at[:, None, :] + 3
+        self.ways = row * 7 + column
+
+    def forward(self, x: Any) -> Any:
+        q, k, v = (one.reshape(-1, 2, 4, 16).transpose(2, 3) for one in self.qkv(x).chunk(3, dim=1))
+        bias = self.table[self.ways].permute(2, 0, 1)[None]
+        y = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        y = y.transpose(2, 3).reshape(-1, 8, 4, 4).sum(1, keepdim=True)
+        return self.deep(y[..., None])[..., 0].mean((2, 3)) @ self.experts
+
+
+def test_attention_volumes_and_tables_are_followed(tmp_path: Path) -> None:
+    text = """\
+model: attends
+doc: The same network.
+input: [8, 4, 4]
+stages: []
+head:
+  - conv: {out_channels: 24, kernel_size: 1, bias: true}
+  - tokens
+  - {split: {chunks: 3}, as: qkv}
+  - from: ["qkv[0]", "qkv[1]"]
+    einsum: {pattern: "(heads d) 1 n, (heads d) 1 m -> heads n m", sizes: {heads: 2}}
+  - scale: {value: 0.5}
+  - relative_bias: {window: 4}
+  - {softmax: {over: columns}, as: weights}
+  - from: [weights, "qkv[2]"]
+    einsum: {pattern: "heads n m, (heads d) 1 m -> (heads d) 1 n"}
+  - einsum: {pattern: "c 1 n -> 1 1 n"}
+  - grid: {size: 4}
+  - conv: {out_channels: 3, kernel_size: 3, bias: true}
+  - global_avg_pool
+  - {flatten: {}, as: route}
+  - {learned: {channels: 5, size: [1, 3]}, as: experts}
+  - from: [route, experts]
+    einsum: {pattern: "e, n 1 e -> n"}
+"""
+    graph = load(tmp_path, text).graph
+    original = TorchOriginal(Attends().double(), graph, "attends")
+    matching = match(original.trace, graph)
+    assert not matching.ambiguous
+    weights = randomise(graph)
+    original.load(matching.stored(weights))
+    ported = matching.canonical(original.arrays())
+    for name, array in weights.items():
+        np.testing.assert_array_equal(ported[name], np.asarray(array), err_msg=name)
+    x = example((2, 8, 4, 4)).astype("float64")
+    live = api.compile_for(graph, "torch").running("cpu", "float64", ported).model
+    with torch.no_grad():
+        np.testing.assert_allclose(live(torch.tensor(x)), original.forward(x)[0], atol=1e-12)

@@ -29,6 +29,8 @@ PARAMS = {
     "vit_small_patch16_224": 22_050_664,
     "deit_tiny_patch16_224": 5_717_416,
     "swin_t": 28_288_354,
+    "maxvit_tiny_rw_224": 29_057_312,
+    "coatnet_0_rw_224": 27_435_562,
 }
 
 

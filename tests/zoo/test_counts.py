@@ -28,7 +28,7 @@ WITHOUT_ROW = sorted(SHIPPED - {spec for spec, _ in CASES})
 def sampled() -> set[str]:
     """The ops of the networks that the tests hold against their originals, always or in turn."""
     specs = {key.rpartition(" as ")[2].rpartition("/")[2] for key in sample.always()}
-    specs |= {*sample.IN_ORDER, *(spec for spec, row in CASES if sample.in_turn(row))}
+    specs |= {*sample.IN_ORDER, *(case.spec for case in cases()[0] if sample.in_turn(case))}
     return {op for spec in specs for op in ops(api.load(spec).graph)}
 
 

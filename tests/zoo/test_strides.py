@@ -16,7 +16,8 @@ from resspec.syntax import read
 
 NEEDED = {"group_width": "4", "inner": "8", "width": "16", "out_channels": "16", "levels": "1"}
 NEEDED |= {"widths": "[16, 16, 16]", "attention": "bot_attention"}
-OWN = {"halo_attention": {"window": "4"}}  # for so small a map
+OWN = {"halo_attention": {"window": "4"}, "maxvit_block": {"window": "3"}}  # for so small a map
+PLACED = ("coatnet_transformer",)  # a weight for each way between two positions
 SIZES = {"2": (6, 6), "[2, 2]": (6, 6), "[2, 1]": (6, 12), "[1, 2]": (12, 6), "[1, 1]": (12, 12)}
 SHORTCUTS = (
     *("projection", "projection_always", "projection_3x3", "avg_projection", "zero_pad", "zero"),
@@ -61,9 +62,9 @@ def test_a_stride_is_a_size(tmp_path: Path, name: str) -> None:
         assert found[size].outputs[0][1][0].type.spatial == spatial, size
     square, numbers = found["[2, 2]"], found["2"]
     assert [node.op for node in square.nodes] == [node.op for node in numbers.nodes]
-    assert {k: p.shape for k, p in found["[2, 1]"].parameters().items()} == {
-        k: p.shape for k, p in numbers.parameters().items()
-    }
+    narrow, both = found["[2, 1]"].parameters(), numbers.parameters()
+    assert narrow.keys() == both.keys()
+    assert name in PLACED or all(narrow[key].shape == both[key].shape for key in both)
 
 
 @pytest.mark.parametrize("shortcut", SHORTCUTS)

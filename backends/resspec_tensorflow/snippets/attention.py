@@ -45,8 +45,10 @@ def cut_axes(x: keras.KerasTensor, *axes: tuple[int | None, ...]) -> keras.Keras
         left = None if extent is None else extent // step
         sizes += [left if part is None else part for part in parts]
     if sizes.count(None) > 1 and all(len(parts) == 1 for parts in axes[:-1]):
-        # channels in two, at any height and width
-        return keras.ops.stack(keras.ops.split(x, sizes[-2], axis=-1), axis=-2)
+        if len(axes[-1]) < 2:  # nothing is cut
+            return x if axes[-1] else x[..., 0]
+        if len(axes[-1]) == 2:  # channels in two, at any height and width
+            return keras.ops.stack(keras.ops.split(x, sizes[-2], axis=-1), axis=-2)
     unknown = [k for k, parts in enumerate(axes) if None in parts and x.shape[k + 1] is None]
     lines = (keras.ops.reshape(line(x, k + 1), (-1, steps[k]))[:, 0] // steps[k] for k in unknown)
     return reshaped(x, sizes, lines)
