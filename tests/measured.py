@@ -6,10 +6,13 @@ A row holds digests of what was run. Where they are those of today's code (`dige
 
 from __future__ import annotations
 
+import argparse
 import csv
+import fcntl
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from resspec import api, digests
 from resspec.diagnostics import SpecError
@@ -20,6 +23,7 @@ FOLDER = Path(__file__).parents[1] / "docs/measured"
 DIGESTS = FOLDER / "digests.csv"
 BACKENDS = ("torch", "tensorflow", "jax")
 Row = dict[str, str]
+T = TypeVar("T")
 
 
 class Table:
@@ -38,14 +42,37 @@ class Table:
         return {tuple(row[name] for name in self.head[: self.keys]): row for row in found}
 
     def put(self, rows: Iterable[Row]) -> None:
-        """Each in place of the one of the same key."""
-        found = self.rows()
-        for row in rows:
-            found[tuple(row[name] for name in self.head[: self.keys])] = row
-        cells = [[row.get(name, "") for name in self.head] for _, row in sorted(found.items())]
-        whole = self.path.with_suffix(f".{os.getpid()}")
-        whole.write_text(f"{csv_text(self.head, cells)}\n", "utf-8")
-        whole.replace(self.path)
+        """Each in place of the one of the same key, while no other process does."""
+        with self.path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            found = self.rows()
+            for row in rows:
+                found[tuple(row[name] for name in self.head[: self.keys])] = row
+            cells = [[row.get(name, "") for name in self.head] for _, row in sorted(found.items())]
+            whole = self.path.with_suffix(f".{os.getpid()}")
+            whole.write_text(f"{csv_text(self.head, cells)}\n", "utf-8")
+            whole.replace(self.path)
+
+
+def pieces(parser: argparse.ArgumentParser, table: Path) -> None:
+    """The options by which a table is made in pieces."""
+    parser.add_argument("--max-params", type=int, metavar="N", help="leave larger ones for later")
+    parser.add_argument("--budget", type=int, metavar="SECONDS", help="start no row after that")
+    parser.add_argument(
+        "--share", type=_share, default=(1, 1), metavar="K/N", help="of N processes"
+    )
+    parser.add_argument("--table", type=Path, metavar="FILE", default=table)
+    parser.add_argument("--resume", action="store_true", help="skip what the table has of today")
+
+
+def _share(text: str) -> tuple[int, int]:
+    number, _, count = text.partition("/")
+    return int(number), int(count)
+
+
+def shared(rows: Sequence[T], share: tuple[int, int]) -> Sequence[T]:
+    """Every n-th of them, from the k-th on."""
+    return rows[share[0] - 1 :: share[1]]
 
 
 def of(graph: Graph, backends: Iterable[str] = BACKENDS) -> Row:

@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import Any
 
 from resspec import api
@@ -38,10 +37,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--backends", type=backends, default=BACKENDS, metavar="A,B")
     parser.add_argument("--huge", action="store_true", help="run outputs beyond 250 M parameters")
     parser.add_argument("--seconds", type=int, default=900, help="at most, for one row")
-    parser.add_argument("--budget", type=int, metavar="SECONDS", help="start no row after that")
-    parser.add_argument("--max-params", type=int, metavar="N", help="leave larger ones for later")
-    parser.add_argument("--table", type=Path, metavar="FILE", default=report.TABLE)
-    parser.add_argument("--resume", action="store_true", help="skip what the table has of today")
+    measured.pieces(parser, report.TABLE)
     return parser.parse_args(given)
 
 
@@ -84,7 +80,8 @@ def main(given: Sequence[str] | None = None) -> int:
     table = measured.Table(options.table, report.HEAD)
     begun, now = table.rows(), {}
     # first what was never run, and of that the small ones, so that little time still shows much
-    chosen.sort(key=lambda case: ((case.key,) in begun, case.macs, case.key))
+    chosen.sort(key=lambda case: (case.macs, case.key))
+    chosen = sorted(measured.shared(chosen, options.share), key=lambda case: (case.key,) in begun)
     start = time.monotonic()
     for number, case in enumerate(chosen, 1):
         row = table.rows().get((case.key,))

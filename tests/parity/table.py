@@ -17,7 +17,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import Any
 
 from resspec import api, cli, counted
@@ -43,10 +42,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", action="append", metavar="GLOB", help="only these specs")
     parser.add_argument("--backends", default="tensorflow", metavar="B,C", help="beside torch")
     parser.add_argument("--dtypes", default=",".join(DTYPES))
-    parser.add_argument("--max-params", type=int, metavar="N", help="leave larger ones for later")
-    parser.add_argument("--budget", type=int, metavar="SECONDS", help="start no row after that")
-    parser.add_argument("--table", type=Path, metavar="FILE", default=TABLE)
-    parser.add_argument("--resume", action="store_true", help="skip what the table has of today")
+    measured.pieces(parser, TABLE)
     options = parser.parse_args(given)
     table = Table(options.table, HEAD, len(KEYS))
     sizes = {
@@ -58,7 +54,8 @@ def main(given: Sequence[str] | None = None) -> int:
     begun = {key[0] for key in table.rows()}
     start, failed = time.monotonic(), 0
     for dtype in options.dtypes.split(","):
-        for name in sorted(sizes, key=lambda name: (name in begun, sizes[name], name)):
+        order = measured.shared(sorted(sizes, key=lambda name: (sizes[name], name)), options.share)
+        for name in sorted(order, key=lambda name: name in begun):
             if options.budget and time.monotonic() - start > options.budget:
                 break
             now = measured.of(api.load(name).graph)
