@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -79,26 +79,27 @@ class Layout:
 def layout(picture: Picture) -> Layout:
     """Lay a picture out. Errors: `no-layout` where mini-racer is missing or the time is over."""
     engine()
-    found = _run(_request(picture))
+    found = _run(json.dumps(_request(picture)))
     places: dict[str, Place] = {}
     drawn: dict[str, Any] = {}
     for node in _walk(found):
         places[node["id"]] = _place(node)
         drawn.update((edge["id"], edge) for edge in node.get("edges", ()))
     routes = tuple(
-        _route(arrow, drawn[f"e{number}"]) for number, arrow in enumerate(picture.arrows)
+        _route(arrow, ", ".join(shapes), drawn[f"e{number}"])
+        for number, (arrow, shapes) in enumerate(picture.labels())
     )
     return Layout(picture, found["width"], found["height"], places, routes)
 
 
 def _request(picture: Picture) -> dict[str, Any]:
-    """The network and its details as one graph each, packed side by side."""
+    """The network and its details as one graph each, packed side by side: sizes, no words."""
     groups = [Frame("network", "", picture.items), *picture.details]
     home = {box.key: group.key for group in groups for box in group.boxes()}
     edges: dict[str, list[dict[str, Any]]] = {group.key: [] for group in groups}
     for number, (arrow, shapes) in enumerate(picture.labels()):
         text = ", ".join(shapes)
-        label = {"text": text, "width": _width(text, SMALL), "height": SMALL + 2}
+        label = {"text": "×", "width": _width(text, SMALL), "height": SMALL + 2}
         edge = {"id": f"e{number}", "sources": [arrow.source], "targets": [arrow.target]}
         edges[home[arrow.target]].append(edge | ({"labels": [label]} if text else {}))
     children = [_node(group) | {"edges": edges[group.key]} for group in groups]
@@ -130,21 +131,23 @@ def _place(found: dict[str, Any]) -> Place:
     return Place(found.get("x", 0), found.get("y", 0), found["width"], found["height"])
 
 
-def _route(arrow: Arrow, found: dict[str, Any]) -> Route:
+def _route(arrow: Arrow, text: str, found: dict[str, Any]) -> Route:
     (section,) = found["sections"]
     bends = section.get("bendPoints", ())
     corners = [section["startPoint"], *bends, section["endPoint"]]
     points = tuple((point["x"], point["y"]) for point in corners)
     for label in found.get("labels", ()):
-        return Route(arrow, points, label["text"], _place(label))
+        return Route(arrow, points, text, _place(label))
     return Route(arrow, points)
 
 
-def _run(request: dict[str, Any]) -> dict[str, Any]:
-    """The request answered by the engine, which takes data and gives data."""
+@lru_cache(maxsize=64)
+def _run(request: str) -> dict[str, Any]:
+    """The request answered by the engine, which takes data and gives data. What has the same sizes
+    is asked once: most edits of a spec change words and numbers of a picture, no size in it."""
     from py_mini_racer import JSEvalException, JSTimeoutException
 
-    engine().eval(f"var request = {json.dumps(json.dumps(request))};")
+    engine().eval(f"var request = {json.dumps(request)};")
     found: dict[str, Any]
     for order in ORDERS:
         try:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from resspec import api, table
 from resspec.diagnostics import Diagnostic, Span, SpecError
-from resspec.draw import Level, Picture, drawn, sketch
+from resspec.draw import Level, drawn, sketch
 from resspec.files import drafted
 from resspec.ir import Graph, Item
 from resspec.options import LoadOptions
@@ -132,17 +131,11 @@ def picture(graph: Graph, level: Level) -> dict[str, Any]:
     try:
         made = sketch(graph, level)
         try:
-            return {"svg": _svg(made)}
+            return {"svg": drawn(made, ".svg").decode()}
         except SpecError as caught:
             return {"says": told(caught), "mermaid": drawn(made, ".mmd").decode()}
     except SpecError as caught:
         return {"says": told(caught)}
-
-
-@lru_cache(maxsize=32)
-def _svg(made: Picture) -> str:
-    """The same picture is laid out once: most keystrokes change none of it."""
-    return drawn(made, ".svg").decode()
 
 
 def told(caught: SpecError) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from hmac import compare_digest
@@ -190,9 +191,10 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(HTTPStatus.NOT_FOUND, "there is no such thing to ask")
         if self.headers.get_content_type() != "application/json":
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "ask in JSON")
-        found = answers[name](self.body())
-        data = json.dumps(found, ensure_ascii=False).encode("utf-8", "replace")
-        self.send(HTTPStatus.OK, "application/json", data)
+        asked, start = self.body(), time.perf_counter()
+        data = json.dumps(answers[name](asked), ensure_ascii=False).encode("utf-8", "replace")
+        timing = f"{name};dur={1e3 * (time.perf_counter() - start):.1f}"
+        self.send(HTTPStatus.OK, "application/json", data, {"Server-Timing": timing})
 
     def asked(self) -> str:
         """What is asked for, behind the token."""

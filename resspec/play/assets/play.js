@@ -141,9 +141,10 @@
     $("variant").replaceChildren(...names.map((name) =>
       make("option", { value: name, textContent: name || "(the base)", selected: name === found.variant })));
     if (found.cost) {
+      const drawn = tab === "diagram" && shown?.view === tab && shown.picture.svg;
       shown = { ...found, view: tab };
       $("costs").textContent = `${found.name}: ${found.cost.params} params · ${found.cost.macs} MACs`;
-      draw();
+      if (!drawn || drawn !== found.picture.svg) draw();  // many keystrokes change no picture
     }
     $("panel").classList.toggle("old", !found.cost);
     document.documentElement.dataset.looked = (Number(document.documentElement.dataset.looked) || 0) + 1;
@@ -167,7 +168,7 @@
   function drawSource(panel, source) {
     if (reader && panel.contains(reader.dom)) {
       const old = reader.state.doc.toString();
-      if (old !== source) reader.dispatch({ changes: { from: 0, to: old.length, insert: source } });
+      if (old !== source) reader.dispatch({ changes: change(old, source) });
       return;
     }
     panel.replaceChildren();
@@ -175,6 +176,15 @@
       doc: source,
       extensions: [...common, CM.python(), CM.EditorState.readOnly.of(true), CM.EditorView.editable.of(false)],
     }) });
+  }
+
+  // the one stretch in which two texts differ: what stays is not read and coloured anew
+  function change(old, now) {
+    const most = Math.min(old.length, now.length);
+    let start = 0, end = 0;
+    while (start < most && old[start] === now[start]) start += 1;
+    while (end < most - start && old[old.length - end - 1] === now[now.length - end - 1]) end += 1;
+    return { from: start, to: old.length - end, insert: now.slice(start, now.length - end) };
   }
 
   function drawPicture(picture) {
@@ -185,8 +195,10 @@
     const svg = document.importNode(new DOMParser().parseFromString(
       picture.svg.replace("<style>", `<style nonce="${nonce}">`), "image/svg+xml").documentElement, true);
     for (const box of svg.querySelectorAll(".box[data-path]")) {
-      const at = nearest(box.dataset.path);
-      if (at) box.addEventListener("click", () => go(at));
+      box.addEventListener("click", () => {
+        const at = nearest(box.dataset.path);
+        if (at) go(at);
+      });
     }
     return [svg];
   }
