@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,6 +67,29 @@ def compile_one(
 
     judge: a further look at the form of the model, and of the blocks that it takes from files.
     """
+    with _collected_later():
+        return _compiled(family, variant, options, judge)
+
+
+@contextmanager
+def _collected_later() -> Iterator[None]:
+    """While a network is made nearly nothing of it is garbage, and looking for that takes time that
+    grows with all that is there."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _compiled(
+    family: Family,
+    variant: str | None,
+    options: LoadOptions,
+    judge: Callable[..., Iterable[Diagnostic]],
+) -> LoadedSpec:
     data, layers = _chosen(family, variant, options.settings)
     spec = well_formed(data, Grammar.model).replace(inherited=inherited(layers))
     _refuse(judge(spec))

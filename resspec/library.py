@@ -9,7 +9,7 @@ from pathlib import Path
 
 from resspec import zoo
 from resspec.diagnostics import Span, SpecError, error
-from resspec.files import content
+from resspec.files import content, unchanged
 from resspec.language.checker import show
 from resspec.language.grammar import Grammar, well_formed
 from resspec.language.spec import BlockSpec
@@ -56,7 +56,8 @@ class Library:
             return None
         self._check_clash(name, paths)
         path, file = paths[0], shown(paths[0])
-        text, data, block = _block(content(path), file)
+        ours = zoo.ships(path)
+        text, data, block = _block(unchanged(path) if ours else content(path), file)
         self.sources[file] = text
         if block.name != name:
             raise error(
@@ -65,7 +66,7 @@ class Library:
                 block.span,
                 help=f"rename the file to `{block.name}.yaml`",
             )
-        if not zoo.ships(path):
+        if not ours:
             self.borrowed[name] = data
         return block
 

@@ -226,7 +226,7 @@ def shown(path: Path) -> str:
     """A path as messages name it: relative to here where that is shorter."""
     text = str(path)
     try:
-        here = f"{Path.cwd()}{os.sep}"
+        here = f"{os.getcwd()}{os.sep}"  # noqa: PTH109 (each block that is found asks for it)
         if text.startswith(here) and f"{os.sep}." not in text:
             return text.removeprefix(here)
         with_here = os.path.relpath(path)

@@ -6,7 +6,7 @@ grammar makes these records; `resspec validate` has pydantic judge them by their
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, get_args
 
 from resspec.declared import Limits
@@ -15,6 +15,7 @@ from resspec.record import Record
 
 ParamType = Literal["int", "float", "number", "bool", "size", "list", "choice", "block", "blocks"]
 PARAM_TYPES: tuple[ParamType, ...] = get_args(ParamType)
+PLAIN = (str, Span, int, float, bool, type(None))  # what holds no part
 
 
 class Part(Record):
@@ -27,13 +28,13 @@ def parts(value: Any) -> Iterator[Part]:
     """Every part in a part of a spec or in a list of them, itself first, as the text has them."""
     if isinstance(value, Part):
         yield value
-        for field in value.FIELDS:
-            yield from parts(getattr(value, field))
-    elif isinstance(value, tuple | list):
-        for one in value:
-            yield from parts(one)
+        held: Iterable[Any] = value.__dict__.values()
     elif isinstance(value, Mapping):
-        for one in value.values():
+        held = value.values()
+    else:
+        held = value if isinstance(value, tuple | list) else ()
+    for one in held:
+        if one.__class__ not in PLAIN:
             yield from parts(one)
 
 

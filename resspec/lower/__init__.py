@@ -69,7 +69,7 @@ class _Model:
             role: (Bound(Ref(name=name, span=spec.span), base), self.env)
             for role, name in ROLE_DEFAULTS.items()
         }
-        self.env = replace(self.env, roles=roles)
+        self.env = self.env.under(roles)
         self.scope = Scope(spec.name, "", self.env, spec.params, {}, spec.let, is_model=True)
         self.env = self.env.with_roles(spec.defaults, self.scope)
         self.scope.env = self.env

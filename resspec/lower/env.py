@@ -34,7 +34,10 @@ Known = Callable[[], Iterable[str]]  # names of blocks to suggest
 EQUAL_PARTS = ("groups", "chunks", "block_size")  # names of numbers that split channels evenly
 
 
-@dataclass(frozen=True, slots=True)
+# What is made for every call is never changed, and not frozen: that takes three times as long.
+
+
+@dataclass(slots=True, eq=False)
 class Thunk:
     """An argument with the scope it was written in; evaluated where it is used."""
 
@@ -51,7 +54,7 @@ class Thunk:
         return self.arg.key or self.arg.span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Bound:
     """A reference with the scope that its names belong to."""
 
@@ -65,7 +68,7 @@ class Bound:
 Blocks = tuple[Bound, ...]  # the value of a param of type `blocks`
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Env:
     """What flows from caller to callee: ambient constants, roles, and the chain of calls."""
 
@@ -99,6 +102,10 @@ class Env:
 
     def call(self, note: Note) -> Env:
         return Env(self.ambient, self.roles, (*self.frames, note), self.trace)
+
+    def outside(self) -> Env:
+        """As it was before the last call."""
+        return Env(self.ambient, self.roles, self.frames[:-1], self.trace)
 
 
 @dataclass(frozen=True, slots=True)

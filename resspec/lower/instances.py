@@ -8,9 +8,8 @@ that lowering would give. Problems are never shared: what fails is lowered anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 from typing import Any
 
 from resspec.diagnostics import Span, SpecError
@@ -28,7 +27,7 @@ from resspec.types import TensorType
 KEPT = 50_000  # nodes, of all instances together; as many of their copies
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Instance:
     """What was lowered, as it was where it was first made.
 
@@ -50,7 +49,7 @@ class Instance:
     offered: Set[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Copy:
     """An instance at a place. paths: its nodes; regions: the paths of its regions."""
 
@@ -134,17 +133,13 @@ class Sharing:
             and builder.scales.alike(flat(self.current))
         )
 
-    @contextmanager
-    def recording(self, steps: int) -> Iterator[None]:
-        """While it is lowered, what it reads is recorded."""
+    def record(self, steps: int) -> None:
+        """While it is lowered, until the trace's last recording is taken off, what it reads is
+        recorded."""
         builder = self.builder
         counts = (steps, builder.values, builder.nodes, builder.params)
         self.reads = Recording(self.env.ambient, self.frames, counts)
         self.env.trace.open.append(self.reads)
-        try:
-            yield
-        finally:
-            self.env.trace.open.pop()
 
     def keep(self, result: Val, steps: int) -> None:
         """It was lowered without a problem: others may share it, where nothing went in but what is
@@ -212,10 +207,10 @@ def again(
     copy = SHARED.copies.get(where)
     if copy is None:
         move = _Move(made, str(place), inputs, builder.values)
-        region = move.region(made.region, span, place if isinstance(place, Step) else None)
         written = {one.name: one for one in given}
-        args = tuple([written.get(one.name, one) for one in region.args])
-        region = replace(region, args=args) if args != region.args else region
+        args = tuple([written.get(one.name, one) for one in made.region.args])
+        step = place if isinstance(place, Step) else None
+        region = move.region(made.region, span, step, args)
         copy = Copy(region, move.value(made.result), move.paths, move.regions)
         SHARED.put(where, copy)
     builder.put(copy.region, copy.paths, copy.regions)
@@ -260,11 +255,13 @@ class _Move:
         self.paths[path] = made
         return made
 
-    def region(self, region: Region, span: Span, step: Step | None) -> Region:
+    def region(
+        self, region: Region, span: Span, step: Step | None, args: tuple[Given, ...]
+    ) -> Region:
         items: list[Item] = [
             self.node(item)
             if isinstance(item, Node)
-            else self.region(item, item.span, self.step(item.step))
+            else self.region(item, item.span, self.step(item.step), item.args)
             for item in region.items
         ]
         path = self.path + region.path[self.cut :]
@@ -281,7 +278,7 @@ class _Move:
             labels=tuple([(self.values[index].index, name) for index, name in region.labels]),
             turn=region.turn,
             step=step,
-            args=region.args,
+            args=args,
         )
 
 

@@ -93,10 +93,12 @@ def _row(blocks: Blocks, env: Env) -> Any:
 def _written(raw: Any, scope: Scope) -> Any:
     """A text that is used later, and all that its words mean where it was written."""
     frozen, words = _frozen(raw) if isinstance(raw, str) else _freeze(raw)
+    if not words:
+        return frozen
     seen = scope.values
     return (
         frozen,
-        tuple((_meaning(word, scope), _types(seen[word]) if word in seen else 0) for word in words),
+        *[(_meaning(word, scope), _types(seen[word]) if word in seen else 0) for word in words],
     )
 
 
@@ -123,8 +125,10 @@ def _meaning(word: str, scope: Scope) -> Any:
 def _roles(env: Env) -> Any:
     """What the roles mean."""
     return tuple(
-        (role, _reference(bound.ref, bound.scope), _outer(bound.ref, outer))
-        for role, (bound, outer) in env.roles.items()
+        [
+            (role, _reference(bound.ref, bound.scope), _outer(bound.ref, outer))
+            for role, (bound, outer) in env.roles.items()
+        ]
     )
 
 
@@ -137,7 +141,7 @@ def _outer(ref: Ref, env: Env) -> Any:
 
 
 def _reference(ref: Ref, scope: Scope) -> Any:
-    args = tuple((key, _written(arg.value, scope)) for key, arg in ref.args.items())
+    args = tuple([(key, _written(arg.value, scope)) for key, arg in ref.args.items()])
     if ref.layers is not None:
         raise Unlike
     return (_written(ref.name, scope), _written(ref.index or "", scope), args)

@@ -313,7 +313,7 @@ class Layers:
             place = Step(scope.path, constant_index(ref.index, count, ref.span, scope, env))
         env = env.with_ambient(**target.ambient).meaning(target.roles)
         if target.note is not None and target.note.span is not None:
-            env = replace(env, frames=env.frames[:-1])
+            env = env.outside()
             where, span = target.note.message, target.note.span
         if isinstance(callee, tuple):
             self.builder.open(place, name, span, ref.span)
@@ -378,11 +378,14 @@ class Layers:
                 raise failure(env, "not-a-tuple", message, span, help)
             scope.values.update(zip(spec.inputs, parts, strict=True))
         problems = len(self.problems)
-        with shared.recording(self.steps):
+        shared.record(self.steps)
+        try:
             self.builder.open(place, spec.name, call_span, spec.span, spec.doc)
             result = self.run(spec.layers, current, scope, inside)
             self.builder.stack[-1].args = scope.asked()
             result = self.shut(result)
+        finally:
+            env.trace.open.pop()
         if len(self.problems) == problems:
             shared.keep(result, self.steps)
         return result

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from resspec.diagnostics import Note, Span, SpecError, did_you_mean
 from resspec.language.layer_grammar import ROLES
@@ -15,18 +15,19 @@ from resspec.lower.scope import Scope
 from resspec.lower.values import NO_VALUE, show_value
 from resspec.ops.base import OPS, Op
 
+NOTHING: Mapping[str, Any] = {}
 
-@dataclass(frozen=True, slots=True)
-class Target:
+
+class Target(NamedTuple):
     """What a reference comes to: an op, a block or anonymous layers, with bound arguments."""
 
     callee: type[Op] | BlockSpec | tuple[Item, ...]
     args: Mapping[str, Thunk]
     scope: Scope  # where anonymous layers were written
-    ambient: Mapping[str, Any] = field(default_factory=dict)
-    offer: Mapping[str, Thunk] = field(default_factory=dict)
+    ambient: Mapping[str, Any] = NOTHING
+    offer: Mapping[str, Thunk] = NOTHING
     note: Note | None = None
-    roles: Mapping[str, tuple[Bound, Env]] = field(default_factory=dict)  # what they mean inside
+    roles: Mapping[str, tuple[Bound, Env]] = NOTHING  # what they mean inside
 
     def given(
         self, args: Mapping[str, Thunk], roles: Mapping[str, tuple[Bound, Env]] | None = None

@@ -41,6 +41,8 @@ def suspicions(
 
 def unused_names(part: ModelSpec | BlockSpec, family: Set[str]) -> Iterator[Diagnostic]:
     """Params and lets that the text never mentions, taken branches or not."""
+    if not (part.params or part.let):
+        return
     used = family | set(_names(part))
     for name, param in part.params.items():
         if name not in used:
@@ -106,6 +108,8 @@ def constant_conditions(part: ModelSpec | BlockSpec) -> Iterator[Diagnostic]:
 
 def dead_layers(lowered: Graph, final: Graph) -> Iterator[Diagnostic]:
     """Layers with parameters that no output needs, in any instance of their line."""
+    if final is lowered:
+        return
     kept = {node.path for node in final.nodes}
     gone = [node for node in lowered.nodes if node.path not in kept and node.params]
     alive = {node.span for node in final.nodes} if gone else set()
