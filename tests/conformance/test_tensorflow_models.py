@@ -20,17 +20,16 @@ from resspec_tensorflow import BACKEND
 
 from resspec import api
 from resspec.diagnostics import SpecError
-from resspec.ir import Graph, Node, Region, Value
+from resspec.ir import Graph, Value
 from resspec.ops.activation import Relu
-from resspec.ops.base import Op
 from resspec.ops.conv import Conv2d
 from resspec.ops.merge import Add, Concat, Mul
 from resspec.ops.norm import BatchNorm
 from resspec.ops.pool import MaxPool
 from resspec.ops.shape import Split
-from resspec.types import TensorType
 from resspec.weights import draw, example, randomise
-from tests.conformance.reference import HERE, gradients, rel, run, tensors
+from tests.graphs import GraphBuilder
+from tests.ops.running import error, gradients, live, run, tensors, together
 
 # Keras' own writer of weights is behind NumPy here.
 saves = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -49,58 +48,34 @@ head: classifier
 """
 
 
-class Builder:
-    """A graph by hand: values are numbered as they are made."""
-
-    def __init__(self, *shape: int) -> None:
-        self.input = Value(0, TensorType(shape))
-        self.count = 1
-
-    def node(self, path: str, op: Op, *inputs: Value) -> Node:
-        types = [value.type for value in inputs]
-        resolved = op.resolve(*types)
-        outputs = []
-        for made in resolved.infer(*types):
-            outputs.append(Value(self.count, made))
-            self.count += 1
-        return Node(path, resolved, inputs, tuple(outputs), HERE)
-
-
-def tower(build: Builder, x: Value) -> Region:
-    conv = build.node("tower.conv1", Conv2d(out_channels=4, kernel_size=(3, 3)), x)
-    norm = build.node("tower.norm1", BatchNorm(), *conv.outputs)
-    act = build.node("tower.act1", Relu(), *norm.outputs)
-    return Region("tower", "tower", (x,), act.outputs, (conv, norm, act), HERE, HERE)
-
-
 def shared(pooled: bool) -> Graph:
     """A region and a padded convolution used twice, parts of unequal size, a pyramid."""
-    build = Builder(4, 9, 8)
-    first = tower(build, build.input)
+    build = GraphBuilder((4, 9, 8), "shared_net")
+
+    def tower(x: Value) -> Value:
+        with build.region("tower", "tower", x):
+            x = build.op("conv1", Conv2d(out_channels=4, kernel_size=(3, 3)), x)
+            x = build.op("act1", Relu(), build.op("norm1", BatchNorm(), x))
+            build.give(x)
+        return x
+
+    first = tower(build.input)
     window = {"kernel_size": (3, 3), "stride": (2, 2)} if pooled else {"kernel_size": (3, 3)}
-    pool = build.node("pool1", MaxPool(**window), *first.outputs)
-    second = tower(build, *pool.outputs)
+    second = tower(build.op("pool1", MaxPool(**window), first))
     strided = Conv2d(out_channels=4, kernel_size=(3, 3), stride=(2, 2))
-    conv = build.node("conv1", strided, *second.outputs)
-    again = build.node("conv1", strided, *conv.outputs)
-    late = build.node("act1", Relu(), *again.outputs)
-    early = build.node("act1", Relu(), *conv.outputs)
-    split = build.node("split1", Split(sizes=(1, 3)), *early.outputs)
-    one, three = split.outputs
-    concat = build.node("concat1", Concat(), three, one, three)
-    product = build.node("mul1", Mul(), *concat.outputs, one)
-    total = build.node("add1", Add(), *product.outputs, *concat.outputs, *product.outputs)
-    items = (first, pool, second, conv, again, late, early, split, concat, product, total)
-    root = Region("", "shared_net", (build.input,), late.outputs, items, HERE, HERE)
-    pyramid = (*first.outputs, *second.outputs, *total.outputs)
-    return Graph("shared_net", "", build.input, (("out", late.outputs), ("maps", pyramid)), root)
+    conv = build.op("conv1", strided, second)
+    late = build.op("act1", Relu(), build.op("conv1", strided, conv))
+    early = build.op("act1", Relu(), conv)
+    one, three = build.ops("split1", Split(sizes=(1, 3)), early)
+    concat = build.op("concat1", Concat(), three, one, three)
+    product = build.op("mul1", Mul(), concat, one)
+    total = build.op("add1", Add(), product, concat, product)
+    return build.graph(out=late, maps=[first, second, total])
 
 
 def made(graph: Graph, dtype: str = "float64") -> tuple[Any, Any, dict[str, Any], Any]:
-    source = BACKEND.emit(graph)
-    model = BACKEND.runtime().instantiate(graph, source, "cpu", dtype)
     weights = randomise(graph)
-    BACKEND.runtime().load_weights(model, source.variables, weights)
+    source, model = live(BACKEND, graph, weights, dtype)
     return model, source, weights, example((4, *graph.input.type.shape)).astype(dtype)
 
 
@@ -124,15 +99,15 @@ def test_is_the_reference_in_float64(case: str, training: bool, tiny: Graph) -> 
     for name, values in expected.items():
         assert len(found[name]) == len(values)
         for a, b in zip(found[name], values, strict=True):
-            assert rel(a, b.detach()) <= 1e-12
+            assert error(a, b.detach()) <= 1e-12
     after = BACKEND.runtime().read_weights(model, source.variables)
     assert list(after) == list(graph.parameters())
     for name, tensor in truth.items():
-        assert rel(after[name], tensor.detach()) <= 1e-12
+        assert error(after[name], tensor.detach()) <= 1e-12
     BACKEND.runtime().load_weights(model, source.variables, weights)
     wanted = gradients(graph, tensors(graph, weights), torch.tensor(x), training)
     got = BACKEND.training().gradients(model, source.variables, x, training)
-    assert rel(*(np.concatenate([g[n].ravel() for n in wanted]) for g in (got, wanted))) <= 1e-12
+    assert error(together(got), together(wanted)) <= 1e-12
 
 
 def test_counts_and_names(tiny: Graph) -> None:
@@ -203,7 +178,7 @@ def test_saved_model_reloads_where_resspec_is_absent(
     assert len(saved.files) == len(wanted)
     for name, y in zip(saved.files, wanted, strict=True):
         found = saved[name]
-        assert rel(found.transpose(0, 3, 1, 2) if found.ndim == 4 else found, y) <= 1e-6
+        assert error(found.transpose(0, 3, 1, 2) if found.ndim == 4 else found, y) <= 1e-6
 
 
 @saves
@@ -227,7 +202,7 @@ def test_fit_pickle_and_export(tiny: Graph, tmp_path: Path) -> None:
     model.export(tmp_path / "saved", verbose=False)
     loaded = tf.saved_model.load(str(tmp_path / "saved"))  # owns what it serves with
     served = loaded.serve(images)
-    assert rel(served, expected) <= 1e-6
+    assert error(served, expected) <= 1e-6
 
 
 def test_grouped_convolution_has_a_gradient_in_a_graph(tiny: Graph) -> None:
@@ -242,7 +217,7 @@ def test_grouped_convolution_has_a_gradient_in_a_graph(tiny: Graph) -> None:
         return tape.gradient(loss, model.trainable_variables)
 
     for eager, graph in zip(step(), tf.function(step)(), strict=True):
-        assert rel(graph, eager) <= 1e-12
+        assert error(graph, eager) <= 1e-12
 
 
 def test_memory_of_every_gpu_grows_unless_somebody_has_settled_it() -> None:

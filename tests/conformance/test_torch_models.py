@@ -31,8 +31,9 @@ from resspec.ops.conv import Conv2d
 from resspec.ops.merge import Add
 from resspec.ops.norm import BatchNorm
 from resspec.weights import example, randomise
-from tests.conformance.reference import gradients, rel, run, tensors
 from tests.graphs import GraphBuilder
+from tests.ops import running
+from tests.ops.running import error, gradients, run, tensors
 from tests.specs import TINY, load
 
 ROOT = Path(__file__).parents[1]
@@ -68,9 +69,7 @@ def graph(request: pytest.FixtureRequest, tmp_path: Path) -> Graph:
 
 
 def live(graph: Graph, dtype: str = "float64") -> tuple[Source, Any]:
-    source = BACKEND.emit(graph)
-    model = BACKEND.runtime().instantiate(graph, source, "cpu", dtype)
-    BACKEND.runtime().load_weights(model, source.variables, randomise(graph))
+    source, model = running.live(BACKEND, graph, randomise(graph), dtype)
     return source, model.eval()
 
 
@@ -94,10 +93,10 @@ def test_computes_the_graph(graph: Graph, training: bool) -> None:
     assert list(found) == list(expected)
     for name, values in expected.items():
         for mine, theirs in zip(found[name], values, strict=True):
-            assert rel(mine, theirs.detach()) < 1e-12
+            assert error(mine, theirs.detach()) < 1e-12
     after = BACKEND.runtime().read_weights(model, source.variables)
     assert list(after) == list(graph.parameters())
-    assert max(rel(after[name], weights[name].detach()) for name in after) < 1e-12
+    assert max(error(after[name], weights[name].detach()) for name in after) < 1e-12
 
 
 def test_gradients(graph: Graph) -> None:
@@ -107,7 +106,7 @@ def test_gradients(graph: Graph) -> None:
     expected = gradients(graph, weights, x, training=True)
     found = BACKEND.training().gradients(model, source.variables, x.numpy(), training=True)
     assert list(found) == list(expected)
-    assert max(rel(found[name], expected[name]) for name in found) < 1e-11
+    assert max(error(found[name], expected[name]) for name in found) < 1e-11
 
 
 def test_counts(graph: Graph) -> None:

@@ -10,12 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from resspec.diagnostics import Span
-from resspec.ir import Graph, Node, Region, Value
+from resspec.ir import Graph, Node, Value
 from resspec.ops import OPS
-from resspec.types import TensorType
+from tests.graphs import GraphBuilder
 
-HERE = Span("case.yaml", 1, 1, 1, 2)
 Step = tuple[str, dict[str, Any]]
 POOLED: tuple[Step, ...] = (("global_avg_pool", {}),)
 VECTOR: tuple[Step, ...] = (*POOLED, ("flatten", {}))
@@ -78,6 +76,25 @@ CONVS: list[dict[str, Any]] = [
     {"out_channels": 6, "kernel_size": 3, "groups": 3, "dilation": 2},
     {"out_channels": 6, "kernel_size": 3, "groups": 2, "dilation": 2, "stride": 2, "bias": True},
     {"out_channels": 12, "kernel_size": 5, "groups": 6, "stride": [1, 2], "padding": [0, 1, 2, 1]},
+]
+# windows, strides and dilations that a framework may have no convolution for
+ODD_CONVS: list[dict[str, Any]] = [
+    {"out_channels": 6, **window}
+    for window in (
+        {"kernel_size": 1, "stride": 2, "bias": True},
+        {"kernel_size": 7, "stride": 2},
+        {"kernel_size": 3, "stride": [2, 1], "padding": "valid"},
+        {"kernel_size": [2, 3], "padding": "same"},
+        {"kernel_size": 4},
+        {"kernel_size": 3, "dilation": [2, 3], "padding": "same"},
+        {"kernel_size": 3, "dilation": 2, "stride": 2},
+        {"kernel_size": 3, "dilation": [2, 1], "stride": [2, 3], "padding": [1, 2, 0, 1]},
+        {"kernel_size": 3, "groups": 3, "stride": 2, "bias": True},
+        {"kernel_size": 3, "groups": 6, "stride": 2},
+        {"kernel_size": 3, "groups": 6, "stride": [1, 2], "bias": True},
+        {"kernel_size": 3, "groups": 6, "dilation": 2},
+        {"out_channels": 18, "kernel_size": 3, "groups": 6, "dilation": 2, "stride": 2},
+    )
 ]
 TRANSPOSED: list[dict[str, Any]] = [
     {"out_channels": 4, "kernel_size": 3},
@@ -227,7 +244,7 @@ CASES: dict[str, list[Case]] = {
             (ODD, EVEN, ODD, EVEN, ODD), DYNAMIC, strict=True
         )
     ],
-    "conv2d": grid(CONVS),
+    "conv2d": [*grid(CONVS), *grid(ODD_CONVS, (6, 10, 13))],
     "std_conv2d": turns([*CONVS, {"out_channels": 4, "kernel_size": 3, "eps": 1e-3}]),
     "scaled_std_conv2d": turns(
         [*CONVS, {"out_channels": 4, "kernel_size": 3, "gamma": 1.7, "bias": False}]
@@ -276,6 +293,8 @@ CASES: dict[str, list[Case]] = {
     "l2_normalize": maps_and_vectors({}, {"eps": 0.5}),
     "max_pool": [
         *grid([*WINDOWS, {"kernel_size": 3, "stride": 2, "pad_value": "zero"}]),
+        Case({"kernel_size": 3, "stride": 2, "pad_value": "zero", "ceil_mode": True}),
+        Case({"kernel_size": 3, "stride": 2, "padding": "valid", "ceil_mode": True}),
         Case(PARTIAL, (6, 1, 3)),
     ],
     "avg_pool": [
@@ -357,39 +376,21 @@ def sample(name: str, count: int = 8) -> list[Case]:
     return cases[:: -(-len(cases) // count)]
 
 
-class Builder:
-    """Nodes in order of execution, and the values between them."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.input = Value(0, TensorType(shape))
-        self.count = 1
-        self.nodes: list[Node] = []
-
-    def apply(self, path: str, name: str, attributes: Mapping[str, Any], *inputs: Value) -> Node:
-        types = tuple(value.type for value in inputs)
-        op = OPS[name](**attributes).resolve(*types)
-        outputs = []
-        for kind in op.infer(*types):
-            outputs.append(Value(self.count, kind))
-            self.count += 1
-        node = Node(path, op, inputs, tuple(outputs), HERE)
-        self.nodes.append(node)
-        return node
-
-
 def build(name: str, case: Case) -> tuple[Graph, Node]:
     """The graph of a case, and the node of its op."""
-    builder = Builder(case.shape)
+    builder = GraphBuilder(case.shape, "case")
+
+    def apply(path: str, kind: str, attributes: Mapping[str, Any], *inputs: Value) -> Any:
+        return builder.ops(path, OPS[kind](**attributes), *inputs)
+
     mix = {"out_channels": case.shape[0], "kernel_size": 1, "bias": True}
-    start = builder.apply("start", "conv2d", mix, builder.input).outputs[0]
+    (start,) = apply("start", "conv2d", mix, builder.input)
     inputs = []
     for branch, feed in enumerate(case.feeds):
         value = start
         for step, (kind, attributes) in enumerate(feed):
             values = (value, value) if kind == "einsum" else (value,)
-            value = builder.apply(f"feed{branch}_{step}", kind, attributes, *values).outputs[0]
+            value = apply(f"feed{branch}_{step}", kind, attributes, *values)[0]
         inputs.append(value)
-    node = builder.apply("tested", name, case.attributes, *inputs)
-    outputs = node.outputs
-    root = Region("", "case", (builder.input,), outputs, tuple(builder.nodes), HERE, HERE)
-    return Graph("case", "", builder.input, (("out", outputs),), root), node
+    graph = builder.graph(*apply("tested", name, case.attributes, *inputs))
+    return graph, graph.nodes[-1]
