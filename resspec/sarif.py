@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from resspec.codes import CODES
-from resspec.diagnostics import Diagnostic, Span
+from resspec.diagnostics import Diagnostic, Span, escape
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -48,7 +48,7 @@ def sarif(found: Iterable[tuple[str, Sequence[Diagnostic]]], version: str) -> di
 
 def _result(spec: str, one: Diagnostic, codes: Sequence[str]) -> dict[str, Any]:
     said = [one.message, *(note.message for note in one.notes if note.span is None)]
-    text = "\n".join([*said, f"help: {one.help}"] if one.help else said)
+    text = _text("\n".join([*said, f"help: {one.help}"] if one.help else said))
     span = one.span or Span(spec.partition("#")[0], 1, 1, 1, 1)
     # what stays when lines move
     known_by = f"{one.code}\0{span.file}\0{one.message}"
@@ -61,11 +61,20 @@ def _result(spec: str, one: Diagnostic, codes: Sequence[str]) -> dict[str, Any]:
         "partialFingerprints": {"resspec/v1": hashlib.sha256(known_by.encode()).hexdigest()[:32]},
     }
     related = [
-        {"id": number, "physicalLocation": _place(note.span), "message": {"text": note.message}}
+        {
+            "id": number,
+            "physicalLocation": _place(note.span),
+            "message": {"text": _text(note.message)},
+        }
         for number, note in enumerate(one.notes)
         if note.span is not None
     ]
     return result | ({"relatedLocations": related} if related else {})
+
+
+def _text(raw: str) -> str:
+    """Text that a viewer takes for no link (section 3.11.6), and that hides nothing."""
+    return "\n".join(map(escape, raw.split("\n"))).replace("](", "] (")
 
 
 def _place(span: Span) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def text(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
 def markdown(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     """A table of GitHub's Markdown, aligned as text too."""
     shown, right = _shown(head, rows)
-    shown = [[cell.replace("|", "\\|") for cell in row] for row in shown]
+    shown = [[plain(cell) for cell in row] for row in shown]
     widths = [max(3, *(len(row[column]) for row in shown)) for column in range(len(head))]
     rule = [
         "-" * (width - 1) + (":" if number else "-")
@@ -39,6 +39,13 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     ]
     lines = [_line(row, widths, right, " | ", keep=True) for row in [shown[0], rule, *shown[1:]]]
     return "\n".join(f"| {line} |" for line in lines)
+
+
+def plain(text: str, marks: str = "\\<[|") -> str:
+    """Text as text in Markdown: what would begin markup has a backslash before it."""
+    for mark in marks:
+        text = text.replace(mark, f"\\{mark}")
+    return text
 
 
 def csv_text(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
@@ -109,7 +116,7 @@ def _shown(
     head: Sequence[str], rows: Sequence[Sequence[Cell]]
 ) -> tuple[list[list[str]], list[bool]]:
     """Every cell as text, the head first; and which columns are numbers."""
-    shown = [list(head)]
+    shown = [[*map(escape, head)]]
     shown += [
         [f"{cell:,}" if isinstance(cell, int) else escape(cell) for cell in row] for row in rows
     ]

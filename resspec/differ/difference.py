@@ -136,8 +136,8 @@ class Difference:
 
         def row(cells: Sequence[str], tag: str) -> str:
             inner = "".join(
-                f'<{tag} style="text-align:{"right" if number else "left"}">{markup(cell)}</{tag}>'
-                for number, cell in enumerate(cells)
+                f'<{tag} style="text-align:{"right" if number else "left"}">{cell}</{tag}>'
+                for number, cell in enumerate(markup(escape(one)) for one in cells)
             )
             return f"<tr>{inner}</tr>"
 
@@ -239,9 +239,7 @@ def _growth(before: int, after: int) -> tuple[str, str]:
 
 def _plain(text: str) -> str:
     """Text as text in Markdown too."""
-    for mark in "\\*_<>[]|":
-        text = text.replace(mark, f"\\{mark}")
-    return escape(text)
+    return table.plain(escape(text), "\\`*_<>[]|")
 
 
 __all__ = ["Difference", "difference"]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from resspec import api
-from resspec.compile import LoadedSpec
-from resspec.diagnostics import Span
-from resspec.ir import Graph, Node, Region
-from resspec.report import described, pictured
+from resspec.differ import difference
+from resspec.report import described, differing, pictured
 from resspec.report import page as html
 from tests import specs
+from tests.hostile import EVIL, UNSEEN, poisoned
 
 
 @pytest.fixture(scope="session")
@@ -126,11 +124,20 @@ def test_on_paper_everything_is_shown(page, resnet) -> None:
 def test_networks_side_by_side(page, tmp_path) -> None:
     loaded = [api.load(name) for name in ("resnet18", "resnet50_fpn")]
     path = tmp_path / "both.html"
-    path.write_bytes(html([described(one) for one in loaded]))
+    graphs = [one.graph for one in loaded]
+    told = differing(difference(*graphs, ("resnet18", "resnet50_fpn")), *graphs)
+    path.write_bytes(html([described(loaded[0]), described(loaded[1]) | {"differs": told}]))
     opened(page, path.as_uri())
     assert page.locator("article").count() == 2
     assert "+" in page.inner_text(".compared tr:has-text('resnet50_fpn')")
     one, other = (page.locator("article").nth(i).bounding_box() for i in (0, 1))
+    assert page.inner_text(".differs h2").startswith("resnet18 → resnet50_fpn: +")
+    page.hover(".differs li:has-text('head')")
+    lit = [
+        article.locator(".layers tr.lit th").all_inner_texts()
+        for article in page.locator("article").all()
+    ]
+    assert all(rows and all(row.startswith("head.") for row in rows) for rows in lit)
     assert one["y"] == other["y"]
     assert one["x"] + one["width"] < other["x"]
 
@@ -154,51 +161,9 @@ def test_too_many_boxes_are_refused_and_the_picture_stays(page, tmp_path) -> Non
     assert boxes(page) == before
 
 
-EVIL = (
-    """<script>window.ran = 1</script><img src=x onerror="window.ran = 1">"""
-    """</script><!-- ' " \\ ` ${window.ran = 1} ]]> &lt; --><svg onload=window.ran=1>\u202e\u2066\u200b"""
-)
-
-
-def poisoned(loaded: LoadedSpec) -> LoadedSpec:
-    """The spec with hostile text wherever there can be text from a stranger."""
-
-    def span(old: Span) -> Span:
-        return replace(old, file=old.file + EVIL)
-
-    def node(old: Node) -> Node:
-        return replace(old, path=old.path + EVIL, span=span(old.span))
-
-    def region(old: Region) -> Region:
-        return replace(
-            old,
-            path=old.path + EVIL,
-            block=old.block + EVIL,
-            doc=EVIL,
-            span=span(old.span),
-            definition=span(old.definition),
-            labels=tuple((index, name + EVIL) for index, name in old.labels),
-        )
-
-    graph: Graph = loaded.graph
-    graph = replace(
-        graph,
-        name=graph.name + EVIL,
-        doc=EVIL,
-        outputs=tuple((name + EVIL, values) for name, values in graph.outputs),
-        root=graph.root.map(node, region),
-    )
-    sources = {name + EVIL: text + "\n# " + EVIL for name, text in loaded.sources.items()}
-    warnings = tuple(
-        replace(one, message=EVIL, help=EVIL, span=one.span and span(one.span))
-        for one in loaded.warnings
-    )
-    return replace(loaded, name=EVIL, graph=graph, sources=sources, warnings=warnings)
-
-
 HOSTILE = (
     specs.TINY.replace(
-        "A stem, two residual blocks, a head.", "|\n  " + EVIL.replace("\u202e\u2066\u200b", "")
+        "A stem, two residual blocks, a head.", "|\n  " + EVIL.partition("\u202e")[0]
     )
     + "# </script><script>window.ran = 1</script>\n"
 )
@@ -217,7 +182,10 @@ def test_what_a_stranger_writes_is_text(page, tmp_path, monkeypatch, way: str) -
             api, "compile_for", lambda graph, backend: SimpleNamespace(source=source)
         )
     path = tmp_path / "evil.html"
-    path.write_bytes(html([described(loaded), described(api.load("resnet18"))]))
+    other, called = api.load("resnet18"), (loaded.name + EVIL, "resnet18" + EVIL)
+    found = difference(loaded.graph, other.graph, called)
+    told = {"differs": differing(found, loaded.graph, other.graph)}
+    path.write_bytes(html([described(loaded), described(other) | told]))
     opened(page, path.as_uri())
     assert page.locator("article").count() == 2
     page.locator("button:text-is('layer')").first.click()
@@ -231,4 +199,4 @@ def test_what_a_stranger_writes_is_text(page, tmp_path, monkeypatch, way: str) -
     assert page.locator("[onerror], [onload], [onclick]").count() == 0
     text = page.inner_text("body")
     assert "<script>window.ran = 1</script>" in text
-    assert not {"\u202e", "\u2066", "\u200b"} & set(page.content())
+    assert not UNSEEN & set(page.content())
