@@ -11,7 +11,7 @@ from resspec.cli.options import Argument, BadUse, Option
 from resspec.diagnostics import SpecError, escape
 
 if TYPE_CHECKING:
-    from resspec.lift.bring import Imported
+    from resspec.lift.bring import Imported, Outline
     from resspec.parity.compare import Report
 
 USUAL = (3, 224, 224)
@@ -27,6 +27,9 @@ def import_(
     parity: Annotated[
         bool, Option(help="Also compare the other installed backends, at the small size.")
     ] = True,
+    outline: Annotated[
+        bool, Option(help="Where no op says something, write the rest, with a `todo` there.")
+    ] = False,
     force: common.Force = False,
     format: Annotated[str, Option(help="text or json.")] = "text",
 ) -> None:
@@ -60,7 +63,16 @@ def import_(
         doing("opening")
         network = bring.opened(source)
         shape = given or network.shape or USUAL
-        made = bring.bring(network, shape, name or bring.name_of(source), say=doing)
+        name = name or bring.name_of(source)
+        try:
+            made = bring.bring(network, shape, name, say=doing)
+        except SpecError as problem:
+            codes = {one.code for one in problem.diagnostics}
+            if not outline or codes != {"not-liftable"}:
+                raise
+            rough = bring.outlined(network, shape, name)
+            _left(rough, rough.save(out, force=force), format)
+            return
         if parity:
             reports = _compared(made, network.backend, doing)
         path = made.save(out, force=force)
@@ -115,6 +127,19 @@ def _told(made: Imported, path: Path, reports: list[Report], seconds: float) -> 
         verdict = "same" if report.ok else "NOT the same"
         print(f"{verdict} on {' and '.join(report.backends)} in float64: {worst:.1e}")
     print(f"wrote {escape(str(path))} in {seconds:.1f} s")
+
+
+def _left(rough: Outline, path: Path, format: str) -> None:
+    """An outline: where something is to be done."""
+    places = [str(one) for one in dict.fromkeys(rough.problems)]
+    if format == "json":
+        common.print_json(
+            {"name": rough.name, "original": rough.original, "spec": str(path), "todo": places}
+        )
+        return
+    for place in places:
+        print(f"todo: {escape(place)}")
+    print(f"wrote an outline, {escape(str(path))}: `resspec validate` shows what is to be done")
 
 
 def _json(made: Imported, path: Path, reports: list[Report], seconds: float) -> dict[str, Any]:

@@ -109,6 +109,16 @@ class LayerGrammar(Checker):
                 self.fail("wrong-type", message, at, computed(args, "an item"))
                 return None
             return Reuse(target=args, **common)
+        if verb == "todo":
+            self.allow(raw, ("as", "from", "todo"), "`todo`")
+            said = " ".join(args.split()) if isinstance(args, str) else show(args)
+            self.fail(
+                "todo",
+                f"to be done: {said}",
+                raw.key_at(verb),
+                "write layers that do the same in its place",
+            )
+            return Value(**common)
         if verb == "residual":
             self.allow(raw, ("as", "from", "residual"), "`residual`")
             return self.residual(args, at, common)

@@ -68,22 +68,42 @@ class Imported:
         """Write the spec, its blocks and its weights, all or nothing; where the spec is.
 
         Errors: `exists`, unless `force`; `io-error`."""
-        folder = Path(folder)
         data = stored.encode(
             self.weights, self.name, {n: a.dtype.name for n, a in self.weights.items()}
         )
-        with artifacts.folder(folder, FILES, force=force) as staging:
-            if len(self.files) > 1:
-                with staging.place("blocks") as blocks:
-                    blocks.mkdir()
-                    for name, one in self.files.items():
-                        if name.startswith("blocks/"):
-                            (blocks / Path(name).name).write_text(one, "utf-8")
-            for name, one in self.files.items():
-                if "/" not in name:
-                    staging.write(name, one.encode())
-            staging.write("weights.safetensors", data)
-        return folder / f"{self.name}.yaml"
+        _save(Path(folder), self.files, data, force=force)
+        return Path(folder) / f"{self.name}.yaml"
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A network that came in but for the places that no op says, each a `todo` in the files."""
+
+    name: str
+    original: str
+    files: Mapping[str, str]
+    problems: Sequence[Problem]
+
+    def save(self, folder: str | Path, *, force: bool = False) -> Path:
+        """Write the spec and its blocks, all or nothing; where the spec is. Errors: `exists`,
+        unless `force`; `io-error`."""
+        _save(Path(folder), self.files, None, force=force)
+        return Path(folder) / f"{self.name}.yaml"
+
+
+def _save(folder: Path, files: Mapping[str, str], weights: bytes | None, *, force: bool) -> None:
+    with artifacts.folder(folder, FILES, force=force) as staging:
+        if len(files) > 1:
+            with staging.place("blocks") as blocks:
+                blocks.mkdir()
+                for name, one in files.items():
+                    if name.startswith("blocks/"):
+                        (blocks / Path(name).name).write_text(one, "utf-8")
+        for name, one in files.items():
+            if "/" not in name:
+                staging.write(name, one.encode())
+        if weights is not None:
+            staging.write("weights.safetensors", weights)
 
 
 def bring(
@@ -129,6 +149,16 @@ def bring(
         spec.model["model"], network.name, graph, spec, files, made, recorder, checks, size,
         second, summarize(graph), small, network.notes,
     )  # fmt: skip
+
+
+def outlined(network: Network, shape: tuple[int, int, int], name: str) -> Outline:
+    """A network with a `todo` for each place that no op says. Nothing of it is compared. Errors:
+    `not-liftable` where nothing around a place can be told from it."""
+    recorder = network.record((network.batch or TRACED, *shape), outline=True)
+    if not recorder.outputs or recorder.input is None:
+        raise SpecError(*diagnostics(recorder.problems))
+    spec = spelt(recorder, name, {one.name for one in zoo.blocks()}, shipped=False)
+    return Outline(spec.model["model"], network.name, texts(spec), recorder.problems)
 
 
 def _written(

@@ -319,6 +319,8 @@ class Flow:
 
     def _call(self, entry: Entry) -> dict[str, Any]:
         if not isinstance(entry.value, list):
+            if entry.key == "todo":
+                return {"todo": entry.value["what"]}
             args = dict(entry.value)
             item = entry.item
             if isinstance(item, Step) and item in self.twins:

@@ -53,9 +53,9 @@ class Network(Protocol):
         """Whether it takes an input (N, C, H, W), as far as it can tell without computing."""
         return True
 
-    def record(self, shape: tuple[int, ...]) -> Recorder:
-        """It as ops for an input (N, C, H, W), what has none in `problems`. Errors:
-        `not-liftable`."""
+    def record(self, shape: tuple[int, ...], outline: bool = False) -> Recorder:
+        """It as ops for an input (N, C, H, W), what has none in `problems`; outline: and as a step
+        `todo` in its place. Errors: `not-liftable`."""
         ...
 
     def arrays(self) -> dict[str, Array]:

@@ -45,10 +45,10 @@ class KerasNetwork(Network):
         found = tuple(self.model.inputs[0].shape[1:])
         return (found[2], found[0], found[1]) if len(found) == 3 and None not in found else None
 
-    def record(self, shape: tuple[int, ...]) -> Recorder:
-        walk = Walker(self.names, TABLE, shape[0])
+    def record(self, shape: tuple[int, ...], outline: bool = False) -> Recorder:
+        walk = Walker(self.names, TABLE, shape[0], outline)
         recorder = walk.read(self.model, shape[1:])
-        if not recorder.problems:
+        if outline or not recorder.problems:
             tidy(recorder)
             framed(recorder)
             held = self._held()

@@ -7,6 +7,7 @@ from typing import Any
 
 from resspec.ir import Value
 from resspec.lift import layout as layouts
+from resspec.lift import todo
 from resspec.lift.layout import Awkward, Layout
 from resspec.lift.record import Data, Frame, Problem, Recorder, Taken
 from resspec.ops.base import OpError
@@ -31,9 +32,13 @@ class Walker:
     layer or operation is, by the name of its class."""
 
     def __init__(
-        self, names: Mapping[int, str], table: Mapping[str, Callable[..., Any]], batch: int
+        self,
+        names: Mapping[int, str],
+        table: Mapping[str, Callable[..., Any]],
+        batch: int,
+        outline: bool = False,
     ) -> None:
-        self.names, self.table = names, table
+        self.names, self.table, self.outline = names, table, outline
         self.recorder = Recorder(batch)
         self.calls: dict[str, int] = {}
 
@@ -92,7 +97,7 @@ class Walker:
         except (Unliftable, Awkward, OpError, ValueError) as problem:
             reason = problem.message if isinstance(problem, OpError) else str(problem)
             self._problem(layer, kind, reason.splitlines()[0] if reason else "no op says this")
-            return self._stand_in(node)
+            return self._left(node, found) or self._stand_in(node)
         return list(made) if isinstance(made, list | tuple) else [made]
 
     # -- what layers are made with ---------------------------------------------------------------
@@ -123,6 +128,27 @@ class Walker:
     def _problem(self, layer: Any, operation: str, reason: str) -> None:
         path = self.recorder.frames[-1].path if self.recorder.frames else ""
         self.recorder.problems.append(Problem(path, type(layer).__name__, operation, reason))
+
+    def _left(self, node: Any, found: Mapping[int, Any]) -> list[Any] | None:
+        """What stands for something that no op says, in an outline."""
+        reads = next((found[id(value)] for value in node.input_tensors), None)
+        if not self.outline or not isinstance(reads, Data) or len(node.output_tensors) != 1:
+            return None
+        read, gives = node.input_tensors[0].shape, node.output_tensors[0].shape
+        size = layouts.shape(reads.layout)
+        if len(read) == len(gives) == len(size):
+            # sizes that are free, and those that stay, are as large as they are here
+            gives = [here if one is None or one == told else one
+                     for one, told, here in zip(gives, read, size, strict=True)]  # fmt: skip
+        shape = (size[0], *gives[1:])
+        if None in shape:
+            return None
+        if shape != size and len(shape) == 4:
+            shape = tuple(shape[at] for at in NCHW)
+        made = todo.left(self.recorder, self.recorder.problems[-1], reads, shape)
+        if made is None:
+            return None
+        return [made if made.layout == reads.layout else turned(made, NHWC)]
 
     def _stand_in(self, node: Any) -> list[Any]:
         """Something of that shape, so that what follows is looked at, too."""

@@ -16,7 +16,7 @@ from resspec.lift.record import Recorder
 from resspec.lift.tidy import started, tidy
 from resspec_torch.lift.aten import TABLE
 from resspec_torch.lift.reader import Reader
-from resspec_torch.lift.trials import Trials
+from resspec_torch.lift.trials import Trials, rough
 
 # classes that zero whole examples while training, and where they keep the rate
 DROPS: Mapping[str, str] = {"DropPath": "drop_prob", "StochasticDepth": "p"}
@@ -40,13 +40,14 @@ def export(model: nn.Module, shape: tuple[int, ...]) -> ExportedProgram:
             ) from problem
 
 
-def record(model: nn.Module, shape: tuple[int, ...]) -> Recorder:
+def record(model: nn.Module, shape: tuple[int, ...], outline: bool = False) -> Recorder:
     """The module as ops; what has none is in `problems`."""
-    return read(export(model, shape), model)
+    return read(export(model, shape), model, outline)
 
 
-def read(program: ExportedProgram, model: nn.Module | None) -> Recorder:
-    """An exported program as ops. model: what modules are tried on that are one op in whole."""
+def read(program: ExportedProgram, model: nn.Module | None, outline: bool = False) -> Recorder:
+    """An exported program as ops. model: what modules are tried on that are one op in whole;
+    outline: what no op says is a step `todo`."""
     tensors = {**program.state_dict}
     if model is not None:
         tensors |= dict(model.named_parameters(remove_duplicate=False))
@@ -61,7 +62,15 @@ def read(program: ExportedProgram, model: nn.Module | None) -> Recorder:
         recorder = reader.read()
         if not recorder.problems or model is None or not trials.more(reader):
             break
-    if not recorder.problems:
+    if recorder.problems and outline:
+        problems, todos = recorder.problems, trials.found
+        while more := rough(reader, program):
+            todos = {**todos, **more}
+            reader = Reader(program, tensors, TABLE, todos, frozenset(DROPS))
+            reader.read()
+        recorder = Reader(program, tensors, TABLE, todos, frozenset(DROPS), outline=True).read()
+        recorder.problems = problems
+    if outline or not recorder.problems:
         tidy(recorder)
         for step in recorder.steps:
             step.op = started(step.op, {own: tensors[one.name] for own, one in step.taken.items()})

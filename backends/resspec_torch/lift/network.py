@@ -44,8 +44,8 @@ class TorchNetwork(Network):
         self.model, self.name = model, name
         self.given = given.given(model, seen or {})
 
-    def record(self, shape: tuple[int, ...]) -> Recorder:
-        recorder = export.record(self.model, shape)
+    def record(self, shape: tuple[int, ...], outline: bool = False) -> Recorder:
+        recorder = export.record(self.model, shape, outline)
         recorder.given = self.given
         return recorder
 

@@ -47,7 +47,7 @@ class PlayedNetwork(Network):
         """The program for an input (N, C, H, W). Raises Unfit."""
         return self.program
 
-    def record(self, shape: tuple[int, ...]) -> Recorder:
+    def record(self, shape: tuple[int, ...], outline: bool = False) -> Recorder:
         try:
             found = traced(self.at(shape), shape)
         except Unfit as problem:
@@ -57,7 +57,7 @@ class PlayedNetwork(Network):
                 help="give the size that it takes: --input",
             ) from problem  # fmt: skip
         model: Any = _Parts(found, found.state_dict)
-        return export.read(found, model)
+        return export.read(found, model, outline)
 
     def takes(self, shape: tuple[int, ...]) -> bool:
         try:

@@ -13,6 +13,7 @@ from torch.export import ExportedProgram
 from torch.utils._pytree import tree_leaves, tree_map
 
 from resspec.lift import layout as layouts
+from resspec.lift import todo
 from resspec.lift.layout import Awkward
 from resspec.lift.record import Data, Frame, Problem, Recorder, Taken
 from resspec.ops.base import Op, OpError
@@ -33,24 +34,28 @@ class Unliftable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """A call of a module that is an op here, or a norm and an activation."""
+    """A call of a module that is an op here, or a norm and an activation; todo: or nothing that an
+    op says."""
 
     ops: tuple[Op, ...]
     taken: tuple[Mapping[str, Taken], ...]
     reads: fx.Node
     gives: fx.Node
+    todo: Problem | None = None
 
 
 @dataclass(eq=False)
 class Reader:
     """One pass over an exported program. `opaque`: calls of modules that are read as one op, by
-    their key. `drops`: classes of modules that zero whole examples while training."""
+    their key. `drops`: classes of modules that zero whole examples while training. `outline`: what
+    no op says becomes a step `todo`."""
 
     program: ExportedProgram
     tensors: Mapping[str, Tensor]
     table: Mapping[str, Callable[..., Any]]  # what each operation is, by its name
     opaque: Mapping[str, Opaque] = field(default_factory=dict)
     drops: frozenset[str] = frozenset()
+    outline: bool = False
     env: dict[fx.Node, Any] = field(default_factory=dict)
     storage: dict[fx.Node, fx.Node] = field(default_factory=dict)  # of views: what they look at
     failed: list[tuple[fx.Node, str]] = field(default_factory=list)
@@ -147,7 +152,7 @@ class Reader:
         except (Unliftable, Awkward, OpError, ValueError) as problem:
             reason = problem.message if isinstance(problem, OpError) else str(problem)
             self._problem(node, name, reason.splitlines()[0] if reason else "no op says this")
-            result = self._stand_in(node)
+            result = self._left(node, self.recorder.problems[-1], leaves)
         self.env[node] = result
         self._aliases(node, name, plain, result)
 
@@ -197,6 +202,9 @@ class Reader:
         if not isinstance(found, Data):
             self.env[opaque.gives] = self._stand_in(opaque.gives)
             return
+        if opaque.todo is not None:
+            self.env[opaque.gives] = self._left(opaque.gives, opaque.todo, [found])
+            return
         value = self.recorder.map(found)
         for op, taken in zip(opaque.ops, opaque.taken, strict=True):
             (value,) = self.recorder.apply(op, value, taken=taken)
@@ -209,6 +217,15 @@ class Reader:
         stack = frames_of(node)
         path, kind = (stack[-1].path, stack[-1].kind) if stack else ("", "")
         self.recorder.problems.append(Problem(path, kind.rpartition(".")[2], operation, reason))
+
+    def _left(self, node: fx.Node, problem: Problem, leaves: list[Any]) -> Any:
+        """What stands for something that no op says."""
+        reads = next((one for one in leaves if isinstance(one, Data)), None)
+        value = node.meta.get("val")
+        if not self.outline or reads is None or isinstance(value, list | tuple):
+            return self._stand_in(node)
+        shape = layouts.shape(reads.layout) if value is None else tuple(value.shape)
+        return todo.left(self.recorder, problem, reads, shape) or Unknown()
 
     def _stand_in(self, node: fx.Node) -> Any:
         """Something of that shape, so that what follows is looked at, too."""

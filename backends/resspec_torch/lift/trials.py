@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch.export import ExportedProgram
 
 from resspec.diagnostics import Span
 from resspec.ir import Graph, Node, Region, Value
+from resspec.lift import layout as layouts
 from resspec.lift.record import Data, Taken
 from resspec.ops.base import OPS, Op, OpError
 from resspec.types import TensorType
@@ -128,6 +130,30 @@ class Trials:
                 if _same(ops, kind, weights, x, wanted):
                     return ops, names
         return None
+
+
+def rough(reader: Reader, program: ExportedProgram) -> dict[str, Opaque]:
+    """For each place that no op says, the smallest call of a module around it that reads one value
+    and gives one, to stand as it is."""
+    found: dict[str, Opaque] = {}
+    for (node, _), problem in zip(reader.failed, reader.recorder.problems, strict=False):
+        for frame in reversed(frames_of(node)):
+            if frame.key in found or frame.key in reader.opaque:
+                break
+            inside = [one for one in program.graph.nodes if one.op == "call_function"
+                      and any(other.key == frame.key for other in frames_of(one))]  # fmt: skip
+            ends = _ends(inside, reader)
+            value = ends[1].meta.get("val") if ends is not None else None
+            if ends is None or not isinstance(value, Tensor):
+                continue
+            data = reader.env[ends[0]]
+            whole = isinstance(data, Data) and tuple(value.shape) == layouts.shape(data.layout)
+            if whole or value.dim() in (2, 4):
+                kind = frame.kind.rpartition(".")[2]
+                told = replace(problem, path=frame.path, kind=kind)
+                found[frame.key] = Opaque((), (), ends[0], ends[1], told)
+                break
+    return found
 
 
 def _rows(

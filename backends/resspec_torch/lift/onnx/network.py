@@ -61,14 +61,14 @@ class OnnxNetwork(PlayedNetwork):
             self.programs[shape] = Translator(self.model, own).program(self.channels_last)
         return self.programs[shape]
 
-    def record(self, shape: tuple[int, ...]) -> Recorder:
-        recorder = super().record(shape)
+    def record(self, shape: tuple[int, ...], outline: bool = False) -> Recorder:
+        recorder = super().record(shape, outline)
         if recorder.problems:
             told = {(one.path, one.operation) for one in recorder.problems}
             recorder.problems += [
                 one for one in self._unsaid() if (one.path, one.operation) not in told
             ]
-        elif not self.model.named:
+        if not self.model.named and (outline or not recorder.problems):
             framed(recorder)
         return recorder
 
