@@ -10,17 +10,16 @@ from fnmatch import fnmatch
 
 from resspec import api, zoo
 from resspec.table import csv_text
-from tests.measured import BACKENDS, DIGESTS, of, today
+from tests.measured import DIGESTS, TODAY, of, today
 
 
 def main(globs: list[str]) -> None:
-    head = ["spec", "graph", *BACKENDS]
     kept, rows = today() if globs else {}, []
     for name in sorted({entry.name for entry in zoo.models()}):
         if name not in kept or any(fnmatch(name, glob) for glob in globs):
             kept[name] = of(api.load(name).graph)
-        rows.append([name, *(kept[name][key] for key in head[1:])])
-    DIGESTS.write_text(f"{csv_text(head, rows)}\n", "utf-8")
+        rows.append([name, *(kept[name][key] for key in TODAY[1:])])
+    DIGESTS.write_text(f"{csv_text(TODAY, rows)}\n", "utf-8")
 
 
 if __name__ == "__main__":

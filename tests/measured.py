@@ -22,6 +22,7 @@ from resspec.table import csv_text
 FOLDER = Path(__file__).parents[1] / "docs/measured"
 DIGESTS = FOLDER / "digests.csv"
 BACKENDS = ("torch", "tensorflow", "jax")
+TODAY = ("spec", "graph", *BACKENDS, "ops")  # columns of `digests.csv`
 Row = dict[str, str]
 T = TypeVar("T")
 
@@ -76,8 +77,10 @@ def shared(rows: Sequence[T], share: tuple[int, int]) -> Sequence[T]:
 
 
 def of(graph: Graph, backends: Iterable[str] = BACKENDS) -> Row:
-    """Of a graph and of what each backend writes for it; none where it writes nothing."""
-    found = {"graph": digests.of_graph(graph)}
+    """Digests of a graph and of what each backend writes for it, none where it writes nothing; and
+    the graph's ops."""
+    ops = " ".join(sorted({node.op.NAME for node in graph.nodes}))
+    found = {"graph": digests.of_graph(graph), "ops": ops}
     for name in backends:
         try:
             found[name] = digests.of_source(api.source(graph, name))
@@ -88,5 +91,5 @@ def of(graph: Graph, backends: Iterable[str] = BACKENDS) -> Row:
 
 def today() -> dict[str, Row]:
     """Digests by spec, as they were when `make docs` ran last."""
-    table = Table(DIGESTS, ("spec", "graph", *BACKENDS))
+    table = Table(DIGESTS, TODAY)
     return {spec: row for (spec,), row in table.rows().items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from resspec import table
+from resspec.ops.base import OPS
 from tests.measured import BACKENDS, FOLDER, Row, Table, today
 from tests.zoo.cases import Case, cases
 
@@ -87,6 +88,18 @@ def text(
     plain = ("", "float64")
     rounded = ((key, row["dtype"]) for key, row in kept if row["dtype"] not in plain)
     lines += named("Not plainly in float64", rounded)
+    proven = {
+        op
+        for one in chosen
+        if any(state(rows.get(one.key), now[one.spec], name) == "ok" for name in BACKENDS)
+        for op in now[one.spec]["ops"].split()
+    }
+    used = {op for one in now.values() for op in one["ops"].split()}
+    for title, ops in (
+        ("Ops of networks, none of which is equal yet", used - proven),
+        ("Ops of no network (tests/ops has cases of every op)", {*OPS} - used),
+    ):
+        lines += ["", f"{title}: {', '.join(sorted(ops)) or 'none'}."]
     if without:
         lines += ["", f"Rows without a spec: {', '.join(without)}"]
     return "\n".join(lines) + "\n"

@@ -11,7 +11,7 @@ SMALL = 9_000_000  # parameters
 # Larger ones, with an op or a block that no small one has.
 MODERATE = {
     *("tresnet_m", "bat_resnext26ts", "botnet26t_256", "lambda_resnet26t", "efficientnet_cc_b0_4e"),
-    *("resnet50_clip", "coatnet_0_rw_224"),
+    *("resnet50_clip", "coatnet_0_rw_224", "swin_t"),
 }
 # Compared in the order in which layers run (test_attention): its tables are no layers, but looked
 # up for a product, which the matching of `port` takes for another shape.

@@ -73,7 +73,7 @@ def test_a_paper_has_counts_only() -> None:
     assert "no implementation" in found.left_out
 
 
-NOW = {"graph": "g", "torch": "t", "tensorflow": "f", "jax": "j"}
+NOW = {"graph": "g", "torch": "t", "tensorflow": "f", "jax": "j", "ops": "relu"}
 KEYS = (
     "torchvision/resnet18",
     "torchvision/resnet34",
@@ -105,6 +105,8 @@ def test_the_table_names_what_failed_what_is_stale_and_what_was_left_out() -> No
     assert ["torchvision/resnet", "3", "1", "1", "0", "0", "1.0e-15"] in cells
     assert "Not equal:\n\n- torch: outputs are off: torchvision/resnet34" in text
     assert "Left out:\n\n- no code: paper/cifar_resnet20" in text
+    assert "Ops of networks, none of which is equal yet: none." in text
+    assert "conv2d" in text.partition("Ops of no network")[2]
     assert "Rows without a spec: d" in text
 
 
