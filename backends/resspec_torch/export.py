@@ -82,7 +82,7 @@ def export(
     import torch
     import torch.fx.experimental._config
 
-    names, example = _names(graph, format), _example(model, graph)
+    names, example = _names(graph), _example(model, graph)
     # torch finds out itself from which size on a network works
     shapes = dict.fromkeys(names, torch.export.Dim.DYNAMIC)
     # a map of one row is like any other: without this a size of 1 is taken for a constant
@@ -102,13 +102,16 @@ def export(
         if format == "openvino":
             _openvino(program, graph, path)
             return
+        from resspec_torch.onnx_parts import PARTS, TRANSLATIONS
+
         converted = torch.onnx.export(
-            program,
+            program.run_decompositions(PARTS) if _settled_by_onnx(graph) else program,
             input_names=["input"],
             output_names=list(_output_names(graph)),
             dynamic_shapes=({axis: torch.export.Dim(name) for axis, name in names.items()},),
             dynamo=True,
             verbose=False,
+            custom_translation_table=TRANSLATIONS,
         )
         assert converted is not None
         if examples is None:
@@ -155,17 +158,16 @@ def _in_steps(model: Any, path: Path, examples: NDArray[Any]) -> None:
         logging.disable(before)
 
 
-def _names(graph: Graph, format: str) -> dict[int, str]:
+def _names(graph: Graph) -> dict[int, str]:
     """The axes of the input that may have any length, with their names."""
+    return {0: "batch", 2: "height", 3: "width"} if sizes.of(graph).free else {0: "batch"}
+
+
+def _settled_by_onnx(graph: Graph) -> bool:
+    """Whether torch's converter would write some op for the example's size alone: pools to a size,
+    which ONNX lacks, and reflected padding that follows the size."""
     found = sizes.of(graph)
-    free = found.free and not (format.startswith("onnx") and _settled_by_onnx(graph, found))
-    return {0: "batch", 2: "height", 3: "width"} if free else {0: "batch"}
-
-
-def _settled_by_onnx(graph: Graph, found: sizes.Sizes) -> bool:
-    """Whether torch's converter writes some op for the example's size alone: pools to a size, which
-    ONNX lacks, and reflected padding that follows the size."""
-    for node in graph.nodes:
+    for node in graph.nodes if found.free else ():
         op, extents = node.op, found.extents[node.inputs[0].index]
         if isinstance(op, AdaptivePool) and not all(one.is_constant for one in extents):
             return True

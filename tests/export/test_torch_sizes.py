@@ -42,6 +42,7 @@ NETWORKS = {
     "to a size": """
   - adaptive_max_pool: {output_size: [2, 3]}
   - resize: {size: [7, 5]}
+  - adaptive_avg_pool: {output_size: [5, 3]}
   - flatten
   - linear: {out_features: 5}""",
     "blurred": """
@@ -120,7 +121,7 @@ def _free_axes(program: Any) -> list[int]:
     return [axis for axis, n in enumerate(x.meta["val"].shape) if not isinstance(n, int)]
 
 
-@pytest.mark.parametrize("name", ["same", "like", "doubled"])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_onnx(name: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     onnx = pytest.importorskip("onnx")
@@ -133,15 +134,6 @@ def test_onnx(name: str, tmp_path: Path) -> None:
         assert held_together(graph, model, other) == 4
     (axes,) = (i.type.tensor_type.shape.dim for i in onnx.load(tmp_path / "model.onnx").graph.input)
     assert [axis.dim_param for axis in axes] == ["batch", "", "height", "width"]
-
-
-def test_onnx_keeps_the_size_where_its_converter_settles_it(tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript")
-    onnx = pytest.importorskip("onnx")
-    graph, model = network(tmp_path, NETWORKS["blurred"])
-    exported("onnx", graph, model, tmp_path / "model.onnx")
-    (axes,) = (i.type.tensor_type.shape.dim for i in onnx.load(tmp_path / "model.onnx").graph.input)
-    assert [axis.dim_param or axis.dim_value for axis in axes] == ["batch", 3, 32, 32]
 
 
 @pytest.mark.parametrize("kind", ["live", "script", "pt2"])
