@@ -90,7 +90,14 @@ class Blocks:
 
     def _level(self, boxes: list[Box]) -> None:
         found: dict[tuple[str, int], list[Group]] = {}
+        classes: dict[tuple[str, int], list[Box]] = {}
         for box in boxes:
+            classes.setdefault((box.kind, len(box.inputs)), []).append(box)
+        whole = [Group(kind, [], own, inputs) for (kind, inputs), own in classes.items()]
+        done = {box for group in whole if self._shipped(group) for box in group.boxes}
+        for box in boxes:
+            if box in done:
+                continue
             body = self.layers(box)
             groups = found.setdefault((box.kind, len(box.inputs)), [])
             for group in groups:
@@ -104,7 +111,7 @@ class Blocks:
         alone: set[int] = set()
         for groups in found.values():
             for group in _joined(groups):
-                if self._shipped(group):
+                if len(groups) > 1 and self._shipped(group):
                     continue
                 if len(group.boxes) == 1:
                     alone.add(id(group.boxes[0]))
@@ -117,11 +124,13 @@ class Blocks:
         if self.shelf is None or group.inputs > 1:
             return False
         pieces: list[Piece] = []
-        for box in group.boxes:
+        for at, box in enumerate(group.boxes):
             steps = list(box.steps())
             if len(box.outputs) > 1 or not self.shared.isdisjoint(steps):
                 return False
-            pieces.append(Piece(steps, box.inputs[0], box.outputs[0], box.given))
+            pieces.append(
+                Piece(steps, box.inputs[0], box.outputs[0], box.given, (at, len(group.boxes)))
+            )
         found = self.shelf.find(pieces)
         if found is None:
             return False

@@ -3,12 +3,14 @@ hole; where one has layers that another lacks, under a `when`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from resspec.lift.flow import MERGES
 from resspec.lift.spell import Hole
 
+SHORT = 4  # layers that a repeat is to save
+NOTHING: Mapping[str, Any] = {"from": []}  # a branch that is left out
 LAYERS = frozenset(("body", "shortcut"))
 
 
@@ -61,11 +63,32 @@ def _mappings(
 def _branches(
     a: list[Any], b: list[Any], us: set[int], them: set[int], choices: bool
 ) -> list[Any] | None:
-    """As many on both sides: a `when` stands for layers, not for branches."""
-    if len(a) != len(b):
+    """Branch by branch; one that only some have is left out by the others."""
+    if len(a) == len(b):
+        pairs = [merged(x, y, us, them, choices) for x, y in zip(a, b, strict=True)]
+        return None if any(one is None for one in pairs) else pairs
+    if not choices:
         return None
-    pairs = [merged(x, y, us, them, choices) for x, y in zip(a, b, strict=True)]
-    return None if any(one is None for one in pairs) else pairs
+    if len(a) < len(b):
+        return _branches(b, a, them, us, choices)
+    found: list[Any] = []
+    rest = list(b)
+    for branch in a:
+        both = merged(branch, rest[0], us, them, choices) if rest else None
+        if both is not None:
+            del rest[0]
+        elif isinstance(branch, list):
+            both = merged(branch, [dict(NOTHING)], us, them, choices)
+            both = [_optional(branch, us, them)] if both is None else both
+        if both is None:
+            return None
+        found.append(both)
+    return None if rest else found
+
+
+def _optional(branch: list[Any], us: set[int], them: set[int]) -> When:
+    absent = [dict(NOTHING)]
+    return When(set(us), branch, absent) if branch else When(set(them), absent, [])
 
 
 def _padded_alike(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
@@ -90,6 +113,13 @@ def _lists(
         pairs = [merged(x, y, us, them, choices) for x, y in zip(a, b, strict=True)]
         if all(one is not None for one in pairs):
             return pairs
+    if choices:
+        wrapped = _summed(a, b) or _summed(b, a)
+        if wrapped is not None:
+            first, second = (a, wrapped) if _sum(a) is not None else (wrapped, b)
+            found = _lists(first, second, us, them, choices)
+            if found is not None:
+                return found
     for at, one in enumerate(a):
         if isinstance(one, When):
             found = _into(a, at, one, b, us, them)
@@ -115,6 +145,25 @@ def _lists(
     ]
     choice = When(set(us), here, []) if here else When(set(them), there, [])
     return [*common, choice, *tail]
+
+
+def _sum(layers: list[Any]) -> int | None:
+    """Where the one residual among them is."""
+    found = [at for at, one in enumerate(layers) if isinstance(one, dict) and "residual" in one]
+    return found[0] if len(found) == 1 else None
+
+
+def _summed(like: list[Any], layers: list[Any]) -> list[Any] | None:
+    """Layers without a shortcut as a residual that has none, at the place where the others have
+    theirs."""
+    at = _sum(like)
+    if at is None or any(isinstance(one, dict) and "residual" in one for one in layers):
+        return None
+    end = len(layers) - (len(like) - at - 1)
+    if end <= at or any(isinstance(one, When) for one in layers):
+        return None
+    none = {"body": layers[at:end], "shortcut": [dict(NOTHING)]}
+    return [*layers[:at], {"residual": none}, *layers[end:]]
 
 
 def _into(
@@ -167,12 +216,13 @@ def choices(data: Any) -> Iterator[When]:
             yield from choices(one)
 
 
-def filled(data: Any) -> Any:
-    """The body with what is written in each hole; arguments at their defaults are left out."""
+def filled(data: Any, layers: bool = True) -> Any:
+    """The body with what is written in each hole; arguments at their defaults are left out, layers
+    that follow each other several times stand in a `repeat`. layers: whether a list is of them."""
     if isinstance(data, Hole):
         return data.text
     if isinstance(data, dict):
-        made = {key: filled(one) for key, one in data.items()}
+        made = {key: _filled(key, one) for key, one in data.items()}
         if made.get("shortcut") == []:
             del made["shortcut"]
         return {key: one for key, one in made.items() if one is not LEFT_OUT}
@@ -182,13 +232,46 @@ def filled(data: Any) -> Any:
             if isinstance(one, When):
                 found.append(_choice(one))
                 continue
-            made = filled(one)
+            made = filled(one, layers)
             # `{norm: {}}` is `norm`
             if isinstance(made, dict) and len(made) == 1 and next(iter(made.values())) == {}:
                 made = next(iter(made))
             found.append(made)
-        return found
+        return _repeated(found) if layers else found
     return data
+
+
+def _filled(key: str, value: Any) -> Any:
+    if key in MERGES and isinstance(value, list):
+        return [filled(branch) for branch in value]
+    return filled(value, key in LAYERS)
+
+
+def _repeated(layers: list[Any]) -> list[Any]:
+    """The same layers several times in a row as a `repeat`."""
+    count = len(layers)
+    for at in range(count):
+        for period in range(1, (count - at) // 2 + 1):
+            first, times = layers[at : at + period], 1
+            while layers[at + times * period : at + (times + 1) * period] == first:
+                times += 1
+            if times > 1 and (times - 1) * _size(first) >= SHORT and not _names(first):
+                again = {"repeat": times, "layers": first}
+                return [*layers[:at], again, *_repeated(layers[at + times * period :])]
+    return layers
+
+
+def _size(data: Any) -> int:
+    """How many layers there are, about."""
+    if isinstance(data, list):
+        return len(data) + sum(map(_size, data))
+    return sum(map(_size, data.values())) if isinstance(data, dict) else 0
+
+
+def _names(data: Any) -> bool:
+    if isinstance(data, dict):
+        return bool({"as", "from", "reuse", "like"} & set(data)) or any(map(_names, data.values()))
+    return isinstance(data, list) and any(map(_names, data))
 
 
 def _choice(one: When) -> dict[str, Any]:

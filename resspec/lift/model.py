@@ -246,11 +246,12 @@ class _Model:
                 at += 1
                 continue
             end, best = at + 1, self._stage(parts[at : at + 1], count)
-            while end < count:
-                more = self._stage(parts[at : end + 1], count)
-                if more is None:
-                    break
-                end, best = end + 1, more
+            reach = range(1, TURNS)  # blocks that take turns are told from a few on
+            while found := next(
+                ((end + n, more) for n in reach if end + n <= count
+                 and (more := self._stage(parts[at : end + n], count)) is not None), None,
+            ):  # fmt: skip
+                end, best = found
             assert best is not None
             stages.append(best)
             at = end
@@ -273,7 +274,7 @@ class _Model:
             text = _over(values, param.name, param.default, begins, count)
             if text is None:
                 return None
-            changes += isinstance(text, str) and " if " in text
+            changes += isinstance(text, str) and " if index == 0" in text
             if text is not _DEFAULT:
                 stage[param.name] = text
         return stage if changes <= 1 else None
@@ -293,6 +294,7 @@ def _steps(entry: Entry) -> Iterator[Step]:
 
 
 _DEFAULT = object()
+TURNS = 4  # blocks that take turns, at least
 
 
 def _common(stages: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -318,6 +320,12 @@ def _over(values: Sequence[Any], name: str, default: Any, begins: int, count: in
     if isinstance(first, float) or isinstance(values[-1], float):
         return _schedule(values, begins, count)
     same = all(value == rest[0] for value in rest)
+    turns = all(value == values[at % 2] for at, value in enumerate(values))
+    if len(values) >= TURNS and turns and not same:
+        if isinstance(first, bool) and isinstance(rest[0], bool):
+            return "index % 2 == 0" if first else "index % 2 == 1"
+        if isinstance(first, int) and isinstance(rest[0], int):
+            return f"{first} if index % 2 == 0 else {rest[0]}"
     if isinstance(first, bool):
         return "index == 0" if same and first else "index > 0" if same else None
     if same and all(isinstance(value, int) for value in values):

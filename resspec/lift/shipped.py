@@ -37,12 +37,19 @@ STEMS, HEADS = ("stem",), ("classifier", "head")
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Piece:
-    """Layers from one value to another. `given`: what their module was made with."""
+    """Layers from one value to another. `given`: what their module was made with; `place`: which of
+    how many modules of its class it is."""
 
     steps: Sequence[Step]
     start: Value
     end: Value
     given: Mapping[str, Any] = field(default_factory=dict)
+    place: tuple[int, int] = (0, 1)
+
+    @property
+    def drops(self) -> bool:
+        """Whether a rate in it may depend on its place."""
+        return any(step.op.NAME == "drop_path" for step in self.steps)
 
     @property
     def telling(self) -> tuple[int, bool]:
@@ -54,7 +61,8 @@ class Piece:
     def key(self) -> tuple[object, ...]:
         """Pieces of one key are the same."""
         given = repr(sorted(self.given.items()))
-        return self.start.type.shape, tuple(sorted(self.colours())), given
+        place = self.place if self.drops else ()
+        return self.start.type.shape, tuple(sorted(self.colours())), given, place
 
     def colours(self) -> list[int]:
         layers = [(step.op, step.inputs, step.outputs) for step in self.steps]
@@ -163,14 +171,18 @@ class Shelf:
             return Counter(node.op.NAME for node in passes.simplify(graph).nodes)
         return Counter()
 
-    def graph(self, name: str, args: Args, shape: Sequence[int]) -> Graph | None:
+    def graph(
+        self, name: str, args: Args, shape: Sequence[int], place: tuple[int, int] = (0, 1)
+    ) -> Graph | None:
         """What the block is, called so."""
         call = {name: args} if args else name
         model: Args = {"model": "trial", "input": list(shape), "defaults": dict(self.defaults)}
         if self.classes is not None:
             model["num_classes"] = self.classes
         try:
-            graph = lowered({**model, "stages": [{"depth": 1, "block": call}]}, self.library)
+            blocks = [("identity", place[0]), (call, 1), ("identity", place[1] - place[0] - 1)]
+            stages = [{"depth": depth, "block": block} for block, depth in blocks if depth]
+            graph = lowered({**model, "stages": stages}, self.library)
         except SpecError:
             return None
         return passes.simplify(graph)
@@ -246,7 +258,9 @@ class _Search:
         needs = any(p.default is None and n not in args for n, p in self.block.params.items())
         if self.left < 0 or needs:
             return -1, False
-        graph = self.shelf.graph(self.block.name, args, self.piece.start.type.shape)
+        piece = self.piece
+        place = piece.place if piece.drops else (0, 1)
+        graph = self.shelf.graph(self.block.name, args, piece.start.type.shape, place)
         if graph is None:
             return -1, False
         layers = [(node.op, node.inputs, node.outputs) for node in graph.nodes]
@@ -283,7 +297,12 @@ class _Numbers:
         self.sizes = _unique([*_numbers(ops, "stride"), *_numbers(ops, "kernel_size"),
                               *_numbers(ops, "dilation")])  # fmt: skip
         self.given = _unique([one for one in piece.given.values() if type(one) in (int, float)])
-        self.rates = _unique(_numbers(ops, "rate"))
+        at, count = piece.place
+        rates = _numbers(ops, "rate")
+        grown = [
+            round(rate * whole / at, 6) for rate in rates for whole in (count, count - 1) if at
+        ]
+        self.rates = _unique([*grown, *rates])
         small = [
             step.op for step in piece.steps
             if step.op in layers and step.inputs[0].type.spatial == (1, 1)

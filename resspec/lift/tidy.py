@@ -3,13 +3,14 @@ and vectors where the original has vectors."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from resspec.ir import Value
 from resspec.lift.gates import gated
-from resspec.lift.record import Recorder, Step
+from resspec.lift.record import Frame, Recorder, Step
 from resspec.ops.base import OPS, Op
 from resspec.ops.conv import Convolution
 from resspec.types import TensorType
@@ -26,6 +27,8 @@ def tidy(recorder: Recorder) -> None:
     alone read."""
     gated(recorder)
     _drop_dead(recorder)
+    _chains(recorder)
+    _sums(recorder)
     _vectors(recorder)
     _drop_dead(recorder)
 
@@ -38,6 +41,54 @@ def _drop_dead(recorder: Recorder) -> None:
             needed.update(step.inputs)
             kept.append(step)
     recorder.steps = kept[::-1]
+
+
+def _chains(recorder: Recorder) -> None:
+    """Values joined one after the other, all of them again each time, as in DenseNet: what was
+    joined before is one value, and the module that read it gives it with its own beside it."""
+    joins = [step for step in recorder.steps if step.op.NAME == "concat"]
+    every = {step.inputs: step.outputs[0] for step in joins}
+    chained = {
+        inputs[:size]
+        for inputs in every
+        for size in range(2, len(inputs))
+        if inputs[:size] in every
+    }
+    for step in joins:
+        inputs = step.inputs
+        size = max((n for n in range(2, len(inputs)) if inputs[:n] in every), default=0)
+        if size:
+            step.inputs = (every[inputs[:size]], *inputs[size:])
+        if (size or inputs in chained) and len(step.inputs) == 2:
+            step.frames = _reader(recorder, *step.inputs) or step.frames
+
+
+def _sums(recorder: Recorder) -> None:
+    """A sum that only another one reads, first, is the beginning of it: a + b + c."""
+    readers = Counter(value for step in recorder.steps for value in step.inputs)
+    readers.update(value for _, value in recorder.outputs)
+    gone: set[Step] = set()
+    for step in recorder.steps:
+        if step.op.NAME != "add":
+            continue
+        first = recorder.maker(step.inputs[0])
+        inside = first is not None and step.frames == first.frames[: len(step.frames)]
+        if first and inside and first.op == step.op and readers[step.inputs[0]] == 1:
+            step.inputs = (*first.inputs, *step.inputs[1:])
+            gone.add(first)
+    recorder.steps = [step for step in recorder.steps if step not in gone]
+
+
+def _reader(recorder: Recorder, read: Value, made: Value) -> tuple[Frame, ...]:
+    """The innermost call of a module that reads the one and gives the other; () for none."""
+    maker = recorder.maker(made)
+    frames = maker.frames if maker is not None else ()
+    best = 0
+    for step in recorder.steps:
+        if read in step.inputs and made not in step.inputs:
+            same = [a.key == b.key for a, b in zip(step.frames, frames, strict=False)]
+            best = max(best, (*same, False).index(False))
+    return frames[:best]
 
 
 def _vectors(recorder: Recorder) -> None:

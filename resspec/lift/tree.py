@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -91,13 +92,25 @@ def _open(root: Box) -> None:
     a stage, and how many blocks it has is said where it is called."""
     lengths: dict[str, set[int]] = {}
     found: dict[str, list[Box]] = {}
+    beside: set[str] = set()  # kinds that hold blocks beside each other
     for box in root.boxes():
-        kinds = Counter(item.kind for item in box.items if isinstance(item, Box))
+        if any(
+            set(item.inputs).isdisjoint(before.outputs)
+            for before, item in itertools.pairwise(box.items)
+        ):
+            beside.add(box.kind)
+        kinds = Counter(item.kind for item in box.items if isinstance(item, Box) and _is_deep(item))
         (_, most), *_ = kinds.most_common(1) or [("", 0)]
         lengths.setdefault(box.kind, set()).add(most)
         found.setdefault(box.kind, []).append(box)
-    rows = {kind for kind, counts in lengths.items() if len(counts) > 1 and max(counts) > 2}
+    rows = {kind for kind, counts in lengths.items()
+            if len(counts) > 1 and max(counts) > 2 and kind not in beside}  # fmt: skip
     take_in(root, {id(box) for kind in rows for box in found[kind]})
+
+
+def _is_deep(box: Box) -> bool:
+    """More than one layer and its norm and activation: a block of a stage."""
+    return sum(step.op.KIND == "conv" for step in box.steps()) > 1
 
 
 def _share(root: Box, shared: Mapping[Step, Step]) -> None:
