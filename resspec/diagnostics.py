@@ -6,7 +6,7 @@ set in `resspec.codes`; `SpecError` carries one or more of them to the caller.
 
 import difflib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -114,6 +114,12 @@ def error(
 ) -> SpecError:
     """A `SpecError` with one diagnostic, to be raised."""
     return SpecError(Diagnostic(code, message, span, tuple(notes), help))
+
+
+def listed(lines: Sequence[object], most: int) -> list[Note]:
+    """A note for each line, and one for how many more there are."""
+    more = [f"and {len(lines) - most} more"] if len(lines) > most else []
+    return [Note(str(line)) for line in (*lines[:most], *more)]
 
 
 def did_you_mean(word: str, candidates: Iterable[str], otherwise: str | None = None) -> str | None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resspec import artifacts
-from resspec.diagnostics import Note, SpecError, error, suggest
+from resspec.diagnostics import SpecError, error, listed
 from resspec.ir import Graph
 from resspec.port import origins
 from resspec.weights import files
@@ -98,11 +98,8 @@ class KerasOriginal:
             for shape in dict.fromkeys([*own, *theirs])
             if len(own.get(shape, [])) != len(theirs.get(shape, []))
         ]
-        notes = [Note(line) for line in lines[:SHOWN]]
-        if len(lines) > SHOWN:
-            notes.append(Note(f"and {len(lines) - SHOWN} more"))
         return error("weights-mismatch", f"`{path}` is no checkpoint of {self.name}: {why}",
-                     notes=notes)  # fmt: skip
+                     notes=listed(lines, SHOWN))  # fmt: skip
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {self._names[id(one)]: one.numpy() for one in ordered(self.model)}
@@ -218,15 +215,7 @@ def _known(name: str, option: str, help: str) -> tuple[str, dict[str, Any]]:
         if callable(value) and not key.startswith("_")
     ]
     name, options = _called(name)
-    same = [one for one in known if origins.plain(one) == origins.plain(name)]
-    if not same:
-        near = suggest(name, known)
-        raise error(
-            "not-found",
-            f"keras.applications has no `{name}`",
-            help=f"did you mean {option}{near}?" if near else help,
-        )
-    return same[0], options
+    return origins.spelt(name, known, "keras.applications", option, help), options
 
 
 def _made(name: str, options: Mapping[str, Any], dtype: str = "float32") -> Any:

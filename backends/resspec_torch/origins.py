@@ -19,7 +19,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from resspec.diagnostics import Note, error, suggest
+from resspec.diagnostics import error, listed
 from resspec.ir import Graph
 from resspec.port import origins
 from resspec.weights import files
@@ -73,13 +73,10 @@ class TorchOriginal:
         expected = {key: own[key] for key in own if not key.endswith(STEPS) or key in given}
         lines = differences(given, expected)
         if lines:
-            notes = [Note(str(line)) for line in lines[:SHOWN]]
-            if len(lines) > SHOWN:
-                notes.append(Note(f"and {len(lines) - SHOWN} more"))
             raise error(
                 "weights-mismatch",
                 f"`{path}` is no checkpoint of {self.trace.name}: {len(lines)} tensors differ",
-                notes=notes,
+                notes=listed(lines, SHOWN),
                 help=way_out(lines),
             )
         return found, dtypes
@@ -167,18 +164,7 @@ class Library:
 
     def _spelt(self, name: str, option: str, help: str) -> str:
         """The name as the library has it. Errors: `not-found`."""
-        known = self._known()
-        if name in known:
-            return name
-        same = [one for one in known if origins.plain(one) == origins.plain(name)]
-        if not same:
-            near = suggest(name, known)
-            raise error(
-                "not-found",
-                f"{self.name} has no `{name}`",
-                help=f"did you mean {option}{near}?" if near else help,
-            )
-        return same[0]
+        return origins.spelt(name, self._known(), self.name, option, help)
 
     def described(self, path: Path, budget: int) -> None:
         """A state dict says nothing of its network."""

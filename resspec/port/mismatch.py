@@ -8,7 +8,7 @@ from itertools import groupby, zip_longest
 from math import isclose
 from typing import Any
 
-from resspec.diagnostics import Note, SpecError, error
+from resspec.diagnostics import SpecError, error, listed
 from resspec.ops.base import OPS
 from resspec.port.dataflow import Atom, Trace
 
@@ -44,14 +44,11 @@ def mismatch(original: Trace, ours: Trace, why: str = "", help: str | None = Non
     ]
     if not lines and not original.ordered_only:
         lines = _wiring(left, right, original, ours)
-    notes = [Note(line) for line in lines[:SHOWN]]
-    if len(lines) > SHOWN:
-        notes.append(Note(f"and {len(lines) - SHOWN} more"))
     count = f"{len(left)} layers with parameters against {len(right)}"
     return error(
         "weights-mismatch",
         f"{original.name} is not {ours.name}: {why or f'{count}, {len(lines)} differ'}",
-        notes=notes,
+        notes=listed(lines, SHOWN),
         help=help,
     )
 

@@ -5,14 +5,14 @@ Found by the entry-point group `resspec.origins`; the code of an origin lives in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
-from resspec.diagnostics import did_you_mean, error
+from resspec.diagnostics import did_you_mean, error, suggest
 
 if TYPE_CHECKING:
     from resspec.ir import Graph
@@ -112,6 +112,16 @@ def get(name: str) -> Origin:
         f"no origin is called `{name}`; there are {', '.join(names()) or 'none'}",
         help=did_you_mean(name, names()),
     )
+
+
+def spelt(name: str, known: Sequence[str], library: str, option: str, help: str) -> str:
+    """The name as a library has it. `option` is where one is given. Errors: `not-found`."""
+    same = [one for one in known if plain(one) == plain(name)]
+    if not same:
+        near = suggest(name, known)
+        message = f"{library} has no `{name}`"
+        raise error("not-found", message, help=f"did you mean {option}{near}?" if near else help)
+    return name if name in same else same[0]
 
 
 def plain(name: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resspec import passes
-from resspec.diagnostics import Note, SpecError, error, escape
+from resspec.diagnostics import SpecError, error, escape, listed
 from resspec.rule import Variable
 from resspec.weights import layout
 from resspec.weights.adapting import adapted, readers
@@ -152,9 +152,7 @@ def _must_fit(
     fits = sum(found.get(one) == shape for one, shape in expected.items())
     if not lines or (partial and fits):
         return
-    notes = [Note(escape(str(line))) for line in lines[:SHOWN]]
-    if len(lines) > SHOWN:
-        notes.append(Note(f"and {len(lines) - SHOWN} more"))
+    notes = listed([escape(str(line)) for line in lines], SHOWN)
     total = len(set(found) | set(expected))
     raise error(
         "weights-mismatch",
