@@ -7,9 +7,12 @@ are compared too; the chain of ops that makes each input of the op; the op.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from resspec.backend import Backend, Rule, Unsupported
+from resspec.emit import choose
 from resspec.ir import Graph, Node, Value
 from resspec.ops import OPS
 from tests.graphs import GraphBuilder
@@ -370,12 +373,6 @@ CASES: dict[str, list[Case]] = {
 }
 
 
-def sample(name: str, count: int = 8) -> list[Case]:
-    """At most so many of an op's cases, evenly over the list."""
-    cases = CASES[name]
-    return cases[:: -(-len(cases) // count)]
-
-
 def build(name: str, case: Case) -> tuple[Graph, Node]:
     """The graph of a case, and the node of its op."""
     builder = GraphBuilder(case.shape, "case")
@@ -394,3 +391,12 @@ def build(name: str, case: Case) -> tuple[Graph, Node]:
         inputs.append(value)
     graph = builder.graph(*apply("tested", name, case.attributes, *inputs))
     return graph, graph.nodes[-1]
+
+
+def each_rule(name: str, backend: Backend) -> dict[Rule, Case]:
+    """The first of an op's cases for each rule by which a backend writes one."""
+    found: dict[Rule, Case] = {}
+    for case in CASES[name]:
+        with suppress(Unsupported):
+            found.setdefault(choose(backend.rules, build(name, case)[1]), case)
+    return found
