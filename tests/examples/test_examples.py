@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import re
+import subprocess
+import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+
+import resspec
+from tests.commands import command
 
 FOLDER = Path(__file__).parents[2] / "examples"
 
@@ -53,7 +61,66 @@ def test_degradation_is_what_its_numbers_say():
 
 
 def test_what_keras_fitted_is_served_by_torch():
-    apart, before, after = example("fit_and_serve.py").main(["--epochs", "2"])
+    apart, right = import_module("examples.fit_and_serve").main(["--epochs", "3"])
     assert apart < 1e-4
-    assert before > 0.4
-    assert after > before
+    assert right > 0.95
+
+
+def test_what_torchrun_trained_is_served_by_tensorflow(tmp_path: Path, capsys):
+    import tensorflow as tf
+    from sklearn.datasets import load_digits
+
+    weights = tmp_path / "digits.pth"
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+    ]
+    subprocess.run([*launch, FOLDER / "distributed.py", "--out", weights], check=True, timeout=300)
+    words = ("--backend", "tensorflow", "--weights", weights, "--export", "saved_model")
+    assert command("build", FOLDER / "digits.yaml", *words, "--out", tmp_path / "served") == 0
+    served = tf.saved_model.load(tmp_path / "served/saved_model")
+    digits = load_digits()
+    images = ((digits.images - digits.images.mean()) / digits.images.std()).astype(np.float32)
+    outputs = served.serve(images[..., None]).numpy()
+    assert np.mean(outputs.argmax(1) == digits.target) > 0.95
+
+
+@pytest.mark.needs("lightning")
+def test_what_lightning_trained_is_served_by_tensorflow(tmp_path: Path):
+    from resspec_torch.origins import _torchvision
+
+    _torchvision()  # beside a torch that it was not built for, which lightning imports
+    example = import_module("examples.train_lightning")
+    apart, right = example.main(["--epochs", "3", "--out", str(tmp_path / "digits.ckpt")])
+    assert apart < 1e-4
+    assert right > 0.9
+
+
+def test_what_was_fine_tuned_by_torch_is_served_by_tensorflow(tmp_path: Path):
+    apart, right = import_module("examples.fine_tune").main(["--out", str(tmp_path / "served")])
+    assert apart < 1e-4
+    assert right > 0.8
+
+
+def test_a_detector_learns_and_both_frameworks_see_the_same(tmp_path: Path):
+    example, out = import_module("examples.detector.__main__"), tmp_path / "seen.svg"
+    precision, recall, apart = example.main(["--steps", "300", "--out", str(out)])
+    assert apart < 1e-4
+    assert precision > 0.5
+    assert recall > 0.1
+    assert out.read_text().startswith("<?xml")
+
+
+def test_every_example_says_how_long_it_takes_and_is_listed():
+    listed = (FOLDER / "README.md").read_text("utf-8")
+    for path in FOLDER.glob("*"):
+        if path.suffix == ".py" or (path / "__main__.py").exists():
+            script = path if path.is_file() else path / "__main__.py"
+            text = script.read_text("utf-8")
+            assert re.search(r"^Takes .+ on a CPU", text, re.MULTILINE), script
+            assert f"({script.relative_to(FOLDER)})" in listed, script
+    assert resspec.load(FOLDER / "design_space/regnet.yaml")
