@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 from benchmarks.networks import Contest, Run, Setting, contest
 from benchmarks.record import ROOT, Line, line
@@ -124,7 +125,9 @@ def source(setting: Setting) -> Iterator[Line]:
     yield from beside("core.source", lambda: api.source(loaded), {}, setting)
 
 
-def build(key: str, spec: str, backend: str = "torch") -> Bench:
+def build(
+    key: str, spec: str, backend: str = "torch", weights: Literal[False] | None = None
+) -> Bench:
     def measure(setting: Setting) -> Iterator[Line]:
         if backend == "torch":
             import torchvision
@@ -140,8 +143,9 @@ def build(key: str, spec: str, backend: str = "torch") -> Bench:
                 return keras.applications.ResNet50(weights=None)
 
         loaded = "keras_resnet50" if backend == "tensorflow" else spec
-        own = replace(setting, rounds=(min(5, setting.rounds[0]), 12))
-        yield from beside(key, lambda: api.build(loaded, backend), {name: theirs}, own)
+        fewer = replace(setting, rounds=(min(5, setting.rounds[0]), 12))
+        yield from beside(key, lambda: api.build(loaded, backend, weights=weights),
+                          {name: theirs}, fewer)  # fmt: skip
 
     return Bench(key, measure, 10)
 
@@ -233,7 +237,9 @@ BENCHES = (
     Bench("cli.summarize", summarize, 40),
     build("build.resnet50", "resnet50"),
     build("build.resnet152", "resnet152"),
+    build("build.undrawn", "resnet50", weights=False),
     build("build.keras", "resnet50", "tensorflow"),
+    build("build.keras.undrawn", "resnet50", "tensorflow", weights=False),
     contested(Contest("cpu.resnet50.forward", "resnet50", "forward", TV,
                       {"": Run(), "folded": Run("inference")}, 8, cost=15)),
     contested(Contest("cpu.resnet50.forward.channels_last", "resnet50", "forward", TV,
