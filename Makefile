@@ -16,7 +16,7 @@ FUZZ_SECONDS ?= 600
 DEVICE ?= cpu
 BENCH_SECONDS ?= 600
 
-.PHONY: import-table build test test-slow test-core quick lint format codemirror docs site picture conformance parity-table folding fuzz bench clean
+.PHONY: import-table build test test-slow test-core quick lint format codemirror docs site picture conformance parity-table folding fuzz bench gpu clean
 
 build: $(VENV)/.installed
 	$(BIN)/resspec build specs/resnet34.yaml --backend torch
@@ -117,6 +117,14 @@ fuzz: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks --device $(DEVICE) --seconds $(BENCH_SECONDS); status=$$?; \
 	$(BIN)/python docs/generate.py; exit $$status
+
+# Every family on a GPU against torch on the CPU, at most ten minutes: docs/measured/device.*.csv and
+# docs/gpu.md. Needs no network, and no environment of its own where resspec is installed.
+gpu:
+	PYTHONPATH=$(CURDIR):$(CURDIR)/backends $(or $(wildcard $(BIN)/python),$(PYTHON)) \
+	  -m benchmarks.device --seconds 540; status=$$?; \
+	PYTHONPATH=$(CURDIR):$(CURDIR)/backends $(or $(wildcard $(BIN)/python),$(PYTHON)) \
+	  docs/generate.py; exit $$status
 
 clean:
 	rm -rf build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

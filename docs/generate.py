@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import page
+from benchmarks import device, page
 from resspec import api, zoo
 from resspec.diagnostics import SpecError, render
 from resspec.ops.base import OPS, words
@@ -115,6 +115,7 @@ def benchmarks() -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
+    "device": device.markdown,
     "benchmarks": benchmarks,
     "house": house,
     "ops": ops,

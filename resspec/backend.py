@@ -163,7 +163,10 @@ class Timing(Protocol):
 
 class Live(Protocol):
     """So that weights are taken out of live models, of wrappers around them, and of models of the
-    framework that resspec did not make."""
+    framework that resspec did not make.
+
+    May also have `layers(model, x)`: what each layer gives in evaluation, by its path, NCHW.
+    """
 
     def parts(self, model: Model) -> Iterator[Model]:
         """The model and every model inside it, the outermost first."""
@@ -247,7 +250,9 @@ class Reader(Protocol):
     """So that exported files are run, as whoever gets them runs them."""
 
     def read(self, path: Path, format: str) -> Callable[[Array], Mapping[str, Array]]:
-        """NCHW → outputs by name, `name.0` and on where there are several of one name.
+        """A file of that format, after a colon what else than usual runs it (`keras:jax`).
+
+        NCHW → outputs by name, `name.0` and on where there are several of one name.
 
         Raises SpecError(no-exporter) where what runs the file is not installed. The function raises
         FixedSize.

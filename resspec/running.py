@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resspec import passes
-from resspec.backend import DEFAULT, Backend, Model, Source, Training, Variables
+from resspec.backend import DEFAULT, Backend, Format, Model, Source, Training, Variables
 from resspec.diagnostics import error
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Running:
     ) -> None:
         """Write the model's file. Errors: `no-exporter`, `export-failed`, `unsupported`."""
         live = self
-        if self.backend.formats[format].rounds:
+        if _format(self.backend, format).rounds:
             live, graph = self.folded(graph)
             if examples is None:
                 from resspec import calibration  # NumPy with it
@@ -92,7 +92,7 @@ class Running:
         assert self.backend.exporter is not None
         write = self.backend.exporter().export
         more = () if examples is None else (examples,)
-        write(live.model, graph, live.source, format, path, dtypes, *more)
+        write(live.model, graph, live.source, format.partition(":")[0], path, dtypes, *more)
 
     @contextmanager
     def exported(
@@ -100,7 +100,7 @@ class Running:
     ) -> Iterator[tuple[Callable[[Array], Mapping[str, Array]], Coarse | None]]:
         """What the model's file gives, read as by whoever gets it; and of a file of eight bits its
         operations in float64. Errors: those of `export`."""
-        backend, known = self.backend, self.backend.formats[format]
+        backend, known = self.backend, _format(self.backend, format)
         assert backend.reader is not None
         with tempfile.TemporaryDirectory(prefix="resspec-") as folder:
             path, coarse = Path(folder, known.file), None
@@ -146,6 +146,11 @@ class Running:
     def _variables(self, names: Collection[str] | None) -> Variables:
         known = self.source.variables
         return known if names is None else {name: known[name] for name in names}
+
+
+def _format(backend: Backend, word: str) -> Format:
+    """After a colon stands what runs the file."""
+    return backend.formats[word.partition(":")[0]]
 
 
 __all__ = ["Running"]

@@ -59,6 +59,12 @@ def wide(dtype: Any) -> Iterator[None]:
 
 def instantiate(graph: Graph, source: Source, device: str, dtype: str | None) -> nnx.Module:
     """The model of the source, in training mode as NNX makes it, its weights zeros."""
+    if dtype == "tf32":  # in the whole process
+        if find_device(device).platform != "gpu":
+            help = "name a GPU that has: `jax@cuda:tf32`"
+            raise error("no-device", f"the device `{device}` has no TF32", help=help)
+        jax.config.update("jax_default_matmul_precision", "tensorfloat32")
+        dtype = "float32"
     if dtype is not None and dtype not in DTYPES:
         raise error("bad-value", f"no dtype `{dtype}`; JAX has {', '.join(DTYPES)} here")
     place, made = find_device(device), getattr(live.load(source.text), source.entry)

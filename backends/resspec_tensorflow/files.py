@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from resspec.backend import FixedSize
-from resspec.diagnostics import error
+from resspec.diagnostics import error, escape
 
 from .frameworks import keras, quiet, tf
 
@@ -23,6 +29,8 @@ def read(path: Path, format: str) -> Run:
     """A file that `export` wrote. Raises SpecError(no-exporter)."""
     if format in ("tflite", "tflite_int8"):
         return _lite(path)
+    if ":" in format:
+        return partial(_engine, path, format.partition(":")[2])
     call = _saved_model(path) if format == "saved_model" else _keras(path)
 
     def run(x: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -60,6 +68,41 @@ def _keras(path: Path) -> Callable[[Any], dict[str, Any]]:
         return flat
 
     return call
+
+
+ENGINE = """\
+import sys
+import keras, numpy as np
+path, folder = sys.argv[1:]
+model = keras.saving.load_model(path, compile=False)
+found = model(np.load(folder + "/x.npy"), training=False)
+found = found if isinstance(found, dict) else {"": found}
+flat = {}
+for name, values in found.items():
+    several = values if isinstance(values, list | tuple) else [values]
+    flat |= {name if len(several) == 1 else f"{name}.{i}": y for i, y in enumerate(several)}
+arrays = {f"y{name}": keras.ops.convert_to_numpy(y) for name, y in flat.items()}
+np.savez(folder + "/y.npz", **arrays)
+"""
+
+
+def _engine(path: Path, engine: str, x: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """What Keras gives on another engine, which a process has but one of."""
+    if importlib.util.find_spec(engine) is None:
+        help = f"pip install 'resspec[{engine}]'"
+        raise error("no-exporter", f"Keras needs {engine} for that, which is missing", help=help)
+    words = {"KERAS_BACKEND": engine, "JAX_ENABLE_X64": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    with tempfile.TemporaryDirectory(prefix="resspec-") as folder:
+        np.save(Path(folder, "x.npy"), np.moveaxis(x, 1, -1))
+        command = [sys.executable, "-c", ENGINE, str(path), folder]
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, env={**os.environ, **words}
+        )
+        if done.returncode != 0:
+            last = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
+            raise error("export-failed", f"Keras on {engine} cannot run it: {escape(last[:300])}")
+        with np.load(Path(folder, "y.npz"), allow_pickle=False) as found:
+            return {name[1:]: _first(found[name]) for name in found.files}
 
 
 def _lite(path: Path) -> Run:

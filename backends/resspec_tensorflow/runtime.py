@@ -82,8 +82,20 @@ def _dtype(dtype: str | None) -> Iterator[None]:
         keras.config.set_image_data_format(layout)
 
 
+def _allow_tf32(device: str) -> str:
+    """Have products computed so, in the whole process; the dtype that holds their results.
+    Raises SpecError(no-device)."""
+    if "GPU" not in find_device(device):
+        help = "name a GPU that has: `tensorflow@GPU:0:tf32`"
+        raise error("no-device", f"the device `{device}` has no TF32", help=help)
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+    return "float32"
+
+
 def instantiate(graph: Graph, source: Source, device: str, dtype: str | None) -> Any:
     """A live `keras.Model`, NHWC. Raises SpecError (no-device, bad-value)."""
+    if dtype == "tf32":
+        dtype = _allow_tf32(device)
     module = load(source.text)
     with tf.device(find_device(device)), _dtype(dtype), _nothing_drawn():
         model = getattr(module, source.entry)()
@@ -157,6 +169,20 @@ def parts(model: Any) -> Iterator[Any]:
     for layer in getattr(model, "layers", ()):
         if hasattr(layer, "layers"):
             yield from parts(layer)
+
+
+def layers(model: Any, x: Array) -> dict[str, Array]:
+    """What each layer of a functional model gives, by its path."""
+    if not isinstance(model, Functional):
+        return {}
+    outputs = {
+        one.name.replace("-", "."): one.output
+        for one in model.layers
+        if len(one._inbound_nodes) == 1 and isinstance(one.output, keras.KerasTensor)
+    }
+    seen = keras.Model(model.input, outputs)(np.moveaxis(x, 1, -1), training=False)
+    arrays = {path: y.numpy() for path, y in seen.items()}
+    return {path: np.moveaxis(y, -1, 1) if y.ndim == 4 else y for path, y in arrays.items()}
 
 
 def state(model: Any) -> dict[str, Array]:

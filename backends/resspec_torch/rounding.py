@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def rounded(model: nn.Module, x: NDArray[Any], dtype: str) -> dict[str, list[NDArray[Any]]]:
     """Outputs by name; the model's own weights stay as they are."""
-    with torch.no_grad(), runtime.mode(model, False, 0), _Rounded(runtime.DTYPES[dtype]):
+    rounding = _Products() if dtype == "tf32" else _Rounded(runtime.DTYPES[dtype])
+    with torch.no_grad(), runtime.mode(model, False, 0), rounding:
         found = runtime.run(model, x)
     return {
         name: [runtime.to_numpy(one).copy() for one in values] for name, values in found.items()
@@ -45,3 +46,32 @@ class _Rounded(TorchDispatchMode):
         if value.dtype != torch.float64:
             return value
         return value.to(self.kind).to(torch.float64)
+
+
+# Where the two factors of a product stand.
+FACTORS = {
+    "convolution": (0, 1),
+    "mm": (0, 1),
+    "bmm": (0, 1),
+    "addmm": (1, 2),
+    "baddbmm": (1, 2),
+    "linear": (0, 1),
+}
+
+
+class _Products(TorchDispatchMode):
+    """TF32: what products are made of has ten bits of mantissa, sums and all else have more."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        at = FACTORS.get(func.__name__.partition(".")[0], ())
+        given = [ten_bits(one) if i in at else one for i, one in enumerate(args)]
+        return func(*given, **kwargs or {})
+
+
+def ten_bits(value: Tensor) -> Tensor:
+    """Each number as the nearest of ten bits of mantissa, ties to even; in its own dtype."""
+    bits = value.to(torch.float32).view(torch.int32)
+    bits = (bits + 0xFFF + ((bits >> 13) & 1)) & ~0x1FFF
+    return bits.view(torch.float32).to(value.dtype)

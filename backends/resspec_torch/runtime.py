@@ -48,6 +48,17 @@ def find_device(name: str) -> torch.device:
     raise error("no-device", f"this machine has no device `{name}` for torch", help=_present())
 
 
+def _allow_tf32(name: str) -> str:
+    """Have products computed so, in the whole process; the dtype that holds their results.
+    Raises SpecError(no-device)."""
+    device = find_device(name)
+    if device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0):
+        help = "name a GPU that has: `torch@cuda:tf32`"
+        raise error("no-device", f"the device `{name}` has no TF32", help=help)
+    torch.set_float32_matmul_precision("high")  # convolutions are computed so unless told otherwise
+    return "float32"
+
+
 def _present() -> str:
     count = torch.cuda.device_count()
     return f"present: {', '.join(['cpu', *(f'cuda:{i}' for i in range(count))])}"
@@ -55,6 +66,8 @@ def _present() -> str:
 
 def instantiate(graph: Graph, source: Source, device: str, dtype: str | None) -> nn.Module:
     """The model of the source, in training mode as torch makes it, its weights not yet set."""
+    if dtype == "tf32":
+        dtype = _allow_tf32(device)
     if dtype is not None and dtype not in DTYPES:
         raise error("bad-value", f"no dtype `{dtype}`; torch has {', '.join(DTYPES)} here")
     place = find_device(device)
@@ -108,6 +121,26 @@ def read_weights(model: nn.Module, variables: Variables) -> dict[str, NDArray[An
 
 def parts(model: nn.Module) -> Iterator[nn.Module]:
     yield from model.modules()
+
+
+def layers(model: nn.Module, x: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """What each layer gives when it is called first, by its path."""
+    found: dict[str, NDArray[Any]] = {}
+
+    def keep(path: str) -> Any:
+        def hook(module: nn.Module, given: Any, y: Any) -> None:
+            if isinstance(y, Tensor):
+                found.setdefault(path, to_numpy(y).copy())
+
+        return hook
+
+    hooks = [one.register_forward_hook(keep(path)) for path, one in model.named_modules() if path]
+    try:
+        forward(model, x)
+    finally:
+        for one in hooks:
+            one.remove()
+    return found
 
 
 def state(model: nn.Module) -> dict[str, NDArray[Any]]:

@@ -99,6 +99,7 @@ def parity(
       resspec parity resnet50 --python tensorflow=tf/bin/python --format json
       resspec parity --all --small --max-params 100000000 --resume parity.jsonl --format markdown
     """
+    from resspec.parity import reason
     from resspec.parity import report as reports
 
     common.choice(format, FORMATS, "--format")
@@ -131,11 +132,12 @@ def parity(
 
                 try:
                     data = comparison.of(spec, spent, say)
-                except SpecError as problem:
+                except Exception as problem:  # one network that cannot be run is one row
                     if len(chosen) == 1:
                         raise
-                    common.show(problem.diagnostics)
-                    data = {"spec": spec, "ok": False, "error": problem.diagnostics[0].message}
+                    if isinstance(problem, SpecError):
+                        common.show(problem.diagnostics)
+                    data = {"spec": spec, "ok": False, "error": reason(problem)}
                 if resume is not None and "error" not in data:
                     parts = {"key": comparison.key, "digests": comparison.digests(spec)}
                     _keep(resume, {**parts, "spec": spec, "report": data})
@@ -206,7 +208,8 @@ def _runners(text: str, pythons: list[str], option: str) -> list[Runner]:
         where[common.choice(name, names, "--python")] = path
     for name in names:
         if name not in where:
-            common.choice(re.split("[@:]", name)[0], words(), option)
+            known = {re.split("[@:]", one)[0]: None for one in words()}
+            common.choice(re.split("[@:]", name)[0], tuple(known), option)
     return [runner(name, where.get(name)) for name in names]
 
 

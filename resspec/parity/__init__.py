@@ -6,9 +6,19 @@ judged by how far each backend is from float64 itself.
 
 from __future__ import annotations
 
-from resspec.parity.compare import Options, Report, compare
+from resspec.parity.compare import Options, Report, compare, reason
 from resspec.parity.judge import Check, Fault
 from resspec.parity.locate import Departure
 from resspec.parity.runners import Runner, runner
 
-__all__ = ["Check", "Departure", "Fault", "Options", "Report", "Runner", "compare", "runner"]
+__all__ = [
+    "Check",
+    "Departure",
+    "Fault",
+    "Options",
+    "Report",
+    "Runner",
+    "compare",
+    "reason",
+    "runner",
+]

@@ -9,11 +9,11 @@ from typing import Any
 
 from resspec import optim, passes, sizes, weights
 from resspec.backend import DEFAULT
-from resspec.diagnostics import SpecError, error
+from resspec.diagnostics import SpecError, error, escape
 from resspec.export import calibrated
 from resspec.ir import Graph
 from resspec.parity import graphs, judge, locate
-from resspec.parity.endpoints import HALF, Endpoint
+from resspec.parity.endpoints import NARROW, Endpoint
 from resspec.parity.judge import Check, Fault, Trio
 from resspec.parity.kept import kept
 from resspec.parity.locate import Departure, Pair
@@ -164,7 +164,7 @@ def compare(
     for dtype in dict.fromkeys(dtype for plan in plans.values() for dtype in plan):
         if dtype != "float64":
             own["float64"] = options.job("float64")
-        if dtype in HALF:
+        if dtype in NARROW:
             own[f"rounded {dtype}"] = replace(
                 options.job("float64"), modes=("eval",), rounded=dtype
             )
@@ -177,10 +177,10 @@ def compare(
     for other in others:
         try:
             found[other.name] = _run(other, subject, _at(plans[other.name], second), say)
-        except SpecError as problem:
+        except Exception as problem:  # each framework has its own; the rest of the report stands
             if len(others) == 1:
                 raise
-            failures[other.name] = problem.diagnostics[0].message
+            failures[other.name] = reason(problem)
     names = tuple(found)
     checks: list[Check] = []
     for name in names[1:]:
@@ -222,6 +222,16 @@ def compare(
         failures,
         calibrated(examples) if any("int8" in plan for plan in plans.values()) else "",
     )
+
+
+def reason(problem: Exception) -> str:
+    """Why there is no result, in a line."""
+    if isinstance(problem, SpecError):
+        return problem.diagnostics[0].message
+    lines = str(problem).strip().splitlines() or ["no message"]
+    if isinstance(problem, MemoryError):
+        return "memory ran out"
+    return f"{type(problem).__name__}: {escape(lines[0][:200])}"
 
 
 def _plan(where: Endpoint, options: Options) -> dict[str, Job]:
@@ -280,7 +290,7 @@ def _checks(
             for dtype, job in plan.items():
                 if mode not in job.modes:
                     continue
-                key = f"rounded {dtype}" if dtype in HALF else dtype
+                key = f"rounded {dtype}" if dtype in NARROW else dtype
                 a = found[first].get(key, found[first]["float64"]).arrays.get(quantity)
                 b = found[second][dtype].arrays.get(quantity)
                 if not a and not b:
@@ -294,7 +304,7 @@ def _checks(
                     checks += judge.judge8(mode, quantity, names, given, trio)
                     continue
                 a, b = a or {}, b or {}
-                if dtype in HALF:
+                if dtype in NARROW:
                     truth = found[first]["float64"].arrays[quantity]
                     checks.append(judge.judge16(mode, quantity, dtype, names, (a, b, truth)))
                 elif dtype == "float64":

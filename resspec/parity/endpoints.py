@@ -1,6 +1,6 @@
 """Places where a network runs: a backend, on a device and in a dtype, or a file that it writes.
 
-`torch`, `torch@cuda`, `torch:bfloat16`, `tensorflow@GPU:0:float16`, `onnx`, `saved_model`.
+`torch`, `torch@cuda`, `torch@cuda:tf32`, `tensorflow@GPU:0:float16`, `keras:jax`, `onnx:int8`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from resspec import backend as backends
 from resspec.diagnostics import SpecError, did_you_mean, error
 
-HALF = ("bfloat16", "float16")
-DTYPES = ("float64", "float32", *HALF)
+NARROW = ("bfloat16", "float16", "tf32")  # judged by what rounding to them explains
+DTYPES = ("float64", "float32", *NARROW)
+ENGINES = ("jax", "tensorflow", "torch")  # of Keras
+ENGINE = re.compile(rf"keras:({'|'.join(ENGINES)})(?::(float64|float32))?")
 WORD = re.compile(rf"([a-z_0-9]+)(?:@([A-Za-z]+(?::[0-9]+)?))?(?::({'|'.join(DTYPES)}|int8))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """text: as it was written. device, dtype, format: where they are its own."""
+    """text: as it was written. device, dtype, format: where they are its own; a format may name
+    after a colon what runs the file."""
 
     text: str
     backend: str
@@ -29,7 +32,7 @@ class Endpoint:
     @property
     def evaluates(self) -> bool:
         """Whether it gives outputs alone."""
-        return self.format is not None or self.dtype in HALF
+        return self.format is not None or self.dtype in NARROW
 
     def dtypes(self, wanted: tuple[str, ...]) -> tuple[str, ...]:
         """In which of the dtypes it is compared: its own, or those of the wanted that it has."""
@@ -37,12 +40,21 @@ class Endpoint:
             return (self.dtype,)
         if self.format is None:
             return wanted
-        known = backends.get(self.backend).formats[self.format].dtypes
+        known = backends.get(self.backend).formats[self.format.partition(":")[0]].dtypes
         return tuple(one for one in wanted if one in known) or known[:1]
 
 
 def endpoint(text: str) -> Endpoint:
     """What the word says. Errors: `no-backend`, `bad-value`."""
+    keras = ENGINE.fullmatch(text)
+    if keras is not None and "keras_file" in (files := _files()):
+        owner, format = files["keras_file"]
+        engine, dtype = keras.groups()
+        if engine == "jax":  # Keras' own batch norm computes in float32 there
+            if dtype == "float64":
+                raise error("bad-value", f"`{text}`: Keras computes norms in float32 on JAX")
+            dtype = "float32"
+        return Endpoint(text, owner, None, dtype, f"{format}:{engine}")
     found = WORD.fullmatch(text)
     if found is None:
         raise _unknown(text)
@@ -74,7 +86,9 @@ def foreign(text: str) -> Endpoint:
 
 def words() -> tuple[str, ...]:
     """Endpoints that may be written, but for devices and dtypes."""
-    return (*backends.names(), *_files())
+    files = _files()
+    keras = [f"keras:{one}" for one in ENGINES] if "keras_file" in files else []
+    return (*backends.names(), *files, *keras)
 
 
 def _files() -> dict[str, tuple[str, str]]:

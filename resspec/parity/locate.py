@@ -79,12 +79,12 @@ def activation(subject: Subject, pair: Pair, job: Job, say: Say) -> Departure | 
         for index in chunk:
             node = makers[index]
             before = max(apart[value.index] for value in node.inputs)
-            if _departs(before, apart[index], job.dtype):
+            if departs(before, apart[index], job.dtype):
                 return _at(graph, node, pair.names, job, before, apart[index])
     return _part(subject, pair, job, say)
 
 
-def _departs(before: float, after: float, dtype: str) -> bool:
+def departs(before: float, after: float, dtype: str) -> bool:
     if dtype == "float64":
         return after > EXACT
     return after > SUDDEN * max(before, QUIET32)
@@ -135,7 +135,7 @@ def _part(subject: Subject, pair: Pair, job: Job, say: Say) -> Departure | None:
         a, b = pair.run(subject, replace(job, watch=watch), say)
         found = errors(b.arrays["activations"], a.arrays["activations"])
         after = max(found.values(), default=0.0)
-        if _departs(before, after, job.dtype):
+        if departs(before, after, job.dtype):
             name = item.title if isinstance(item, Region) else item.op.NAME
             return Departure(
                 "part",

@@ -204,7 +204,7 @@ class _Live:
 
 def numbers(dtype: str) -> str:
     """The dtype of NumPy that arrays of this one go through."""
-    return "float32" if dtype in ("bfloat16", "float16", "int8") else dtype
+    return "float32" if dtype in ("bfloat16", "float16", "tf32", "int8") else dtype
 
 
 def flat(outputs: Mapping[str, Sequence[Array]]) -> dict[str, Array]:

@@ -103,7 +103,12 @@ def markdown(reports: Iterable[Data]) -> str:
         f"{titles.get(quantity, quantity)}, {'float64' if dtype == 'float64' else '× floor'}"
         for _, quantity, dtype in shown
     ]
-    rows = [_row(report, shown) for report in reports]
+    several = any(len(_each(one)) > 1 for one in reports)
+    rows = [
+        _row({**report, "spec": f"{report['spec']}, {other}" if several else report["spec"]}, shown)
+        for whole in reports
+        for report, other in _each(whole)
+    ]
     compared = [one for one in reports if "error" not in one]
     over = sum(not one["ok"] for one in compared)
     count = f"{len(compared)} of {len(reports)} compared, {over} over the limit."
@@ -111,17 +116,35 @@ def markdown(reports: Iterable[Data]) -> str:
 
 
 def csv_text(reports: Iterable[Data]) -> str:
-    """A row a spec and dtype: errors in float64, float32 as a multiple of its floor; empty where
-    nothing was compared."""
-    head = ["spec", "dtype", "input", "batch"]
+    """A row a spec, dtype and backend: errors in float64, float32 as a multiple of its floor; empty
+    where nothing was compared."""
+    head = ["spec", "dtype", "backend", "input", "batch"]
     head += [quantity.replace(" ", "_") for _, quantity in COLUMNS]
     rows = []
-    for report in reports:
-        dtypes = dict.fromkeys(one["dtype"] for one in report.get("checks", ())) or {"": None}
-        for dtype in dtypes:
-            name, *cells = _row(report, [(*column, dtype) for column in COLUMNS])
-            rows.append([name, dtype, *("" if cell == "–" else cell for cell in cells)])
+    for whole in reports:
+        for report, other in _each(whole):
+            dtypes = dict.fromkeys(one["dtype"] for one in report.get("checks", ())) or {"": None}
+            for dtype in dtypes:
+                name, *cells = _row(report, [(*column, dtype) for column in COLUMNS])
+                rows.append([name, dtype, other, *("" if one == "–" else one for one in cells)])
     return table.csv_text([*head, "verdict"], rows)
+
+
+def _each(report: Data) -> list[tuple[Data, str]]:
+    """A report for each backend that was compared with the first, or failed to be."""
+    if "error" in report or len(report["backends"]) + len(report["failures"]) < 3:
+        return [(report, "" if "error" in report else report["backends"][-1])]
+    found: list[tuple[Data, str]] = []
+    for other in report["backends"][1:]:
+        checks = [one for one in report["checks"] if one["backends"][1] == other]
+        faults = [one for one in report["faults"] if one["backend"] == other]
+        ok, departure = not faults and all(one["ok"] for one in checks), report["departure"]
+        if departure and departure["backends"][1] != other:
+            departure = None
+        found.append(({**report, "checks": checks, "ok": ok, "departure": departure}, other))
+    for other, why in report["failures"].items():
+        found.append(({"spec": report["spec"], "error": why}, other))
+    return found
 
 
 def _row(report: Data, shown: Sequence[tuple[str, str, str]]) -> list[str]:

@@ -133,6 +133,9 @@ class Elsewhere:
             return self._broken(
                 "resspec is not installed there", f"{self.python} -m pip install resspec"
             )
+        told = next((line for line in lines if line.startswith("error[")), None)
+        if told is not None:
+            return self._broken(told.partition("]: ")[2], None, lines[-TAIL:])
         reason = f"it ended with {code}" if code > 0 else f"it was ended by signal {-code}"
         return self._broken(f"{reason}: {last}" if last else reason, None, lines[-TAIL:])
 
@@ -147,8 +150,9 @@ class Elsewhere:
 
 def runner(name: str, python: str | None = None) -> Runner:
     """Where an endpoint runs: files in a process of their own, since what runs them may take its
-    process with it. Errors: `no-backend`, `bad-value`."""
+    process with it, and TF32, which is a setting of the whole process. Errors: `no-backend`,
+    `bad-value`."""
     where = endpoint(name) if python is None else foreign(name)
-    if python is None and where.format is None:
+    if python is None and where.format is None and where.dtype != "tf32":
         return Here(where)
     return Elsewhere(where, python or sys.executable)

@@ -98,7 +98,8 @@ def _row(found: Mapping[str, Any], other: str) -> Row:
     """What a report says of one backend, in the cells of `parity --format csv`."""
     checks = [one for one in found.get("checks", ()) if one["backends"][1] == other]
     ok = all(one["ok"] for one in checks) and not (found.get("faults") or found.get("failures"))
-    part = {**found, "checks": checks, "ok": ok and bool(checks)}
+    alone = {"backends": ["torch", other], "failures": {}}
+    part = {**found, **alone, "checks": checks, "ok": ok and bool(checks)}
     (cells,) = csv.DictReader(io.StringIO(report.csv_text([part])))
     return {key: cells[key] for key in ("input", "batch", *QUANTITIES, "verdict")}
 

@@ -107,6 +107,28 @@ def test_csv_has_a_row_a_spec_and_dtype(run: Run, tmp_path: Path) -> None:
     assert row["verdict"] == "FAILS at stem.act1"
 
 
+def test_one_that_dies_is_a_row_and_the_others_stand(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from resspec_tensorflow import runtime
+
+    def forward(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(runtime, "forward", forward)
+    path = specs.write(tmp_path)
+    words = ("parity", path, "--mode", "eval", "--format", "csv")
+    done = run(*words, "--between", "torch,tensorflow,torch@cpu")
+    assert done.code == 1
+    ok, failed = csv.DictReader(done.out.splitlines())
+    assert (ok["backend"], ok["verdict"]) == ("torch@cpu", "ok")
+    assert (failed["backend"], failed["verdict"]) == ("tensorflow", "memory ran out")
+    other = specs.write(tmp_path, name="other.yaml")
+    done = run("parity", path, other, "--mode", "eval", "--format", "csv")
+    rows = list(csv.DictReader(done.out.splitlines()))
+    assert [row["verdict"] for row in rows] == ["memory ran out"] * 2
+
+
 def test_random_layers_are_named_and_left_out(run: Run, tmp_path: Path) -> None:
     text = specs.TINY.replace("head: classifier", "head: {classifier: {dropout: 0.5}}")
     done = run("parity", specs.write(tmp_path, text), "--format", "json")

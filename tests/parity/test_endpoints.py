@@ -27,6 +27,10 @@ Err = pytest.CaptureFixture[str]
         ("torch@cpu:float32", Endpoint("torch@cpu:float32", "torch", "cpu", "float32")),
         ("tensorflow@GPU:0:float16", Endpoint("tensorflow@GPU:0:float16", "tensorflow", "GPU:0", "float16")),
         ("onnx", Endpoint("onnx", "torch", None, None, "onnx")),
+        ("onnx:int8", Endpoint("onnx:int8", "torch", None, None, "onnx_int8")),
+        ("keras:jax", Endpoint("keras:jax", "tensorflow", None, "float32", "keras:jax")),
+        ("keras:torch:float32", Endpoint("keras:torch:float32", "tensorflow", None, "float32", "keras:torch")),
+        ("torch@cuda:tf32", Endpoint("torch@cuda:tf32", "torch", "cuda", "tf32")),
         ("keras_file", Endpoint("keras_file", "tensorflow", None, None, "keras")),
         ("saved_model:float64", Endpoint("saved_model:float64", "tensorflow", None, "float64", "saved_model")),
     ],
@@ -35,7 +39,7 @@ def test_what_a_word_says(text: str, found: Endpoint) -> None:
     assert endpoint(text) == found
 
 
-@pytest.mark.parametrize("text", ["troch", "torch:int4", "torch@", "onnx:float64", "onnx@cuda", "state_dict", "../onnx", ""])  # fmt: skip
+@pytest.mark.parametrize("text", ["troch", "torch:int4", "torch:int8", "keras:numpy", "keras:jax:float64", "onnx:tf32", "torch@", "onnx:float64", "onnx@cuda", "state_dict", "../onnx", ""])  # fmt: skip
 def test_what_is_no_endpoint(text: str) -> None:
     with pytest.raises(SpecError):
         endpoint(text)
@@ -63,6 +67,26 @@ def test_half_precision_is_held_to_what_rounding_explains() -> None:
     assert not judged(other * np.nan).ok
 
 
+def test_products_of_tf32_have_ten_bits(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from resspec_torch import rounding
+
+    from resspec import api, backend, weights
+
+    given = torch.tensor([1.0, 1 + 2**-11, 1 + 3 * 2**-11, -(1 + 2**-10), 1 + 2**-11 + 2**-20, 0.0])
+    wanted = [1.0, 1.0, 1 + 2 * 2**-10, -(1 + 2**-10), 1 + 2**-10, 0.0]
+    assert rounding.ten_bits(given.double()).tolist() == wanted
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    graph = api.load(tmp_path / "tiny.yaml").graph
+    model = api.build(graph, dtype="float64", weights=weights.randomise(graph))
+    x = weights.example((2, *graph.input.type.shape)).astype("float64")
+    (truth,) = backend.get("torch").runtime().forward(model, x)[0]["out"]
+    found = {kind: rounding.rounded(model, x, kind)["out"][0] for kind in ("tf32", "float16")}
+    explained = {kind: judge.rel(one, truth) for kind, one in found.items()}
+    # as many bits as float16 has, but sums and what is between products keep theirs
+    assert 1e-5 < explained["tf32"] < explained["float16"] < 1e-2
+
+
 @pytest.fixture
 def tiny(tmp_path: Path) -> str:
     path = tmp_path / "tiny.yaml"
@@ -75,7 +99,7 @@ def tiny(tmp_path: Path) -> str:
     "torch", "tensorflow", "jax", "onnxruntime", "onnxscript", "openvino", "ai_edge_litert"
 )
 def test_every_endpoint_of_this_machine(tiny: str, capsys: Err) -> None:
-    places = ["torch", "tensorflow", "torch@cpu", "torch:bfloat16", "torch:float16", "tensorflow:bfloat16", "pt2", "onnx", "saved_model", "keras_file", "jax", "jax:bfloat16", "stablehlo", "openvino", "tflite"]  # fmt: skip
+    places = ["torch", "tensorflow", "torch@cpu", "torch:bfloat16", "torch:float16", "tensorflow:bfloat16", "pt2", "onnx", "saved_model", "keras_file", "jax", "jax:bfloat16", "stablehlo", "openvino", "tflite", "keras:jax", "keras:torch:float64", "keras:tensorflow:float32"]  # fmt: skip
     assert command("parity", tiny, "--between", ",".join(places), "--format", "json") == 0
     (report,) = json.loads(capsys.readouterr().out)
     assert report["backends"] == places
@@ -118,6 +142,8 @@ def test_an_endpoint_that_breaks_leaves_the_rest(tiny: str, tmp_path: Path, caps
         ("torch,torch:int3", 1, "is no place where networks run"),
         ("onnx,torch", 1, "has no float64"),
         ("torch,torch@cuda:77", 1, "no device"),
+        ("torch,torch:tf32", 1, "the device `cpu` has no TF32"),
+        ("torch:tf32,torch", 1, "has no float64"),
         ("torch,onnx:float64", 1, "runs in float32"),
     ],
 )

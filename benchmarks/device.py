@@ -1,0 +1,214 @@
+"""`make gpu`: every family on a GPU, or another device, against torch on the CPU.
+
+python -m benchmarks.device --device cuda --out docs/measured --seconds 540
+
+Uses what is installed, torch and perhaps JAX, and no network. First float64, outputs, gradients,
+statistics and one step, of one spec of each family; then bfloat16 and TF32, as rounding explains
+them; then data parallel on one device, and memory. device.KIND.csv holds each row as it is known.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.families import BATCH, chosen
+from benchmarks.record import ROOT
+from resspec import api, backend, parity, table, weights
+from resspec.bench import subjects
+from resspec.diagnostics import SpecError
+from resspec.parity import judge
+from resspec.parity import report as reports
+from resspec.parity.endpoints import NARROW, endpoint
+from resspec.parity.runners import Here
+from resspec.parity.small import enough, small
+from resspec.timing import How
+
+MEASURED = ROOT / "docs" / "measured"
+QUANTITIES = ("outputs", "gradients", "running statistics", "weights")
+STEP = ("resnet50", (8, 3, 224, 224))  # whose memory is told
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A network at a place: relL2 errors, what rounding explains of a narrow dtype's, a verdict."""
+
+    family: str
+    spec: str
+    place: str
+    outputs: str = ""
+    gradients: str = ""
+    statistics: str = ""
+    weights: str = ""
+    explained: str = ""
+    verdict: str = ""
+    device: str = ""
+
+
+HEAD = [one.name for one in fields(Row)]
+
+
+def places(device: str) -> tuple[list[str], list[str]]:
+    """Where float64 is compared, and where a narrow dtype is; a GPU has TF32."""
+    kinds = ["torch", *(["jax"] if importlib.util.find_spec("jax") else [])]
+    wide = [f"{kind}@{device}" for kind in kinds]
+    narrow = [f"{place}:bfloat16" for place in wide]
+    return wide, narrow + ([f"{place}:tf32" for place in wide] if device != "cpu" else [])
+
+
+def compared(family: str, spec: str, names: Sequence[str], modes: tuple[str, ...]) -> Iterator[Row]:
+    """A row for each of the places."""
+    graph, _ = small(lambda more: api.load(spec, overrides=more).graph, BATCH)
+    runners = [Here(endpoint(name)) for name in ("torch", *names)]
+    options = parity.Options(modes=modes, batch=enough(graph, BATCH))
+    found = parity.compare(graph, runners, options).to_json()
+    for name in names:
+        if name in found["failures"]:
+            yield Row(family, spec, name, verdict=found["failures"][name][:200])
+            continue
+        checks = [one for one in found["checks"] if one["backends"][1] == name]
+        errors = {one["quantity"]: reports.number(one["error"]) for one in checks}
+        detail = checks[0]["detail"] if checks[0]["dtype"] in NARROW else {}
+        explained = reports.number(detail["torch"]) if detail else ""
+        cells = [errors.get(quantity, "") for quantity in QUANTITIES]
+        wrong = [one["quantity"] for one in checks if not one["ok"]]
+        verdict = f"{', '.join(wrong)} apart" if wrong else "ok"
+        yield Row(family, spec, name, *cells, explained, verdict)
+
+
+def parallel(device: str) -> Row:
+    """Whether gradients under torch's DistributedDataParallel, one process, are the model's own."""
+    import torch
+    from torch import distributed
+    from torch.nn.parallel import DistributedDataParallel
+
+    kind = "nccl" if device.startswith("cuda") else "gloo"
+    graph = api.load("resnet18", overrides=["input=[3,32,32]"]).graph
+    drawn, found = weights.randomise(graph), []
+    x = torch.from_numpy(weights.example((4, 3, 32, 32))).double().to(device)
+    with TemporaryDirectory() as folder:
+        distributed.init_process_group(kind, f"file://{folder}/one", rank=0, world_size=1)
+        try:
+            for wrap in (lambda model: model, DistributedDataParallel):
+                model = api.build(graph, device=device, dtype="float64", weights=drawn).train()
+                wrap(model)(x).square().mean().backward()
+                found.append({k: v.grad.cpu().numpy() for k, v in model.named_parameters()})
+        finally:
+            distributed.destroy_process_group()
+    _, error = judge.worst_of(judge.errors(found[1], found[0]))
+    verdict = "ok" if error <= judge.EXACT else "gradients apart"
+    return Row("DDP", graph.name, f"torch@{device}", "", reports.number(error), verdict=verdict)
+
+
+def memory(device: str, spec: str, shape: tuple[int, ...]) -> Row:
+    """The most that a step of training takes."""
+    target = backend.get("torch")
+    timing, how = subjects.timing_of(target), How(device)
+    model = timing.place(api.build(spec, seed=0), how)
+    peak = timing.peak(model, timing.step(model, shape, how), how)
+    told = "not told by this device" if peak is None else f"{peak / 2**20:,.0f} MiB"
+    size = "×".join(map(str, shape))
+    return Row("memory", spec, f"torch@{device}", verdict=f"{told} for a step at {size}")
+
+
+def run(device: str, path: Path, left: Callable[[], float], only: Sequence[str]) -> Iterator[Row]:
+    """Everything, written as it is known, while there is time `left`. Raises SpecError."""
+    machine = subjects.timing_of(backend.get("torch")).machine(How(device))
+    wide, narrow = places(device)
+    families = {one: spec for one, spec in chosen().items() if not only or one in only}
+    todo: list[tuple[str, str, str, Callable[[], Any]]] = []
+    for modes, names in ((("eval", "grad", "train"), wide), (("eval",), narrow)):
+        for one, spec in families.items():
+            more = (one, spec, names, modes)
+            todo.append((one, spec, ",".join(names), lambda more=more: [*compared(*more)]))
+    todo += [
+        ("DDP", "resnet18", f"torch@{device}", lambda: [parallel(device)]),
+        ("memory", STEP[0], f"torch@{device}", lambda: [memory(device, *STEP)]),
+    ]
+    # what is short comes before half of the families are done twice
+    todo = [*todo[: len(families)], *todo[-2:], *todo[len(families) : -2]]
+    rows: list[Row] = []
+    for family, spec, names, work in todo:
+        try:
+            if left() <= 0:
+                found = [Row(family, spec, names, verdict="not run: the time was spent")]
+            else:
+                found = work()
+        except Exception as problem:  # one family must not hide the others
+            found = [Row(family, spec, names, verdict=parity.reason(problem))]
+        for one in found:
+            rows.append(Row(**{**asdict(one), "device": machine}))
+            write(path, rows)
+            yield rows[-1]
+
+
+def write(path: Path, rows: Sequence[Row]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cells = [list(asdict(row).values()) for row in rows]
+    path.write_text(table.csv_text(HEAD, cells), "utf-8")
+
+
+def read(path: Path) -> list[Row]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return [Row(**row) for row in csv.DictReader(file)]
+
+
+def markdown(folder: Path = MEASURED) -> str:
+    """What there is of each device, and what has been run where."""
+    lines: list[str] = []
+    for path in sorted(folder.glob("device.*.csv")):
+        rows = read(path)
+        kind = path.name.split(".")[1]
+        where = rows[0].device
+        note = "" if kind != "cpu" else " No GPU: the same checks, on the CPU."
+        told = [row for row in rows if not row.verdict.startswith("not run")]
+        ok = sum(row.verdict == "ok" for row in told if row.family != "memory")
+        lines += [f"## {where}", ""]
+        lines += [f"{len(told)} of {len(rows)} rows were run, {ok} the same.{note}", ""]
+        cells = [[getattr(row, one) for one in HEAD[:-1]] for row in told]
+        lines += [table.markdown(HEAD[:-1], cells), ""]
+    return "\n".join(lines) + "\n"
+
+
+def arguments(given: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks.device", description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="auto", help="cuda, cuda:1, cpu; auto: a GPU if any")
+    parser.add_argument("--out", type=Path, default=MEASURED, metavar="DIR")
+    parser.add_argument("--seconds", type=float, default=540, help="start nothing after that")
+    parser.add_argument("--family", action="append", default=[], help="only this; repeatable")
+    return parser.parse_args(given)
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """0 where all that was run is the same."""
+    options = arguments(given)
+    end = time.monotonic() + options.seconds
+    device = options.device
+    if device == "auto":
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cpu":
+            print("no GPU that torch sees: the same checks, on the CPU", flush=True)
+    path = options.out / f"device.{device.partition(':')[0]}.csv"
+    wrong = 0
+    try:
+        for row in run(device, path, lambda: end - time.monotonic(), options.family):
+            print(*(value for value in asdict(row).values() if value), sep="  ", flush=True)
+            wrong += row.verdict.endswith("apart")
+    except SpecError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

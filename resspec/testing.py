@@ -1,0 +1,190 @@
+"""For tests of your own: whether two models are the same network.
+
+>>> from resspec.testing import assert_same
+>>> assert_same(torch_model, keras_model, "resnet18", input=(3, 64, 64))  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from resspec import api, backend, sizes, weights
+from resspec.compile import LoadedSpec
+from resspec.parity import judge, locate
+from resspec.parity.judge import EXACT, FLOOR, LOTTERY, QUIET
+from resspec.parity.measure import Array, Job, flat, measure
+
+if TYPE_CHECKING:
+    from resspec.backend import Backend, Variables
+    from resspec.ir import Graph
+
+__all__ = ["assert_same"]
+
+Spec = str | Path | LoadedSpec
+
+
+def assert_same(
+    a: Any,
+    b: Any,
+    spec: Spec,
+    *,
+    input: tuple[int, int, int] | None = None,
+    batch: int = 2,
+    seed: int = 0,
+    gradients: bool = True,
+) -> None:
+    """Raise AssertionError where two models are not the same network, with the first layer that
+    departs.
+
+    a, b: each a torch module, a Keras model or an NNX module that was emitted for the spec, with
+    its weights; or any function from NCHW (an array) to one array or arrays by output name.
+    spec: what both should be, as for `resspec.load`. input: another (C, H, W) than the spec's.
+
+    Outputs are compared in evaluation. Two models in float64 have to agree to 1e-12; otherwise, to
+    twice as far as the spec's network in float32 is from itself in float64. Gradients (of the mean
+    of outputs by fixed weights) are compared where both are models whose weights the spec names.
+    Errors: SpecError, where the spec is wrong.
+    """
+    graph = api.graph_of(api.load(spec) if isinstance(spec, str | Path) else spec)
+    if input is not None and input != graph.input.type.shape:
+        graph = _at(graph, input)
+    sides = [_side(name, model, graph) for name, model in (("a", a), ("b", b))]
+    job = Job(("eval",), "float64", batch, seed)
+    x = weights.example((batch, *graph.input.type.shape), seed)
+    found = [side.outputs(x, graph) for side in sides]
+    kinds = {array.dtype.name for outputs in found for array in outputs.values()}
+    drawn = next((side.weights for side in sides if side.weights is not None), None)
+    limit = EXACT if kinds == {"float64"} else _floor(graph, drawn, job)
+    name, error = judge.worst_of(judge.errors(found[1], found[0]))
+    told = []
+    if not error <= limit:
+        told.append(f"output `{name}` differs by {error:.1e}, more than {limit:.1e}")
+    elif gradients and all(side.trains for side in sides):
+        both = [side.gradients(x) for side in sides]
+        exact = kinds == {"float64"}
+        limit = judge.limit64("gradients", 1, 0) * 10 if exact else LOTTERY
+        name, error = judge.worst_of(judge.errors(both[1], both[0]))
+        if not exact:
+            error = judge.together(both[1], both[0])
+        if not error <= limit:
+            told.append(f"the gradient of `{name}` differs by {error:.1e}, more than {limit:.1e}")
+    if told:
+        told += _where(graph, sides, drawn, job, x)
+        raise AssertionError("\n".join([f"a and b are not the same {graph.name}:", *told]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One of the two. weights: by canonical name, where it is a model that the spec names."""
+
+    name: str
+    run: Callable[[Array], Mapping[str, Array]]
+    model: Any = None
+    backend: Backend | None = None
+    variables: Variables | None = None
+    weights: Mapping[str, Array] | None = None
+
+    @property
+    def trains(self) -> bool:
+        return self.variables is not None and getattr(self.backend, "training", None) is not None
+
+    def outputs(self, x: Array, graph: Graph) -> dict[str, Array]:
+        """By name; one that has no name goes by the graph's."""
+        found = dict(self.run(x))
+        (name, _), *others = graph.outputs
+        return {name: found[""]} if not others and set(found) == {""} else found
+
+    def gradients(self, x: Array) -> dict[str, Array]:
+        assert self.backend is not None
+        assert self.backend.training is not None
+        assert self.variables is not None
+        return self.backend.training().gradients(self.model, self.variables, x, training=False)
+
+    def layers(self, x: Array) -> Mapping[str, Array]:
+        """What its layers give, by the path of the layer; none where they cannot be seen."""
+        live = self.backend.live if self.backend is not None else None
+        look = getattr(live(), "layers", None) if live is not None else None
+        return look(self.model, x) if look is not None else {}
+
+
+def _side(name: str, model: Any, graph: Graph) -> _Side:
+    """Errors: TypeError."""
+    owner = next((one for one in map(backend.get, backend.names()) if one.owns(model)), None)
+    if owner is None:
+        if not callable(model):
+            raise TypeError(f"{name} is a {type(model).__name__}: neither a model nor a function")
+        return _Side(name, lambda x: _named(model(x)))
+
+    def run(x: Array) -> Mapping[str, Array]:
+        found = owner.runtime().forward(model, x)[0]
+        return flat(found)
+
+    assert owner.live is not None
+    known, variables = owner.live().shapes(model), owner.emit(graph).variables
+    if any(variable.name not in known for variable in variables.values()):
+        return _Side(name, run, model, owner)
+    stored = owner.runtime().read_weights(model, variables)
+    return _Side(name, run, model, owner, variables, stored)
+
+
+def _named(found: Any) -> dict[str, Array]:
+    if not isinstance(found, Mapping):
+        return {"": np.asarray(found)}
+    return {name: np.asarray(value) for name, value in found.items()}
+
+
+def _at(graph: Graph, input: tuple[int, int, int]) -> Graph:
+    channels, height, width = input
+    if channels != graph.input.type.channels:
+        raise ValueError(f"{graph.name} takes {graph.input.type.channels} channels, not {channels}")
+    return sizes.resized(graph, height, width)
+
+
+def _floor(graph: Graph, drawn: Mapping[str, Array] | None, job: Job) -> float:
+    """Twice as far as float32 is from float64, in the spec's own network."""
+    given = weights.randomise(graph, job.seed) if drawn is None else drawn
+    target = backend.get(backend.DEFAULT)
+    jobs = job, Job(job.modes, "float32", job.batch, job.seed)
+    wide, narrow = (measure(graph, target, given, one).arrays["outputs"] for one in jobs)
+    return FLOOR * max(judge.worst_of(judge.errors(narrow, wide))[1], QUIET)
+
+
+def _where(
+    graph: Graph, sides: list[_Side], drawn: Mapping[str, Array] | None, job: Job, x: Array
+) -> list[str]:
+    """The first weight that differs, and the first layer that departs from the spec's network."""
+    a, b = (side.weights for side in sides)
+    if a is not None and b is not None:
+        for name in a:
+            error = judge.rel(b[name].astype(np.float64), a[name].astype(np.float64))
+            if error > QUIET:
+                return [f"first weight that differs: {name}, by {error:.1e}"]
+    if drawn is None:
+        return []
+    target, before = backend.get(backend.DEFAULT), dict.fromkeys(("a", "b"), 0.0)
+    seen = {side.name: side.layers(x) for side in sides}
+    nodes = [one for one in graph.nodes if any(one.path in found for found in seen.values())]
+    for node in nodes:
+        (value,) = node.outputs[:1]
+        watched = Job(job.modes, job.dtype, job.batch, job.seed, watch=(value.index,))
+        truth = measure(graph, target, drawn, watched).arrays["activations"][f"v{value.index}"]
+        for name, found in seen.items():
+            given = found.get(node.path)
+            if given is None or given.shape != truth.shape:
+                continue
+            after, kind = judge.rel(given.astype(np.float64), truth), given.dtype.name
+            if locate.departs(before[name], after, kind):
+                at = f"{node.path} ({node.op.NAME}) at {node.span}"
+                return [
+                    f"first layer that departs from the spec, in {name}: {at}",
+                    f"  {before[name]:.1e} before it, {after:.1e} after",
+                    *(f"  in {call}" for call in locate.calls(graph, node)),
+                ]
+            before[name] = max(before[name], after)
+    unseen = " and ".join(name for name, found in seen.items() if not found)
+    return [f"the layers of {unseen} cannot be seen"] if unseen else []

@@ -1,0 +1,42 @@
+"""`make gpu`, on the CPU: rows of a family, and the page that is drawn of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import device
+
+
+@pytest.mark.slow
+@pytest.mark.needs("torch", "jax")
+def test_a_family_is_compared_on_a_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "chosen", lambda: {"tutorials": "single_conv_branch"})
+    monkeypatch.setattr(device, "STEP", ("cifar_resnet20", (2, 3, 32, 32)))
+    assert device.main(["--device", "cpu", "--out", str(tmp_path)]) == 0
+    rows = {(row.family, row.place): row for row in device.read(tmp_path / "device.cpu.csv")}
+    wide, narrow = device.places("cpu")
+    for place in wide:
+        row = rows["tutorials", place]
+        assert (row.verdict, row.explained) == ("ok", "")
+        assert float(row.gradients) < 1e-12
+        assert float(row.weights) < 1e-12
+    for place in narrow:
+        row = rows["tutorials", place]
+        assert row.verdict == "ok"
+        assert 0 < float(row.outputs) <= 2 * float(row.explained)
+    assert float(rows["DDP", "torch@cpu"].gradients) == 0
+    assert "for a step at 2×3×32×32" in rows["memory", "torch@cpu"].verdict
+    assert "No GPU: the same checks, on the CPU." in device.markdown(tmp_path)
+
+
+def test_what_there_was_no_time_for_is_told(tmp_path: Path) -> None:
+    found = [*device.run("cpu", tmp_path / "device.cpu.csv", lambda: 0.0, ["tutorials"])]
+    assert {row.verdict for row in found} == {"not run: the time was spent"}
+    assert f"0 of {len(found)} rows were run" in device.markdown(tmp_path)
+
+
+def test_a_gpu_has_tf32_and_a_cpu_has_not() -> None:
+    assert [one for one in device.places("cuda")[1] if "tf32" in one]
+    assert not [one for one in device.places("cpu")[1] if "tf32" in one]

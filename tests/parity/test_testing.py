@@ -1,0 +1,79 @@
+"""`resspec.testing.assert_same`, as users' tests call it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from resspec import api, backend, weights
+from resspec.testing import assert_same
+from tests import specs
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> str:
+    return specs.write(tmp_path)
+
+
+def built(spec: str, name: str, dtype: str = "float64", seed: int = 1) -> Any:
+    pytest.importorskip(name)
+    graph = api.load(spec).graph
+    return api.build(graph, name, dtype=dtype, weights=weights.randomise(graph, seed))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_models_of_three_frameworks_are_the_same(spec: str, dtype: str) -> None:
+    torch, tensorflow, jax = (built(spec, name, dtype) for name in ("torch", "tensorflow", "jax"))
+    assert_same(torch, tensorflow, spec)
+    assert_same(tensorflow, jax, spec)
+    assert_same(torch, jax, spec, input=(3, 12, 10))
+
+
+def test_a_function_is_compared_in_its_outputs(spec: str) -> None:
+    model = built(spec, "torch")
+    run = backend.get("torch").runtime().forward
+    assert_same(model, lambda x: run(model, x)[0]["out"][0], spec)
+    with pytest.raises(AssertionError, match="output `out` differs by inf"):
+        assert_same(model, lambda x: run(model, x)[0]["out"][0][:, :-1], spec)
+    with pytest.raises(TypeError, match="neither a model nor a function"):
+        assert_same(model, 5, spec)
+
+
+def test_the_first_weight_that_differs_is_named(spec: str) -> None:
+    with pytest.raises(AssertionError, match=r"first weight that differs: stem\.conv1\.weight"):
+        assert_same(built(spec, "torch"), built(spec, "torch", seed=2), spec)
+
+
+def test_the_first_layer_that_departs_is_named(spec: str) -> None:
+    wrong = built(spec, "torch")
+    path = next(path for path, one in wrong.named_modules() if path.endswith("conv2"))
+    layer = wrong.get_submodule(path)
+    layer.register_forward_hook(lambda module, given, y: y * 1.001)
+    for other in ("torch", "jax"):
+        with pytest.raises(AssertionError) as caught:
+            assert_same(built(spec, other), wrong, spec)
+        assert f"first layer that departs from the spec, in b: {path} (conv2d) at " in str(caught.value)  # fmt: skip
+    keras = pytest.importorskip("keras")
+    model = built(spec, "tensorflow", "float32")
+    name = path.replace(".", "-")
+    kept = model.get_layer(name)
+    kept.call = lambda x, call=kept.call: keras.ops.multiply(call(x), 1.5)
+    with pytest.raises(AssertionError, match=rf"in a: {path} \(conv2d\)"):
+        assert_same(model, built(spec, "torch", "float32"), spec)
+
+
+def test_gradients_are_compared(spec: str) -> None:
+    import torch
+
+    wrong = built(spec, "torch")
+    path = next(path for path, one in wrong.named_modules() if path.endswith("conv1"))
+    weight = wrong.get_submodule(path).weight
+    weight.register_hook(lambda gradient: gradient * 2)
+    assert_same(built(spec, "torch"), wrong, spec, gradients=False)
+    with pytest.raises(AssertionError, match=f"the gradient of `{path}.weight` differs"):
+        assert_same(built(spec, "torch"), wrong, spec)
+    assert isinstance(weight, torch.nn.Parameter)
+    assert np.isfinite(weight.detach().numpy()).all()
