@@ -31,7 +31,11 @@ def test_a_family_is_compared_on_a_device(tmp_path: Path, monkeypatch: pytest.Mo
     assert "No GPU: the same checks, on the CPU." in device.markdown(tmp_path)
 
 
-def test_what_there_was_no_time_for_is_told(tmp_path: Path) -> None:
+@pytest.mark.needs("torch")
+def test_what_there_was_no_time_for_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "chosen", lambda: {"tutorials": "single_conv_branch"})
     found = [*device.run("cpu", tmp_path / "device.cpu.csv", lambda: 0.0, ["tutorials"])]
     assert {row.verdict for row in found} == {"not run: the time was spent"}
     assert f"0 of {len(found)} rows were run" in device.markdown(tmp_path)

@@ -16,7 +16,7 @@ from resspec.parity import judge
 from resspec.parity.judge import Trio
 from resspec.parity.measure import CONSTANTS, ROUNDED, UNROUNDED, flat
 from resspec.running import Running
-from tests.export.running import command
+from tests.commands import command
 
 # A pool that pads behind an activation that goes below zero, a gate, a resize, two outputs.
 SPEC = """\
