@@ -3,7 +3,7 @@ weights that hide nothing. Nothing is written before."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -78,6 +78,12 @@ class Network(Protocol):
     def random(self, x: Array) -> bool:
         """Whether it is random while training although nothing known to be is."""
         ...
+
+
+def widened(types: Iterable[str]) -> list[str]:
+    """What is said of tensors of these types, where some are in half precision."""
+    halves = sorted({"float16", "bfloat16"}.intersection(types))
+    return [f"its tensors are {one}; they come in as float32" for one in halves]
 
 
 @dataclass(frozen=True, slots=True)

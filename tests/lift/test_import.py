@@ -116,6 +116,13 @@ def test_resnet50_reads_in_fifteen_lines() -> None:
     assert not made.spec.blocks
 
 
+def test_half_precision_comes_in_as_float32_and_that_is_said() -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()).half()
+    made = resspec.import_model(model, torch.zeros(1, 3, 16, 16))
+    assert made.notes == ["its tensors are float16; they come in as float32"]
+    assert {array.dtype.name for array in made.weights.values()} == {"float32"}
+
+
 def test_names_of_sources_are_told() -> None:
     for source in ("nothing", "no.such.module:Net", "timm:"):
         with pytest.raises(SpecError) as caught:

@@ -135,6 +135,15 @@ def test_a_saved_model_runs_on_torch_with_its_weights(tmp_path: Path) -> None:
     assert np.allclose(found, model(x, training=False).numpy(), atol=1e-6)
 
 
+def test_half_precision_comes_in_as_float32_and_that_is_said() -> None:
+    start = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 3, dtype="bfloat16")(start)
+    x = layers.BatchNormalization(dtype="mixed_float16")(x)
+    made = resspec.import_model(keras.Model(start, x))
+    assert made.notes == ["its tensors are bfloat16; they come in as float32"]
+    assert {array.dtype.name for array in made.weights.values()} == {"float32"}
+
+
 def test_what_no_op_says_is_told_all_at_once() -> None:
     start = layers.Input((32, 32, 3))
     x = layers.Conv2D(4, 1, activation=lambda x: x * x, name="odd")(start)

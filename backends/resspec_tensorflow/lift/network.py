@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from resspec import weights
 from resspec.diagnostics import error
 from resspec.lift.frames import framed
-from resspec.lift.proof import Network
+from resspec.lift.proof import Network, widened
 from resspec.lift.record import Recorder
 from resspec.lift.tidy import started, tidy
 from resspec_tensorflow import origins
@@ -38,6 +38,7 @@ class KerasNetwork(Network):
     def __init__(self, model: Any, name: str, known: Mapping[int, str] | None = None) -> None:
         self.model, self.name = model, name
         self.names = names(model) if known is None else known
+        self.notes = widened(str(one.dtype) for one in ordered(model))
 
     @property
     def shape(self) -> tuple[int, int, int] | None:
@@ -61,7 +62,10 @@ class KerasNetwork(Network):
         return {self.names[id(one)]: one for one in ordered(self.model)}
 
     def arrays(self) -> dict[str, Array]:
-        return {name: np.asarray(one.numpy()) for name, one in self._held().items()}
+        found = {name: np.asarray(one.numpy()) for name, one in self._held().items()}
+        halves = ("float16", "bfloat16")
+        return {name: one.astype(np.float32) if one.dtype.name in halves else one
+                for name, one in found.items()}  # fmt: skip
 
     def copy(self, arrays: Mapping[str, Array]) -> KerasNetwork:
         model = keras.models.clone_model(self.model, clone_function=_doubled, recursive=True)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from resspec.diagnostics import error
+from resspec.lift.proof import widened
 from resspec.weights.files import exported
 from resspec.weights.files.source import Unreadable, shown
 from resspec_torch.lift.played import PlayedNetwork
@@ -23,7 +24,6 @@ DTYPES = {
 }  # fmt: skip
 PLAIN = ("as_int", "as_float", "as_bool", "as_string")
 LISTS = ("as_ints", "as_floats", "as_bools", "as_strings")
-WIDENED = ("float16", "bfloat16")
 
 
 def opened(path: Path, name: str) -> PlayedNetwork:
@@ -36,8 +36,7 @@ def opened(path: Path, name: str) -> PlayedNetwork:
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as problem:
         raise error("weights-format", f"`{path}`: its program is damaged") from problem
     network = PlayedNetwork(program, name, program.tensors)
-    network.notes = [f"its tensors are {one}; they come in as float32"
-                     for one in sorted(found.stored.intersection(WIDENED))]  # fmt: skip
+    network.notes = widened(found.stored)
     return network
 
 

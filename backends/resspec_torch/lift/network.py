@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from resspec.diagnostics import error
-from resspec.lift.proof import Network
+from resspec.lift.proof import Network, widened
 from resspec.lift.record import Recorder
 from resspec.weights import cotangent
 from resspec_torch import origins
@@ -43,6 +43,9 @@ class TorchNetwork(Network):
     ) -> None:
         self.model, self.name = model, name
         self.given = given.given(model, seen or {})
+        self.notes = widened(
+            str(one.dtype).rpartition(".")[2] for one in model.state_dict().values()
+        )
 
     def record(self, shape: tuple[int, ...], outline: bool = False) -> Recorder:
         recorder = export.record(self.model, shape, outline)

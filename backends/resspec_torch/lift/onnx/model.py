@@ -15,6 +15,7 @@ from onnx import numpy_helper
 
 from resspec.diagnostics import error
 from resspec.lift.frames import KIND
+from resspec.lift.proof import widened
 from resspec.weights.files.source import Opened, Unreadable, shown
 
 Array = NDArray[Any]
@@ -64,7 +65,7 @@ def read(path: Path) -> Model:
     graph = proto.graph
     if not graph.node:
         raise Unreadable("it is damaged, or no ONNX file: it holds no operators")
-    halves = _widened(proto, path.parent)
+    halves = _plain(proto, path.parent)
     tensors = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
     inputs = [one for one in graph.input if one.name not in tensors]
     if len(inputs) != 1:
@@ -89,7 +90,7 @@ def read(path: Path) -> Model:
     )  # fmt: skip
 
 
-def _widened(proto: Any, folder: Path) -> list[str]:
+def _plain(proto: Any, folder: Path) -> list[str]:
     """Tensors taken from beside the file, and half precision made single. Errors: Unreadable."""
     graph, found = proto.graph, set()
     halves = {onnx.TensorProto.FLOAT16: "float16", onnx.TensorProto.BFLOAT16: "bfloat16"}
@@ -118,7 +119,7 @@ def _widened(proto: Any, folder: Path) -> list[str]:
         except (ValueError, TypeError, KeyError) as problem:
             raise Unreadable(f"`{shown(tensor.name)}` in it is damaged") from problem
     del graph.value_info[:]
-    return [f"its tensors are {one}; they come in as float32" for one in sorted(found)]
+    return widened(found)
 
 
 def _beside(tensor: Any, folder: Path) -> None:
