@@ -12,6 +12,7 @@ import pytest
 from resspec.play import Server
 from resspec.play.document import Document
 from tests import specs
+from tests.hostile import EVIL
 
 pytestmark = pytest.mark.needs("py_mini_racer", "playwright")
 
@@ -80,6 +81,23 @@ def test_costs_and_source_follow_in_their_tabs(page: Any, address: str):
     page.click("role=tab[name=torch]")
     page.wait_for_selector("#panel .cm-content")
     assert "class Basic(nn.Module)" in page.inner_text("#panel .cm-content")
+
+
+def test_what_a_stranger_wrote_is_text(page: Any, address: str, file: Path):
+    printable = EVIL.partition("\u202e")[0]
+    names = "variants: {'<img src=x onerror=window.ran=1>': {}, ok: {}}\n'<svg onload=window.ran=1>': 1\n"
+    file.write_text(specs.TINY.replace("A stem,", f"|\n  {printable}") + names)
+    page.goto(address)
+    page.wait_for_selector("#problems li")
+    assert "<svg onload=window.ran=1>" in page.inner_text("#problems")
+    page.click("#editor .cm-content")
+    page.keyboard.press("Control+End")
+    page.keyboard.press("Shift+ArrowUp")
+    page.keyboard.press("Delete")
+    page.wait_for_selector("#panel svg")
+    assert "<img src=x" in page.inner_text("#variant")
+    assert page.locator("#panel img, #problems img, #problems svg").count() == 0
+    assert page.evaluate("window.ran") is None
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
