@@ -21,6 +21,7 @@ from resspec.diagnostics import Diagnostic, Note, SpecError, error
 from resspec.ir import Graph
 from resspec.lift import text
 from resspec.lift.follow import follow, sized
+from resspec.lift.frames import KIND
 from resspec.lift.model import Spelt, identifier, spelt
 from resspec.lift.proof import Check, Network, prove
 from resspec.lift.record import Problem, Recorder
@@ -214,7 +215,8 @@ def texts(spec: Spelt) -> dict[str, str]:
     found = {f"{spec.model['model']}.yaml": text.written(spec.model)}
     for name, block in spec.blocks.items():
         kind = spec.kinds.get(name, "")
-        doc = {"doc": f"{kind} of the original."} if kind else {}
+        told = kind and kind.rpartition(".")[2] != KIND  # a word of ours says nothing
+        doc = {"doc": f"{kind} of the original."} if told else {}
         found[f"blocks/{name}.yaml"] = text.written({"block": name, **doc, **block})
     return found
 

@@ -151,7 +151,9 @@ class _Parts:
             return  # across models within the model
         if len(self._exits(inside)) != 1 or not self._convex(inside):
             return
-        frame = Frame(f"{key}@", key, KIND)
+        # blocks with a convolution of each channel on its own are no form of the others
+        deep = any(getattr(step.op, "groups", 1) > 1 for step in inside if step.op.KIND == "conv")
+        frame = Frame(f"{key}@", key, f"depthwise.{KIND}" if deep else KIND)
         for step in inside:
             self.taken[step] = key
         for step in group:

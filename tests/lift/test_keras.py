@@ -191,6 +191,18 @@ def test_a_file_with_code_in_it_is_refused_and_nothing_of_it_runs(tmp_path: Path
     assert caught.value.diagnostics[0].code == "io-error"
 
 
+def test_a_class_of_blocks_with_depthwise_convolutions_is_its_own() -> None:
+    start = x = layers.Input((None, None, 3))
+    for at, deep in enumerate((False, False, True, True)):
+        x = layers.Conv2D(8, 3, padding="same", name=f"block{at}_first")(x)
+        kind = layers.DepthwiseConv2D(3, padding="same") if deep else layers.Conv2D(8, 1)
+        kind.name = f"block{at}_second"
+        x = layers.ReLU(name=f"block{at}_relu")(kind(x))
+    made = bring.bring(bring.of_model(keras.Model(start, x), "n"), (3, 16, 16), "n", check=False)
+    assert [stage["block"] for stage in made.spec.model["stages"]] == ["block", "block_2"]
+    assert "of the original" not in str(made.files)
+
+
 def test_names_of_applications() -> None:
     with pytest.raises(SpecError, match="has no `ResNet49`"):
         bring.opened("keras:ResNet49")

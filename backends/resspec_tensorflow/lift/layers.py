@@ -331,6 +331,15 @@ def _layer_scale(walk: Walker, one: Any, x: Any) -> Data:
     return Data(value, x.layout)
 
 
+@layer("CustomScaleLayer")
+def _scaled_sum(walk: Walker, one: Any, tensors: Any) -> Data:
+    """Of Inception-ResNet: a sum whose second value is scaled."""
+    first, second = tensors
+    if one.scale != 1:
+        second = walk.elementwise(second, "scale", value=float(one.scale))
+    return merged(walk, "add", [first, second])
+
+
 # -- dropping ----------------------------------------------------------------------------------
 
 
