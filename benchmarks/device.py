@@ -170,9 +170,12 @@ def markdown(folder: Path = MEASURED) -> str:
         where = rows[0].device
         note = "" if kind != "cpu" else " No GPU: the same checks, on the CPU."
         told = [row for row in rows if not row.verdict.startswith("not run")]
-        ok = sum(row.verdict == "ok" for row in told if row.family != "memory")
+        told_of = [row for row in told if row.family != "memory"]
+        ok = sum(row.verdict == "ok" for row in told_of)
+        families = len({row.family for row in told_of} - {"DDP"})
         lines += [f"## {where}", ""]
-        lines += [f"{len(told)} of {len(rows)} rows were run, {ok} the same.{note}", ""]
+        count = f"{families} families; {ok} of {len(told_of)} rows the same"
+        lines += [f"{count}, {len(rows) - len(told)} not run.{note}", ""]
         cells = [[getattr(row, one) for one in HEAD[:-1]] for row in told]
         lines += [table.markdown(HEAD[:-1], cells), ""]
     return "\n".join(lines) + "\n"

@@ -39,6 +39,9 @@ def find_device(name: str) -> Any:
     """The device of that name: `cpu`, `gpu:1` or, as others say, `cuda:1`. Raises
     SpecError(no-device)."""
     kind, _, index = name.lower().partition(":")
+    if kind == "meta":
+        message = "an NNX model here always has memory: there is no device `meta`"
+        raise error("no-device", message, help="weights=False draws nothing; torch has the device")
     try:
         return jax.devices(kind)[int(index or 0)]
     except (RuntimeError, ValueError, IndexError):

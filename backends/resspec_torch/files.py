@@ -49,13 +49,16 @@ def _openvino(path: Path) -> Run:
     import openvino
 
     # single precision, also where the processor would be faster in half
-    model = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    core = openvino.Core()
+    stored = core.read_model(path)
+    names = [one.any_name for one in stored.outputs]  # compiled, an output may lose its name
+    model = core.compile_model(stored, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def run(x: NDArray[Any]) -> dict[str, NDArray[Any]]:
         if not model.input(0).partial_shape.compatible(openvino.PartialShape(list(x.shape))):
             raise FixedSize
         found = model(np.ascontiguousarray(x))
-        return {port.any_name: found[port] for port in model.outputs}
+        return {name: found[port] for name, port in zip(names, model.outputs, strict=True)}
 
     return run
 

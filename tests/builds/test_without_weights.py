@@ -107,7 +107,11 @@ def test_command_says_what_meta_has_not(
     assert "meta" in capsys.readouterr().err
 
 
-def test_keras_has_no_meta(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("tensorflow")
-    assert command("build", spec, "--meta", "--backend", "tensorflow") == 1
-    assert "a Keras model always has memory" in capsys.readouterr().err
+@pytest.mark.parametrize(("name", "model"), [("tensorflow", "a Keras"), ("jax", "an NNX")])
+def test_others_have_no_meta(
+    spec: str, name: str, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip(name)
+    assert command("build", spec, "--meta", "--backend", name) == 1
+    assert f"{model} model" in (told := capsys.readouterr().err)
+    assert "torch has the device" in told
