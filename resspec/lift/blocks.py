@@ -13,7 +13,7 @@ from resspec.language.checker import RESERVED, is_identifier
 from resspec.language.layer_grammar import COMBINATORS, MODIFIERS, ROLES
 from resspec.lift import tree
 from resspec.lift.flow import Flow
-from resspec.lift.merge import filled, merged
+from resspec.lift.merge import always, filled, merged
 from resspec.lift.record import Step
 from resspec.lift.shipped import Piece, Shelf
 from resspec.lift.solve import UNSAID, Param, Solver
@@ -116,6 +116,7 @@ class Blocks:
                 if len(group.boxes) == 1:
                     alone.add(id(group.boxes[0]))
                     continue
+                group.body = always(group.body, group.keys)
                 self._settle(group)
         tree.take_in(self.root, alone)
 

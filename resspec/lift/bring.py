@@ -26,6 +26,7 @@ from resspec.lift.model import Spelt, identifier, spelt
 from resspec.lift.proof import Check, Network, prove
 from resspec.lift.record import Problem, Recorder
 from resspec.lift.same import laid_over
+from resspec.lift.shipped import Shelf
 from resspec.options import LoadOptions
 from resspec.summary import Summary, summarize
 from resspec.weights import stored
@@ -158,7 +159,7 @@ def outlined(network: Network, shape: tuple[int, int, int], name: str) -> Outlin
     recorder = network.record((network.batch or TRACED, *shape), outline=True)
     if not recorder.outputs or recorder.input is None:
         raise SpecError(*diagnostics(recorder.problems))
-    spec = spelt(recorder, name, {one.name for one in zoo.blocks()}, shipped=False)
+    spec = spelt(recorder, name, {one.name for one in zoo.blocks()})
     return Outline(spec.model["model"], network.name, texts(spec), recorder.problems)
 
 
@@ -167,13 +168,14 @@ def _written(
 ) -> tuple[Spelt, dict[str, str], Path]:
     """The spec of what was recorded, its files, and where the model's is."""
     taken = {one.name for one in zoo.blocks()}
-    for shipped in (True, False):
-        spec = spelt(recorder, name, taken, doc, shipped=shipped)
+    # a block of the library may mean something else in the place where it stands
+    shelves = (Shelf(), Shelf(places=False), None)
+    for number, shelf in enumerate(shelves):
+        spec = spelt(recorder, name, taken, doc, shelf=shelf)
         files = texts(spec)
-        path = placed(folder / str(shipped), files)
-        if not shipped:
+        path = placed(folder / str(number), files)
+        if shelf is None:
             break
-        # a block of the library may mean something else in the place where it stands
         with contextlib.suppress(SpecError):
             laid_over(recorder, _loaded(path, shape))
             break

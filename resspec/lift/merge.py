@@ -188,6 +188,34 @@ def _into(
     return None
 
 
+def always(body: Any, members: set[int]) -> Any:
+    """The body with what some instances drop while training in all of them, at a rate of 0."""
+    if isinstance(body, dict):
+        return {key: always(one, members) for key, one in body.items()}
+    if not isinstance(body, list):
+        return body
+    found: list[Any] = []
+    for one in body:
+        rate = _rate(one)
+        if rate is None:
+            found.append(always(one, members))
+            continue
+        missing = members - set(rate.values)
+        rate.values |= dict.fromkeys(missing, 0.0)
+        rate.here |= dict.fromkeys(missing, 1)
+        found += one.then
+    return found
+
+
+def _rate(one: Any) -> Hole | None:
+    """The rate of a drop path that some have, and others nothing."""
+    if isinstance(one, When) and not one.otherwise and len(one.then) == 1:
+        (layer,) = one.then
+        rate = layer.get("drop_path", {}).get("rate") if isinstance(layer, dict) else None
+        return rate if isinstance(rate, Hole) else None
+    return None
+
+
 def holes(data: Any) -> Iterator[Hole]:
     """Every hole of a body, as the text has them."""
     if isinstance(data, Hole):

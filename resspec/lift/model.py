@@ -39,15 +39,16 @@ class Part:
 
 def spelt(
     recorder: Recorder, name: str, taken: Iterable[str], doc: str = "", *, flat: bool = False,
-    shipped: bool = False,
+    shelf: Shelf | None = None,
 ) -> Spelt:  # fmt: skip
     """A recorded network without problems as a spec. taken: names that its blocks may not have;
-    flat: without blocks; shipped: with those of the library that are the same graph."""
+    flat: without blocks; shelf: with blocks of the library."""
     root = tree.grown(recorder)
     if flat:
         tree.take_in(root, {id(box) for box in root.boxes()})
     spelling = spell.usual(recorder.steps)
-    shelf = Shelf(spell.defaults(spelling)) if shipped else None
+    if shelf is not None:
+        shelf.defaults = spell.defaults(spelling)
     blocks = Blocks(root, spelling, taken, tree.twins(recorder), shelf)
     model = _Model(root, blocks, recorder, shelf)
     assert recorder.input is not None
@@ -344,6 +345,10 @@ def _schedule(values: Sequence[float], begins: int, count: int) -> str | None:
         whole = round(values[-1] * last / at, 6)
         if all(abs(value - whole * (begins + i) / last) <= CLOSE for i, value in enumerate(values)):
             return f"{whole} * block_index / {text}"
+    first, last_ = values[0], values[-1]
+    step = round((last_ - first) / (len(values) - 1), 9) if len(values) > 1 else 0.0
+    if step > 0 and all(abs(value - first - step * i) <= CLOSE for i, value in enumerate(values)):
+        return f"{first} + {step} * index" if first else f"{step} * index"
     return None
 
 

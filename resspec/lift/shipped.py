@@ -85,8 +85,9 @@ class Found:
 class Shelf:
     """The library, tried under a model's `defaults`; `classes` that the model tells apart."""
 
-    defaults: Mapping[str, Any]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     classes: int | None = None
+    places: bool = True  # whether a rate may depend on a block's place among those of its class
     library: Library = field(default_factory=lambda: Library({}, []))
     known: dict[object, Args | None] = field(default_factory=dict)
     last: dict[str, Args] = field(default_factory=dict)  # what a block was called with before
@@ -107,9 +108,23 @@ class Shelf:
                     self._saying(block, one, args, said)
                     for one, args in zip(pieces, found, strict=True)
                 ]
-                if None not in full:
-                    return Found(block.name, [args or {} for args in full])
+                whole = [args for args in full if args is not None]
+                if len(whole) == len(pieces):
+                    return Found(block.name, self._needed(block, pieces, whole, said))
         return None
+
+    def _needed(
+        self, block: BlockSpec, pieces: Sequence[Piece], calls: Sequence[Args], said: Sequence[str]
+    ) -> Sequence[Args]:
+        """The calls without what others of their arguments say already in all of them."""
+        for name in said if len(said) > 1 else ():
+            fewer = [{key: one for key, one in args.items() if key != name} for args in calls]
+            if all(
+                _Search(self, block, piece).fits(args)
+                for piece, args in zip(pieces, fewer, strict=True)
+            ):
+                calls = fewer
+        return calls
 
     def _saying(
         self, block: BlockSpec, piece: Piece, args: Args, names: Sequence[str]
@@ -214,6 +229,9 @@ class _Search:
                 return None
         return self._shortest(best)
 
+    def fits(self, args: Args) -> bool:
+        return self._score(args)[1]
+
     def saying(self, args: Args, names: Sequence[str]) -> Args | None:
         for name in names:
             values = self.numbers.of(name, self.block.params[name])
@@ -259,7 +277,7 @@ class _Search:
         if self.left < 0 or needs:
             return -1, False
         piece = self.piece
-        place = piece.place if piece.drops else (0, 1)
+        place = piece.place if piece.drops and self.shelf.places else (0, 1)
         graph = self.shelf.graph(self.block.name, args, piece.start.type.shape, place)
         if graph is None:
             return -1, False

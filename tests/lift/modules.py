@@ -243,6 +243,55 @@ class Bottlenecks(nn.Sequential):
         )  # fmt: skip
 
 
+class Layer(nn.Module):
+    def __init__(self, inner: int) -> None:
+        super().__init__()
+        self.norm, self.conv = nn.BatchNorm2d(inner), nn.Conv2d(inner, 4, 3, padding=1, bias=False)
+
+    def forward(self, found: list[Tensor]) -> Tensor:
+        return self.conv(functional.relu(self.norm(torch.cat(found, 1))))
+
+
+class Dense(nn.Module):
+    """Everything so far is joined again in each layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+        self.layers = nn.ModuleList([Layer(8 + 4 * n) for n in range(3)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = [self.stem(x)]
+        for layer in self.layers:
+            found.append(layer(found))
+        return torch.cat(found, 1)
+
+
+class Branches(nn.Module):
+    """The same conv thrice, and a norm alone where the shape allows it."""
+
+    def __init__(self, inner: int, outer: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(
+            nn.Conv2d(inner, outer, 3, padding=1, bias=False) for _ in range(3)
+        )
+        self.norm = nn.BatchNorm2d(inner) if inner == outer else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.convs[0](x)
+        for conv in self.convs[1:]:
+            y = y + conv(x)
+        return functional.silu(y if self.norm is None else y + self.norm(x))
+
+
+class Branched(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Conv2d(3, 8, 3, bias=False), Branches(8, 8), Branches(8, 12), Branches(12, 12),
+            Branches(12, 16),
+        )  # fmt: skip
+
+
 SIZED = Residual()  # a live module, not a class
 LIFTED = (Functional, Several, Skip, Gated, Positions, Residual, Shuffled, Repeated, Measured,
           Mixed, Paths)  # fmt: skip

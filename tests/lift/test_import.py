@@ -123,6 +123,34 @@ def test_half_precision_comes_in_as_float32_and_that_is_said() -> None:
     assert {array.dtype.name for array in made.weights.values()} == {"float32"}
 
 
+@pytest.mark.slow
+@pytest.mark.needs("torchvision")
+@pytest.mark.parametrize(("name", "lines", "blocks"), [
+    ("resnet50", 15, 0), ("resnext50_32x4d", 15, 0), ("wide_resnet50_2", 15, 0),
+    ("densenet121", 15, 0), ("regnet_y_400mf", 15, 0), ("convnext_tiny", 30, 1),
+    ("vgg16_bn", 50, 0), ("efficientnet_b0", 80, 2), ("mobilenet_v2", 60, 1),
+    ("mobilenet_v3_small", 75, 4), ("googlenet", 105, 1), ("squeezenet1_1", 31, 1),
+])  # fmt: skip
+def test_twelve_networks_read_well(name: str, lines: int, blocks: int) -> None:
+    made = bring.bring(bring.opened(f"torchvision:{name}"), (3, 224, 224), name, check=False)
+    assert made.lines <= lines
+    assert len(made.spec.blocks) <= blocks
+
+
+def test_layers_joined_one_after_the_other_are_blocks_in_a_row() -> None:
+    made = imported(modules.Dense())
+    assert (made.spec.model["block"], made.spec.model["stages"]) == ("layer", [{"depth": 3}])
+
+
+def test_branches_that_not_all_blocks_have_are_left_out_by_the_others() -> None:
+    made = imported(modules.Branched())
+    (block,) = made.spec.blocks.values()
+    (*_, last) = block["layers"][0]["add"]
+    assert last == [
+        {"when": "in_channels == width", "then": ["norm"], "else": [{"from": []}]},
+    ]
+
+
 def test_names_of_sources_are_told() -> None:
     for source in ("nothing", "no.such.module:Net", "timm:"):
         with pytest.raises(SpecError) as caught:
