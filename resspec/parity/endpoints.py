@@ -50,9 +50,9 @@ def endpoint(text: str) -> Endpoint:
     if keras is not None and "keras_file" in (files := _files()):
         owner, format = files["keras_file"]
         engine, dtype = keras.groups()
-        if engine == "jax":  # Keras' own batch norm computes in float32 there
+        if engine != "tensorflow":  # Keras' own batch norm computes in float32 there
             if dtype == "float64":
-                raise error("bad-value", f"`{text}`: Keras computes norms in float32 on JAX")
+                raise error("bad-value", f"`{text}`: Keras computes norms in float32 on {engine}")
             dtype = "float32"
         return Endpoint(text, owner, None, dtype, f"{format}:{engine}")
     found = WORD.fullmatch(text)

@@ -39,7 +39,7 @@ def test_what_a_word_says(text: str, found: Endpoint) -> None:
     assert endpoint(text) == found
 
 
-@pytest.mark.parametrize("text", ["troch", "torch:int4", "torch:int8", "keras:numpy", "keras:jax:float64", "onnx:tf32", "torch@", "onnx:float64", "onnx@cuda", "state_dict", "../onnx", ""])  # fmt: skip
+@pytest.mark.parametrize("text", ["troch", "torch:int4", "torch:int8", "keras:numpy", "keras:jax:float64", "keras:torch:float64", "onnx:tf32", "torch@", "onnx:float64", "onnx@cuda", "state_dict", "../onnx", ""])  # fmt: skip
 def test_what_is_no_endpoint(text: str) -> None:
     with pytest.raises(SpecError):
         endpoint(text)
@@ -99,7 +99,7 @@ def tiny(tmp_path: Path) -> str:
     "torch", "tensorflow", "jax", "onnxruntime", "onnxscript", "openvino", "ai_edge_litert"
 )
 def test_every_endpoint_of_this_machine(tiny: str, capsys: Err) -> None:
-    places = ["torch", "tensorflow", "torch@cpu", "torch:bfloat16", "torch:float16", "tensorflow:bfloat16", "pt2", "onnx", "saved_model", "keras_file", "jax", "jax:bfloat16", "stablehlo", "openvino", "tflite", "keras:jax", "keras:torch:float64", "keras:tensorflow:float32"]  # fmt: skip
+    places = ["torch", "tensorflow", "torch@cpu", "torch:bfloat16", "torch:float16", "tensorflow:bfloat16", "pt2", "onnx", "saved_model", "keras_file", "jax", "jax:bfloat16", "stablehlo", "openvino", "tflite", "keras:jax", "keras:torch", "keras:tensorflow:float32"]  # fmt: skip
     assert command("parity", tiny, "--between", ",".join(places), "--format", "json") == 0
     (report,) = json.loads(capsys.readouterr().out)
     assert report["backends"] == places
