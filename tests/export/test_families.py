@@ -140,17 +140,22 @@ def test_each_file_gives_what_the_live_model_gives(name: str, spec: str, tmp_pat
             inputs.append(x)
     elsewhere(SCRIPTS[name], out, *(tmp_path / f"x{i}.npy" for i in range(4)))
     live = {dtype: running(graph, name, dtype, drawn) for dtype in ("float64", "float32")}
-    for i, x in enumerate(inputs):
-        truth, own = (live[dtype](x.astype(dtype)) for dtype in live)
+    given = [[live[dtype](x.astype(dtype)) for dtype in live] for x in inputs]
+    # what float32 costs is told by all inputs together: one example's few outputs may be lucky
+    floor = {
+        key: max(distance(own[key], truth[key]) for truth, own in given) for key in given[0][0]
+    }
+    for i, (x, (truth, _)) in enumerate(zip(inputs, given, strict=True)):
         for kind in KINDS[name]:
             if i > 1 and (spec, kind) in ONE_SIZE:
                 assert not (out / f"{kind}.{i}.npz").exists()
                 continue
             found = np.load(out / f"{kind}.{i}.npz")
             assert set(found) == set(truth), kind
-            explained = coarse(name, kind, out, x) if kind in COARSE else own
+            explained = coarse(name, kind, out, x) if kind in COARSE else None
             for key, exact in truth.items():
-                bound = 2 * distance(explained[key], exact) + SLACK
+                own = floor[key] if explained is None else distance(explained[key], exact)
+                bound = 2 * own + SLACK
                 assert distance(found[key], exact) <= bound, (kind, key, x.shape)
 
 
