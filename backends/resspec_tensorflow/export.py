@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from resspec.backend import Format
 from resspec.diagnostics import error
 from resspec.ops.pool import MaxPool
@@ -136,6 +134,8 @@ def _lite(model: Any, graph: Graph, examples: NDArray[Any] | None = None) -> byt
 def _converted(
     model: Any, graph: Graph, shape: tuple[int | None, ...], examples: NDArray[Any] | None
 ) -> bytes:
+    import numpy as np  # late: those who only list formats have no use for it
+
     from .frameworks import quiet, tf
 
     # through a folder: only what is read from there has its variables in it

@@ -30,7 +30,7 @@ def test_the_command_says_what_it_found_and_how_equal_it_is(tmp_path: Path, run:
     assert "layers → " in result.out
     assert "same as the original in float64: gradients" in result.out
     names = {one.relative_to(tmp_path / "o").as_posix() for one in (tmp_path / "o").rglob("*.*")}
-    assert {"mine.yaml", "weights.safetensors"} < names
+    assert {"mine.yaml", "weights.safetensors"} <= names
     assert run("validate", str(tmp_path / "o" / "mine.yaml")).code == 0
     assert run("import", "tests.lift.modules:SIZED", *where).code == 1  # never overwritten unasked
 

@@ -21,6 +21,12 @@ Outputs = Mapping[str, list[Array]]
 SINGLE = ("openvino", "tflite")  # files that hold no float64
 
 
+def exact(backend: Backend) -> list[str]:
+    """The kinds of files that keep what a float64 network computes."""
+    kinds = backend.formats.items()
+    return [word for word, kind in kinds if word not in SINGLE and not kind.rounds]
+
+
 @dataclass
 class Pair:
     """A graph and what is folded of it, with weights and statistics drawn at random."""
@@ -67,7 +73,7 @@ class Pair:
         live = self._live(backend, self.folded, self.arrays)
         dtypes = dict.fromkeys(self.arrays, "float64")
         found = {}
-        for word in formats or [one for one in backend.formats if one not in SINGLE]:
+        for word in formats or exact(backend):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / backend.formats[word].file
                 backend.exporter().export(live.model, self.folded, live.source, word, path, dtypes)

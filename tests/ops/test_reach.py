@@ -45,7 +45,8 @@ def spoiled(graph, tested, axis: int) -> np.ndarray:
 @pytest.mark.parametrize("name", sorted(OPS))
 def test_an_op_reads_what_it_says(name: str) -> None:
     seen = 0
-    for case in cases.sample(name):
+    listed = cases.CASES[name]
+    for case in listed[:: -(-len(listed) // 8)]:  # at most eight, evenly over the list
         graph, tested = cases.build(name, case)
         if not tested.outputs[0].type.is_map or tested.op.is_zero:
             continue

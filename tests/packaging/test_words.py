@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CORE = Path(__file__).parents[2] / "resspec"
-WORDS = re.compile(r"(?<![a-z])(torch|keras|tensorflow|jax|cuda|nn|tf)(?![a-z])", re.IGNORECASE)
+# Not `tf32`, which is a format of numbers, as bfloat16.
+WORDS = re.compile(r"(?<![a-z])(torch|keras|tensorflow|jax|cuda|nn|tf)(?![a-z0-9])", re.IGNORECASE)
 # What has to name them, and why.
 TOLD = {
     "cli": "options and help",
     "api.py": "the default backend",
     "backend.py": "the default backend",
     "lower/suspicions.py": "help",
+    "parity/endpoints.py": "words for places where networks run, as people write them",
     "port": "names of origins, layouts in their files",
     "weights/fitting.py": "help",
     "weights/files": "what frameworks write in files",

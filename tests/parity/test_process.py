@@ -96,7 +96,7 @@ def test_a_python_without_resspec(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_what_goes_wrong_there_is_shown(tmp_path: Path) -> None:
     text = fails(tmp_path, sys.executable, device="cuda:99")
-    assert "it ended with 1" in text
+    assert "this machine has no device `cuda:99` for torch" in text
     assert "error[no-device]" in text
 
 

@@ -17,6 +17,7 @@ from resspec.syntax import read
 NEEDED = {"group_width": "4", "inner": "8", "width": "16", "out_channels": "16", "levels": "1"}
 NEEDED |= {"widths": "[16, 16, 16]", "attention": "bot_attention"}
 OWN = {"halo_attention": {"window": "4"}, "maxvit_block": {"window": "3"}}  # for so small a map
+OWN |= {"universal_bottleneck": {"middle": "3"}}  # which has no depthwise convolution unasked
 PLACED = ("coatnet_transformer",)  # a weight for each way between two positions
 SIZES = {"2": (6, 6), "[2, 2]": (6, 6), "[2, 1]": (6, 12), "[1, 2]": (12, 6), "[1, 1]": (12, 12)}
 SHORTCUTS = (
