@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +172,23 @@ def test_what_was_emitted_comes_back_as_the_same_graph(name: str) -> None:
     made = bring.bring(network, (3, 64, 64), name, check=False)
     assert same.alike(made.graph, spec.graph)
     assert made.summary.params == resspec.summarize(spec).params
+
+
+def test_code_of_the_folder_that_one_stands_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "from torch import nn\ndef made(): return nn.Conv2d(3, 4, 1)\n"
+    text += "def asks(width): return made()\ndef ends(): raise RuntimeError('no data')\n"
+    (tmp_path / "of_ones_own.py").write_text(text)
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if one])
+    assert bring.opened("of_ones_own:made").name == "of_ones_own:made"
+    for source, said in (
+        ("of_ones_own:asks", "TypeError"),
+        ("of_ones_own:ends", "RuntimeError: no data"),
+        ("broken:made", "ZeroDivisionError"),
+    ):
+        with pytest.raises(SpecError, match=said) as caught:
+            bring.opened(source)
+        assert caught.value.diagnostics[0].code == "not-liftable"

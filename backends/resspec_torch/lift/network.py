@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from resspec.diagnostics import error
+from resspec.diagnostics import SpecError, error
 from resspec.lift.proof import Network, widened
 from resspec.lift.record import Recorder
 from resspec.weights import cotangent
@@ -172,15 +173,31 @@ def open_source(source: str) -> Network | None:
             ) from missing
     if not all(part.isidentifier() for part in (*library.split("."), *name.split("."))):
         return None
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)  # as `python -m` does; a command that pip made has its own folder
     try:
         found: Any = importlib.import_module(library)
         for part in name.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError) as problem:
         raise error("not-found", f"`{source}` cannot be imported: {problem}") from problem
-    with given.watched() as seen:
-        model = found if isinstance(found, nn.Module) else found()
+    except Exception as problem:  # whatever a stranger's module does
+        raise _failed(source, "importing it", problem) from problem
+    try:
+        with given.watched() as seen:
+            model = found if isinstance(found, nn.Module) else found()
+    except Exception as problem:
+        raise _failed(source, "calling it without arguments", problem) from problem
     return TorchNetwork(model, source, seen) if isinstance(model, nn.Module) else None
+
+
+def _failed(source: str, doing: str, problem: Exception) -> SpecError:
+    said = f"{type(problem).__name__}: {problem}"
+    return error(
+        "not-liftable",
+        f"`{source}`: {doing} ended with {said}",
+        help="name a class or function that makes the model without arguments",
+    )
 
 
 def _onnx(path: Path, name: str) -> Network:
