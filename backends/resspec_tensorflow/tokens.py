@@ -27,7 +27,12 @@ def crop(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, tokens.Crop)
     if len(types) > 1:
         return Rule(f"crop_like({{x0}}, {op.top}, {op.left}, {{x1}})", helpers=("crop_like",))
-    return cropped(op)
+    rule = cropped(op)
+    if not (op.height and op.width):
+        return rule
+    # what is cut out of an unknown size has an unknown size in TensorFlow, where layers ask for one
+    shape = f"(-1, {op.height}, {op.width}, {types[0].channels})"
+    return Rule(f"{rule.call}\nkeras.ops.reshape({{x}}, {shape})")
 
 
 def windows(op: Op, types: tuple[TensorType, ...]) -> Rule:

@@ -63,6 +63,15 @@ stem:
   - {reuse: keras}
   - {repeat: 2, layers: [{conv: {out_channels: "i + 1", kernel_size: 1}}]}
 """,
+    "what is cut out of any size is flattened": """\
+model: net
+input: [2, 5, 9]
+stem:
+- crop: {height: 1, left: 2, width: 2}
+- flatten
+- linear: {out_features: 3}
+- standardize
+""",
     "a convolution of one's own in blocks that dilate": """\
 model: net
 input: [4, 8, 8]
