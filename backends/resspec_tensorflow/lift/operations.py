@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,15 +48,19 @@ def times(walk: Walker, x: Data, value: Any) -> Data:
     return x if given == 1 else walk.elementwise(x, "scale", value=given)
 
 
+def _joined(walk: Walker, op: str, single: Callable[..., Data], given: Sequence[Any]) -> Data:
+    """All of them joined by the op, or one of them with numbers by `single`."""
+    data = [each for each in given if isinstance(each, Data)]
+    if len(data) == len(given):
+        return merged(walk, op, given)
+    (x,) = data
+    (other,) = [each for each in given if not isinstance(each, Data)]
+    return single(walk, x, other)
+
+
 @layer("Add")
 def _add(walk: Walker, one: Any, *given: Any) -> Data:
-    tensors = given[0] if len(given) == 1 else given
-    data = [each for each in tensors if isinstance(each, Data)]
-    if len(data) == len(tensors):
-        return merged(walk, "add", tensors)
-    (x,) = data
-    (other,) = [each for each in tensors if not isinstance(each, Data)]
-    return plus(walk, x, other)
+    return _joined(walk, "add", plus, given[0] if len(given) == 1 else given)
 
 
 @layer("Subtract")
@@ -70,13 +75,7 @@ def _subtract(walk: Walker, one: Any, *given: Any) -> Data:
 
 @layer("Multiply")
 def _multiply(walk: Walker, one: Any, *given: Any) -> Data:
-    tensors = given[0] if len(given) == 1 else given
-    data = [each for each in tensors if isinstance(each, Data)]
-    if len(data) == len(tensors):
-        return merged(walk, "mul", tensors)
-    (x,) = data
-    (other,) = [each for each in tensors if not isinstance(each, Data)]
-    return times(walk, x, other)
+    return _joined(walk, "mul", times, given[0] if len(given) == 1 else given)
 
 
 @layer("TrueDivide", "Divide")

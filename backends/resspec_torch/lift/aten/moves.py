@@ -177,22 +177,30 @@ def _stack(reader: Reader, tensors: Any, dim: int = 0) -> Data:
     return Data(value, tuple(axes))
 
 
-def _ranges(reader: Reader, x: Data, dim: int, sizes: Sequence[int]) -> list[Data]:
-    """Consecutive parts along an axis of channels."""
-    recorder, at = reader.recorder, dim % len(x.layout)
+def _outermost(reader: Reader, x: Data, at: int, otherwise: str) -> tuple[Data, int]:
+    """With the channels stored so that the axis moves slowest, and how far apart its steps are.
+
+    Errors: Unliftable, `otherwise`, where the axis is none of channels.
+    """
     axis = x.layout[at]
-    if len(sizes) == 1:
-        return [x]
     if len(axis) > 1:
-        x = recorder.ordered(x)
+        x = reader.recorder.ordered(x)
         axis = x.layout[at]
-    flag(len(axis) != 1 or axis[0].dim != "c", "cut along something else than the channels")
+    flag(len(axis) != 1 or axis[0].dim != "c", otherwise)
     if axis[0].step * axis[0].size != x.value.type.channels:
         order = layouts.channels_order(x.layout, x.value.type.channels)
         x = stored(reader, x, (axis[0], *(one for one in order if one != axis[0])))
         axis = x.layout[at]
-    step = axis[0].step
-    parts = recorder.apply("split", x.value, sizes=tuple(step * size for size in sizes))
+    return x, axis[0].step
+
+
+def _ranges(reader: Reader, x: Data, dim: int, sizes: Sequence[int]) -> list[Data]:
+    """Consecutive parts along an axis of channels."""
+    at = dim % len(x.layout)
+    if len(sizes) == 1:
+        return [x]
+    x, step = _outermost(reader, x, at, "cut along something else than the channels")
+    parts = reader.recorder.apply("split", x.value, sizes=tuple(step * size for size in sizes))
     made = []
     for part, size in zip(parts, sizes, strict=True):
         axes = list(x.layout)
@@ -253,18 +261,9 @@ def _slice(
 
 def _cut(reader: Reader, x: Data, dim: int, start: int, end: int) -> Data:
     at = dim % len(x.layout)
-    axis = x.layout[at]
-    if (start, end) == (0, layouts.size(axis)):
+    if (start, end) == (0, layouts.size(x.layout[at])):
         return x
-    if len(axis) > 1:
-        x = reader.recorder.ordered(x)
-        axis = x.layout[at]
-    flag(len(axis) != 1 or axis[0].dim != "c", "a part of the rows, columns or examples")
-    if axis[0].step * axis[0].size != x.value.type.channels:
-        order = layouts.channels_order(x.layout, x.value.type.channels)
-        x = stored(reader, x, (axis[0], *(one for one in order if one != axis[0])))
-        axis = x.layout[at]
-    step = axis[0].step
+    x, step = _outermost(reader, x, at, "a part of the rows, columns or examples")
     (value,) = reader.recorder.apply("slice", x.value, start=start * step, stop=end * step)
     axes = list(x.layout)
     axes[at] = layouts.joined([Atom("c", step, end - start)])
