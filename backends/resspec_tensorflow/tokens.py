@@ -27,12 +27,17 @@ def crop(op: Op, types: tuple[TensorType, ...]) -> Rule:
     assert isinstance(op, tokens.Crop)
     if len(types) > 1:
         return Rule(f"crop_like({{x0}}, {op.top}, {op.left}, {{x1}})", helpers=("crop_like",))
-    rule = cropped(op)
-    if not (op.height and op.width):
-        return rule
-    # what is cut out of an unknown size has an unknown size in TensorFlow, where layers ask for one
-    shape = f"(-1, {op.height}, {op.width}, {types[0].channels})"
-    return Rule(f"{rule.call}\nkeras.ops.reshape({{x}}, {shape})")
+    if not (op.height or op.width):
+        return cropped(op)
+    # taken, not sliced: a slice of an unknown size is of unknown size in TensorFlow
+    steps = []
+    for axis, start, count in ((1, op.top, op.height), (2, op.left, op.width)):
+        if count:
+            places = f"[{start}]" if count == 1 else f"[*range({start}, {start + count})]"
+            steps.append(f"keras.ops.take({{x}}, {places}, axis={axis})")
+        elif start:
+            steps.append("{x}[" + ":, " * axis + f"{start}:]")
+    return Rule("\n".join(steps))
 
 
 def windows(op: Op, types: tuple[TensorType, ...]) -> Rule:

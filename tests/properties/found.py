@@ -63,6 +63,16 @@ stem:
   - {reuse: keras}
   - {repeat: 2, layers: [{conv: {out_channels: "i + 1", kernel_size: 1}}]}
 """,
+    "tokens of any number, of which two are flattened": """\
+model: net
+input: [2, 5, 9]
+stem: [tokens, {crop: {left: 1, width: 2}}, flatten, {linear: {out_features: 3}}]
+""",
+    "rows, then columns, cut out of any size and flattened": """\
+model: net
+input: [2, 5, 9]
+stem: [{crop: {height: 2}}, {crop: {width: 3, top: 1}}, flatten, {linear: {out_features: 3}}]
+""",
     "what is cut out of any size is flattened": """\
 model: net
 input: [2, 5, 9]
