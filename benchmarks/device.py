@@ -12,10 +12,14 @@ from __future__ import annotations
 import argparse
 import csv
 import importlib.util
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields, replace
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -64,15 +68,16 @@ def places(device: str) -> tuple[list[str], list[str]]:
     return wide, narrow + ([f"{place}:tf32" for place in wide] if device != "cpu" else [])
 
 
-def compared(family: str, spec: str, names: Sequence[str], modes: tuple[str, ...]) -> Iterator[Row]:
+def compared(family: str, spec: str, names: Sequence[str], modes: tuple[str, ...]) -> list[Row]:
     """A row for each of the places."""
+    rows = []
     graph, _ = small(lambda more: api.load(spec, overrides=more).graph, BATCH)
     runners = [Here(endpoint(name)) for name in ("torch", *names)]
     options = parity.Options(modes=modes, batch=enough(graph, BATCH))
     found = parity.compare(graph, runners, options).to_json()
     for name in names:
         if name in found["failures"]:
-            yield Row(family, spec, name, verdict=found["failures"][name][:200])
+            rows.append(Row(family, spec, name, verdict=found["failures"][name][:200]))
             continue
         checks = [one for one in found["checks"] if one["backends"][1] == name]
         errors = {one["quantity"]: reports.number(one["error"]) for one in checks}
@@ -81,10 +86,11 @@ def compared(family: str, spec: str, names: Sequence[str], modes: tuple[str, ...
         cells = [errors.get(quantity, "") for quantity in QUANTITIES]
         wrong = [one["quantity"] for one in checks if not one["ok"]]
         verdict = f"{', '.join(wrong)} apart" if wrong else "ok"
-        yield Row(family, spec, name, *cells, explained, verdict)
+        rows.append(Row(family, spec, name, *cells, explained, verdict))
+    return rows
 
 
-def parallel(device: str) -> Row:
+def parallel(device: str) -> list[Row]:
     """Whether gradients under torch's DistributedDataParallel, one process, are the model's own."""
     import torch
     from torch import distributed
@@ -105,10 +111,10 @@ def parallel(device: str) -> Row:
             distributed.destroy_process_group()
     _, error = judge.worst_of(judge.errors(found[1], found[0]))
     verdict = "ok" if error <= judge.EXACT else "gradients apart"
-    return Row("DDP", graph.name, f"torch@{device}", "", reports.number(error), verdict=verdict)
+    return [Row("DDP", graph.name, f"torch@{device}", "", reports.number(error), verdict=verdict)]
 
 
-def memory(device: str, spec: str, shape: tuple[int, ...]) -> Row:
+def memory(device: str, spec: str, shape: tuple[int, ...]) -> list[Row]:
     """The most that a step of training takes."""
     target = backend.get("torch")
     timing, how = subjects.timing_of(target), How(device)
@@ -116,38 +122,63 @@ def memory(device: str, spec: str, shape: tuple[int, ...]) -> Row:
     peak = timing.peak(model, timing.step(model, shape, how), how)
     told = "not told by this device" if peak is None else f"{peak / 2**20:,.0f} MiB"
     size = "×".join(map(str, shape))
-    return Row("memory", spec, f"torch@{device}", verdict=f"{told} for a step at {size}")
+    return [Row("memory", spec, f"torch@{device}", verdict=f"{told} for a step at {size}")]
 
 
-def run(device: str, path: Path, left: Callable[[], float], only: Sequence[str]) -> Iterator[Row]:
-    """Everything, written as it is known, while there is time `left`. Raises SpecError."""
-    machine = subjects.timing_of(backend.get("torch")).machine(How(device))
+Work = tuple[Row, Callable[..., list[Row]], tuple[Any, ...]]  # what it is about, and how it is done
+
+
+def todo(device: str, only: Sequence[str]) -> list[Work]:
+    """What is short comes before half of the families are done twice."""
     wide, narrow = places(device)
     families = {one: spec for one, spec in chosen().items() if not only or one in only}
-    todo: list[tuple[str, str, str, Callable[[], Any]]] = []
+    work: list[list[Work]] = []
     for modes, names in ((("eval", "grad", "train"), wide), (("eval",), narrow)):
-        for one, spec in families.items():
-            more = (one, spec, names, modes)
-            todo.append((one, spec, ",".join(names), lambda more=more: [*compared(*more)]))
-    todo += [
-        ("DDP", "resnet18", f"torch@{device}", lambda: [parallel(device)]),
-        ("memory", STEP[0], f"torch@{device}", lambda: [memory(device, *STEP)]),
+        place = ",".join(names)
+        work.append(
+            [
+                (Row(one, spec, place), compared, (one, spec, names, modes))
+                for one, spec in families.items()
+            ]
+        )
+    alone: list[Work] = [
+        (Row("DDP", "resnet18", f"torch@{device}"), parallel, (device,)),
+        (Row("memory", STEP[0], f"torch@{device}"), memory, (device, *STEP)),
     ]
-    # what is short comes before half of the families are done twice
-    todo = [*todo[: len(families)], *todo[-2:], *todo[len(families) : -2]]
-    rows: list[Row] = []
-    for family, spec, names, work in todo:
-        try:
-            if left() <= 0:
-                found = [Row(family, spec, names, verdict="not run: the time was spent")]
-            else:
-                found = work()
-        except Exception as problem:  # one family must not hide the others
-            found = [Row(family, spec, names, verdict=parity.reason(problem))]
-        for one in found:
-            rows.append(Row(**{**asdict(one), "device": machine}))
-            write(path, rows)
-            yield rows[-1]
+    return [*alone, *work[0], *work[1]]
+
+
+def done(work: Work, end: float) -> list[Row]:
+    """The rows of it, or why there are none: one family must not hide the others."""
+    about, how, given = work
+    if time.monotonic() > end:
+        return [replace(about, verdict="not run: the time was spent")]
+    try:
+        return how(*given)
+    except Exception as problem:
+        return [replace(about, verdict=parity.reason(problem))]
+
+
+def run(
+    device: str, path: Path, end: float, only: Sequence[str] = (), jobs: int = 1
+) -> Iterator[Row]:
+    """Everything, in so many processes, written as it is known; nothing is begun after `end`
+    (time.monotonic). Raises SpecError."""
+    machine = subjects.timing_of(backend.get("torch")).machine(How(device))
+    work = todo(device, only)
+    rows: dict[int, list[Row]] = {}
+    with ExitStack() as stack:
+        found: Iterable[tuple[int, list[Row]]] = (
+            (place, done(one, end)) for place, one in enumerate(work)
+        )
+        if jobs > 1:
+            pool = stack.enter_context(ProcessPoolExecutor(jobs, get_context("spawn")))
+            futures = {pool.submit(done, one, end): place for place, one in enumerate(work)}
+            found = ((futures[one], one.result()) for one in as_completed(futures))
+        for place, batch in found:
+            rows[place] = [replace(one, device=machine) for one in batch]
+            write(path, [row for _, several in sorted(rows.items()) for row in several])
+            yield from rows[place]
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:
@@ -186,6 +217,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="cuda, cuda:1, cpu; auto: a GPU if any")
     parser.add_argument("--out", type=Path, default=MEASURED, metavar="DIR")
     parser.add_argument("--seconds", type=float, default=540, help="start nothing after that")
+    parser.add_argument("--jobs", type=int, default=1, help="processes side by side")
     parser.add_argument("--family", action="append", default=[], help="only this; repeatable")
     return parser.parse_args(given)
 
@@ -194,6 +226,9 @@ def main(given: Sequence[str] | None = None) -> int:
     """0 where all that was run is the same."""
     options = arguments(given)
     end = time.monotonic() + options.seconds
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # torch is on the device, too
+    if options.jobs > 1:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     device = options.device
     if device == "auto":
         import torch
@@ -204,7 +239,7 @@ def main(given: Sequence[str] | None = None) -> int:
     path = options.out / f"device.{device.partition(':')[0]}.csv"
     wrong = 0
     try:
-        for row in run(device, path, lambda: end - time.monotonic(), options.family):
+        for row in run(device, path, end, options.family, options.jobs):
             print(*(value for value in asdict(row).values() if value), sep="  ", flush=True)
             wrong += row.verdict.endswith("apart")
     except SpecError as problem:
