@@ -10,7 +10,7 @@ import numpy as np
 from resspec.lift import layout as layouts
 from resspec.lift.record import Data
 from resspec_tensorflow.frameworks import keras
-from resspec_tensorflow.lift.layers import TABLE, layer, merged
+from resspec_tensorflow.lift.stock import TABLE, layer, merged
 from resspec_tensorflow.lift.walk import Unliftable, Walker, flag
 
 

@@ -1,0 +1,18 @@
+"""Stock layers of Keras → ops of the language: one function each, by the name of its class."""
+
+from __future__ import annotations
+
+from resspec_tensorflow.lift.stock import activations, arithmetic, layers, moves, norms, pools
+from resspec_tensorflow.lift.stock.registry import TABLE, layer, merged
+
+__all__ = [
+    "TABLE",
+    "activations",
+    "arithmetic",
+    "layer",
+    "layers",
+    "merged",
+    "moves",
+    "norms",
+    "pools",
+]

@@ -1,0 +1,109 @@
+"""Activations, and what is random while training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from resspec.lift import layout as layouts
+from resspec.lift.record import Data
+from resspec_tensorflow.lift.stock.registry import layer
+from resspec_tensorflow.lift.walk import Walker, flag
+
+# What Keras calls its activation functions, and the ops that they are.
+ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "relu": ("relu", {}), "relu6": ("relu6", {}), "sigmoid": ("sigmoid", {}),
+    "silu": ("silu", {}), "swish": ("silu", {}), "tanh": ("tanh", {}),
+    "gelu": ("gelu", {}), "elu": ("elu", {}), "selu": ("selu", {}), "celu": ("celu", {}),
+    "softplus": ("softplus", {}), "softsign": ("softsign", {}), "exponential": ("exp", {}),
+    "hard_sigmoid": ("hard_sigmoid", {}), "hard_silu": ("hard_swish", {}),
+    "hard_swish": ("hard_swish", {}), "hard_tanh": ("hard_tanh", {}), "mish": ("mish", {}),
+    "leaky_relu": ("leaky_relu", {"slope": 0.2}), "log_sigmoid": ("log_sigmoid", {}),
+}  # fmt: skip
+
+
+def activated(walk: Walker, x: Any, function: Any) -> Any:
+    """After an activation function of Keras."""
+    name = getattr(function, "__name__", type(function).__name__)
+    module = str(getattr(function, "__module__", ""))
+    if name == "linear" or function is None:
+        return x
+    flag(not module.startswith("keras.src."), f"`{name}`, a function of its own")
+    if name == "softmax":
+        return softmax(walk, x, -1)
+    flag(name not in ACTIVATIONS, f"no op for the activation `{name}`")
+    op, arguments = ACTIVATIONS[name]
+    return walk.elementwise(x, op, **arguments)
+
+
+def softmax(walk: Walker, x: Any, axis: Any) -> Data:
+    flag(not isinstance(axis, int), "over several axes")
+    found, kind = x.layout[axis], x.value.type
+    if layouts.dims(found) == "hw" and layouts.size(found) == kind.height * kind.width:
+        return walk.elementwise(x, "softmax", over="positions")
+    flag(found != layouts.usual(kind, 1)[1], "over something else than the channels")
+    return walk.elementwise(x, "softmax")
+
+
+@layer("Activation")
+def _activation(walk: Walker, one: Any, x: Any) -> Any:
+    return activated(walk, x, one.activation)
+
+
+@layer("Softmax")
+def _softmax(walk: Walker, one: Any, x: Any) -> Data:
+    return softmax(walk, x, one.axis)
+
+
+@layer("ReLU")
+def _relu(walk: Walker, one: Any, x: Any) -> Data:
+    slope, most, least = float(one.negative_slope), one.max_value, float(one.threshold)
+    flag(least != 0, f"a threshold of {least}")
+    if slope:
+        flag(most is not None, "a slope and a largest value")
+        return walk.elementwise(x, "leaky_relu", slope=slope)
+    flag(most not in (None, 6), f"a largest value of {most}; there is 6")
+    return walk.elementwise(x, "relu" if most is None else "relu6")
+
+
+@layer("LeakyReLU")
+def _leaky_relu(walk: Walker, one: Any, x: Any) -> Data:
+    return walk.elementwise(x, "leaky_relu", slope=float(one.negative_slope))
+
+
+@layer("ELU")
+def _elu(walk: Walker, one: Any, x: Any) -> Data:
+    return walk.elementwise(x, "elu", alpha=float(one.alpha))
+
+
+@layer("PReLU")
+def _prelu(walk: Walker, one: Any, x: Any) -> Data:
+    extents = tuple(one.alpha.shape)
+    flag(extents[:-1] != (1,) * (len(extents) - 1), "a slope for each position (`shared_axes`)")
+    taken = {"weight": walk.taken(one.alpha)}
+    shared = extents[-1] == 1 and x.value.type.channels != 1
+    (value,) = walk.recorder.apply("prelu", x.value, taken=taken, shared=shared)
+    return Data(value, x.layout)
+
+
+@layer("Dropout")
+def _dropout(walk: Walker, one: Any, x: Any) -> Any:
+    if not one.rate:
+        return x
+    shape = one.noise_shape
+    if shape is None:
+        return walk.elementwise(x, "dropout", rate=float(one.rate))
+    first, *rest = shape
+    whole = set(rest) == {1} and first != 1
+    flag(not whole, f"a dropout of the shape {tuple(shape)}")
+    return walk.elementwise(x, "drop_path", rate=float(one.rate))
+
+
+@layer("StochasticDepth")
+def _drop_path(walk: Walker, one: Any, x: Any) -> Any:
+    rate = float(one.drop_path_rate)
+    return walk.elementwise(x, "drop_path", rate=rate) if rate else x
+
+
+@layer("Identity", "ActivityRegularization")
+def _same(walk: Walker, one: Any, x: Any) -> Any:
+    return x

@@ -1,0 +1,8 @@
+"""ONNX's operators in ATen's operations. Source: the standard's Operators.md, opsets 7 to 22."""
+
+from __future__ import annotations
+
+from resspec_torch.lift.onnx.operators import activations, arithmetic, layers, moves, norms, pools
+from resspec_torch.lift.onnx.translate import TABLE
+
+__all__ = ["TABLE", "activations", "arithmetic", "layers", "moves", "norms", "pools"]

@@ -1,0 +1,44 @@
+"""Sums and products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from resspec_torch.lift.onnx.model import Node
+from resspec_torch.lift.onnx.operators.shared import Values, data, number, operand
+from resspec_torch.lift.onnx.translate import TABLE, Translator, flag, operator
+
+for _name, _aten in {"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div"}.items():
+
+    def _both(t: Translator, node: Node, a: Any, b: Any, _aten: str = _aten) -> Any:
+        a, b = operand(t, a), operand(t, b)
+        if isinstance(a, float):
+            flag(_aten == "div", "a quotient of two values")
+            if _aten == "sub":
+                return t.emit("rsub", b, a, overload="Scalar")
+            a, b = b, a
+        return t.emit(_aten, a, b, overload="Scalar" if isinstance(b, float) else "Tensor")
+
+    TABLE[_name] = _both
+
+
+@operator("Sum")
+def _sum(t: Translator, node: Node, first: Values, *rest: Values) -> Any:
+    made = data(first)
+    for one in rest:
+        made = t.emit("add", made, operand(t, one), overload="Tensor")
+    return made
+
+
+@operator("Max")
+def _max(t: Translator, node: Node, first: Values, *rest: Values) -> Any:
+    made = data(first)
+    for one in rest:
+        made = t.emit("maximum", made, data(one))
+    return made
+
+
+@operator("Pow")
+def _pow(t: Translator, node: Node, x: Values, exponent: Values) -> Any:
+    flag(number(exponent) != 2, "a power other than the second")
+    return t.emit("pow", data(x), 2, overload="Tensor_Scalar")

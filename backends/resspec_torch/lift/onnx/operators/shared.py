@@ -1,0 +1,64 @@
+"""What the functions share: an operator's inputs as tensors and numbers, and its padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from resspec_torch.lift.onnx.model import Node
+from resspec_torch.lift.onnx.translate import Known, Made, Translator, flag
+
+Values = Any  # Made, Known or None
+
+
+def data(value: Any) -> Made:
+    flag(not isinstance(value, Made), "it reads numbers alone")
+    assert isinstance(value, Made)
+    return value
+
+
+def ints(value: Any) -> list[int]:
+    flag(not isinstance(value, Known), "its sizes depend on the data")
+    return [int(one) for one in value.array.reshape(-1)]
+
+
+def number(value: Any) -> float | None:
+    if isinstance(value, Known) and value.array.size == 1:
+        # as it was meant: 1/6, which single precision holds to seven digits
+        return float(value.array.reshape(-1)[0])
+    return None
+
+
+def operand(t: Translator, value: Any) -> Any:
+    """A value of arithmetic: a number where it is one."""
+    one = number(value)
+    if one is not None:
+        return one
+    return t.constant(value.array) if isinstance(value, Known) else data(value)
+
+
+def pads_of(t: Translator, node: Node, x: Made, kernel: Sequence[int]) -> list[int]:
+    """top, bottom, left, right."""
+    found = node.attributes
+    strides = found.get("strides", [1, 1])
+    dilations = found.get("dilations", [1, 1])
+    auto = found.get("auto_pad", "NOTSET")
+    if auto in ("NOTSET", ""):
+        top, left, bottom, right = found.get("pads", [0, 0, 0, 0])
+        return [top, bottom, left, right]
+    if auto == "VALID":
+        return [0, 0, 0, 0]
+    sides: list[int] = []
+    for size, k, s, d in zip(x.shape[2:], kernel, strides, dilations, strict=True):
+        total = max((-(-size // s) - 1) * s + (k - 1) * d + 1 - size, 0)
+        less, more = total // 2, total - total // 2
+        sides += [less, more] if auto == "SAME_UPPER" else [more, less]
+    return sides
+
+
+def padded(t: Translator, x: Made, sides: list[int], fill: float) -> tuple[Made, list[int]]:
+    """The input, and what is left to pad on both ends alike."""
+    top, bottom, left, right = sides
+    if top == bottom and left == right:
+        return x, [top, left]
+    return t.emit("constant_pad_nd", x, [left, right, top, bottom], fill), [0, 0]
