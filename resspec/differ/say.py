@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from resspec.differ.tree import Finding, Kind, without_counts
+from resspec.differ.findings import Finding, Kind, without_counts
 from resspec.differ.words import part, value
 from resspec.ir import Graph, Item, Region
 from resspec.table import shape

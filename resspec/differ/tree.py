@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from resspec.differ.align import align, overlap
+from resspec.differ.findings import ROOT, Finding, Found, Kind
 from resspec.differ.same import SWAPPED
 from resspec.differ.words import (
     before,
@@ -28,54 +29,9 @@ from resspec.differ.words import (
 from resspec.ir import Graph, Item, Node, Region, Value
 from resspec.ops.base import Op
 
-# input, outputs: of the model. count: blocks of a stage, stages, turns of a repeat. block, op:
-# another one in its place. param: what a block was given. attribute: of an op. reads: another value
-# goes in. moved: what it follows. shared: the parameters of another layer. renamed: of weights.
-Kind = Literal[
-    "input", "outputs", "count", "block", "param", "op", "attribute", "added", "removed", "reads",
-    "shared", "renamed", "moved",
-]  # fmt: skip
-ROOT = ""
 ROW = ("block", "count")  # of what stands in a row
 LEAST = 0.25  # that items have in common which are told as one changed
 ALMOST = 0.9  # that regions have in common which are compared as if they had no parts
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One difference at one place.
-
-    place: the path of the stage's block, or of what stands beside the stages, that it is in.
-    subject: what differs, by its name inside that place. what: the attribute or param.
-    implied: the same text gives both, of numbers that are told elsewhere. details: of a block in
-    the place of another, what differs in it.
-    """
-
-    kind: Kind
-    place: str
-    subject: str
-    what: str = ""
-    before: Any = None
-    after: Any = None
-    path: str = ""
-    sources: tuple[str | None, str | None] = (None, None)
-    implied: bool = False
-    op: str = ""  # of a layer, in the first network
-    details: tuple[Finding, ...] = ()
-
-
-@dataclass(slots=True)
-class Found:
-    """What differs in two regions, which nodes are which, and how many nodes are in one only."""
-
-    findings: list[Finding] = field(default_factory=list)
-    pairs: list[tuple[Node, Node]] = field(default_factory=list)
-    loose: int = 0
-
-    def take(self, other: Found) -> None:
-        self.findings += other.findings
-        self.pairs += other.pairs
-        self.loose += other.loose
 
 
 def findings(a: Graph, b: Graph) -> list[Finding]:
@@ -368,17 +324,6 @@ def _wiring(a: Graph, b: Graph, pairs: Sequence[tuple[Node, Node]]) -> Iterator[
     for name, values in a.outputs:
         if name in later and moved(values, later[name]):
             yield _of_model("outputs", f"output {name}", told(values, 0), told(later[name], 1))
-
-
-def without_counts(found: Sequence[Finding]) -> list[Finding]:
-    """The same without numbers of blocks that are told as a list that the model was given."""
-    lists = [one for one in found if one.subject == "model" and isinstance(one.before, tuple)]
-    counts = sorted((one.before, one.after) for one in found if one.kind == "count")
-    for one in lists:
-        pairs = zip(one.before, one.after, strict=False)
-        if counts and sorted(pair for pair in pairs if pair[0] != pair[1]) == counts:
-            return [other for other in found if other.kind != "count"]
-    return [*found]
 
 
 def _owner(owner: int, number: int, pairs: Sequence[tuple[Node, Node]], side: int) -> str:

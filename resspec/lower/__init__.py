@@ -15,7 +15,8 @@ from resspec.language.spec import Branch, ModelSpec, Ref
 from resspec.lower.arguments import counted
 from resspec.lower.builder import Builder
 from resspec.lower.env import Bound, Env, Known, Library, failure
-from resspec.lower.layers import Layers, Stop
+from resspec.lower.layers import Layers
+from resspec.lower.problems import Stop
 from resspec.lower.scope import Scope
 from resspec.lower.stages import Stages
 from resspec.lower.uncalled import ROLE_DEFAULTS

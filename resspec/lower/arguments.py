@@ -10,7 +10,8 @@ from resspec.language.checker import spelt
 from resspec.language.expr import as_int
 from resspec.language.spec import BlockSpec, Ref
 from resspec.lower.env import Env, Thunk, failure, not_whole
-from resspec.lower.scope import Scope, parse_ref
+from resspec.lower.refs import parse_ref
+from resspec.lower.scope import Scope
 from resspec.lower.uncalled import ROLE_DEFAULTS
 from resspec.lower.values import NO_VALUE, Failed, show_value
 from resspec.ops.base import OPS, Op, words

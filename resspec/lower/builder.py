@@ -247,6 +247,11 @@ def does_the_same(node: Node, op: Op, types: tuple[TensorType, ...]) -> bool:
     return alike and node.op.sides(*node.input_types) == op.sides(*types)
 
 
+def join(path: str, name: str) -> str:
+    """A path and one more component."""
+    return f"{path}.{name}" if path else name
+
+
 def over(code: str, what: str, flag: str, most: int, env: Env, span: Span) -> SpecError:
     """The error of a limit."""
     help = f"if you mean it, raise the limit: `--limit {flag}=NUMBER`"

@@ -6,15 +6,13 @@ it is still checked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ParamSpec, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from resspec.diagnostics import Diagnostic, Note, Span, SpecError, did_you_mean
 from resspec.ir import Step, Value
-from resspec.language.expr import Quotient
 from resspec.language.spec import (
-    Arg,
     BlockSpec,
     Branch,
     Call,
@@ -29,11 +27,14 @@ from resspec.language.spec import (
     When,
 )
 from resspec.lower.arguments import check_arguments, invalid, spelt_arguments, whole
-from resspec.lower.builder import ITEMS_A_NODE, Builder, over
+from resspec.lower.builder import ITEMS_A_NODE, Builder, join, over
 from resspec.lower.env import Env, Known, Library, Named, Thunk, failure, not_whole
 from resspec.lower.instances import Sharing, again
+from resspec.lower.made import argument, op_of
+from resspec.lower.problems import Problems, mismatch_help, nothing
+from resspec.lower.refs import parse_value_ref
 from resspec.lower.resolve import Resolver, constant_index
-from resspec.lower.scope import Scope, parse_value_ref
+from resspec.lower.scope import Scope
 from resspec.lower.trace import MISSING
 from resspec.lower.values import (
     POISON,
@@ -44,59 +45,21 @@ from resspec.lower.values import (
     poisoned,
     show_value,
     splice,
-    typed,
 )
-from resspec.ops.base import OPS, Op, words
-from resspec.syntax import Map
-from resspec.types import TensorType
+from resspec.ops.base import OPS, Op
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-P = ParamSpec("P")
-KEPT = 1 << 14  # ops
-FATAL = ("node-limit", "param-limit", "recursion-limit")
 
-
-class Stop(SpecError):
-    """Enough problems: nothing further is lowered."""
-
-
-class Layers:
-    """Applies items to values. `problems` collects diagnostics."""
+class Layers(Problems):
+    """Applies items to values."""
 
     def __init__(self, builder: Builder, library: Library, known: Known) -> None:
-        self.builder, self.resolve = builder, Resolver(library, known)
-        self.problems: list[Diagnostic] = []
+        super().__init__(builder)
+        self.resolve = Resolver(library, known)
         self.steps = 0
         self.offered: set[str] = set()  # offers of the model that some block took
-
-    # -- failures ------------------------------------------------------------------------
-
-    def guard(self, work: Callable[P, Val], *args: P.args, **kwargs: P.kwargs) -> Val:
-        """Run; on failure report and go on with a poisoned value."""
-        depth = len(self.builder.stack)
-        try:
-            return work(*args, **kwargs)
-        except (SpecError, Failed) as caught:
-            return self.failed(caught, depth)
-
-    def failed(self, caught: SpecError | Failed, depth: int) -> Poison:
-        """Report; nothing comes of what was open above `depth`. Raises Stop."""
-        if isinstance(caught, Stop):
-            raise caught
-        if isinstance(caught, SpecError):
-            self.report(*caught.diagnostics)
-        del self.builder.stack[depth:]
-        return POISON
-
-    def report(self, *diagnostics: Diagnostic) -> None:
-        """Keep a problem; the same place fails for the same reason in every instance: once."""
-        for found in diagnostics:
-            if all((d.code, d.span) != (found.code, found.span) for d in self.problems):
-                self.problems.append(found)
-            if found.code in FATAL or len(self.problems) >= self.builder.limits.problems:
-                raise Stop(*self.problems)
 
     # -- items ---------------------------------------------------------------------------
 
@@ -434,49 +397,3 @@ class Layers:
             message = f"`{key}` of `{cls.NAME}` is one value, here are {len(values)}"
             raise failure(env, "tuple-unexpected", message, thunk.span, "pick one: `x[0]`")
         return values[0]
-
-
-_OPS: dict[Any, Op] = {}  # those that were made, the latest: one object for what is equal
-
-
-def op_of(cls: type[Op], given: Mapping[str, Any]) -> Op:
-    """An op with these arguments. Raises pydantic.ValidationError."""
-    key = (cls, *((name, typed(value)) for name, value in given.items()))
-    found = _OPS.get(key)
-    if found is None:
-        found = cls(**{k: float(v) if isinstance(v, Quotient) else v for k, v in given.items()})
-        if len(_OPS) >= KEPT:
-            _OPS.clear()
-        _OPS[key] = found
-    return found
-
-
-def argument(cls: type[Op], key: str, thunk: Thunk, current: Val, env: Env) -> Any:
-    """The value of an op's argument: a number, a word, a tuple; text or a table where it is one."""
-    scope, raw = thunk.scope, thunk.arg.value
-    if key in cls.TABLES and isinstance(raw, Map):
-        parts = {name: Arg(value=value, span=raw.at(name)) for name, value in raw.items()}
-        values = {name: scope.evaluate(part, env, current) for name, part in parts.items()}
-        return tuple(sorted(values.items()))
-    if key in cls.TEXTS and isinstance(raw, str):
-        return scope.param(raw, env) if raw in scope.params else raw
-    return scope.evaluate(thunk.arg, env, current, words(cls, key))
-
-
-def nothing(what: str, env: Env, span: Span) -> SpecError:
-    """The error where a value is needed and `from: []` left none."""
-    help = "`from: []` takes no value at all: name one"
-    return failure(env, "tuple-unexpected", f"{what} takes a value, here is none", span, help)
-
-
-def mismatch_help(body: TensorType, shortcut: TensorType) -> str:
-    """What would make a residual's branches agree."""
-    if body.channels != shortcut.channels and body.shape[1:] == shortcut.shape[1:]:
-        channels = shortcut.channels
-        return f"use `shortcut: projection`, or make the body end with {channels} channels"
-    return "use `shortcut: projection`, or make the body keep the size"
-
-
-def join(path: str, name: str) -> str:
-    """A path and one more component."""
-    return f"{path}.{name}" if path else name

@@ -10,10 +10,10 @@ from resspec.diagnostics import Span, SpecError, did_you_mean, suggest
 from resspec.ir import Given
 from resspec.language.checker import show, spelt
 from resspec.language.expr import ExprError, as_int, number_of, parse_expr
-from resspec.language.grammar import Grammar
-from resspec.language.spec import Arg, Args, ParamSpec, Ref, ValueRef
+from resspec.language.spec import Arg, Args, ParamSpec
 from resspec.lower.env import AMBIENT, Blocks, Bound, Env, Named, Thunk, failure
 from resspec.lower.params import Words, checked, words_of
+from resspec.lower.refs import parse_ref
 from resspec.lower.trace import MISSING
 from resspec.lower.values import (
     NO_VALUE,
@@ -392,24 +392,3 @@ def _source(written: Any, value: Any) -> str | None:
         parts = [one for one in written if isinstance(one, str)]
         return ", ".join(map(str, written)) if parts else None
     return written if isinstance(written, str) and written != value else None
-
-
-def parse_ref(arg: Arg) -> Ref:
-    """The reference that an argument of type block holds."""
-    grammar = Grammar()
-    ref = grammar.ref(arg.value, arg.span)
-    grammar.finish()
-    assert ref is not None
-    return ref
-
-
-def parse_value_ref(arg: Arg) -> ValueRef:
-    """The value that an argument names."""
-    grammar = Grammar()
-    ref = grammar.value_ref(arg.value, arg.span)
-    grammar.finish()
-    assert ref is not None
-    return ref
-
-
-__all__ = ["Scope", "parse_ref", "parse_value_ref"]

@@ -1,0 +1,19 @@
+"""Files that a reader can hold in mind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MOST = 400  # lines
+
+
+def test_no_file_is_longer_than_four_hundred_lines() -> None:
+    files = [path for part in ("resspec", "backends") for path in (ROOT / part).rglob("*.py")]
+    long = {
+        str(path.relative_to(ROOT)): count
+        for path in files
+        if (count := len(path.read_text("utf-8").splitlines())) > MOST
+    }
+    assert len(files) > 300
+    assert not long
