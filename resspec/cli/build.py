@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,9 +15,11 @@ from resspec.options import LoadOptions
 
 if TYPE_CHECKING:
     from resspec.api import Compiled
+    from resspec.artifacts import Staging
     from resspec.compile import LoadedSpec
     from resspec.ir import Graph
     from resspec.running import Running
+    from resspec.summary import Summary
     from resspec.weights.fitting import Stored
     from resspec.weights.given import Arrays
 
@@ -28,72 +30,81 @@ FOLDED = """\
 """
 
 
+Out = Annotated[
+    Path | None,
+    Option(
+        metavar="DIR",
+        help=f"Write {', '.join(FILES)} there, and what --export says; all or none.",
+    ),
+]
+Export = Annotated[
+    str | None,
+    Option(
+        metavar="A,B",
+        help="Also write, in evaluation mode, what loads without resspec. torch: state_dict "
+        "(default), pt2, onnx, onnx_int8, openvino. tensorflow: keras (default), saved_model, "
+        "tflite, tflite_int8. jax: nnx_state (default), orbax, stablehlo. Or: all, none.",
+    ),
+]
+Dtype = Annotated[
+    str | None,
+    Option(
+        help="float32, float64, float16 or bfloat16; of the model (float32 otherwise) and of "
+        "the weights written (otherwise what --weights holds)."
+    ),
+]
+Weights = Annotated[
+    Path | None,
+    Option(
+        metavar="FILE",
+        help="Weights instead of the seed's: in canonical names, or as saved from a model that "
+        "resspec built, on any framework (.pth, .ckpt, .safetensors, .keras, .h5 …).",
+    ),
+]
+Partial = Annotated[
+    bool,
+    Option(
+        "--partial",
+        help="Load what fits of --weights, as for another number of classes; draw and list "
+        "the rest.",
+    ),
+]
+AdaptInput = Annotated[
+    str | None,
+    Option(
+        metavar="HOW",
+        help="Fit a first convolution of --weights to this input's channels: sum (to 1) or "
+        "repeat (to N), as timm does.",
+    ),
+]
+Meta = Annotated[
+    bool,
+    Option(
+        "--meta",
+        help="The architecture alone, as --device meta: no memory, no weights (torch).",
+    ),
+]
+
+
 @common.loading
 def build(
     spec: Annotated[str, Argument(metavar="SPEC")],
     backend: common.BackendName = "torch",
-    out: Annotated[
-        Path | None,
-        Option(
-            metavar="DIR",
-            help=f"Write {', '.join(FILES)} there, and what --export says; all or none.",
-        ),
-    ] = None,
-    export: Annotated[
-        str | None,
-        Option(
-            metavar="A,B",
-            help="Also write, in evaluation mode, what loads without resspec. torch: state_dict "
-            "(default), pt2, onnx, onnx_int8, openvino. tensorflow: keras (default), saved_model, "
-            "tflite, tflite_int8. jax: nnx_state (default), orbax, stablehlo. Or: all, none.",
-        ),
-    ] = None,
+    out: Out = None,
+    export: Export = None,
     calibrate: common.Calibrate = None,
     seed: Annotated[int, Option(help="Of the first weights; the same on every backend.")] = 0,
-    dtype: Annotated[
-        str | None,
-        Option(
-            help="float32, float64, float16 or bfloat16; of the model (float32 otherwise) and of "
-            "the weights written (otherwise what --weights holds)."
-        ),
-    ] = None,
+    dtype: Dtype = None,
     batch: Annotated[int, Option(min=1, help="Examples in the forward pass.")] = 1,
     options: LoadOptions = LoadOptions(),
-    weights: Annotated[
-        Path | None,
-        Option(
-            metavar="FILE",
-            help="Weights instead of the seed's: in canonical names, or as saved from a model that "
-            "resspec built, on any framework (.pth, .ckpt, .safetensors, .keras, .h5 …).",
-        ),
-    ] = None,
+    weights: Weights = None,
     key: common.Key = None,
-    partial: Annotated[
-        bool,
-        Option(
-            "--partial",
-            help="Load what fits of --weights, as for another number of classes; draw and list "
-            "the rest.",
-        ),
-    ] = False,
-    adapt_input: Annotated[
-        str | None,
-        Option(
-            metavar="HOW",
-            help="Fit a first convolution of --weights to this input's channels: sum (to 1) or "
-            "repeat (to N), as timm does.",
-        ),
-    ] = None,
+    partial: Partial = False,
+    adapt_input: AdaptInput = None,
     outputs: common.Outputs = None,
     optimize: common.Optimize = None,
     device: Annotated[str, Option(help="cpu, cuda, cuda:1 …")] = "cpu",
-    meta: Annotated[
-        bool,
-        Option(
-            "--meta",
-            help="The architecture alone, as --device meta: no memory, no weights (torch).",
-        ),
-    ] = False,
+    meta: Meta = False,
     force: common.Force = False,
     format: Annotated[str, Option(help="text or json.")] = "text",
 ) -> None:
@@ -111,89 +122,92 @@ def build(
       resspec build resnet50 --backend tensorflow --weights trained.pth --out served --export all
       resspec build resnet50 --weights w.safetensors --optimize inference --out fast --export onnx
     """
-    from resspec import api, artifacts
+    from resspec import api
     from resspec import export as exports
 
     backend, optimize = common.backend_name(backend), common.optimization(optimize)
     if dtype is not None:
         common.choice(dtype, api.DTYPES, "--dtype")
-    if meta and device != "cpu":
-        raise BadUse("it is a device of its own.", hint="--meta")
-    device = api.META if meta else device
-    bare = device == api.META  # without numbers there are none to load, to write or to export
-    for option in [one for one, given in (("--weights", weights), ("--export", export))
-                   if bare and given is not None]:  # fmt: skip
-        raise BadUse("a model on the device `meta` has no numbers.", hint=option)
-    told = {"--partial": partial, "--key": key is not None, "--adapt-input": adapt_input}
-    for option in [option for option, given in told.items() if given and weights is None]:
-        raise BadUse("it says how to load --weights.", hint=option)
-    if adapt_input is not None:
-        common.choice(adapt_input, ("sum", "repeat"), "--adapt-input")
-    chosen = () if bare else _chosen(backend, export, out)
-    coarse = [one for one in chosen if exports.rounds(backend, one)]
-    if calibrate is not None and not coarse:
-        raise BadUse("it is for --export onnx_int8 or tflite_int8.", hint="--calibrate")
+    device = _device(device, meta, weights, export)
+    how = _loading(weights, {"partial": partial, "key": key, "adapt_input": adapt_input})
+    formats = () if device == api.META else _chosen(backend, export, out)
+    coarse = _coarse(backend, formats, calibrate)
     wanted = common.names(outputs)
     common.choice(format, ("text", "json"), "--format")
-    clock, written = Clock(), list[str]()
-    ours = (*FILES, *exports.owned()) if force else FILES
-    staged = artifacts.folder(out, ours, force=force) if out else nullcontext()
-    with staged as staging, common.progress() as doing:
-        doing("compiling")
-        with clock.measure("compile"):
+    clock, precision, files = Clock(), dtype or "float32", list[str]()
+    with _staged(out, force) as staging, common.progress() as doing:
+        with clock.measure("compile", doing, "compiling"):
             loaded = common.load(spec, options)
             compiled = api.compile_for(loaded, backend, wanted, optimize)
-            common.batch(batch, compiled.graph.input.type.shape)
-            examples = common.examples(calibrate, compiled.graph.input.type.shape)
-        doing(f"instantiating on {backend}")
-        with clock.measure("instantiate"):
-            how = {"partial": partial, "key": key, "adapt_input": adapt_input}
-            live, stored = compiled.live(device, dtype or "float32", seed, weights, **how)
-        doing("running")
-        with clock.measure("forward"):
-            shapes = _forward(compiled.graph, live, batch, dtype or "float32")
+            shape = compiled.graph.input.type.shape
+            common.batch(batch, shape)
+            examples = common.examples(calibrate, shape)
+        with clock.measure("instantiate", doing, f"instantiating on {backend}"):
+            live, stored = compiled.live(device, precision, seed, weights, **how)
+        with clock.measure("forward", doing, "running"):
+            shapes = _forward(compiled.graph, live, batch, precision)
         summary = api.summarize(compiled.graph)
-        # what is not to be trained counts as its graph says
-        frozen = compiled.graph.inference
-        params, buffers = (summary.params, summary.buffers) if frozen else live.counts()
+        facts = _facts(compiled, live, summary)
         if staging:
             doing(f"writing {out}")
             dtypes = dict.fromkeys(stored.weights, dtype) if dtype else dict(stored.dtypes)
-            for name, data in _files(
-                loaded, compiled, None if bare else stored.weights, dtypes
-            ).items():
+            arrays = None if device == api.META else stored.weights
+            for name, data in _files(loaded, compiled, arrays, dtypes).items():
                 staging.write(name, data)
-                written.append(name)
-            for format_ in chosen:
-                doing(f"exporting {format_}")
-                with clock.measure(format_):
-                    given = examples if format_ in coarse else None
-                    written.append(exports.write(compiled, live, format_, staging, dtypes, given))
+                files.append(name)
+            for word in formats:
+                with clock.measure(word, doing, f"exporting {word}"):
+                    given = examples if word in coarse else None
+                    files.append(exports.write(compiled, live, word, staging, dtypes, given))
     report: dict[str, Any] = {
         "name": compiled.graph.name,
         "backend": backend,
         "device": device,
-        "dtype": dtype or "float32",
+        "dtype": precision,
         "optimize": optimize,
-        "params": params,
-        "buffers": buffers,
-        "macs": summary.macs,
-        "flops": summary.flops,
+        **facts,
         "input_shape": [batch, *summary.input],
         "output_shape": shapes,
         "sizes": summary.sizes.to_json(),
         "seconds": clock.seconds,
         "out": str(out) if out else None,
-        "files": written,
+        "files": files,
         "calibrated": exports.calibrated(examples) if coarse else None,
         "left_out": [one.to_json() for one in stored.left_out],
     }
-    if stored.left_out or stored.adapted or stored.taken:
-        _tell(weights, stored)
+    _tell(weights, stored)
     if format == "json":
         common.print_json(report)
     else:
         print(_text(report, compiled, str(summary.sizes)))
+
+
+# -- what is asked for ---------------------------------------------------------------------------
+
+
+def _device(device: str, meta: bool, weights: Path | None, export: str | None) -> str:
+    """The device, or a usage error where it has no numbers to load or to export."""
+    from resspec.api import META
+
+    if meta and device != "cpu":
+        raise BadUse("it is a device of its own.", hint="--meta")
+    if meta or device == META:
+        for option, given in (("--weights", weights), ("--export", export)):
+            if given is not None:
+                raise BadUse("a model on the device `meta` has no numbers.", hint=option)
+        return META
+    return device
+
+
+def _loading(weights: Path | None, how: dict[str, Any]) -> dict[str, Any]:
+    """How weights are loaded, or a usage error where there are none or a word is wrong."""
+    for name, given in how.items():
+        if given not in (None, False) and weights is None:
+            option = f"--{name.replace('_', '-')}"
+            raise BadUse("it says how to load --weights.", hint=option)
+    if how["adapt_input"] is not None:
+        common.choice(how["adapt_input"], ("sum", "repeat"), "--adapt-input")
+    return how
 
 
 def _chosen(backend: str, words: str | None, out: Path | None) -> tuple[str, ...]:
@@ -209,6 +223,36 @@ def _chosen(backend: str, words: str | None, out: Path | None) -> tuple[str, ...
     except ValueError as problem:
         common.choice(str(problem), (*known, export.ALL, export.NONE), "--export")
         raise BadUse(f"'{problem}' stands alone.", hint="--export") from None
+
+
+def _coarse(backend: str, formats: tuple[str, ...], calibrate: Path | None) -> list[str]:
+    """Those formats that are of eight bits, or a usage error where examples are for none."""
+    from resspec import export as exports
+
+    coarse = [one for one in formats if exports.rounds(backend, one)]
+    if calibrate is not None and not coarse:
+        raise BadUse("it is for --export onnx_int8 or tflite_int8.", hint="--calibrate")
+    return coarse
+
+
+# -- what is done --------------------------------------------------------------------------------
+
+
+def _staged(out: Path | None, force: bool) -> AbstractContextManager[Staging | None]:
+    """The folder in the making, where one is asked for."""
+    from resspec import artifacts
+    from resspec import export as exports
+
+    ours = (*FILES, *exports.owned()) if force else FILES
+    return artifacts.folder(out, ours, force=force) if out else nullcontext()
+
+
+def _facts(compiled: Compiled, live: Running, summary: Summary) -> dict[str, int]:
+    """What is counted on the live model; what is not to be trained counts as its graph says."""
+    frozen = compiled.graph.inference
+    params, buffers = (summary.params, summary.buffers) if frozen else live.counts()
+    costs = {"macs": summary.macs, "flops": summary.flops}
+    return {"params": params, "buffers": buffers, **costs}
 
 
 def _tell(weights: Path | None, stored: Stored) -> None:
@@ -234,7 +278,8 @@ class Clock:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def measure(self, phase: str) -> Iterator[None]:
+    def measure(self, phase: str, doing: common.Progress, what: str) -> Iterator[None]:
+        doing(what)
         start = time.perf_counter()
         yield
         self.seconds[phase] = round(time.perf_counter() - start, 3)
