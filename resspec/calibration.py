@@ -22,8 +22,6 @@ PIXELS = 1 << 26  # of one image
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
-__all__ = ["MOST", "SYNTHETIC", "read", "synthetic"]
-
 
 def synthetic(shape: tuple[int, ...]) -> Array:
     """Standard normal examples (N, C, H, W), other ones than networks are compared on."""

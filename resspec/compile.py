@@ -162,6 +162,3 @@ def _resolved(data: Map, idle: Iterable[str], library: Library) -> dict[str, Any
         resolved["blocks"] = {**resolved.get("blocks", {}), **borrowed}
     found: dict[str, Any] = resolved
     return found
-
-
-__all__ = ["LoadedSpec", "compile_one", "form", "load"]

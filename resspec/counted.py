@@ -50,6 +50,3 @@ def _read(row: dict[str, str]) -> Counted:
     first, last = (tuple(map(int, row[key].split("x"))) for key in ("input", "output"))
     params, buffers, macs = (int(row[key]) for key in ("params", "buffers", "macs"))
     return Counted(row["name"], first, params, buffers, macs, last, tuple(row["equal_to"].split()))
-
-
-__all__ = ["FILE", "HEAD", "Counted", "table"]

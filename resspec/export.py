@@ -92,6 +92,3 @@ def _failed(compiled: Compiled, format: str, problem: Exception) -> SpecError:
         f"{type(problem).__name__}: {escape(telling[0][:300])}",
         help="choose other formats with --export",
     )
-
-
-__all__ = ["calibrated", "chosen", "owned", "rounds", "write"]

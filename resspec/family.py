@@ -124,6 +124,3 @@ def _model(path: Path) -> tuple[str, Map]:
             else "begin with `model: name`",
         )
     return text, data
-
-
-__all__ = ["Family", "read_family"]

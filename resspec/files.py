@@ -12,8 +12,6 @@ from pathlib import Path
 
 from resspec.diagnostics import Span, SpecError, error
 
-__all__ = ["MAX_BYTES", "content", "drafted", "head", "kind", "no_file", "unchanged"]
-
 MAX_BYTES = 1 << 20
 _FLAGS = os.O_RDONLY | sum(
     getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")

@@ -18,8 +18,6 @@ Array = NDArray[Any]
 HALF_STEP = 0.5 + 1e-3  # scales are stored in float32
 NARROW = 2.0**-21  # of a number of many steps: two roundings of its scale to float32
 
-__all__ = ["HALF_STEP", "Coarse", "Grid", "originals"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grid:

@@ -92,6 +92,3 @@ def no_mapping(message: str, file: str, data: Data) -> SpecError:
     """That a file holds no mapping."""
     span = data.span if isinstance(data, Seq) else Span(file, 1, 1, 1, 2)
     return error("not-a-mapping", message, span, help="begin with `model: name`, no dash before it")
-
-
-__all__ = ["Library", "no_mapping"]

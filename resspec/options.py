@@ -38,6 +38,3 @@ class LoadOptions:
     def having(self, *more: str) -> LoadOptions:
         """The same, and then these settings."""
         return replace(self, set=(*self.settings, *more), input=None)
-
-
-__all__ = ["Limits", "LoadOptions"]

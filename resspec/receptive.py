@@ -162,6 +162,3 @@ def _joined(one: Receptive, other: Receptive, extents: tuple[int, int]) -> Recep
         )
     )
     return Receptive(height, width, one.everything or other.everything)
-
-
-__all__ = ["Field", "Receptive", "of"]

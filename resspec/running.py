@@ -151,6 +151,3 @@ class Running:
 def _format(backend: Backend, word: str) -> Format:
     """After a colon stands what runs the file."""
     return backend.formats[word.partition(":")[0]]
-
-
-__all__ = ["Running"]

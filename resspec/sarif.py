@@ -93,6 +93,3 @@ def _file(name: str) -> dict[str, str]:
     if path.startswith(".."):
         return {"uri": Path(os.path.abspath(name)).as_uri()}  # noqa: PTH100 (links are names too)
     return {"uri": quote(Path(path).as_posix(), safe="/"), "uriBaseId": ROOT}
-
-
-__all__ = ["sarif"]

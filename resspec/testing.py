@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from resspec.backend import Backend, Variables
     from resspec.ir import Graph
 
-__all__ = ["assert_same"]
 
 Spec = str | Path | LoadedSpec
 

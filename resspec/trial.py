@@ -176,6 +176,3 @@ def _own_notes(one: Diagnostic) -> Diagnostic:
     """Without the places in the model that it was tried in."""
     notes = (note for note in one.notes if note.span is None or note.span.file != TRIAL)
     return replace(one, notes=tuple(notes))
-
-
-__all__ = ["try_block"]

@@ -146,6 +146,3 @@ def _naming(one: Diagnostic, names: Sequence[str], base: str) -> Diagnostic:
     what = "" if base in names else "variant " if len(names) == 1 else "variants "
     note = Note(f"in {what}{shown} and {more} more" if more > 0 else f"in {what}{shown}")
     return replace(one, notes=(*one.notes, note))
-
-
-__all__ = ["Verdict", "told_once", "validate", "verdict"]

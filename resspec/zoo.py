@@ -233,19 +233,3 @@ def shown(path: Path) -> str:
     except OSError:  # here is no more
         return text
     return with_here if not with_here.startswith("..") else str(path)
-
-
-__all__ = [
-    "Entry",
-    "about",
-    "beside",
-    "blocks",
-    "candidates",
-    "known_blocks",
-    "locate",
-    "models",
-    "names_in",
-    "real",
-    "ships",
-    "shown",
-]

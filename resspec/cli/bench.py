@@ -156,6 +156,3 @@ def _contest(
         makers[library] = subjects.original(library, name or graph.name, graph)
     macs = api.summarize(graph).macs
     return Contest(makers, how, batch, macs, float(seconds), rate, frozenset({folded}))
-
-
-__all__ = ["bench"]

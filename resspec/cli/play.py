@@ -63,6 +63,3 @@ def _open(address: str) -> None:
         return
     if type(browser) is not webbrowser.GenericBrowser:  # of a terminal
         browser.open(address)
-
-
-__all__ = ["play"]

@@ -240,6 +240,3 @@ def _growth(before: int, after: int) -> tuple[str, str]:
 def _plain(text: str) -> str:
     """Text as text in Markdown too."""
     return table.plain(escape(text), "\\`*_<>[]|")
-
-
-__all__ = ["Difference", "difference"]

@@ -146,6 +146,3 @@ def _cut(text: str, width: int) -> str:
         return text
     start = (width - 1) // 2
     return f"{text[:start]}…{text[len(text) - (width - 1 - start) :]}"
-
-
-__all__ = ["Look", "one", "several"]

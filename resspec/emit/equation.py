@@ -61,6 +61,3 @@ def _cut(x: str, term: Term, known: dict[str, int], rest: str) -> str:
         return x
     axes = [f"({', '.join(sizes(axis, known, rest))}{',' * (len(axis) == 1)})" for axis in term]
     return f"cut_axes({x}, {', '.join(axes)})"
-
-
-__all__ = ["channels_last", "equation", "sizes"]

@@ -11,25 +11,6 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any, TypeAlias
 
-__all__ = [
-    "CONSTANTS",
-    "FUNCTIONS",
-    "MAX_INT",
-    "MAX_SHOWN",
-    "Eval",
-    "ExprError",
-    "Lookup",
-    "Quotient",
-    "Size",
-    "Value",
-    "as_int",
-    "compiled",
-    "limited",
-    "number_of",
-    "show",
-    "span",
-]
-
 Value: TypeAlias = "int | float | bool | str | tuple[Any, ...] | None"
 Number: TypeAlias = int | float
 Lookup: TypeAlias = Callable[[str], Any]

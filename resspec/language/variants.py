@@ -249,16 +249,3 @@ def inside(name: str) -> bool:
     """True where a relative path stays in its folder."""
     path = PurePosixPath(name.replace("\\", "/"))
     return not path.is_absolute() and ".." not in path.parts and ":" not in name
-
-
-__all__ = [
-    "bare",
-    "choose",
-    "extend",
-    "extended",
-    "inherited",
-    "inside",
-    "members",
-    "mentions",
-    "table",
-]

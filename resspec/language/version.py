@@ -30,6 +30,3 @@ def check_version(data: Map) -> None:
     if said < 1:
         message = f"`resspec` is the number of the language, from 1, found {show(said)}"
         raise error("bad-value", message, span, help=f"write `resspec: {LANGUAGE}`")
-
-
-__all__ = ["LANGUAGE", "check_version"]

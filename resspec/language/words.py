@@ -182,6 +182,3 @@ USAGES = (
 def usage(word: str) -> Usage | None:
     """How a word of the language, or an op that joins or parts values, is written."""
     return next((one for one in USAGES if word in one.words), None)
-
-
-__all__ = ["DOCS", "USAGES", "Usage", "usage"]

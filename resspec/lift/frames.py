@@ -224,6 +224,3 @@ def _prefixes(step: Step) -> list[str]:
     ends = [one.start() for one in re.finditer(r"[_./]", name)] + [len(name)]
     words = [name[:end] for end in ends]
     return [word for word in words if NUMBER.search(re.split(r"[_./]", word)[-1]) and word != name]
-
-
-__all__ = ["framed"]

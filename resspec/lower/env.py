@@ -141,17 +141,3 @@ def not_whole(
     message = f"{message}, and {divisor} does not divide {dividend}"
     help = "`//` drops the remainder, if that is meant"
     return failure(env, code, message, span, None if code == "not-divisible" else help)
-
-
-__all__ = [
-    "AMBIENT",
-    "Blocks",
-    "Bound",
-    "Env",
-    "Known",
-    "Library",
-    "Named",
-    "Thunk",
-    "failure",
-    "not_whole",
-]

@@ -280,6 +280,3 @@ class _Move:
             step=step,
             args=args,
         )
-
-
-__all__ = ["SHARED", "Sharing", "again"]

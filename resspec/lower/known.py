@@ -175,6 +175,3 @@ def _freeze(raw: Any) -> tuple[Any, tuple[str, ...]]:
         return typed(part)
 
     return walk(raw), tuple(sorted(words))
-
-
-__all__ = ["Same", "known_by"]

@@ -84,6 +84,3 @@ def words_of(scope: Scope, spec: ParamSpec) -> Words:
     default = spec.default.value
     known = default in (*scope.params, *scope.lets, *AMBIENT) if isinstance(default, str) else False
     return "never" if known else "likely"
-
-
-__all__ = ["Words", "checked", "words_of"]

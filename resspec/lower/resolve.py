@@ -114,6 +114,3 @@ def constant_index(text: str, count: int, span: Span, scope: Scope, env: Env) ->
     if not -count <= exact < count:
         raise failure(env, "index-range", f"index {exact} into {count} values", span)
     return exact % count
-
-
-__all__ = ["Resolver", "Target", "constant_index"]

@@ -131,6 +131,3 @@ def whole_pair(scale: Scale, span: Span) -> Size | Lost:
         shown = f"{vertical}" if vertical == horizontal else f"[{vertical}, {horizontal}]"
         return Lost(f"that of the body is {shown}, no whole number", span)
     return Size((int(scale[0]), int(scale[1])))
-
-
-__all__ = ["Factor", "Scales"]

@@ -214,6 +214,3 @@ class Stages:
             message = "this stage has no block that could take its stride"
             help = "let it be 1 where the depth is 0: `stride: 2 if n > 0 else 1`"
             raise failure(env, "bad-value", message, stride.span, help)
-
-
-__all__ = ["Stages"]

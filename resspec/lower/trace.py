@@ -56,6 +56,3 @@ class Trace:
         """Something is used that no recording tells."""
         for one in self.open:
             one.whole = False
-
-
-__all__ = ["MISSING", "Recording", "Trace"]

@@ -217,6 +217,3 @@ def _option(name: str, part: dict[str, Any], kind: str, where: Place) -> dict[st
     if "default" in part:
         option["detail"] = f"= {part['default']}"
     return option
-
-
-__all__ = ["complete", "place"]

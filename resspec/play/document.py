@@ -100,6 +100,3 @@ def _text(data: bytes, path: Path) -> str:
 
 def _known_by(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-__all__ = ["Document"]

@@ -188,6 +188,3 @@ def source(graph: Graph, name: str) -> str:
         return api.compile_for(graph, name).source.text
     except SpecError as caught:
         return "".join(f"# {line}\n" for line in told(caught).split("\n"))
-
-
-__all__ = ["LEVELS", "preview"]

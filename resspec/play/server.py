@@ -245,6 +245,3 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Requests are not told: a terminal is for what its reader asked."""
-
-
-__all__ = ["Server"]

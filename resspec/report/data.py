@@ -151,6 +151,3 @@ def _sources(graph: Graph) -> Iterator[Data]:
 def _shown(text: str) -> str:
     """Lines of text, each harmless."""
     return "\n".join(map(escape, text.split("\n")))
-
-
-__all__ = ["MOST", "described", "differing", "pictured"]

@@ -102,6 +102,3 @@ def palette() -> str:
 def _hash(script: str) -> str:
     digest = hashlib.sha256(script.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
-
-
-__all__ = ["asset", "inert", "page", "palette", "settings"]

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from resspec.diagnostics import Diagnostic
 from resspec.syntax.place import place
 
-__all__ = ["blame", "diagnose", "find", "named"]
-
 _SAME = {
     **dict.fromkeys("‘’‚‛′`´ʹʼ", "'"),
     **dict.fromkeys("“”„‟″«»〝〞", '"'),

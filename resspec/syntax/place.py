@@ -4,8 +4,6 @@ import re
 
 from resspec.diagnostics import Span
 
-__all__ = ["place", "split_lines"]
-
 _BREAK = re.compile(r"\r\n|\r|\n")
 
 

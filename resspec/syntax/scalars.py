@@ -3,8 +3,6 @@
 import math
 import re
 
-__all__ = ["ScalarError", "resolve"]
-
 MAX_INT = 2**63
 
 _WORDS: dict[str, bool | None] = {

@@ -7,8 +7,6 @@ from typing import Any
 
 from resspec.syntax.scalars import ScalarError, resolve
 
-__all__ = ["dump", "scalar"]
-
 _PLAIN = re.compile(r"[A-Za-z_][\w .,+*/<>=()\[\]%-]*", re.ASCII)
 _FLOW = re.compile(r"[\[\]{},]")
 _MAX_KEY = 200  # characters; YAML finds no colon beyond 1024

@@ -13,8 +13,6 @@ import yaml
 from resspec.diagnostics import Diagnostic, Note, Span
 from resspec.syntax.place import place, split_lines
 
-__all__ = ["FORBIDDEN", "explain", "glued", "quoted", "stretch", "torn"]
-
 FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff"
     "\u202a-\u202e\u2066-\u2069]"  # those that turn the direction of what is shown

@@ -143,6 +143,3 @@ def _kind(backend: Backend, model: object) -> tuple[Any, ...]:
 def _live(owner: Backend) -> Live:
     assert owner.live is not None  # what owns a model can tell its weights
     return owner.live()
-
-
-__all__ = ["Origin", "backend_of", "built", "read", "remember", "state", "widened"]
