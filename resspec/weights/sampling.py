@@ -114,25 +114,33 @@ def _normal(part: NDArray[Any], q: Array, scale: float) -> None:
     if not tail.size:
         return
     q = q[tail]
-    p = (2.0**31 - np.abs(q)) * UNIT
-    if part.dtype == np.float32:
-        far = _far(np.log(p), q) * scale
-        low, high = (np.multiply(far, 1 + by, dtype=np.float64).astype(np.float32)
-                     for by in (-LOG_ERROR, LOG_ERROR))  # fmt: skip
-        (unsure,) = np.nonzero(low != high)
-        if unsure.size:
-            far[unsure] = _far(_log(p[unsure]), q[unsure]) * scale
-    else:
-        far = _far(_log(p), q) * scale
-    part[tail] = far
+    p, far = _WORK.arrays[1:3, : tail.size]
+    np.abs(q, out=p)
+    np.subtract(2.0**31, p, out=p)
+    p *= UNIT
+    if part.dtype != np.float32:
+        part[tail] = _far(_log(p), q, far) * scale
+        return
+    _far(np.log(p), q, far)
+    far *= scale
+    low = np.multiply(far, 1 - LOG_ERROR, out=p).astype(np.float32)
+    high = np.multiply(far, 1 + LOG_ERROR, out=p).astype(np.float32)
+    (unsure,) = np.nonzero(low != high)
+    if unsure.size:
+        q = q[unsure]
+        low[unsure] = _far(_log((2.0**31 - np.abs(q)) * UNIT), q, far[: q.size]) * scale
+    part[tail] = low
 
 
-def _far(log: Array, q: Array) -> Array:
-    """Quantiles in the tails, on the side of q; log: of the probability that is left there."""
-    r = np.sqrt(-log) - 1.6
-    found = _polynomial(r, TAIL, np.empty_like(r))
-    found /= _polynomial(r, TAIL_BELOW, np.empty_like(r))
-    return np.copysign(found, q, out=found)
+def _far(log: Array, q: Array, out: Array) -> Array:
+    """Quantiles in the tails, on the side of q; log: of the probability that is left there, which
+    is written over."""
+    np.negative(log, out=log)
+    np.sqrt(log, out=log)
+    log -= 1.6
+    _polynomial(log, TAIL, out)
+    out /= _polynomial(log, TAIL_BELOW, _WORK.arrays[3, : q.size])
+    return np.copysign(out, q, out=out)
 
 
 def _polynomial(x: Array, coefficients: Sequence[float], out: Array) -> Array:

@@ -5,9 +5,7 @@ Canonical layout: convolutions (O, I/groups, kh, kw), linear (O, I), one number 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from resspec.ir import Graph
     from resspec.ops.base import Param
 
-THREADS = 8  # at most: NumPy lets go of the interpreter while it computes
 Weights = dict[str, NDArray[Any]]  # canonical name → float32, or float64 where asked for
 
 
@@ -36,9 +33,11 @@ def draw(graph: Graph, seed: int = 0, room: Mapping[str, NDArray[Any]] | None = 
         name: given[name] if name in given else np.empty(param.shape, np.float32)
         for name, param in params.items()
     }
-    largest = sorted(params, key=lambda name: -params[name].size)  # first: all threads end together
-    with ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), THREADS)) as threads:
-        list(threads.map(lambda name: _fill(found[name], params[name], seed, name), largest))
+    for (
+        name,
+        param,
+    ) in params.items():  # no threads: they would wait for the interpreter
+        _fill(found[name], param, seed, name)
     return found
 
 
