@@ -41,8 +41,9 @@ class Library:
         return self.found[name]
 
     def _check_clash(self, name: str, paths: Sequence[Path], own: BlockSpec | None = None) -> None:
-        places = [*([f"{own.span.file} (its own `blocks:`)"] if own else []), *map(shown, paths)]
-        if len(places) > 1:
+        if len(paths) + (own is not None) > 1:
+            places = [f"{own.span.file} (its own `blocks:`)"] if own else []
+            places += map(shown, paths)
             raise error(
                 "name-clash",
                 f"block `{name}` is defined twice: {places[0]} and {places[1]}",

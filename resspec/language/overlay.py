@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from resspec.diagnostics import SpecError, did_you_mean, error
+from resspec.diagnostics import Span, SpecError, did_you_mean, error
 from resspec.language.checker import show, spelt
 from resspec.language.grammar import MODEL_KEYS
 from resspec.language.layer_grammar import ROLES
@@ -104,9 +104,12 @@ def override(data: Map, setting: str, declared: Map | None = None) -> Map:
         raise error(
             "bad-value", f"`{setting}` is no setting", help="write `--set stages.2.depth=23`"
         )
-    value = parse(text, file) if text.strip() else None
+    number = text.isdecimal() and text.isascii() and 0 < len(text) < 10 and text[0] != "0"
+    value = int(text) if number else parse(text, file) if text.strip() else None
     place = Map({keys[-1]: value})
-    if isinstance(value, Map | Seq):
+    if number:  # as `parse` has it, sooner
+        place.span = Span(file, 1, 2, 1, 2 + len(text))
+    elif isinstance(value, Map | Seq):
         place.span = value.span
     else:
         place.span = parse("[" + text + "]", file).at(0) if text.strip() else place.span  # type: ignore[union-attr,arg-type]

@@ -8,9 +8,9 @@ that lowering would give. Problems are never shared: what fails is lowered anew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from resspec.diagnostics import Span, SpecError
 from resspec.ir import Given, Item, Node, Region, Step, Value
@@ -24,19 +24,21 @@ from resspec.lower.trace import MISSING, Recording
 from resspec.lower.values import Lost, Val, flat, poisoned
 from resspec.types import TensorType
 
+Names: TypeAlias = tuple[str, ...]  # of ambient constants
+Values: TypeAlias = tuple[Any, ...]
 KEPT = 50_000  # nodes, of all instances together; as many of their copies
 
 
 @dataclass(slots=True, eq=False)
 class Instance:
-    """What was lowered, as it was where it was first made.
+    """What was lowered, as it was where it was first made; no region where nothing was.
 
     types: of the values that it made, numbered from `first` on. scales: of its results against its
     inputs. counts: items, nodes and parameters. constants, blocks: what it read, and got. offered:
     keys of the model that it took.
     """
 
-    region: Region
+    region: Region | None
     inputs: tuple[Value, ...]
     result: Val
     first: int
@@ -44,7 +46,7 @@ class Instance:
     scales: tuple[Factor | Lost, ...]
     counts: tuple[int, int, int]
     nesting: int
-    constants: tuple[tuple[str, Any], ...]
+    constants: Mapping[str, Any]
     blocks: tuple[tuple[str, BlockSpec | None], ...]
     offered: Set[str]
 
@@ -63,7 +65,7 @@ class Instances:
     """Those of one process, and where they stood: what stands there again is the same object."""
 
     def __init__(self) -> None:
-        self.found: dict[Any, list[Instance]] = {}
+        self.found: dict[Any, dict[Names, dict[Values, list[Instance]]]] = {}
         self.copies: dict[Any, Copy] = {}
         self.nodes = self.copied = 0
 
@@ -71,8 +73,15 @@ class Instances:
         if self.nodes > KEPT:
             self.found.clear()
             self.nodes = 0
-        self.found.setdefault(key, []).append(made)
+        names, values = tuple(made.constants), tuple(made.constants.values())
+        known = self.found.setdefault(key, {}).setdefault(names, {})
+        known.setdefault(values, []).append(made)
         self.nodes += made.counts[1]
+
+    def like(self, key: Any, around: Mapping[str, Any]) -> Iterator[Instance]:
+        """Those of a key that read the constants that are around."""
+        for names, known in self.found[key].items() if key in self.found else ():
+            yield from known.get(tuple([around.get(name, MISSING) for name in names]), ())
 
     def put(self, place: Any, copy: Copy) -> None:
         if self.copied > KEPT:
@@ -105,21 +114,20 @@ class Sharing:
     def find(self, library: Library, steps: int) -> Instance | None:
         """One that was lowered, read what this would read, and passes no limit here."""
         env = self.env
-        for made in SHARED.found.get(self.key, ()) if self.key is not None else ():
-            if all(env.ambient.get(name, MISSING) == value for name, value in made.constants):
-                try:
-                    same = all(library(name) is block for name, block in made.blocks)
-                except SpecError:  # told where it is called
-                    same = False
-                if not same or not self._fits(made, steps):
-                    continue
-                for name, _ in made.constants:
-                    env.constant(name)
-                for name, block in made.blocks:
-                    env.trace.block(name, block)
-                env.trace.offered(made.offered)
-                env.trace.call(self.frames + made.nesting)
-                return made
+        for made in SHARED.like(self.key, env.ambient):
+            try:
+                same = all(library(name) is block for name, block in made.blocks)
+            except SpecError:  # told where it is called
+                same = False
+            if not same or not self._fits(made, steps):
+                continue
+            for name in made.constants:
+                env.constant(name)
+            for name, block in made.blocks:
+                env.trace.block(name, block)
+            env.trace.offered(made.offered)
+            env.trace.call(self.frames + made.nesting)
+            return made
         return None
 
     def _fits(self, made: Instance, steps: int) -> bool:
@@ -144,28 +152,26 @@ class Sharing:
     def keep(self, result: Val, steps: int) -> None:
         """It was lowered without a problem: others may share it, where nothing went in but what is
         known of it."""
-        around = self.builder.stack[-1].items
-        region = around[-1] if around else None
-        if (
-            self.key is None
-            or not isinstance(region, Region)
-            or region.path != self.path
-            or poisoned(result)
-        ):
+        if self.key is None or poisoned(result):
             return
+        around = self.builder.stack[-1].items
+        last = around[-1] if around else None
+        region = last if isinstance(last, Region) and last.path == self.path else None
         made = self._made(region, flat(self.current), result, steps)
         if made is not None and made.counts[1] <= KEPT // 4:
             SHARED.keep(self.key, made)
 
     def _made(
-        self, region: Region, inputs: tuple[Value, ...], result: Val, steps: int
+        self, region: Region | None, inputs: tuple[Value, ...], result: Val, steps: int
     ) -> Instance | None:
         builder, reads = self.builder, self.reads
         before, first, nodes, params = reads.counts
         counts = (steps - before, builder.nodes - nodes, builder.params - params)
-        types = [value.type for node in region.nodes() for value in node.outputs]
-        known = {value.index for value in inputs}.issuperset([one.index for one in region.inputs])
-        complete = len(types) == builder.values - first and known and region.once(_inside)
+        types = [value.type for node in region.nodes() for value in node.outputs] if region else []
+        read = flat(result) if region is None else region.inputs
+        known = {value.index for value in inputs}.issuperset([one.index for one in read])
+        inside = region is None or region.once(_inside)
+        complete = len(types) == builder.values - first and known and inside
         scales = builder.scales.between(inputs, flat(result))
         if not complete or not reads.whole or scales is None:
             return None
@@ -178,7 +184,7 @@ class Sharing:
             scales=scales,
             counts=counts,
             nesting=reads.nesting,
-            constants=tuple(reads.constants.items()),
+            constants=reads.constants,
             blocks=tuple(reads.blocks.items()),
             offered=frozenset(reads.offered),
         )
@@ -203,6 +209,8 @@ def again(
 ) -> Val:
     """The same instance at another place, on other inputs, its arguments written otherwise."""
     inputs = flat(current)
+    if made.region is None:
+        return _Move(made, str(place), inputs, builder.values).value(made.result)
     where = (Same(made), place, builder.values, inputs, span, given)
     copy = SHARED.copies.get(where)
     if copy is None:
@@ -225,7 +233,7 @@ class _Move:
     """Paths and values of an instance → those at another place."""
 
     def __init__(self, made: Instance, path: str, inputs: tuple[Value, ...], first: int) -> None:
-        self.path, self.cut = path, len(made.region.path)
+        self.path, self.cut = path, len(made.region.path) if made.region else 0
         self.values = {old.index: new for old, new in zip(made.inputs, inputs, strict=True)}
         self.values |= {
             made.first + number: Value(first + number, kind)

@@ -12,7 +12,7 @@ from resspec.diagnostics import SpecError
 from resspec.ir import Value
 from resspec.language.spec import BlockSpec, Ref
 from resspec.lower.builder import Builder
-from resspec.lower.env import Blocks, Env, Thunk
+from resspec.lower.env import Blocks, Bound, Env, Thunk
 from resspec.lower.scope import Scope
 from resspec.lower.trace import MISSING
 from resspec.lower.values import Failed, Val, flat, typed
@@ -123,13 +123,26 @@ def _meaning(word: str, scope: Scope) -> Any:
 
 
 def _roles(env: Env) -> Any:
-    """What the roles mean."""
-    return tuple(
+    """What the roles mean; found once for roles that are ops or blocks by name alone."""
+    seen = env.trace.roles.get(id(env.roles))
+    if seen is not None:
+        return seen[1]
+    found = tuple(
         [
             (role, _reference(bound.ref, bound.scope), _outer(bound.ref, outer))
             for role, (bound, outer) in env.roles.items()
         ]
     )
+    if all(_by_name(bound, outer) for bound, outer in env.roles.values()):
+        env.trace.roles[id(env.roles)] = (env.roles, found)
+    return found
+
+
+def _by_name(bound: Bound, outer: Env) -> bool:
+    """Whether a role stands for a name that means the same everywhere, and no more."""
+    ref, scope = bound.ref, bound.scope
+    plain = not ref.args and ref.index is None and ref.name not in outer.roles
+    return plain and ref.name not in scope.params and ref.name not in scope.lets
 
 
 def _outer(ref: Ref, env: Env) -> Any:

@@ -29,6 +29,7 @@ class Trace:
 
     def __init__(self) -> None:
         self.open: list[Recording] = []
+        self.roles: dict[int, tuple[object, Any]] = {}  # mappings by id, and what they mean
         self.failed: list[tuple[dict[str, Any], str]] = []  # names that are told to have no value
 
     def constant(self, name: str, value: Any) -> None:
