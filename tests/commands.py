@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import NamedTuple
+from unittest.mock import patch
 
 import pytest
 
@@ -19,6 +20,6 @@ class Result(NamedTuple):
 
 def command(*words: object) -> int:
     """Run `resspec` and return its exit code."""
-    with pytest.raises(SystemExit) as caught:
+    with pytest.raises(SystemExit) as caught, patch("resspec.cli.parity.APART", False):
         main([*map(str, words)])
     return int(caught.value.code or 0)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,8 +22,12 @@ from resspec.options import LoadOptions
 if TYPE_CHECKING:
     from resspec.compile import LoadedSpec
     from resspec.parity import Options, Runner
+    from resspec.parity.aside import Child
 
 FORMATS = ("table", "json", "markdown", "csv")
+# Frameworks run in a process of their own, so that reports outlive them. Not in tests, which have
+# them loaded, and change them.
+APART = True
 
 
 @common.loading
@@ -101,6 +107,7 @@ def parity(
     """
     from resspec.parity import reason
     from resspec.parity import report as reports
+    from resspec.parity.aside import Child
 
     common.choice(format, FORMATS, "--format")
     if bool(specs) == everything:
@@ -112,7 +119,8 @@ def parity(
         between or backends, python or [], "--between" if between is not None else "--backends"
     )
     wanted = common.names(outputs)
-    comparison = _Comparison(runners, measured, options, wanted, small, most, calibrate)
+    child = Child() if APART and not os.environ.get("RESSPEC_DEBUG") else None
+    comparison = _Comparison(runners, measured, options, wanted, small, most, calibrate, child)
     if calibrate is not None and not any("int8" in one.name for one in runners):
         raise BadUse(
             "it is for files of eight bits: --between torch,onnx:int8.", hint="--calibrate"
@@ -121,7 +129,7 @@ def parity(
     kept = _finished(resume, comparison.key)
     found: list[dict[str, Any]] = []
     start = time.monotonic()
-    with common.progress() as doing:
+    with common.progress() as doing, closing(child) if child else nullcontext():
         for number, spec in enumerate(chosen):
             spent = budget is not None and time.monotonic() - start >= budget
             data, digests = kept.get(spec, ({}, []))
@@ -231,6 +239,7 @@ class _Comparison:
     small: bool
     most: int
     calibrate: Path | None = None
+    child: Child | None = None
 
     @property
     def key(self) -> dict[str, Any]:
@@ -262,7 +271,7 @@ class _Comparison:
     def of(self, spec: str, spent: bool, say: Callable[[str], None]) -> dict[str, Any]:
         """The report of one spec, or why there is none. Errors: SpecError."""
         from resspec import api, compile
-        from resspec.parity import compare
+        from resspec.parity import aside, compare
         from resspec.parity.small import enough
         from resspec.parity.small import small as smallest
 
@@ -286,8 +295,9 @@ class _Comparison:
             measured = replace(measured, batch=enough(graph, measured.batch))
         common.batch(measured.batch, graph.input.type.shape)
         examples = common.examples(self.calibrate, graph.input.type.shape)
-        data = compare(graph, self.runners, measured, loaded.data, say, examples).to_json()
-        return {**data, "spec": spec}
+        given = graph, self.runners, measured, loaded.data, say, examples
+        report = compare(*given) if self.child is None else aside.compare(self.child, *given)
+        return {**report.to_json(), "spec": spec}
 
 
 def _finished(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
+import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +25,12 @@ from resspec.parity.measure import Array, Arrays, Job, Result, Say, measure
 from resspec.syntax import writer
 
 TAIL = 12  # lines of a worker's stderr that are shown
+# What frameworks say where memory does not suffice, in exceptions of their own.
+SCARCE = re.compile(
+    r"(?:out of|can't allocate|cannot allocate|failed to allocate)[a-z ]* memory"
+    r"|out of memory|memoryerror|resource.exhausted|bad_alloc|\boom\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +65,25 @@ class Here:
 
     def __init__(self, where: Endpoint) -> None:
         self.name, self.endpoint = where.text, where
-        self.backend = backend.get(where.backend)
+        backend.get(where.backend)
+
+    @property
+    def backend(self) -> backend.Backend:
+        return backend.get(self.endpoint.backend)  # not held: what holds code is not pickled
 
     def run(self, subject: Subject, jobs: Sequence[Job], say: Say) -> list[Result]:
         results = []
         for job in jobs:
             here = placed(job, self.endpoint)
             drawn, examples = subject.drawn, subject.examples
-            results.append(measure(subject.graph, self.backend, drawn, here, say, examples))
+            try:
+                results.append(measure(subject.graph, self.backend, drawn, here, say, examples))
+            except SpecError:
+                raise
+            except Exception as problem:
+                if SCARCE.search(f"{type(problem).__name__}: {problem}"):
+                    raise MemoryError from problem
+                raise
             if is_large(subject.drawn):
                 gc.collect()  # a model hangs in cycles, and the next one needs its memory
         return results
@@ -136,7 +155,9 @@ class Elsewhere:
         told = next((line for line in lines if line.startswith("error[")), None)
         if told is not None:
             return self._broken(told.partition("]: ")[2], None, lines[-TAIL:])
-        reason = f"it ended with {code}" if code > 0 else f"it was ended by signal {-code}"
+        if SCARCE.search(last):
+            return self._broken("memory ran out", None, lines[-TAIL:])
+        reason = ended(code)
         return self._broken(f"{reason}: {last}" if last else reason, None, lines[-TAIL:])
 
     def _broken(self, reason: str, help: str | None = None, lines: Sequence[str] = ()) -> SpecError:
@@ -146,6 +167,15 @@ class Elsewhere:
             notes=[Note(line) for line in lines],
             help=help or f"try `{self.python} -m resspec list backends`",
         )
+
+
+def ended(code: int) -> str:
+    """Why a process ended, by its exit code."""
+    if code >= 0:
+        return f"it ended with {code}"
+    names = {one.value: one.name for one in signal.Signals}
+    memory = ", as where memory runs out" if names.get(-code) == "SIGKILL" else ""
+    return f"it was ended by signal {-code} ({names.get(-code, 'unknown')}){memory}"
 
 
 def runner(name: str, python: str | None = None) -> Runner:

@@ -21,7 +21,9 @@ from typing import Any
 
 from resspec import api, cli, counted
 from resspec import table as tables
+from resspec.cli import parity as command
 from resspec.parity import report
+from resspec.parity.aside import Child, Died
 from tests import measured
 from tests.measured import FOLDER, Row, Table, today
 
@@ -52,7 +54,7 @@ def main(given: Sequence[str] | None = None) -> int:
         and one.params <= (options.max_params or one.params)
     }
     begun = {key[0] for key in table.rows()}
-    start, failed = time.monotonic(), 0
+    start, failed, child = time.monotonic(), 0, Child()
     for dtype in options.dtypes.split(","):
         order = measured.shared(sorted(sizes, key=lambda name: (sizes[name], name)), options.share)
         for name in sorted(order, key=lambda name: name in begun):
@@ -66,13 +68,30 @@ def main(given: Sequence[str] | None = None) -> int:
                 if not options.resume or state(rows.get((name, dtype, other)), now, other) != "ok"
             ]
             if due:
-                found = [*compared(name, dtype, due, now)]
+                found = apart(child, name, dtype, due, now)
                 table.put(found)
                 failed += sum(row["verdict"] != "ok" for row in found)
                 for row in found:
                     line = f"{name}: {row['verdict']}, {dtype} on {row['backend']}"
                     print(f"{line}, {row['seconds']} s", file=sys.stderr, flush=True)
+    child.close()
     return int(failed > 0)
+
+
+def apart(child: Child, name: str, dtype: str, others: Sequence[str], now: Row) -> list[Row]:
+    """The rows of `compared`, from a process that may die of them."""
+    start = time.monotonic()
+    try:
+        found: list[Row] = child.call(_loaded, name, dtype, others, now)
+    except Died as problem:
+        seconds = f"{time.monotonic() - start:.1f}"
+        found = [_row_of(name, dtype, other, str(problem), now, seconds) for other in others]
+    return found
+
+
+def _loaded(name: str, dtype: str, others: Sequence[str], now: Row, say: object) -> list[Row]:
+    command.APART = False  # the frameworks stay loaded from one row to the next
+    return [*compared(name, dtype, others, now)]
 
 
 def compared(name: str, dtype: str, others: Sequence[str], now: Row) -> Iterator[Row]:
@@ -87,11 +106,16 @@ def compared(name: str, dtype: str, others: Sequence[str], now: Row) -> Iterator
     reports = json.loads(out.getvalue() or "[]")
     told = said.getvalue().strip().partition("\n")[0]
     for other in others:
-        row = {"spec": name, "dtype": dtype, "backend": other, "verdict": told or "no result"}
+        row = _row_of(name, dtype, other, told or "no result", now, seconds)
         for one in reports:
             row |= _row(one, other)
-        digests = {"graph": now["graph"], "torch_source": now["torch"], "source": now[other]}
-        yield row | digests | {"seconds": seconds}
+        yield row
+
+
+def _row_of(name: str, dtype: str, other: str, verdict: str, now: Row, seconds: str) -> Row:
+    digests = {"graph": now["graph"], "torch_source": now["torch"], "source": now[other]}
+    row = {"spec": name, "dtype": dtype, "backend": other, "verdict": verdict}
+    return row | digests | {"seconds": seconds}
 
 
 def _row(found: Mapping[str, Any], other: str) -> Row:

@@ -11,6 +11,7 @@ import pytest
 from resspec.diagnostics import SpecError
 from resspec.parity import judge
 from resspec.parity.endpoints import Endpoint, endpoint
+from resspec.parity.runners import SCARCE
 from tests.commands import command
 from tests.export.running import TINY
 
@@ -131,6 +132,23 @@ def test_an_endpoint_that_breaks_leaves_the_rest(tiny: str, tmp_path: Path, caps
     assert "torch torch@cpu" in out
     assert "NOT the same" in out
     assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize(
+    ("text", "scarce"),
+    [
+        ("RuntimeError: [enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 1644167168 bytes.", True),
+        ("OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.", True),
+        ("ResourceExhaustedError: OOM when allocating tensor with shape[256,64,112,112]", True),
+        ("XlaRuntimeError: RESOURCE_EXHAUSTED: Out of memory allocating 17179869184 bytes.", True),
+        ("Fail: [ONNXRuntimeError] : 1 : FAIL : std::bad_alloc", True),
+        ("RuntimeError: Failed to allocate memory for requested buffer of size 1644167168", True),
+        ("RuntimeError: mat1 and mat2 shapes cannot be multiplied; allocated 3 times", False),
+        ("ValueError: the room of memory formats is channels_last", False),
+    ],
+)  # fmt: skip
+def test_memory_that_runs_out_is_known_by_what_frameworks_say(text: str, scarce: bool) -> None:
+    assert bool(SCARCE.search(text)) == scarce
 
 
 @pytest.mark.needs("torch")
