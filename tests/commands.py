@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -23,3 +24,11 @@ def command(*words: object) -> int:
     with pytest.raises(SystemExit) as caught, patch("resspec.cli.parity.APART", False):
         main([*map(str, words)])
     return int(caught.value.code or 0)
+
+
+def in_a_process(*words: object) -> list[str]:
+    """The command line of `resspec` in a process that hears Ctrl-C: whoever starts the tests in
+    the background has their children ignore it."""
+    heard = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+    run = f"import signal, sys; {heard}; from resspec.cli import main; main(sys.argv[1:])"
+    return [sys.executable, "-c", run, *map(str, words)]

@@ -19,6 +19,7 @@ from resspec.diagnostics import SpecError
 from resspec.play import Server
 from resspec.play.document import Document
 from tests import specs
+from tests.commands import in_a_process
 
 BROKEN = specs.TINY.replace("block: basic", "blok: basic")
 
@@ -321,13 +322,16 @@ def test_folders_and_names_of_nothing_are_not_opened(tmp_path: Path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
 def test_ctrl_c_ends_it_quietly(path: Path):
-    command = [sys.executable, "-m", "resspec", "play", str(path), "--no-browser"]
+    command = in_a_process("play", path, "--no-browser")
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes) as process:  # type: ignore[call-overload]
         address = process.stdout.readline()
         assert address.startswith("http://127.0.0.1:")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()  # else a server that goes on would be waited for
     assert (process.returncode, out, err) == (130, "", "Ctrl-C ends it\n")
 
 

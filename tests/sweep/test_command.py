@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import resspec
+from resspec import sweep
 from resspec.options import LoadOptions
 from resspec.sweep import costs, front, space
 
@@ -129,37 +129,22 @@ def test_processes_count_the_same() -> None:
     assert list(costs("resnet18", LoadOptions(), settings[:140], jobs=2)) == alone
 
 
-def test_an_interrupted_sweep_shows_what_it_has(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "resspec",
-        "sweep",
-        "resnet18",
-        "--set",
-        "stages.0.depth=1..99",
-        "--set",
-        "stages.1.depth=1..99",
-        "--format",
-        "csv",
-        "-j",
-        "1",
-    ]
-    out = tmp_path / "out"
-    with out.open("wb") as file:
-        process = subprocess.Popen(
-            command,
-            stdout=file,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
-        time.sleep(4)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert b"interrupted after " in err
-    assert b"Traceback" not in err
-    assert len(out.read_text().splitlines()) > 2
+def test_an_interrupted_sweep_shows_what_it_has(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted, seen = sweep.run._counted, count(1)
+
+    def interrupted(*given: Any) -> Any:
+        if next(seen) > 4:
+            signal.raise_signal(signal.SIGINT)
+        return counted(*given)
+
+    monkeypatch.setattr(sweep.run, "_counted", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    result = run("sweep", "resnet18", "--set", "stages.0.depth=1..99", "--format", "csv", "-j", "1")
+    signal.signal(signal.SIGINT, before)
+    assert result.code == 130
+    assert "interrupted after 4 of 99" in result.err
+    assert "Traceback" not in result.err
+    assert len(result.out.splitlines()) == 5
 
 
 @pytest.mark.needs("matplotlib")
