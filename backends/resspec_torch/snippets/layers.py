@@ -352,4 +352,4 @@ class DropPath(nn.Module):
         keep = 1.0 - self.rate
         shape = [x.shape[0]] + [1] * (x.dim() - 1)
         mask = torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(keep)
-        return x * mask / max(keep, 1e-30)
+        return x * mask.div_(max(keep, 1e-30))
