@@ -14,7 +14,7 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from benchmarks import cpu, families, gpu
+from benchmarks import cpu, gpu
 from benchmarks.networks import Setting
 from benchmarks.record import ROOT, Line, Record
 from resspec import backend
@@ -33,7 +33,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
         type=Path,
         default=Path("docs/measured"),
         metavar="DIR",
-        help="of benchmarks.KIND.csv and families.KIND.csv",
+        help="of benchmarks.KIND.csv",
     )
     parser.add_argument(
         "--seconds", type=float, default=540, help="start nothing that would end after that"
@@ -101,10 +101,6 @@ def measure(options: argparse.Namespace) -> int:
         except Exception as problem:  # one row must not hide the others
             print(f"{left():4.0f} s left  {one.key}: {problem}", flush=True)
             left_out += 1
-    if rows == "gpu" and wanted("gpu.families"):
-        path = options.out / f"families.{kind}.csv"
-        for family in families.check(options.device, machine, path, left):
-            print(f"{left():4.0f} s left  {family}", flush=True)
     return int(left_out > 0)
 
 

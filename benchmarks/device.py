@@ -2,9 +2,11 @@
 
 python -m benchmarks.device --device cuda --out docs/measured --seconds 540
 
-Uses what is installed, torch and perhaps JAX, and no network. First float64, outputs, gradients,
-statistics and one step, of one spec of each family; then bfloat16 and TF32, as rounding explains
-them; then data parallel on one device, and memory. device.KIND.csv holds each row as it is known.
+Uses what is installed, torch and perhaps JAX, and no network, in as many processes as cores and
+memory bear. What is short and tells most comes first: data parallel, memory, four families in
+bfloat16 and TF32, pieces of networks and single ops; then float64, outputs, gradients, statistics
+and one step, of one spec of each family; then all families in the narrow dtypes; last, under other
+flags of XLA, what is apart. device.KIND.csv holds each row as it is known.
 """
 
 from __future__ import annotations
@@ -14,50 +16,49 @@ import csv
 import importlib.util
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, fields, replace
-from multiprocessing import get_context
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.families import BATCH, chosen
+from benchmarks.places import Row, chosen, compared, each_op, memory, ops, parallel, pieces
 from benchmarks.record import ROOT
-from resspec import api, backend, parity, table, weights
+from resspec import backend, parity, table
 from resspec.bench import subjects
 from resspec.diagnostics import SpecError
-from resspec.parity import judge
-from resspec.parity import report as reports
-from resspec.parity.endpoints import NARROW, endpoint
-from resspec.parity.runners import Here
-from resspec.parity.small import enough, small
+from resspec.parity.aside import Child, Died
 from resspec.timing import How
 
 MEASURED = ROOT / "docs" / "measured"
-QUANTITIES = ("outputs", "gradients", "running statistics", "weights")
 STEP = ("resnet50", (8, 3, 224, 224))  # whose memory is told
+FIRST = ("resnet", "efficientnet", "convnext", "vit")  # of the narrow dtypes
+TOGETHER = 24  # ops in a piece of work
+EACH = 5 << 30  # bytes of a device that a process takes at most
+XLA = "--xla_gpu_autotune_level=0"  # tuning takes longer than what is run, and changes no number
+# Under which of them what is apart is the same: each is a suspicion.
+FLAGS = (
+    "--xla_gpu_autotune_level=4",
+    "--xla_allow_excess_precision=false",
+    "--xla_gpu_enable_triton_gemm=false",
+    "--xla_disable_hlo_passes=algsimp",
+    "--xla_disable_hlo_passes=fusion",
+    "--xla_backend_optimization_level=0",
+)
+HEAD = [one.name for one in fields(Row)]
+WIDE, NARROW = ("eval", "grad", "train"), ("eval",)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A network at a place: relL2 errors, what rounding explains of a narrow dtype's, a verdict."""
+class Work:
+    """Something that is done in one go. alone: in a process that nothing ran in before."""
 
-    family: str
-    spec: str
-    place: str
-    outputs: str = ""
-    gradients: str = ""
-    statistics: str = ""
-    weights: str = ""
-    explained: str = ""
-    verdict: str = ""
-    device: str = ""
-
-
-HEAD = [one.name for one in fields(Row)]
+    about: Row
+    how: Callable[..., list[Row]]
+    given: tuple[Any, ...]
+    alone: bool = False
 
 
 def places(device: str) -> tuple[list[str], list[str]]:
@@ -68,95 +69,99 @@ def places(device: str) -> tuple[list[str], list[str]]:
     return wide, narrow + ([f"{place}:tf32" for place in wide] if device != "cpu" else [])
 
 
-def compared(family: str, spec: str, names: Sequence[str], modes: tuple[str, ...]) -> list[Row]:
-    """A row for each of the places."""
-    rows = []
-    graph, _ = small(lambda more: api.load(spec, overrides=more).graph, BATCH)
-    runners = [Here(endpoint(name)) for name in ("torch", *names)]
-    options = parity.Options(modes=modes, batch=enough(graph, BATCH))
-    found = parity.compare(graph, runners, options).to_json()
-    for name in names:
-        if name in found["failures"]:
-            rows.append(Row(family, spec, name, verdict=found["failures"][name][:200]))
-            continue
-        checks = [one for one in found["checks"] if one["backends"][1] == name]
-        errors = {one["quantity"]: reports.number(one["error"]) for one in checks}
-        detail = checks[0]["detail"] if checks[0]["dtype"] in NARROW else {}
-        explained = reports.number(detail["torch"]) if detail else ""
-        cells = [errors.get(quantity, "") for quantity in QUANTITIES]
-        wrong = [one["quantity"] for one in checks if not one["ok"]]
-        verdict = f"{', '.join(wrong)} apart" if wrong else "ok"
-        rows.append(Row(family, spec, name, *cells, explained, verdict))
-    return rows
-
-
-def parallel(device: str) -> list[Row]:
-    """Whether gradients under torch's DistributedDataParallel, one process, are the model's own."""
-    import torch
-    from torch import distributed
-    from torch.nn.parallel import DistributedDataParallel
-
-    kind = "nccl" if device.startswith("cuda") else "gloo"
-    graph = api.load("resnet18", overrides=["input=[3,32,32]"]).graph
-    drawn, found = weights.randomise(graph), []
-    x = torch.from_numpy(weights.example((4, 3, 32, 32))).double().to(device)
-    with TemporaryDirectory() as folder:
-        distributed.init_process_group(kind, f"file://{folder}/one", rank=0, world_size=1)
-        try:
-            for wrap in (lambda model: model, DistributedDataParallel):
-                model = api.build(graph, device=device, dtype="float64", weights=drawn).train()
-                wrap(model)(x).square().mean().backward()
-                found.append({k: v.grad.cpu().numpy() for k, v in model.named_parameters()})
-        finally:
-            distributed.destroy_process_group()
-    _, error = judge.worst_of(judge.errors(found[1], found[0]))
-    verdict = "ok" if error <= judge.EXACT else "gradients apart"
-    return [Row("DDP", graph.name, f"torch@{device}", "", reports.number(error), verdict=verdict)]
-
-
-def memory(device: str, spec: str, shape: tuple[int, ...]) -> list[Row]:
-    """The most that a step of training takes."""
-    target = backend.get("torch")
-    timing, how = subjects.timing_of(target), How(device)
-    model = timing.place(api.build(spec, seed=0), how)
-    peak = timing.peak(model, timing.step(model, shape, how), how)
-    told = "not told by this device" if peak is None else f"{peak / 2**20:,.0f} MiB"
-    size = "×".join(map(str, shape))
-    return [Row("memory", spec, f"torch@{device}", verdict=f"{told} for a step at {size}")]
-
-
-Work = tuple[Row, Callable[..., list[Row]], tuple[Any, ...]]  # what it is about, and how it is done
-
-
 def todo(device: str, only: Sequence[str]) -> list[Work]:
-    """What is short comes before half of the families are done twice."""
+    """In the order of this module's docstring."""
     wide, narrow = places(device)
     families = {one: spec for one, spec in chosen().items() if not only or one in only}
-    work: list[list[Work]] = []
-    for modes, names in ((("eval", "grad", "train"), wide), (("eval",), narrow)):
-        place = ",".join(names)
-        work.append(
-            [
-                (Row(one, spec, place), compared, (one, spec, names, modes))
-                for one, spec in families.items()
-            ]
-        )
-    alone: list[Work] = [
-        (Row("DDP", "resnet18", f"torch@{device}"), parallel, (device,)),
-        (Row("memory", STEP[0], f"torch@{device}"), memory, (device, *STEP)),
+
+    def of(family: str, names: Sequence[str], modes: tuple[str, ...]) -> Work:
+        row = Row(family, families[family], ",".join(names))
+        return Work(row, compared, (family, families[family], names, modes))
+
+    names = [] if only else [*each_op()]
+    chunks = [names[start : start + TOGETHER] for start in range(0, len(names), TOGETHER)]
+    return [
+        Work(Row("DDP", "resnet18", f"torch@{device}"), parallel, (device,)),
+        Work(Row("memory", STEP[0], f"torch@{device}"), memory, (device, *STEP)),
+        *(of(one, narrow, NARROW) for one in families if one in FIRST),
+        *([] if only else [Work(Row("pieces", "all", ",".join(wide)), pieces, (wide,))]),
+        *(
+            Work(Row("ops", f"{chunk[0]} and on", place), ops, (place, chunk))
+            for place in wide
+            for chunk in chunks
+        ),
+        *(of(one, wide, WIDE) for one in families),
+        *(of(one, narrow, NARROW) for one in families if one not in FIRST),
     ]
-    return [*alone, *work[0], *work[1]]
 
 
-def done(work: Work, end: float) -> list[Row]:
-    """The rows of it, or why there are none: one family must not hide the others."""
-    about, how, given = work
-    if time.monotonic() > end:
-        return [replace(about, verdict="not run: the time was spent")]
-    try:
-        return how(*given)
-    except Exception as problem:
-        return [replace(about, verdict=parity.reason(problem))]
+def again(rows: Sequence[Row], most: int = 3) -> list[Work]:
+    """The smallest networks that are apart on JAX on a GPU, under other flags."""
+    apart = [row for row in rows if is_apart(row) and row.weights and row.place.startswith("jax@")]
+    return [
+        Work(
+            Row(row.family, f"{row.spec}, {flag}", row.place),
+            compared,
+            (row.family, row.spec, [row.place], WIDE[:2], flag),
+            alone=True,
+        )
+        for row in apart[:most]
+        for flag in FLAGS
+        if not row.place.endswith("@cpu")
+    ]
+
+
+def is_apart(row: Row) -> bool:
+    return " apart" in row.verdict
+
+
+def _there(how: Callable[..., list[Row]], given: tuple[Any, ...], say: object) -> list[Row]:
+    return how(*given)
+
+
+class Processes:
+    """So many, each of which does one thing after the other, and may die of it."""
+
+    def __init__(self, jobs: int, end: float) -> None:
+        self.jobs, self.end, self.own = jobs, end, threading.local()
+        self.children: list[Child] = []
+
+    def each(self, work: Sequence[Work]) -> Iterator[tuple[int, list[Row]]]:
+        """The rows of each, with its place, as they are known."""
+        pool = ThreadPoolExecutor(self.jobs)
+        try:
+            futures = {pool.submit(self.done, one): place for place, one in enumerate(work)}
+            for one in as_completed(futures):
+                yield futures[one], one.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in self.children:
+                child.close()
+
+    def done(self, work: Work) -> list[Row]:
+        """The rows of it, or why there are none: one must not hide the others."""
+        if time.monotonic() > self.end:
+            return [replace(work.about, verdict="not run: the time was spent")]
+        try:
+            child = self._child(work.alone)
+            found: list[Row] = child.call(_there, work.how, work.given)
+            if work.alone:
+                child.close()
+            return found
+        except Died as problem:
+            return [replace(work.about, verdict=str(problem))]
+        except Exception as problem:
+            return [replace(work.about, verdict=parity.reason(problem))]
+
+    def _child(self, alone: bool) -> Child:
+        if not alone and hasattr(self.own, "child"):
+            kept: Child = self.own.child
+            return kept
+        child = Child()
+        self.children.append(child)
+        if not alone:
+            self.own.child = child
+        return child
 
 
 def run(
@@ -165,20 +170,28 @@ def run(
     """Everything, in so many processes, written as it is known; nothing is begun after `end`
     (time.monotonic). Raises SpecError."""
     machine = subjects.timing_of(backend.get("torch")).machine(How(device))
-    work = todo(device, only)
     rows: dict[int, list[Row]] = {}
-    with ExitStack() as stack:
-        found: Iterable[tuple[int, list[Row]]] = (
-            (place, done(one, end)) for place, one in enumerate(work)
-        )
-        if jobs > 1:
-            pool = stack.enter_context(ProcessPoolExecutor(jobs, get_context("spawn")))
-            futures = {pool.submit(done, one, end): place for place, one in enumerate(work)}
-            found = ((futures[one], one.result()) for one in as_completed(futures))
-        for place, batch in found:
-            rows[place] = [replace(one, device=machine) for one in batch]
+    for turn in range(2):
+        known = [row for _, several in sorted(rows.items()) for row in several]
+        work = again(known) if turn else todo(device, only)
+        start = len(rows)
+        for place, batch in Processes(jobs, end).each(work):
+            rows[start + place] = [replace(one, device=machine) for one in batch]
             write(path, [row for _, several in sorted(rows.items()) for row in several])
-            yield from rows[place]
+            yield from rows[start + place]
+
+
+def sensible(device: str) -> int:
+    """How many processes: two cores are left, and each takes memory of a GPU."""
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    most = cores - 2
+    if device.startswith("cuda"):
+        import torch
+
+        most = min(most, torch.cuda.mem_get_info(device)[0] // EACH)
+    return max(1, most)
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:
@@ -201,12 +214,17 @@ def markdown(folder: Path = MEASURED) -> str:
         where = rows[0].device
         note = "" if kind != "cpu" else " No GPU: the same checks, on the CPU."
         told = [row for row in rows if not row.verdict.startswith("not run")]
-        told_of = [row for row in told if row.family != "memory"]
+        of = {kind: [row for row in told if row.family == kind] for kind in ("ops", "pieces")}
+        told_of = [row for row in told if row.family not in ("memory", *of)]
         ok = sum(row.verdict == "ok" for row in told_of)
         families = len({row.family for row in told_of} - {"DDP"})
         lines += [f"## {where}", ""]
         count = f"{families} families; {ok} of {len(told_of)} rows the same"
+        for kind, found in of.items():
+            same = sum(row.verdict == "ok" for row in found)
+            count += f"; {kind}: {same} of {len(found)}" if found else ""
         lines += [f"{count}, {len(rows) - len(told)} not run.{note}", ""]
+        told = [row for row in told if row.family != "ops" or row.verdict != "ok"]
         cells = [[getattr(row, one) for one in HEAD[:-1]] for row in told]
         lines += [table.markdown(HEAD[:-1], cells), ""]
     return "\n".join(lines) + "\n"
@@ -217,7 +235,9 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="cuda, cuda:1, cpu; auto: a GPU if any")
     parser.add_argument("--out", type=Path, default=MEASURED, metavar="DIR")
     parser.add_argument("--seconds", type=float, default=540, help="start nothing after that")
-    parser.add_argument("--jobs", type=int, default=1, help="processes side by side")
+    parser.add_argument(
+        "--jobs", type=int, default=0, help="processes; 0: what cores and memory bear"
+    )
     parser.add_argument("--family", action="append", default=[], help="only this; repeatable")
     return parser.parse_args(given)
 
@@ -227,8 +247,7 @@ def main(given: Sequence[str] | None = None) -> int:
     options = arguments(given)
     end = time.monotonic() + options.seconds
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # torch is on the device, too
-    if options.jobs > 1:
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("XLA_FLAGS", XLA)
     device = options.device
     if device == "auto":
         import torch
@@ -236,12 +255,15 @@ def main(given: Sequence[str] | None = None) -> int:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cpu":
             print("no GPU that torch sees: the same checks, on the CPU", flush=True)
+    jobs = options.jobs or sensible(device)
+    if jobs > 1:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     path = options.out / f"device.{device.partition(':')[0]}.csv"
     wrong = 0
     try:
-        for row in run(device, path, end, options.family, options.jobs):
+        for row in run(device, path, end, options.family, jobs):
             print(*(value for value in asdict(row).values() if value), sep="  ", flush=True)
-            wrong += row.verdict.endswith("apart")
+            wrong += is_apart(row)
     except SpecError as problem:
         print(problem, file=sys.stderr)
         return 1

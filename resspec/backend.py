@@ -190,8 +190,8 @@ class Format:
     (`saved_model/variables/*`), where that is more than `file`. native: cheap, and what the
     framework's users expect, so it is written without being asked for. dtypes: in which a file can
     be run, the first for choice; none where it holds weights alone. endpoint: the word for it where
-    networks are compared, if it is another. rounds: the format whose numbers it holds in eight
-    bits, by the ranges that examples give.
+    networks are compared, if it is another. engines: what else runs the file, and in which dtypes.
+    rounds: the format whose numbers it holds in eight bits, by the ranges that examples give.
     """
 
     file: str
@@ -200,7 +200,12 @@ class Format:
     native: bool = False
     dtypes: tuple[str, ...] = ()
     endpoint: str = ""
+    engines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rounds: str = ""
+
+    def runs(self, word: str) -> tuple[str, ...]:
+        """The dtypes of `word`, which may name an engine after a colon."""
+        return self.engines.get(word.partition(":")[2], self.dtypes)
 
 
 class Exporter(Protocol):
@@ -250,7 +255,7 @@ class Reader(Protocol):
     """So that exported files are run, as whoever gets them runs them."""
 
     def read(self, path: Path, format: str) -> Callable[[Array], Mapping[str, Array]]:
-        """A file of that format, after a colon what else than usual runs it (`keras:jax`).
+        """A file of that format, after a colon one of its `engines`, if that runs it.
 
         NCHW → outputs by name, `name.0` and on where there are several of one name.
 

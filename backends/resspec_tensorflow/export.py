@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from resspec.backend import Source
     from resspec.ir import Graph
 
+# Keras' norms compute in float32 on JAX and PyTorch.
+ENGINES = {"jax": ("float32",), "tensorflow": ("float64", "float32"), "torch": ("float32",)}
 FORMATS = {
     "keras": Format(
         "model.keras",
@@ -33,6 +35,7 @@ FORMATS = {
         native=True,
         dtypes=("float64", "float32"),
         endpoint="keras_file",
+        engines=ENGINES,
     ),
     "saved_model": Format(
         "saved_model",

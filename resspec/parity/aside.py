@@ -38,14 +38,14 @@ class Child:
         try:
             if self.process is None:
                 self._start()
+            process = self.process
             self.pipe.send((work, given))
             while (answer := self.pipe.recv())[0] == "said":
                 say(answer[1])
         except (EOFError, ConnectionError):
-            self.process.join()
-            code = self.process.exitcode
+            process.join()
             self.close()
-            raise Died(ended(code)) from None
+            raise Died(ended(process.exitcode)) from None
         except BaseException:  # Ctrl-C: it must not go on
             self.close()
             raise
@@ -64,14 +64,14 @@ class Child:
 
     def close(self) -> None:
         """End it, what it has started, and its temporary files."""
-        if self.process is None:
+        process, self.process = self.process, None
+        if process is None:
             return
-        self.pipe.close()
         with suppress(OSError, AttributeError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.kill()
-        self.process.join()
-        self.process = None
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.join()
+        self.pipe.close()
         self.folder.cleanup()
 
 

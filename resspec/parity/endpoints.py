@@ -1,6 +1,5 @@
-"""Places where a network runs: a backend, on a device and in a dtype, or a file that it writes.
-
-`torch`, `torch@cuda`, `torch@cuda:tf32`, `tensorflow@GPU:0:float16`, `keras:jax`, `onnx:int8`.
+"""Places where a network runs: a backend, on a device (`@`) and in a dtype (`:`), or a file that it
+writes, run as its framework's users run it or by another engine, in one of the file's dtypes.
 """
 
 from __future__ import annotations
@@ -13,8 +12,6 @@ from resspec.diagnostics import SpecError, did_you_mean, error
 
 NARROW = ("bfloat16", "float16", "tf32")  # judged by what rounding to them explains
 DTYPES = ("float64", "float32", *NARROW)
-ENGINES = ("jax", "tensorflow", "torch")  # of Keras
-ENGINE = re.compile(rf"keras:({'|'.join(ENGINES)})(?::(float64|float32))?")
 WORD = re.compile(rf"([a-z_0-9]+)(?:@([A-Za-z]+(?::[0-9]+)?))?(?::({'|'.join(DTYPES)}|int8))?")
 
 
@@ -40,40 +37,31 @@ class Endpoint:
             return (self.dtype,)
         if self.format is None:
             return wanted
-        known = backends.get(self.backend).formats[self.format.partition(":")[0]].dtypes
+        known = backends.get(self.backend).formats[self.format.partition(":")[0]].runs(self.format)
         return tuple(one for one in wanted if one in known) or known[:1]
 
 
 def endpoint(text: str) -> Endpoint:
     """What the word says. Errors: `no-backend`, `bad-value`."""
-    keras = ENGINE.fullmatch(text)
-    if keras is not None and "keras_file" in (files := _files()):
-        owner, format = files["keras_file"]
-        engine, dtype = keras.groups()
-        if engine != "tensorflow":  # Keras' own batch norm computes in float32 there
-            if dtype == "float64":
-                raise error("bad-value", f"`{text}`: Keras computes norms in float32 on {engine}")
-            dtype = "float32"
-        return Endpoint(text, owner, None, dtype, f"{format}:{engine}")
+    files = _files()
+    if text in files:
+        owner, format, _ = files[text]
+        return Endpoint(text, owner, None, None, format)
+    word, _, last = text.rpartition(":")
+    if word in files and last in DTYPES:
+        owner, format, known = files[word]
+        if last not in known:
+            message = f"`{text}`: a file of this kind runs in {' or '.join(known)}"
+            raise error("bad-value", message, help=f"write `{word}`")
+        return Endpoint(text, owner, None, last, format)
     found = WORD.fullmatch(text)
-    if found is None:
-        raise _unknown(text)
-    name, device, dtype = found.groups()
-    if text in (files := _files()):
-        return Endpoint(text, files[text][0], None, None, files[text][1])
-    if name in backends.names() and dtype != "int8":
-        return Endpoint(text, name, device, dtype)
-    if name not in files:
-        raise _unknown(text)
-    owner, format = files[name]
-    known = backends.get(owner).formats[format].dtypes
-    if device is not None:
+    name, device, dtype = found.groups() if found else ("", None, None)
+    if name in files and device is not None:
         message = f"`{text}`: files are run on the CPU"
         raise error("bad-value", message, help=f"write `{name}`")
-    if dtype is not None and dtype not in known:
-        message = f"`{text}`: a file of this kind runs in {' or '.join(known)}"
-        raise error("bad-value", message, help=f"write `{name}`")
-    return Endpoint(text, owner, None, dtype, format)
+    if name not in backends.names() or dtype == "int8":
+        raise _unknown(text)
+    return Endpoint(text, name, device, dtype)
 
 
 def foreign(text: str) -> Endpoint:
@@ -86,19 +74,20 @@ def foreign(text: str) -> Endpoint:
 
 def words() -> tuple[str, ...]:
     """Endpoints that may be written, but for devices and dtypes."""
-    files = _files()
-    keras = [f"keras:{one}" for one in ENGINES] if "keras_file" in files else []
-    return (*backends.names(), *files, *keras)
+    return (*backends.names(), *_files())
 
 
-def _files() -> dict[str, tuple[str, str]]:
-    """Backend and format of each kind of file that can be run."""
-    return {
-        one.endpoint or word: (name, word)
-        for name in backends.names()
-        for word, one in backends.get(name).formats.items()
-        if one.dtypes
-    }
+def _files() -> dict[str, tuple[str, str, tuple[str, ...]]]:
+    """Backend and format of each kind of file that can be run, and the dtypes that it runs in; by
+    another engine, too."""
+    found = {}
+    for name in backends.names():
+        for word, one in backends.get(name).formats.items():
+            if one.dtypes:
+                found[one.endpoint or word] = (name, word, one.dtypes)
+            for engine, dtypes in one.engines.items():
+                found[f"{word}:{engine}"] = (name, f"{word}:{engine}", dtypes)
+    return found
 
 
 def _unknown(text: str) -> SpecError:

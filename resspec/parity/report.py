@@ -165,12 +165,19 @@ def _row(report: Data, shown: Sequence[tuple[str, str, str]]) -> list[str]:
 
 def _reason(report: Data) -> str:
     """Where it departs; or how much an ulp does, where that is about as much."""
-    failed = [one for one in report["checks"] if not one["ok"]]
+    if told := as_one_ulp([one for one in report["checks"] if not one["ok"]]):
+        return told
+    departure = report["departure"]
+    return f" at {departure['path']}" if departure and departure["path"] else ""
+
+
+def as_one_ulp(failed: Sequence[Data]) -> str:
+    """How far the reference itself departs where its weights change by one unit in the last place,
+    if that is about as much as the checks that failed."""
     if failed and all(one["error"] <= APART * one["detail"].get("one ulp", 0.0) for one in failed):
         most = max(one["detail"]["one ulp"] for one in failed)
         return f": as one ulp in the weights does ({number(most)})"
-    departure = report["departure"]
-    return f" at {departure['path']}" if departure and departure["path"] else ""
+    return ""
 
 
 def _check(report: Data, mode: str, quantity: str, dtype: str) -> Data | None:

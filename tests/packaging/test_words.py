@@ -16,7 +16,6 @@ TOLD = {
     "api.py": "the default backend",
     "backend.py": "the default backend",
     "lower/suspicions.py": "help",
-    "parity/endpoints.py": "words for places where networks run, as people write them",
     "port": "names of origins, layouts in their files",
     "weights/fitting.py": "help",
     "weights/files": "what frameworks write in files",

@@ -29,7 +29,7 @@ Err = pytest.CaptureFixture[str]
         ("tensorflow@GPU:0:float16", Endpoint("tensorflow@GPU:0:float16", "tensorflow", "GPU:0", "float16")),
         ("onnx", Endpoint("onnx", "torch", None, None, "onnx")),
         ("onnx:int8", Endpoint("onnx:int8", "torch", None, None, "onnx_int8")),
-        ("keras:jax", Endpoint("keras:jax", "tensorflow", None, "float32", "keras:jax")),
+        ("keras:jax", Endpoint("keras:jax", "tensorflow", None, None, "keras:jax")),
         ("keras:torch:float32", Endpoint("keras:torch:float32", "tensorflow", None, "float32", "keras:torch")),
         ("torch@cuda:tf32", Endpoint("torch@cuda:tf32", "torch", "cuda", "tf32")),
         ("keras_file", Endpoint("keras_file", "tensorflow", None, None, "keras")),
@@ -40,7 +40,7 @@ def test_what_a_word_says(text: str, found: Endpoint) -> None:
     assert endpoint(text) == found
 
 
-@pytest.mark.parametrize("text", ["troch", "torch:int4", "torch:int8", "keras:numpy", "keras:jax:float64", "keras:torch:float64", "onnx:tf32", "torch@", "onnx:float64", "onnx@cuda", "state_dict", "../onnx", ""])  # fmt: skip
+@pytest.mark.parametrize("text", ["troch", "torch:int4", "torch:int8", "keras:numpy", "keras:jax:float64", "keras:torch:float64", "keras:mxnet", "keras", "keras:jax@cuda", "keras:jax:bfloat16", "onnx:tf32", "onnx:bfloat16", "tflite@cuda", "tflite:int8@cuda", "tflite:int8:float32", "torch@", "torch@cuda:", "@cuda", "torch:cuda", "torch@cuda@cpu", "torch ", "TORCH", "onnx:float64", "onnx@cuda", "state_dict", "../onnx", ""])  # fmt: skip
 def test_what_is_no_endpoint(text: str) -> None:
     with pytest.raises(SpecError):
         endpoint(text)
@@ -50,6 +50,8 @@ def test_a_file_is_compared_in_what_it_can_hold() -> None:
     assert endpoint("onnx").dtypes(("float64",)) == ("float32",)
     assert endpoint("pt2").dtypes(("float64", "float32")) == ("float64", "float32")
     assert endpoint("torch:bfloat16").dtypes(("float64",)) == ("bfloat16",)
+    assert endpoint("keras:jax").dtypes(("float64",)) == ("float32",)
+    assert endpoint("keras:tensorflow").dtypes(("float64",)) == ("float64",)
 
 
 def test_half_precision_is_held_to_what_rounding_explains() -> None:
@@ -163,6 +165,13 @@ def test_memory_that_runs_out_is_known_by_what_frameworks_say(text: str, scarce:
         ("torch,torch:tf32", 1, "the device `cpu` has no TF32"),
         ("torch:tf32,torch", 1, "has no float64"),
         ("torch,onnx:float64", 1, "runs in float32"),
+        ("torch,onnx:bfloat16", 1, "runs in float32"),
+        ("torch,torch@tpu", 1, "`tpu` is not a device"),
+        ("torch,tflite@cuda", 1, "files are run on the CPU"),
+        ("torch,keras:mxnet", 1, "is no place where networks run"),
+        ("torch,keras:torch:float64", 1, "runs in float32"),
+        ("torch,torch", 2, "Two are compared"),
+        (",", 2, "names nothing"),
     ],
 )
 def test_a_wrong_endpoint_is_one_answer(
