@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.profiles import profile
+from benchmarks.operations import profile
 from benchmarks.record import Line, line
 from benchmarks.variants import rewritten
 from resspec import api

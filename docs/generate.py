@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import device, page
+from benchmarks import device, page, profiles
 from resspec import api, zoo
 from resspec.diagnostics import SpecError, render
 from resspec.ops.base import OPS, words
@@ -111,7 +111,7 @@ def conformance() -> str:
 
 def benchmarks() -> str:
     """What was measured beside what was to be reached."""
-    return page.markdown(page.lines())
+    return page.markdown(page.lines(), profiles.read())
 
 
 PARTS: dict[str, Callable[[], str]] = {

@@ -64,12 +64,18 @@ def test_every_goal_is_measured_by_a_row() -> None:
 def test_the_page_says_what_is_met_and_where() -> None:
     fast = record.line("build.resnet50", Times((1.0,)), Times((2.5,)), "theirs")
     slow = record.line("gpu.resnet50.forward", Times((1.0,)), Times((0.9,)), "theirs")
-    text = page.markdown({one.key: one for one in (fast, slow)})
+    cold = Line("core.cold", seconds=0.012)
+    cited = {"core.cold": {"calls": 5e4, "functions": 700, "largest": 0.05}}
+    text = page.markdown({one.key: one for one in (fast, slow, cold)}, cited)
     rows = {cells[1].strip(): [cell.strip() for cell in cells[2:-1]]
             for cells in (line.split("|") for line in text.splitlines() if line.startswith("|"))}  # fmt: skip
     assert rows['`build("resnet50")`, torch'][2:6] == ["2.5×", "2.5 to 2.5", "≥ 2×", "yes"]
     assert rows["GPU, ResNet-50, forward, eager"][5] == "no"
     assert rows["`source` of ResNet-50, in process"][2] == "as on c32ada6"
+    assert rows["load to cost of ResNet-50, first time in a process"][5] == (
+        "no: 50,000 calls of 700 functions, none of which takes more than 5% of the time"
+    )
+    assert "not profiled" in page.markdown({"core.cold": cold}, {})
 
 
 def test_variants_are_the_same_network() -> None:
