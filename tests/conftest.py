@@ -19,6 +19,10 @@ from tests.commands import Result, command
 # a small network with depthwise convolutions took ten times as long.
 for threads in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ.setdefault(threads, "1")
+# XLA on a CPU takes longer to optimise a small network than to run it once.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,6 +9,7 @@ import io
 import keyword
 import pickle
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def of_files() -> list[str]:
     return usable({*DIALECT.globals, *TORCH_HELPERS, *of_python(), *LOCALS})
 
 
+@cache
 def of_torch() -> list[str]:
     """Those, and names of live modules: plain, in a dictionary, scripted, traced and compiled."""
     plain = Plain()
@@ -78,6 +80,7 @@ def of_python() -> list[str]:
     return usable({*dir(builtins), *keyword.softkwlist})
 
 
+@cache
 def of_keras() -> list[str]:
     """Names that an emitted file of functions has, and those of Keras' models."""
     import keras
@@ -88,6 +91,7 @@ def of_keras() -> list[str]:
     return usable({*few, *GLOBALS, *OWN, *KERAS_HELPERS, *LOCALS, "print", "float", "range"})
 
 
+@cache
 def of_jax() -> list[str]:
     """Names that an emitted file of modules has, and those of live modules: plain, in a dictionary, a
     list and a row, and what `train` and `eval` set."""

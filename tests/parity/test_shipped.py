@@ -1,6 +1,7 @@
 """Every shipped spec is the same network on both backends, in float64.
 
-One or two of each file; `make parity-table` has all of them.
+One or two of each file: some always, which together have every op, the others in turn; `make
+parity-table` has all of them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from resspec import api, zoo
 from resspec.parity import Options, compare, report, runner
 from resspec.parity.small import enough, small
 from resspec.paths import specs_dir
+from tests.measured import today
 
 pytest.importorskip("torch")
 pytest.importorskip("tensorflow")
@@ -216,6 +218,13 @@ SHORT = {
 
 FILES = {entry.name: entry.path.relative_to(specs_dir()).as_posix() for entry in zoo.models()}
 NORMAL = [name for names in CHOSEN.values() for name in names.split()]
+# Two that everyone builds, and others that together have every op of all.
+ALWAYS = (
+    "resnet18 resnet50 cifar_resnet20 convnextv2_atto eca_nfnet_l0 efficientnet_b0 gcresnext26ts "
+    "ghostnet_050 keras_convnext_tiny keras_mobilenet_025 mobilenet_v3_small "
+    "mobilenetv4_hybrid_medium_075 poolformer_s12 pspnet_resnet50 resnest14d resnetv2_50d_evos "
+    "resnetv2_50x1_bit tresnet_m"
+).split()
 
 
 @pytest.fixture(autouse=True)
@@ -242,6 +251,19 @@ def check(name: str, *overrides: str) -> None:
     assert {one.quantity for one in found.checks} >= {"outputs", "training outputs", "gradients"}
 
 
-@pytest.mark.parametrize("name", NORMAL)
+@pytest.mark.parametrize("name", ALWAYS)
 def test_is_the_same_on_both_backends(name: str) -> None:
     check(name, *SHORT.get(name, "").split())
+
+
+@pytest.mark.turns(4)
+@pytest.mark.parametrize("name", [name for name in NORMAL if name not in ALWAYS])
+def test_another_is_the_same_on_both_backends(name: str) -> None:
+    check(name, *SHORT.get(name, "").split())
+
+
+def test_those_that_always_run_have_every_op() -> None:
+    ops = {name: {*row["ops"].split()} for name, row in today().items()}
+    every, always = (set().union(*(ops[name] for name in names)) for names in (NORMAL, ALWAYS))
+    assert {*ALWAYS} <= {*NORMAL}
+    assert every == always

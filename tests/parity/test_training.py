@@ -14,9 +14,10 @@ pytest.importorskip("tensorflow")
 
 @pytest.fixture(scope="module")
 def smooth() -> Graph:
-    """A ResNet-10 on 32×32 images without a kink: no mask can flip."""
+    """A narrow ResNet-10 on 32×32 images without a kink: no mask can flip."""
     short = [f"stages.{stage}.depth=1" for stage in range(4)]
-    overrides = [*short, "input=[3,32,32]", "defaults={act: softplus}"]
+    narrow = [f"stages.{stage}.width={16 + 8 * stage}" for stage in range(4)]
+    overrides = [*short, *narrow, "input=[3,32,32]", "defaults={act: softplus}"]
     return api.load("resnet18", overrides=overrides).graph
 
 

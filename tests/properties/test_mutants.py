@@ -14,13 +14,13 @@ import pytest
 from tests.properties import live
 from tests.properties.conftest import FUZZ
 
-CHUNKS = 10
-MUTANTS = 2000  # a chunk
+CHUNKS = 20
+MUTANTS = 1000  # a chunk
 BUILT = {"torch": 20, "tensorflow": 6}  # of those accepted; all of them in `make fuzz`
 
 
 @pytest.mark.slow
-@pytest.mark.turns(5)
+@pytest.mark.turns(10)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_mutants(chunk: int, tmp_path: Path) -> None:
     found = validate(chunk * MUTANTS, (chunk + 1) * MUTANTS, tmp_path)

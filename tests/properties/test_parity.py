@@ -7,12 +7,12 @@ import pytest
 from tests.properties import pieces
 from tests.properties.conftest import SCALE
 
-CHUNKS = 2
-EXAMPLES = 40 * SCALE  # a chunk
+CHUNKS = 4
+EXAMPLES = 20 * SCALE  # a chunk
 
 
 @pytest.mark.slow
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_outputs_and_gradients_agree(chunk: int) -> None:
     pytest.importorskip("torch")

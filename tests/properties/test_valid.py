@@ -19,7 +19,7 @@ TOO_LONG = ("jax", "values and blocks called as modules are")  # 320 turns, whic
 
 
 @pytest.mark.slow
-@pytest.mark.turns(4)
+@pytest.mark.turns(8)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 @pytest.mark.parametrize("backend", EXAMPLES)
 def test_a_valid_spec_builds_and_counts_are_right(backend: str, chunk: int) -> None:
