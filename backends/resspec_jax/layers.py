@@ -101,14 +101,16 @@ def batch_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
     )
 
 
-def stock(name: str, groups: str = "", *, bias: bool = True, fast: str = "") -> RuleChoice:
+def stock(
+    name: str, *helpers: str, groups: str = "", bias: bool = True, fast: str = ""
+) -> RuleChoice:
     """A norm of NNX's, that scales, and shifts where it has a `bias`, where the op is affine."""
     shift = "use_bias={affine|True}, " if bias else ""
     init = (
-        f"nnx.{name}({{in_channels}}, {groups}epsilon={{eps}}, {shift}use_scale={{affine|True}}, "
+        f"{name}({{in_channels}}, {groups}epsilon={{eps}}, {shift}use_scale={{affine|True}}, "
         f"{fast}rngs=rngs)"
     )
-    return where_affine(layer(init, AFFINE if bias else SCALE))
+    return where_affine(layer(init, AFFINE if bias else SCALE, *helpers))
 
 
 SLOW = "use_fast_variance=False, "  # the fast one subtracts squares, which cancel
@@ -125,10 +127,10 @@ LAYERS: RuleTable = {
     norm.BatchNorm: batch_norm,
     norm.FrozenBatchNorm: own("FrozenBatchNorm", NORM, (*AFFINE, *STORED)),
     norm.Standardize: own("Standardize", "{in_channels}", same("mean", "var", "count")),
-    norm.GroupNorm: stock("GroupNorm", "num_groups={groups}, ", fast=SLOW),
-    norm.InstanceNorm: stock("InstanceNorm", fast=SLOW),
-    norm.LayerNorm: stock("LayerNorm", fast=SLOW),
-    norm.RmsNorm: stock("RMSNorm", bias=False),
+    norm.GroupNorm: stock("nnx.GroupNorm", groups="num_groups={groups}, ", fast=SLOW),
+    norm.InstanceNorm: stock("InstanceNorm", "InstanceNorm", fast=SLOW),
+    norm.LayerNorm: stock("nnx.LayerNorm", fast=SLOW),
+    norm.RmsNorm: stock("nnx.RMSNorm", bias=False),
     norm.SimpleNorm: where_affine(own("SimpleNorm", NORM + ", affine={affine|True}", SCALE)),
     norm.FilterResponseNorm: where_affine(
         own("FilterResponseNorm", NORM + ", affine={affine|True}", AFFINE)

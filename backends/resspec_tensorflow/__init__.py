@@ -7,11 +7,11 @@ from functools import partial
 from resspec.backend import Backend, Rule, Source, Variable, module
 from resspec.emit import Resolved, group, prove
 from resspec.emit.snippets import needed
+from resspec.least import least
 
 from . import emitter
 from .export import FORMATS
 from .functions import GLOBALS
-from .least import least
 from .snippets import HELPERS
 from .table import RULES
 

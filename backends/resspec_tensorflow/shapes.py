@@ -111,9 +111,9 @@ def resize(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(call, helpers=(*helpers, f"resize_{kind}"))
 
 
-def divides(block: str) -> str:
+def divides(block: str, kind: str = "Fits") -> str:
     """The step that refuses a map of which `block` does not divide height and width."""
-    return f"Fits(block={block}, name={{name.fits}})({{x}})\n"
+    return f"{kind}(block={block}, name={{name.fits}})({{x}})\n"
 
 
 SHAPES: RuleTable = {

@@ -49,8 +49,11 @@ def windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
             helpers=("cover_windows", "cut_windows"),
         )
     pads, helpers = zero_pad(op.padding), tuple[str, ...](("cut_windows",))
-    if op.steps == op.size and op.size[0] == op.size[1]:
-        pads, helpers = pads + divides(str(op.size[0])), ("Fits", "cut_windows")
+    block = tuple(n if n == step else 1 for n, step in zip(op.size, op.steps, strict=True))
+    if block[0] == block[1] != 1:
+        pads, helpers = pads + divides(str(block[0])), ("Fits", "cut_windows")
+    elif block != (1, 1):
+        pads, helpers = pads + divides(str(block), "Whole"), ("Whole", "cut_windows")
     return Rule(f"{pads}cut_windows({{x}}, {window})", helpers=helpers)
 
 

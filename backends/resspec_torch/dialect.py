@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from resspec.emit.dialect import Dialect
+from resspec.ops.base import Op
+from resspec.ops.conv import ConvTranspose2d
+from resspec.ops.shape import Subsample
+from resspec.ops.tokens import Crop
 
 from .inplace import overwriting
 from .snippets import HELPERS
@@ -46,6 +50,12 @@ def _refuse(model: str) -> list[str]:
     ]
 
 
+def _lenient(op: Op) -> bool:
+    """Whether torch gives a map of no positions where nothing is left; windows refuse it."""
+    cut = isinstance(op, Crop) and not (op.height and op.width)
+    return cut or isinstance(op, ConvTranspose2d) or (isinstance(op, Subsample) and op.offset > 0)
+
+
 DIALECT = Dialect(
     module="nn.Module",
     tensor="Tensor",
@@ -62,4 +72,5 @@ DIALECT = Dialect(
     helpers=HELPERS,
     imports=IMPORTS,
     overwriting=overwriting,
+    lenient=_lenient,
 )

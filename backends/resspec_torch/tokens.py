@@ -82,7 +82,11 @@ def windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
             more = ", cover=True"
     if op.padding != "cover" and any(op.padding):
         x = "F.pad({x}, {pad_ltrb})"
-    return Rule(f"{name}({x}, {{size_pair}}{more})", helpers=(name,))
+    helpers = tuple[str, ...]((name,))
+    block = tuple(n if n == step else 1 for n, step in zip(op.size, op.steps, strict=True))
+    if name == "overlapping_windows" and block != (1, 1):
+        x, helpers = f"whole({x}, {block})", ("whole", name)
+    return Rule(f"{name}({x}, {{size_pair}}{more})", helpers=helpers)
 
 
 def dynamic_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:

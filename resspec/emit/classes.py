@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from resspec.emit.attributes import Attributes
 from resspec.emit.constructors import Constructors
@@ -22,6 +23,7 @@ from resspec.emit.program import Definition, Layer, Program
 from resspec.emit.resolve import Resolved
 from resspec.emit.snippets import needed
 from resspec.emit.template import literal
+from resspec.least import least
 from resspec.rule import Source, Variable
 
 
@@ -29,11 +31,11 @@ def emit(resolved: Resolved, dialect: Dialect) -> Source:
     """Source of the graph as classes. Raises SpecError(unsupported)."""
     helpers = dialect.helpers
     program = group(resolved, reserved=(*dialect.globals, *helpers))
-    fixed = None if resolved.sizes.free else resolved.graph.input.type.spatial
+    refusal = _refusal(resolved, dialect)
     inference = resolved.graph.inference
     drawing = _drawing(program, dialect)
     classes = {
-        one.name: _Class(one, program, dialect, drawing, fixed, inference) for one in program
+        one.name: _Class(one, program, dialect, drawing, refusal, inference) for one in program
     }
     wanted = {
         name
@@ -103,8 +105,8 @@ def _variables(ops: Sequence[Applied], classes: Mapping[str, _Class]) -> dict[st
 class _Class:
     """One definition as a class: the names of its attributes, then its text.
 
-    fixed: height and width of the input, where the network only takes those. inference: the
-    network is not to be trained.
+    refusal: what the network says to an input of a size that it does not take. inference: it is
+    not to be trained.
     """
 
     def __init__(
@@ -113,11 +115,11 @@ class _Class:
         program: Program,
         dialect: Dialect,
         drawing: Collection[str],
-        fixed: tuple[int, int] | None,
+        refusal: _Refusal | None,
         inference: bool,
     ) -> None:
         checked(definition.name)
-        self.definition, self.program, self.fixed = definition, program, fixed
+        self.definition, self.program, self.refusal = definition, program, refusal
         self.dialect, self.drawing = dialect, drawing
         self.untrained = inference and definition is program.entry
         self.attributes = Attributes(definition, dialect)
@@ -152,8 +154,8 @@ class _Class:
         tensor = self.dialect.tensor
         arguments = ", ".join(["self", *(f"{name}: {tensor}" for name in body.inputs())])
         lines += broken(f"def {self.dialect.call}({arguments}) -> {self._returns()}:", 4)
-        if self._is_entry and self.fixed:
-            lines += _check(body.inputs()[0], self.dialect.height, *self.fixed)
+        if self._is_entry and self.refusal:
+            lines += self.refusal.lines(body.inputs()[0], self.dialect.height)
         given = [*self._flat_outputs().values()]
         once = not self._is_entry or len(given) == len(set(given))
         return lines + body.lines(self._result, whole=not self._is_entry, once=once)
@@ -222,11 +224,32 @@ class _Class:
         return "{" + ", ".join(entries) + "}"
 
 
-def _check(x: str, axis: int, height: int, width: int) -> list[str]:
-    """Statements that refuse every other size."""
-    rows, columns = f"{x}.shape[{axis}]", f"{x}.shape[{axis + 1}]"
-    given = f"{{{rows}}}x{{{columns}}}"
-    return [
-        f"{INDENT}if {rows} != {height} or {columns} != {width}:",
-        f'{INDENT}    raise ValueError(f"made for inputs of {height}x{width}, not {given}")',
-    ]
+@dataclass(frozen=True)
+class _Refusal:
+    """What an input's height and width must be, or must be `at_least`."""
+
+    size: tuple[int, int]
+    at_least: bool
+
+    def lines(self, x: str, axis: int) -> list[str]:
+        """Statements that refuse every other size."""
+        (height, width), sign = self.size, "<" if self.at_least else "!="
+        rows, columns = f"{x}.shape[{axis}]", f"{x}.shape[{axis + 1}]"
+        wanted = f"{'at least ' if self.at_least else ''}{height}x{width}"
+        text = f'"made for inputs of {wanted}, not {{{rows}}}x{{{columns}}}"'
+        return [
+            f"{INDENT}if {rows} {sign} {height} or {columns} {sign} {width}:",
+            f"{INDENT}    raise ValueError(f{text})",
+        ]
+
+
+def _refusal(resolved: Resolved, dialect: Dialect) -> _Refusal | None:
+    """What is to be said of sizes: all of a network that is fixed, and of a free one where it
+    would go on with nothing."""
+    graph = resolved.graph
+    if not resolved.sizes.free:
+        return _Refusal(graph.input.type.spatial, at_least=False)
+    if not any(dialect.lenient(node.op) for node in graph.nodes):
+        return None
+    size = least(graph)
+    return _Refusal(size, at_least=True) if size != (1, 1) else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from resspec.emit.program import Definition
 from resspec.emit.snippets import Snippet
+from resspec.ops.base import Op
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,8 @@ class Dialect:
     taken, members: attributes that a module, or a member of a table, must not hide. globals: names
     that the file uses. helpers: snippets that a rule may name, in the order of the file. imports:
     in groups, lines with the word that needs each, "" of one that every file has. overwriting:
-    names of a definition's layers that may work in place.
+    names of a definition's layers that may work in place. lenient: whether the framework goes on
+    where an op has nothing left to compute with.
     """
 
     module: str
@@ -45,3 +47,4 @@ class Dialect:
     helpers: Mapping[str, Snippet]
     imports: tuple[tuple[tuple[str, str], ...], ...]
     overwriting: Callable[[Definition], Collection[str]] = lambda definition: ()
+    lenient: Callable[[Op], bool]

@@ -149,7 +149,12 @@ class Einsum(Op):
                 return unknown()  # a product, or rows that were columns
             return found[moving[0]][1].scaled(times)
 
-        pins = any(name not in known for name in pattern.output[0])
+        # channels of a size that follows the input's, or rows and columns of one that is given
+        pins = any(name not in known for name in pattern.output[0]) or any(
+            all(name in known for name in axis) and not pair[at].is_constant
+            for term, pair in zip(pattern.inputs, extents, strict=True)
+            for at, axis in enumerate(term[1:])
+        )
         if len(pattern.output) == 1:
             return ONE, ONE, pins
         return extent(0, pattern.output[1]), extent(1, pattern.output[2]), pins

@@ -68,6 +68,27 @@ model: net
 input: [2, 5, 9]
 stem: [tokens, {crop: {left: 1, width: 2}}, flatten, {linear: {out_features: 3}}]
 """,
+    "windows that part columns alone": """\
+model: net
+input: [3, 12, 14]
+stem:
+  - {conv: {out_channels: 4, kernel_size: 3, stride: [2, 3]}}
+  - {windows: {size: [1, 5]}}
+  - {conv2d: {out_channels: 1, kernel_size: 3}}
+""",
+    "windows that part rows and overlap columns": """\
+model: net
+input: [2, 11, 12]
+stem:
+  - {conv: {out_channels: 4, kernel_size: 3, stride: 2}}
+  - {windows: {size: 2, stride: [2, 3], padding: 2}}
+  - {conv: {out_channels: 4, kernel_size: 3}}
+""",
+    "windows that part rows alone": """\
+model: net
+input: [1, 10, 1]
+stem: [{windows: {size: [5, 1]}}, {conv: {out_channels: 2, kernel_size: 1}}]
+""",
     "rows, then columns, cut out of any size and flattened": """\
 model: net
 input: [2, 5, 9]

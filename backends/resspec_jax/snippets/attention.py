@@ -26,6 +26,8 @@ def join_axes(x: jax.Array, *counts: int) -> jax.Array:
 
 def crop_like(x: jax.Array, top: int, left: int, shape: tuple[int, ...]) -> jax.Array:
     """As many rows and columns as that shape has, from there on."""
+    if top + shape[1] > x.shape[1] or left + shape[2] > x.shape[2]:
+        raise ValueError(f"nothing is left of {x.shape[1:3]} for {shape[1:3]} from {(top, left)}")
     return jax.lax.dynamic_slice(
         x, (0, top, left, 0), (x.shape[0], shape[1], shape[2], x.shape[3])
     )

@@ -30,6 +30,15 @@ class BatchNorm(nnx.BatchNorm):
         return (y if self.bias is None else y + self.bias).astype(x.dtype)
 
 
+class InstanceNorm(nnx.InstanceNorm):
+    """Refuses a map of one position, of which nothing would be left."""
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        if x.shape[1] * x.shape[2] == 1:
+            raise ValueError("instance norm of a map of one position leaves nothing")
+        return super().__call__(x)
+
+
 class FrozenBatchNorm(nnx.Module):
     """Batch norm of which nothing is trained and no batch changes anything."""
 

@@ -62,6 +62,33 @@ Fits.__module__ = "keras.layers"
 Fits.__name__ = "Identity"
 
 
+class Whole(keras.layers.Identity):
+    """Refuse a map that blocks of so many rows and columns do not fill.
+
+    Saved as the stock layer, which lets everything through.
+    """
+
+    def __init__(self, block: tuple[int, int], *, name: str, **options: Any) -> None:
+        super().__init__(name=name, **options)
+        self.block = block
+
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        extents = keras.ops.shape(inputs)[1:3]
+        demands = []
+        for axis, extent, block in zip(("height", "width"), extents, self.block, strict=True):
+            found = f", not {extent}" if isinstance(extent, int) else ""
+            message = f"{self.name}: the {axis} must be a multiple of {block}{found}"
+            demands.append((extent % block == 0, message))
+        return require(inputs, demands)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config()  # overridden, so that Keras adds no arguments by itself
+
+
+Whole.__module__ = "keras.layers"
+Whole.__name__ = "Identity"
+
+
 class Agree(keras.layers.Identity):
     """Refuse maps of different sizes, which what follows would broadcast or cannot join.
 

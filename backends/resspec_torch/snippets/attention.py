@@ -15,6 +15,14 @@ def cut_windows(x: Tensor, size: tuple[int, int], cover: bool = False) -> Tensor
     return x.transpose(3, 4).flatten(4, 5).flatten(2, 3)
 
 
+def whole(x: Tensor, block: tuple[int, int]) -> Tensor:
+    """x, which blocks of so many rows and columns must fill."""
+    if x.shape[2] % block[0] != 0 or x.shape[3] % block[1] != 0:
+        wanted = f"{block[0]}x{block[1]}"
+        raise ValueError(f"{x.shape[2]}x{x.shape[3]} positions are no multiple of {wanted}")
+    return x
+
+
 def overlapping_windows(x: Tensor, size: tuple[int, int], stride: tuple[int, int]) -> Tensor:
     """Windows, a row each, their positions as columns."""
     x = x.unfold(2, size[0], stride[0]).unfold(3, size[1], stride[1])

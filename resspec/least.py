@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from resspec.ir import Graph, Node
 from resspec.ops.base import OpError
+from resspec.ops.conv import DynamicConv2d
 from resspec.ops.shape import Resize, SpaceToDepth
-
-if TYPE_CHECKING:
-    from resspec.ir import Graph, Node
+from resspec.ops.tokens import Windows
 
 Pair = tuple[int, int]
 
@@ -34,9 +32,11 @@ def least(graph: Graph) -> Pair:
 def _need(node: Node, position: int, axis: int, wanted: int) -> int:
     """What an input of the op has at least along an axis, so that each output has `wanted`."""
     op, here = node.op, node.inputs[position].type.spatial[axis]
+    if isinstance(op, Windows) and op.padding != "cover" and op.steps[axis] != op.size[axis]:
+        return max(op.size[axis] - sum(op.padding[2 * axis : 2 * axis + 2]), 1)
     if op.MOVES:  # what is moved says itself what it does not take
         return 1
-    if len(node.inputs) > 1:
+    if len(node.inputs) > 1 and not isinstance(op, DynamicConv2d):
         if isinstance(op, Resize) and position == 0:
             return 1
         return min(wanted, here)  # a 1 is broadcast
@@ -60,7 +60,7 @@ def _gives(node: Node, axis: int, extent: int, wanted: int) -> bool:
     kind = node.inputs[0].type
     size = (extent, kind.width) if axis == 0 else (kind.height, extent)
     try:
-        outputs = node.op.infer(kind.with_spatial(*size))
+        outputs = node.op.infer(kind.with_spatial(*size), *node.input_types[1:])
     except OpError:
         return False
     return all(not value.is_map or value.spatial[axis] >= wanted for value in outputs)
