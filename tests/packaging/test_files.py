@@ -6,6 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 MOST = 400  # lines
+README = 120
 
 
 def test_no_file_is_longer_than_four_hundred_lines() -> None:
@@ -17,3 +18,7 @@ def test_no_file_is_longer_than_four_hundred_lines() -> None:
     }
     assert len(files) > 300
     assert not long
+
+
+def test_the_readme_is_read_in_one_sitting() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= README
