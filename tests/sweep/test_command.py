@@ -182,6 +182,15 @@ def test_the_papers_rule_gives_the_papers_network() -> None:
     )
 
 
+def test_a_power_that_no_block_of_a_regnet_has_is_no_stage() -> None:
+    """Nor does it stride: the paper's stages are the widths that there are."""
+    skipping = ["d=8", "w0=48", "wa=161.794", "wm=1.86587", "group_width=16"]
+    shapes = {one.path: one.output_shape for one in resspec.summarize(
+        resspec.load(str(REGNET), overrides=skipping)).stages}  # fmt: skip
+    assert "stages.1" not in shapes
+    assert shapes["stages.2"] == (160, 28, 28)
+
+
 @pytest.mark.slow
 @pytest.mark.needs("ray")
 def test_a_ray_cluster_counts_the_same(tmp_path: Path) -> None:
