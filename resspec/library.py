@@ -13,6 +13,7 @@ from resspec.files import content, unchanged
 from resspec.language.checker import show
 from resspec.language.grammar import Grammar, well_formed
 from resspec.language.spec import BlockSpec
+from resspec.ops.base import OPS
 from resspec.syntax import Data, Map, Seq, parse
 from resspec.zoo import shown
 
@@ -52,6 +53,8 @@ class Library:
             )
 
     def _load(self, name: str) -> BlockSpec | None:
+        if name in OPS and not self.folders:  # no shipped block is called as an op
+            return None
         paths = zoo.candidates(name, "block", self.folders)
         if not paths:
             return None

@@ -103,7 +103,12 @@ def _index() -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
 @cache
 def shipped(name: str, what: str) -> list[Entry]:
     """The shipped models or blocks of a name: those in files called so, which need no others to be
-    read (no name stands twice in the library); then any."""
+    read (no name stands twice in the library); then any. Most stand where one looks first."""
+    usual = f"{_root()}{os.sep}{'blocks' if what == 'block' else ''}{os.sep}{name}.yaml"
+    if name.isidentifier() and os.path.isfile(usual):  # noqa: PTH113 (before anything is listed)
+        first = [one for one in _said(Path(usual)) if (one.name, one.kind) == (name, what)]
+        if first:
+            return first
     entries = [entry for path in _files().get(name, ()) for entry in _said(Path(path))]
     called = [one for one in entries if (one.name, one.kind) == (name, what)]
     return called or ([] if what == "block" else _index()[0].get(name, []))

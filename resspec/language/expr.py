@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from keyword import iskeyword
 
 from resspec.language.evaluate import (
     CONSTANTS,
@@ -90,6 +91,9 @@ def parse_expr(text: str) -> Expr:
     Errors: ExprError `expression-syntax`, or `expression-limit` beyond a bound.
     """
     end = len(text)
+    if text.isidentifier() and text.isascii() and not iskeyword(text) and end <= MAX_TEXT:
+        name = ast.Name(text, ast.Load(), col_offset=0, end_col_offset=end)
+        return Expr(text, frozenset((text,)) - CONSTANTS.keys(), compiled(name))
     if end > MAX_TEXT:
         message = f"the expression has {end} characters; the limit is {MAX_TEXT}"
         raise ExprError("expression-limit", message, 0, end)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from resspec.diagnostics import Span
@@ -23,8 +24,15 @@ def parse_value_ref(arg: Arg) -> ValueRef:
 
 
 def _parsed(read: Callable[[Grammar, Any, Span], Found | None], arg: Arg) -> Found:
+    return (_once if isinstance(arg.value, str) else _read)(read, arg.value, arg.span)
+
+
+def _read(read: Callable[[Grammar, Any, Span], Found | None], value: Any, span: Span) -> Found:
     grammar = Grammar()
-    ref = read(grammar, arg.value, arg.span)
+    ref = read(grammar, value, span)
     grammar.finish()
     assert ref is not None
     return ref
+
+
+_once = lru_cache(maxsize=4096)(_read)

@@ -38,6 +38,7 @@ class Builder:
         self.text = text
         self.file = file
         self.lines = split_lines(text)
+        self.plain = text.isascii()
         self.problems: list[Diagnostic] = []
         self.anchors: dict[str, _Node | None] = {}
         self.values = 0
@@ -179,7 +180,7 @@ class Builder:
 
     def find_strange(self, event: Any) -> bool:
         """Reports characters of a name or an expression that are not what they seem."""
-        if not isinstance(event, yaml.ScalarEvent) or event.style:
+        if self.plain or not isinstance(event, yaml.ScalarEvent) or event.style:
             return False
         begin: Any = event.start_mark
         end: Any = event.end_mark
