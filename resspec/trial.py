@@ -18,7 +18,7 @@ from resspec.lower import lower
 from resspec.lower.suspicions import suspicions
 from resspec.lower.uncalled import check_uncalled
 from resspec.options import Limits, LoadOptions
-from resspec.syntax import Map, dump, parse
+from resspec.syntax import Map, placed
 
 Judge = Callable[[Graph], Iterable[Diagnostic]]
 TRIAL = "<trial>"
@@ -152,7 +152,7 @@ def _value(param: ParamSpec, number: int) -> Any:
 
 def _model(data: dict[str, Any]) -> Any:
     grammar = Grammar()
-    located = parse(dump(data), TRIAL)
+    located = placed(data, TRIAL)
     spec = grammar.model(located) if isinstance(located, Map) else None
     grammar.finish()
     return spec

@@ -74,8 +74,9 @@ class Blocks:
 
     def __init__(
         self, root: Box, spelling: Spelling, taken: Iterable[str], twins: Mapping[Step, Step],
-        shelf: Shelf | None = None,
+        shelf: Shelf | None = None, *, choices: bool = True,
     ) -> None:  # fmt: skip
+        self.choices = choices
         self.root, self.spelling, self.twins, self.shelf = root, spelling, twins, shelf
         self.shared = {*twins, *twins.values()}
         self.taken = {*taken, *OPS, *ROLES, *COMBINATORS, *MODIFIERS}
@@ -110,7 +111,7 @@ class Blocks:
                 groups.append(Group(box.kind, body, [box], len(box.inputs)))
         alone: set[int] = set()
         for groups in found.values():
-            for group in _joined(groups):
+            for group in _joined(groups) if self.choices else groups:
                 if len(groups) > 1 and self._shipped(group):
                     continue
                 if len(group.boxes) == 1:

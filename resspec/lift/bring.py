@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -22,7 +22,7 @@ from resspec.ir import Graph
 from resspec.lift import text
 from resspec.lift.follow import follow, sized
 from resspec.lift.frames import KIND
-from resspec.lift.model import Spelt, identifier, spelt
+from resspec.lift.model import FLAT, WAYS, Spelt, Way, identifier, spelt
 from resspec.lift.proof import Check, Network, prove
 from resspec.lift.record import Problem, Recorder
 from resspec.lift.same import laid_over
@@ -64,7 +64,7 @@ class Imported:
     @property
     def lines(self) -> int:
         """Of all files together."""
-        return sum(one.count("\n") for one in self.files.values())
+        return lines(self.files)
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Write the spec, its blocks and its weights, all or nothing; where the spec is.
@@ -166,20 +166,24 @@ def outlined(network: Network, shape: tuple[int, int, int], name: str) -> Outlin
 def _written(
     recorder: Recorder, shape: tuple[int, int, int], name: str, doc: str, folder: Path
 ) -> tuple[Spelt, dict[str, str], Path]:
-    """The spec of what was recorded, its files, and where the model's is."""
+    """The shortest spec of what was recorded, its files, and where the model's is."""
     taken = {one.name for one in zoo.blocks()}
+
+    def specs(ways: Iterable[Way], shelf: Shelf | None) -> list[tuple[Spelt, dict[str, str]]]:
+        made = [spelt(recorder, name, taken, doc, way=way, shelf=shelf) for way in ways]
+        return sorted(((one, texts(one)) for one in made), key=lambda one: lines(one[1]))
+
+    flat = specs([FLAT], None)
     # a block of the library may mean something else in the place where it stands
-    shelves = (Shelf(), Shelf(places=False), None)
-    for number, shelf in enumerate(shelves):
-        spec = spelt(recorder, name, taken, doc, shelf=shelf)
-        files = texts(spec)
-        path = placed(folder / str(number), files)
-        if shelf is None:
-            break
-        with contextlib.suppress(SpecError):
-            laid_over(recorder, _loaded(path, shape))
-            break
-    return spec, files, path
+    for number, shelf in enumerate((Shelf(), Shelf(places=False), None)):
+        found = specs(WAYS, shelf)
+        shorter = [one for one in found if lines(one[1]) <= lines(flat[0][1])]
+        for at, (spec, files) in enumerate(shorter if shelf else [*shorter, *flat]):
+            path = placed(folder / f"{number}.{at}", files)
+            with contextlib.suppress(SpecError):
+                laid_over(recorder, _loaded(path, shape))
+                return spec, files, path
+    return spec, files, path  # and what is wrong will be told
 
 
 def recorded(network: Network, shape: tuple[int, int, int]) -> Recorder:
@@ -221,6 +225,10 @@ def texts(spec: Spelt) -> dict[str, str]:
         doc = {"doc": f"{kind} of the original."} if told else {}
         found[f"blocks/{name}.yaml"] = text.written({"block": name, **doc, **block})
     return found
+
+
+def lines(files: Mapping[str, str]) -> int:
+    return sum(one.count("\n") for one in files.values())
 
 
 def placed(folder: Path, files: Mapping[str, str]) -> Path:

@@ -9,6 +9,9 @@ from typing import Any
 from resspec.lift.flow import MERGES
 from resspec.lift.spell import Hole
 
+NEVER = 1 << 20
+LONGEST = 160  # rows of layers that are laid side by side, together
+WHENS = 4  # in one row of layers
 SHORT = 4  # layers that a repeat is to save
 NOTHING: Mapping[str, Any] = {"from": []}  # a branch that is left out
 LAYERS = frozenset(("body", "shortcut"))
@@ -26,7 +29,7 @@ def merged(a: Any, b: Any, us: set[int], them: set[int], choices: bool) -> Any:
     """One body of two, or None. `us`, `them`: the instances; `choices`: whether it may have a
     `when`."""
     if isinstance(a, Hole) and isinstance(b, Hole):
-        if not a.like(b):
+        if not a.like(b) or _depthwise(a) != _depthwise(b):
             return None
         return Hole(a.kind, a.default, a.values | b.values, a.here | b.here)
     if isinstance(a, dict) and isinstance(b, dict):
@@ -36,6 +39,12 @@ def merged(a: Any, b: Any, us: set[int], them: set[int], choices: bool) -> Any:
     if type(a) is type(b) and not isinstance(a, Hole | When) and a == b:
         return a
     return None
+
+
+def _depthwise(hole: Hole) -> bool:
+    """Whether a convolution treats each channel on its own: another layer than one that does not,
+    whatever its numbers."""
+    return hole.kind == "groups" and all(1 < hole.values[k] == hole.here[k] for k in hole.values)
 
 
 def _mappings(
@@ -120,31 +129,9 @@ def _lists(
             found = _lists(first, second, us, them, choices)
             if found is not None:
                 return found
-    for at, one in enumerate(a):
-        if isinstance(one, When):
-            found = _into(a, at, one, b, us, them)
-            if found is not None:
-                return found
-    if not choices or any(isinstance(one, When) for one in a):
+    if not choices or len(a) + len(b) > LONGEST:
         return None
-    start = 0
-    while start < min(len(a), len(b)) and merged(a[start], b[start], us, them, False) is not None:
-        start += 1
-    end = 0
-    while end < min(len(a), len(b)) - start and merged(
-        a[-1 - end], b[-1 - end], us, them, False
-    ) is not None:  # fmt: skip
-        end += 1
-    here, there = a[start : len(a) - end], b[start : len(b) - end]
-    if here and there:
-        return None
-    common = [merged(x, y, us, them, False) for x, y in zip(a[:start], b[:start], strict=True)]
-    tail = [
-        merged(x, y, us, them, False)
-        for x, y in zip(a[len(a) - end :], b[len(b) - end :], strict=True)
-    ]
-    choice = When(set(us), here, []) if here else When(set(them), there, [])
-    return [*common, choice, *tail]
+    return _Alignment(a, b, us, them).found()
 
 
 def _sum(layers: list[Any]) -> int | None:
@@ -166,26 +153,105 @@ def _summed(like: list[Any], layers: list[Any]) -> list[Any] | None:
     return [*layers[:at], {"residual": none}, *layers[end:]]
 
 
-def _into(
-    a: list[Any], at: int, choice: When, b: list[Any], us: set[int], them: set[int]
-) -> list[Any] | None:
-    """b into a, which has a `when` there: as one of the two."""
-    for taken in (True, False):
-        inner = choice.then if taken else choice.otherwise
-        flat = [*a[:at], *inner, *a[at + 1 :]]
-        if len(flat) != len(b) or any(isinstance(one, When) for one in flat):
-            continue
-        pairs = [merged(x, y, us, them, False) for x, y in zip(flat, b, strict=True)]
-        if any(one is None for one in pairs):
-            continue
-        middle = pairs[at : at + len(inner)]
-        made = When(
-            choice.members | (them if taken else set()),
-            middle if taken else choice.then,
-            choice.otherwise if taken else middle,
+class _Alignment:
+    """Two rows of layers, the one perhaps with `when`s, laid side by side: what only one has, or
+    has in the other's place, stands under a `when`."""
+
+    def __init__(self, a: list[Any], b: list[Any], us: set[int], them: set[int]) -> None:
+        self.a, self.b, self.us, self.them = a, b, us, them
+        self.best: dict[tuple[int, int, bool], tuple[int, list[Any]]] = {}
+        self.pairs: dict[tuple[int, int], Any] = {}
+
+    def found(self) -> list[Any] | None:
+        """The row of both; None where they have too little in common."""
+        cost, row = self._from(0, 0, False)
+        made: list[Any] = []
+        for kind, one, other in row:
+            if kind == "both":
+                made.append(one)
+            elif made and isinstance(made[-1], _Gap):
+                made[-1].add(one, other)
+            else:
+                made.append(_Gap([*one], [*other]))
+        gaps = [one for one in made if isinstance(one, _Gap)]
+        shared = sum(1 for one in made if not isinstance(one, _Gap | When))
+        apart = sum(len(one.here) + len(one.there) for one in gaps)
+        torn = any(
+            len(one.here) > 1 or len(one.there) > 1 for one in gaps if one.here and one.there
         )
-        return [*pairs[:at], made, *pairs[at + len(inner) :]]
-    return None
+        whens = sum(isinstance(one, _Gap | When) for one in made)
+        unlike = bool(self.a and self.b) and apart > shared
+        if cost >= NEVER or torn or unlike or whens > WHENS:
+            return None
+        return [one.when(self.us, self.them) if isinstance(one, _Gap) else one for one in made]
+
+    def _from(self, i: int, j: int, gap: bool) -> tuple[int, list[Any]]:
+        """What it costs to lay the rest side by side, and how that is done."""
+        key = (i, j, gap)
+        if key not in self.best:
+            self.best[key] = min(self._ways(i, j, gap), key=lambda one: one[0], default=(NEVER, []))
+        return self.best[key]
+
+    def _ways(self, i: int, j: int, gap: bool) -> Iterator[tuple[int, list[Any]]]:
+        a, b = self.a, self.b
+        if i == len(a) and j == len(b):
+            yield 0, []
+            return
+        opening = 0 if gap else 2
+        if i < len(a) and isinstance(a[i], When):
+            yield from self._through(i, j, a[i])
+            return
+        if i < len(a) and j < len(b):
+            both = self._pair(i, j)
+            if both is not None:
+                cost, rest = self._from(i + 1, j + 1, False)
+                yield cost, [("both", both, None), *rest]
+        if i < len(a):
+            cost, rest = self._from(i + 1, j, True)
+            yield cost + opening + 1, [("gap", [a[i]], []), *rest]
+        if j < len(b):
+            cost, rest = self._from(i, j + 1, True)
+            yield cost + opening + 1, [("gap", [], [b[j]]), *rest]
+
+    def _through(self, i: int, j: int, choice: When) -> Iterator[tuple[int, list[Any]]]:
+        """b at a `when` of a: as one of the two."""
+        for taken in (True, False):
+            inner = choice.then if taken else choice.otherwise
+            there = self.b[j : j + len(inner)]
+            if len(there) < len(inner):
+                continue
+            pairs = [merged(x, y, self.us, self.them, False)
+                     for x, y in zip(inner, there, strict=True)]  # fmt: skip
+            if any(one is None for one in pairs):
+                continue
+            made = When(
+                choice.members | (self.them if taken else set()),
+                pairs if taken else choice.then,
+                choice.otherwise if taken else pairs,
+            )
+            cost, rest = self._from(i + 1, j + len(inner), False)
+            yield cost, [("both", made, None), *rest]
+
+    def _pair(self, i: int, j: int) -> Any:
+        if (i, j) not in self.pairs:
+            self.pairs[i, j] = merged(self.a[i], self.b[j], self.us, self.them, True)
+        return self.pairs[i, j]
+
+
+class _Gap:
+    """Layers that only the one row has, and only the other."""
+
+    def __init__(self, here: list[Any], there: list[Any]) -> None:
+        self.here, self.there = here, there
+
+    def add(self, here: list[Any], there: list[Any]) -> None:
+        self.here += here
+        self.there += there
+
+    def when(self, us: set[int], them: set[int]) -> When:
+        if not self.here:
+            return When(set(them), self.there, [])
+        return When(set(us), self.here, self.there)
 
 
 def always(body: Any, members: set[int]) -> Any:

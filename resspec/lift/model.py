@@ -37,19 +37,36 @@ class Part:
     call: Box | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to write a network. flat: without blocks; rows: a convolution with its norm and
+    activation is layers and no block; choices: modules of one class that differ by some layers are
+    one block."""
+
+    flat: bool = False
+    rows: bool = False
+    choices: bool = True
+
+
+WAYS = (Way(), Way(rows=True), Way(choices=False), Way(rows=True, choices=False))
+FLAT = Way(flat=True)
+
+
 def spelt(
-    recorder: Recorder, name: str, taken: Iterable[str], doc: str = "", *, flat: bool = False,
+    recorder: Recorder, name: str, taken: Iterable[str], doc: str = "", *, way: Way = WAYS[0],
     shelf: Shelf | None = None,
 ) -> Spelt:  # fmt: skip
     """A recorded network without problems as a spec. taken: names that its blocks may not have;
-    flat: without blocks; shelf: with blocks of the library."""
+    shelf: with blocks of the library."""
     root = tree.grown(recorder)
-    if flat:
+    if way.flat:
         tree.take_in(root, {id(box) for box in root.boxes()})
+    elif way.rows:
+        tree.open_rows(root)
     spelling = spell.usual(recorder.steps)
     if shelf is not None:
         shelf.defaults = spell.defaults(spelling)
-    blocks = Blocks(root, spelling, taken, tree.twins(recorder), shelf)
+    blocks = Blocks(root, spelling, taken, tree.twins(recorder), shelf, choices=way.choices)
     model = _Model(root, blocks, recorder, shelf)
     assert recorder.input is not None
     data: dict[str, Any] = {"model": identifier(name)}
@@ -352,4 +369,4 @@ def _schedule(values: Sequence[float], begins: int, count: int) -> str | None:
     return None
 
 
-__all__ = ["Group", "Spelt", "identifier", "spelt"]
+__all__ = ["FLAT", "WAYS", "Group", "Spelt", "Way", "identifier", "spelt"]

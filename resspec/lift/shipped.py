@@ -129,9 +129,14 @@ class Shelf:
     def _saying(
         self, block: BlockSpec, piece: Piece, args: Args, names: Sequence[str]
     ) -> Args | None:
-        """The same call with all of these said, which others of the block need to say."""
+        """The same call with all of these said, which others of the block need to say, and nothing
+        that follows from them."""
         missing = [name for name in names if name not in args]
-        return _Search(self, block, piece).saying(args, missing) if missing else args
+        if not missing:
+            return args
+        search = _Search(self, block, piece)
+        found = search.saying(args, missing)
+        return None if found is None else search.shortest(found, names)
 
     def _args(self, block: BlockSpec, piece: Piece) -> Args | None:
         """What the block is to be called with to be the piece."""
@@ -227,7 +232,7 @@ class _Search:
                     break
             else:
                 return None
-        return self._shortest(best)
+        return self.shortest(best)
 
     def fits(self, args: Args) -> bool:
         return self._score(args)[1]
@@ -242,9 +247,9 @@ class _Search:
             args = args | {name: value}
         return args
 
-    def _shortest(self, args: Args) -> Args:
-        """Without what makes no difference."""
-        for name in list(args):
+    def shortest(self, args: Args, kept: Sequence[str] = ()) -> Args:
+        """Without what makes no difference, but for what is kept."""
+        for name in [one for one in args if one not in kept]:
             fewer = {key: value for key, value in args.items() if key != name}
             if self._score(fewer)[1]:
                 args = fewer

@@ -104,7 +104,10 @@ class Solver:
             if best is None:
                 best = todo[0]
             more = self._made_with(todo)
-            if more is not None and more[0] < left:
+            ratio = self._ratio(todo, best)
+            if ratio is not None and ratio[0] <= left:
+                self.params.append(ratio[1])
+            elif more is not None and more[0] < left:
                 self.params.append(more[1])
             else:
                 self._declare(best)
@@ -123,6 +126,27 @@ class Solver:
             left = sum(self._derived(one, [*self.params, trial]) is None for one in todo)
             found.append((left, trial))
         return min(found, key=lambda one: one[0], default=None)
+
+    def _ratio(self, todo: Sequence[Hole], best: Hole) -> tuple[int, Param] | None:
+        """How many times the channels of the input a width has, where that is a whole number and
+        takes fewer values than the width does; how many widths are left."""
+        values, entry = best.values, self.entry
+        if set(values) != set(self.keys) or any(values[key] % entry[key] for key in values):
+            return None
+        ratios = {key: values[key] // entry[key] for key in values}
+        if not 1 < len({*ratios.values()}) < len({*values.values()}):
+            return None
+        taken = {param.name for param in self.params}
+        wishes = [
+            *(name for name, column in self.given.items()
+              if _may_name(name) and all(column[key] == ratios[key] for key in ratios)),
+            "expansion", "expansion2", "expansion3",
+        ]  # fmt: skip
+        name = next((wish for wish in wishes if wish not in taken), None)
+        if name is None:
+            return None
+        trial = Param(name, "ratio", ratios)
+        return sum(self._derived(one, [*self.params, trial]) is None for one in todo), trial
 
     def _declare(self, hole: Hole) -> Param:
         values = dict(hole.values)
@@ -168,6 +192,11 @@ class Solver:
             ratios = {Fraction(values[key], column[key]) for key in values}
             if len(ratios) == 1:
                 return _times(name, ratios.pop())
+        for param in declared:
+            if param.kind == "ratio" and all(
+                values[key] == self.entry[key] * param.values[key] for key in values
+            ):
+                return f"{self.source} * {param.name}"
         return "channels" if same else None
 
     def _expression(self, hole: Hole) -> Any:

@@ -54,12 +54,30 @@ def _item(item: Any, indent: int) -> Iterator[str]:
             (key, value), *rest = item.items()
             yield f"- {flow}" if rest else f"- {scalar(key)}: {_flow(value)}"
             return
+        if len(item) > 1 and (lines := _wrapped(item, WIDTH - indent - 2)) is not None:
+            yield f"- {lines[0]}"
+            yield from (f"  {line}" for line in lines[1:])
+            return
     if isinstance(item, Mapping):
         inner = list(_mapping(item, indent + 2))
         yield f"- {inner[0]}"
         yield from (f"  {line}" for line in inner[1:])
         return
     yield f"- {scalar(item)}"
+
+
+def _wrapped(data: Mapping[str, Any], width: int) -> list[str] | None:
+    """A mapping of numbers and words in braces, over several lines; None for any other."""
+    if any(isinstance(value, Mapping | list) for value in data.values()):
+        return None
+    parts = [f"{scalar(key, flow=True)}: {_flow(value)}" for key, value in data.items()]
+    lines = ["{"]
+    for at, part in enumerate(parts):
+        part += "}" if at == len(parts) - 1 else ","
+        if len(lines[-1]) + len(part) + 1 > width and len(lines[-1]) > 1:
+            lines.append("")
+        lines[-1] += part if lines[-1] == "{" else f" {part}"
+    return lines if max(map(len, lines)) <= width else None
 
 
 def _is_long(key: str, value: Any) -> bool:

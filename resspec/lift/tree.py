@@ -11,6 +11,7 @@ from typing import Any
 from resspec.ir import Value
 from resspec.lift.record import Recorder, Step
 
+LONGEST_ROW = 4
 SMALL = 3  # steps of a module without parameters that its parent takes in
 
 
@@ -106,6 +107,18 @@ def _open(root: Box) -> None:
     rows = {kind for kind, counts in lengths.items()
             if len(counts) > 1 and max(counts) > 2 and kind not in beside}  # fmt: skip
     take_in(root, {id(box) for kind in rows for box in found[kind]})
+
+
+def open_rows(root: Box) -> None:
+    """Take in every module that is one convolution with what follows it, its norm and activation:
+    its layers are as short as a call of it."""
+    take_in(root, {id(box) for box in root.boxes() if _is_row(box)})
+
+
+def _is_row(box: Box) -> bool:
+    steps = list(box.steps())
+    one = sum(step.op.KIND == "conv" for step in steps) <= 1 and len(steps) <= LONGEST_ROW
+    return one and all(len(step.inputs) == 1 for step in steps)
 
 
 def _is_deep(box: Box) -> bool:

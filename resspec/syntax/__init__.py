@@ -5,8 +5,8 @@ from a tag. Scalars are read by the YAML 1.2 core rules, and what readers of YAM
 error rather than a guess. All problems that can be found are reported at once.
 """
 
-from resspec.syntax.data import Data, Map, Seq
+from resspec.syntax.data import Data, Map, Seq, placed
 from resspec.syntax.reader import parse, read
 from resspec.syntax.writer import dump
 
-__all__ = ["Data", "Map", "Seq", "dump", "parse", "read"]
+__all__ = ["Data", "Map", "Seq", "dump", "parse", "placed", "read"]

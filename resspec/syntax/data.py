@@ -1,5 +1,6 @@
 """Plain data that knows its places: maps, lists and scalars, as YAML and JSON have them."""
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -45,3 +46,26 @@ class Seq(list[Any]):
 
 
 Data: TypeAlias = Map | Seq | str | int | float | bool | None
+
+
+def placed(data: Any, file: str) -> Data:
+    """Plain data as if it were read from a file, each value at a place of its own."""
+    lines = itertools.count(1)
+
+    def put(value: Any) -> tuple[Any, Span]:
+        line = next(lines)
+        span = Span(file, line, 1, line, 1)
+        if isinstance(value, dict):
+            made = Map(span=span)
+            for key, one in value.items():
+                made.key_spans[key] = span
+                made[key], made.value_spans[key] = put(one)
+            return made, span
+        if isinstance(value, list | tuple):
+            found = [put(one) for one in value]
+            row = Seq((one for one, _ in found), span=span)
+            row.item_spans = [place for _, place in found]
+            return row, span
+        return value, span
+
+    return put(data)[0]  # type: ignore[no-any-return]

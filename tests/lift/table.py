@@ -94,10 +94,10 @@ def _opened(source: str) -> tuple[Any, tuple[int, int, int], Any]:
 
 def _flat(made: Any) -> int:
     """Lines of it without blocks."""
-    from resspec.lift.model import spelt
+    from resspec.lift.model import FLAT, spelt
     from resspec.lift.text import written
 
-    return written(spelt(made.recorder, made.name, (), flat=True).model).count("\n")
+    return written(spelt(made.recorder, made.name, (), way=FLAT).model).count("\n")
 
 
 def _macs(model: Any, shape: tuple[int, ...]) -> int:

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
+from resspec.ir import Value
 from resspec.lift import layout as layouts
-from resspec.lift.record import Data, Taken
+from resspec.lift.record import Data
 from resspec_torch.lift.aten.registry import aten, flag
-from resspec_torch.lift.reader import Reader, Unliftable
+from resspec_torch.lift.reader import Reader
 from resspec_torch.lift.values import Weight
 
 
-def _affine(weight: Any, bias: Any, name: str) -> dict[str, Taken]:
-    if (weight is None) != (bias is None):
-        raise Unliftable(f"a {name} with a scale and no shift, or the other way")
-    if weight is None:
-        return {}
-    flag(
-        not isinstance(weight, Weight) or not isinstance(bias, Weight), "a computed scale or shift"
-    )
-    return {"weight": weight.taken, "bias": bias.taken}
+def _normed(
+    reader: Reader, x: Value, op: str, weight: Any, bias: Any, born: str = "", **arguments: Any
+) -> Value:
+    """A norm with its scale and shift; one of the two alone is an op behind a norm without."""
+    given = {"weight": weight, "bias": bias}
+    taken = {name: one.taken for name, one in given.items() if isinstance(one, Weight)}
+    flag(any(one is not None and name not in taken for name, one in given.items()),
+         "a computed scale or shift")  # fmt: skip
+    both = len(taken) == 2
+    apply = reader.recorder.apply
+    (value,) = apply(op, x, taken=taken if both else {}, born=born, affine=both, **arguments)
+    if "weight" in taken and not both:
+        (value,) = apply("layer_scale", value, taken={"weight": taken["weight"]})
+    if "bias" in taken and not both:
+        (value,) = apply("bias", value, taken={"bias": taken["bias"]})
+    return value
 
 
 @aten("batch_norm")
@@ -59,15 +67,8 @@ def layer_norm(
 ) -> Data:  # fmt: skip
     x = reader.recorder.ordered(x)
     _over_channels(x, shape)
-    taken = _affine(weight, bias, "layer norm")
-    (value,) = reader.recorder.apply(
-        "layer_norm",
-        x.value,
-        taken=taken,
-        eps=float(eps),
-        affine=bool(taken),
-        born="vector" if len(x.layout) == 2 else "",
-    )
+    born = "vector" if len(x.layout) == 2 else ""
+    value = _normed(reader, x.value, "layer_norm", weight, bias, born, eps=float(eps))
     return Data(value, x.layout)
 
 
@@ -89,10 +90,7 @@ def group_norm(
     *rest: Any,
 ) -> Data:  # fmt: skip
     x = reader.recorder.as_map(x)
-    taken = _affine(weight, bias, "group norm")
-    (value,) = reader.recorder.apply(
-        "group_norm", x.value, taken=taken, groups=int(groups), eps=float(eps), affine=bool(taken)
-    )
+    value = _normed(reader, x.value, "group_norm", weight, bias, groups=int(groups), eps=float(eps))
     return Data(value, x.layout)
 
 
@@ -103,8 +101,5 @@ def _instance_norm(
 ) -> Data:  # fmt: skip
     flag(mean is not None, "an instance norm with running statistics")
     x = reader.recorder.as_map(x)
-    taken = _affine(weight, bias, "instance norm")
-    (value,) = reader.recorder.apply(
-        "instance_norm", x.value, taken=taken, eps=float(eps), affine=bool(taken)
-    )
+    value = _normed(reader, x.value, "instance_norm", weight, bias, eps=float(eps))
     return Data(value, x.layout)
