@@ -33,6 +33,7 @@ from resspec.weights import stored
 
 Say = Callable[[str], None]
 TRACED = 2  # examples that a network is traced with
+FEW = 30  # lines that are as good with blocks as without
 SIZES = (64, 96, 128, 160, 224, 256, 299, 331, 384)
 FILES = ("*.yaml", "blocks/*.yaml", "weights.safetensors")
 
@@ -177,7 +178,8 @@ def _written(
     # a block of the library may mean something else in the place where it stands
     for number, shelf in enumerate((Shelf(), Shelf(places=False), None)):
         found = specs(WAYS, shelf)
-        shorter = [one for one in found if lines(one[1]) <= lines(flat[0][1])]
+        most = max(lines(flat[0][1]), FEW)
+        shorter = [one for one in found if lines(one[1]) <= most]
         for at, (spec, files) in enumerate(shorter if shelf else [*shorter, *flat]):
             path = placed(folder / f"{number}.{at}", files)
             with contextlib.suppress(SpecError):

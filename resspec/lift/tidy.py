@@ -171,6 +171,8 @@ def started(op: Op, own: Mapping[str, Any]) -> Op:
         return op
     if "init" in fields and not bool(first.any()):
         return op.replace(init="zero")
+    if "std" in fields and not bool(first.any()):
+        return op.replace(std=0.0)
     if "value" in fields and bool((first == first.flatten()[0]).all()):
         return op.replace(value=float(f"{float(first.flatten()[0]):.7g}"))
     return op

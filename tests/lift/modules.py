@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -293,5 +295,77 @@ class Branched(nn.Sequential):
 
 
 SIZED = Residual()  # a live module, not a class
+
+
+class Arithmetic(nn.Module):
+    """Gates, clamps to any numbers, absolute values, the smallest, a quotient that is softsign."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c = nn.Conv2d(3, 8, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.glu(self.c(x), dim=1)
+        x = x / (1 + x.abs()) + x.clamp(-0.25, 0.5)
+        x = x + torch.minimum(x, 1 - x).clamp(max=0.125)
+        return torch.cat([x, x.min(1, keepdim=True).values, x.abs().clamp(min=1e-3)], 1)
+
+
+class Table(nn.Module):
+    """A number learned for each place, and a norm with a scale alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c = nn.Conv2d(3, 8, 2, 2)
+        self.table = nn.Parameter(torch.randn(1, 8, 16, 16))
+        self.norm = nn.LayerNorm(8, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.c(x) + self.table
+        return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class FrozenNorm(nn.Module):
+    """Detectors' norm: four buffers."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            self.register_buffer(name, torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale = self.weight * (self.running_var + 1e-5).rsqrt()
+        shift = self.bias - self.running_mean * scale
+        return x * scale[:, None, None] + shift[:, None, None]
+
+
+class Frozen(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Conv2d(3, 8, 3), FrozenNorm(8), nn.ReLU(), nn.Conv2d(8, 8, 3))
+
+
+class UNet(nn.Module):
+    """Skips kept in a list, modules indexed by numbers, a trunk of one class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (4, 8, 16)
+        pairs = list(itertools.pairwise(widths))
+        self.first = nn.Conv2d(3, 4, 3, padding=1)
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairs)
+        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, 2) for a, b in reversed(pairs))
+        self.join = nn.ModuleDict({str(a): nn.Conv2d(2 * a, a, 3, padding=1) for a, _ in pairs})
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = [functional.relu(self.first(x))]
+        for layer in self.down:
+            skips.append(functional.relu(layer(functional.max_pool2d(skips[-1], 2))))
+        x = skips.pop()
+        for at, skip in enumerate(reversed(skips)):
+            x = torch.cat([skip, self.up[at](x)], 1)
+            x = functional.relu(self.join[str(skip.shape[1])](x))
+        return x
+
+
 LIFTED = (Functional, Several, Skip, Gated, Positions, Residual, Shuffled, Repeated, Measured,
-          Mixed, Paths)  # fmt: skip
+          Mixed, Paths, Arithmetic, Table, Frozen, UNet)  # fmt: skip

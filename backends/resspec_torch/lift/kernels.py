@@ -20,18 +20,27 @@ class Kernel:
     arguments: dict[str, Any]
 
 
+ALONE = (
+    "weight and spectral norm: torch.nn.utils.parametrize.remove_parametrizations(module, 'weight')"
+    " leaves the weight that they give"
+)
+
+
 class Computed(ValueError):
     """A weight that is computed from parameters in a manner that no op has."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message}; {ALONE}")
 
 
 def kernel(weight: Any) -> tuple[Kernel, dict[str, Taken]]:
     """The convolution that has this weight. Raises Computed."""
     if isinstance(weight, Weight):
         if weight.fixed:
-            raise Computed("its weight is a buffer, which nothing trains")
+            raise ValueError("its weight is a buffer, which nothing trains")
         return Kernel("conv2d", {}), {"weight": weight.taken}
     if not isinstance(weight, Made):
-        raise Computed("its weight is no parameter")
+        raise ValueError("its weight is no parameter")
     return standardised(weight)
 
 

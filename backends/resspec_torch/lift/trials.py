@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -25,9 +26,10 @@ from resspec_torch.origins import Lifted
 
 NORMS = (
     "grn", "filter_response_norm", "rms_norm", "simple_norm", "layer_norm", "group_norm",
-    "evonorm_s0", "instance_norm", "l2_normalize", "tlu", "blur_pool",
+    "evonorm_s0", "instance_norm", "l2_normalize", "tlu", "blur_pool", "frozen_batch_norm",
 )  # fmt: skip
 CLOSE = 1e-10
+FROZEN = 4  # scale, shift, mean and variance
 HERE = Span("", 1, 1, 1, 1)
 
 
@@ -65,9 +67,9 @@ class Trials:
             return False
         reads, gives = ends
         module = self.model.get_submodule(path)
-        parameters = dict(module.named_parameters())
+        parameters = _own(module)
         vectors = all(max(one.shape, default=1) == one.numel() for one in parameters.values())
-        if len(parameters) > 3 or not vectors:
+        if len(parameters) > 4 or not vectors:
             return False
         data = reader.env.get(reads)
         if not isinstance(data, Data):
@@ -98,10 +100,11 @@ class Trials:
         module = copy.deepcopy(module).double().eval()
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
-            for value in [*module.parameters()]:
+            for value in _own(module).values():
                 value.copy_(torch.rand(value.shape, generator=generator, dtype=torch.float64) + 0.5)
         x = torch.randn((2, *kind.shape), generator=generator, dtype=torch.float64)
-        parameters = dict(module.named_parameters())
+        parameters = _own(module)
+        frozen = bool(parameters) and not any(True for _ in module.parameters())
         try:
             with torch.no_grad(), Lifted():
                 wanted = module(x)
@@ -119,7 +122,14 @@ class Trials:
                 continue
             if shape.shape != tuple(wanted.shape[1:]) or len(local) != len(parameters):
                 continue
-            for names in itertools.permutations(parameters):
+            if any(one.trainable == frozen for _, _, one in local):
+                continue
+            own_names = [own for _, own, _ in local]
+            orders = sorted(  # what is called alike first
+                itertools.permutations(parameters),
+                key=lambda names: sum(map(operator.ne, own_names, names)),
+            )
+            for names in orders:
                 pairs = list(zip(local, names, strict=True))
                 if any(one.size != parameters[name].numel() for (_, _, one), name in pairs):
                     continue
@@ -176,6 +186,13 @@ def _ends(inside: list[fx.Node], reader: Reader) -> tuple[fx.Node, fx.Node] | No
              if one not in within and isinstance(reader.env.get(one), Data)}  # fmt: skip
     gives = [node for node in inside if any(user not in within for user in node.users)]
     return (reads.pop(), gives[0]) if len(reads) == len(gives) == 1 else None
+
+
+def _own(module: nn.Module) -> dict[str, Tensor]:
+    """Its parameters; of a norm that nothing trains, its buffers."""
+    found: dict[str, Tensor] = dict(module.named_parameters())
+    buffers = {name: one for name, one in module.named_buffers() if one.is_floating_point()}
+    return buffers if not found and len(buffers) == FROZEN else found
 
 
 def _numbers_of(module: nn.Module, inside: list[fx.Node]) -> tuple[float, ...]:

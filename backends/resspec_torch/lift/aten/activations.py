@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from resspec.lift import layout as layouts
 from resspec.lift.layout import Atom
 from resspec.lift.record import Data
 from resspec_torch.lift.aten.registry import TABLE, Number, aten, flag, unary
-from resspec_torch.lift.reader import Reader, Unliftable, frames_of
+from resspec_torch.lift.reader import Reader, frames_of
 from resspec_torch.lift.values import Weight
 
 for _name, _op in {
@@ -48,13 +50,35 @@ def _softplus(reader: Reader, x: Any, beta: Number = 1, threshold: Number = 20) 
     return unary(reader, x, "softplus")
 
 
-@aten("hardtanh", "clamp")
-def _clamp(reader: Reader, x: Any, low: Any = -1.0, high: Any = 1.0, **more: Any) -> Data:
+@aten("hardtanh")
+def _hard_tanh(reader: Reader, x: Any, low: Any = -1.0, high: Any = 1.0) -> Data:
+    return _clamp(reader, x, low, high)
+
+
+@aten("clamp")
+def _clamp(reader: Reader, x: Any, low: Any = None, high: Any = None, **more: Any) -> Data:
     low, high = more.get("min", low), more.get("max", high)
     known = {(0, 6): "relu6", (-1, 1): "hard_tanh", (0, None): "relu"}
-    if (low, high) not in known:
-        raise Unliftable(f"a clamp to {low} … {high}; there are 0 … 6, −1 … 1 and 0 … ∞")
-    return unary(reader, x, known[low, high])
+    if (low, high) in known:
+        return unary(reader, x, known[low, high])
+    flag(any(isinstance(one, torch.Tensor | Data | Weight) for one in (low, high)),
+         "a clamp to what is no number")  # fmt: skip
+    if low is None:
+        flag(high is None, "a clamp to nothing")
+        turned = _clamp(reader, unary(reader, x, "scale", value=-1.0), -high, None)
+        return unary(reader, turned, "scale", value=-1.0)
+    # moved to where an op clips: from 0 on, or 0 … 6
+    ratio = 1.0 if high is None else 6 / (high - low)
+    x = unary(reader, x, "shift", value=-float(low)) if low else x
+    x = unary(reader, x, "scale", value=ratio) if ratio != 1 else x
+    x = unary(reader, x, "relu" if high is None else "relu6")
+    x = unary(reader, x, "scale", value=1 / ratio) if ratio != 1 else x
+    return unary(reader, x, "shift", value=float(low)) if low else x
+
+
+@aten("clamp_max")
+def _clamp_max(reader: Reader, x: Any, high: Any) -> Data:
+    return _clamp(reader, x, None, high)
 
 
 @aten("clamp_min")

@@ -7,7 +7,8 @@ from typing import Any
 from resspec.ir import Value
 from resspec.lift import layout as layouts
 from resspec.lift.layout import Awkward, Layout
-from resspec.lift.record import Data
+from resspec.lift.record import Data, Taken
+from resspec_torch.lift.aten.moves import ranges
 from resspec_torch.lift.aten.registry import Number, aten, flag, unary
 from resspec_torch.lift.reader import Reader, Unliftable
 from resspec_torch.lift.values import Constant, Weight
@@ -63,6 +64,25 @@ def _enlarged(reader: Reader, a: Data, b: Data) -> tuple[Value, Value]:
     return one, other
 
 
+def _table(reader: Reader, x: Data, weight: Any) -> Data | None:
+    """A parameter with a number for each element of an example, as a value; None for any other."""
+    atoms = [atom for axis in x.layout[1:] for atom in axis]
+    kind, shape = x.value.type, tuple(weight.tensor.shape)
+    if not isinstance(weight, Weight) or weight.axes != tuple(range(len(shape))) or weight.fixed:
+        return None
+    sizes = dict(zip("chw", kind.shape, strict=False))
+    whole = all(atom.step == 1 and atom.size == sizes.get(atom.dim) for atom in atoms)
+    full = (1, *layouts.shape(x.layout)[1:])
+    if not kind.is_map or not whole or shape not in (full, full[1:]):
+        return None
+    words = [atom.dim for atom in atoms]
+    seen = tuple(atom.size for atom in atoms)
+    axes = tuple(words.index(word) for word in "hwc" if word in words)
+    taken = {"weight": Taken(weight.name, axes, seen)}
+    (value,) = reader.recorder.apply("learned", x.value, taken=taken)
+    return Data(value, x.layout)
+
+
 @aten("add")
 def _add(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
     if not isinstance(a, Data):
@@ -80,6 +100,8 @@ def _add(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
     if isinstance(b, Constant):
         return unary(reader, a, "shift", value=_numbers(a, b))
     flag(not isinstance(b, Weight), "a sum with what is computed from parameters")
+    if (table := _table(reader, a, b)) is not None:
+        return _add(reader, a, table)
     shared = _channelwise(a, b)
     (value,) = reader.recorder.apply("bias", a.value, taken={"bias": b.taken}, shared=shared)
     return Data(value, a.layout)
@@ -125,6 +147,8 @@ def multiplied(reader: Reader, a: Any, b: Any) -> Data:
     if isinstance(b, Constant):
         return unary(reader, a, "scale", value=_numbers(a, b))
     flag(not isinstance(b, Weight), "a product with what is computed from parameters")
+    if (table := _table(reader, a, b)) is not None:
+        return multiplied(reader, a, table)
     op = "gain" if _channelwise(a, b) else "layer_scale"
     (value,) = reader.recorder.apply(op, a.value, taken={"weight": b.taken})
     return Data(value, a.layout)
@@ -132,6 +156,8 @@ def multiplied(reader: Reader, a: Any, b: Any) -> Data:
 
 @aten("div")
 def _div(reader: Reader, a: Any, b: Any, rounding_mode: Any = None) -> Data:
+    if isinstance(a, Data) and isinstance(b, Data) and _is_softsign(reader, a, b):
+        return unary(reader, a, "softsign")
     number = _number(b)
     flag(number is None or rounding_mode is not None, "a quotient of two values")
     assert number is not None
@@ -157,3 +183,38 @@ def _maximum(reader: Reader, a: Any, b: Any) -> Data:
 def _addcmul(reader: Reader, a: Any, b: Any, c: Any, value: Number = 1) -> Data:
     product = multiplied(reader, b, c)
     return _add(reader, a, product if value == 1 else multiplied(reader, product, value))
+
+
+@aten("minimum")
+def _minimum(reader: Reader, a: Any, b: Any) -> Data:
+    flag(
+        not isinstance(a, Data) or not isinstance(b, Data), "the smaller of a value and a constant"
+    )
+    return _neg(reader, _maximum(reader, _neg(reader, a), _neg(reader, b)))
+
+
+@aten("abs")
+def _abs(reader: Reader, x: Any) -> Data:
+    return _maximum(reader, x, _neg(reader, x))
+
+
+def _is_softsign(reader: Reader, a: Data, b: Data) -> bool:
+    """x over 1 + |x|."""
+    moved = reader.recorder.maker(b.value)
+    if moved is None or moved.op.NAME != "shift" or getattr(moved.op, "value", None) != 1.0:
+        return False
+    largest = reader.recorder.maker(moved.inputs[0])
+    if largest is None or largest.op.NAME != "maximum" or largest.inputs[0] is not a.value:
+        return False
+    turned = reader.recorder.maker(largest.inputs[1])
+    return (
+        turned is not None and turned.op.NAME == "scale" and turned.inputs[0] is a.value
+        and getattr(turned.op, "value", None) == -1.0 and a.layout == b.layout
+    )  # fmt: skip
+
+
+@aten("glu")
+def _glu(reader: Reader, x: Data, dim: int = -1) -> Data:
+    half = layouts.size(x.layout[dim]) // 2
+    value, gate = ranges(reader, x, dim, [half, half])
+    return multiplied(reader, value, unary(reader, gate, "sigmoid"))

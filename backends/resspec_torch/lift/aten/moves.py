@@ -194,7 +194,7 @@ def _outermost(reader: Reader, x: Data, at: int, otherwise: str) -> tuple[Data, 
     return x, axis[0].step
 
 
-def _ranges(reader: Reader, x: Data, dim: int, sizes: Sequence[int]) -> list[Data]:
+def ranges(reader: Reader, x: Data, dim: int, sizes: Sequence[int]) -> list[Data]:
     """Consecutive parts along an axis of channels."""
     at = dim % len(x.layout)
     if len(sizes) == 1:
@@ -213,12 +213,12 @@ def _ranges(reader: Reader, x: Data, dim: int, sizes: Sequence[int]) -> list[Dat
 def _split(reader: Reader, x: Any, how: Any, dim: int = 0) -> list[Data]:
     assert reader.node is not None
     found = reader.node.meta["val"]
-    return _ranges(reader, x, dim, [int(one.shape[dim]) for one in found])
+    return ranges(reader, x, dim, [int(one.shape[dim]) for one in found])
 
 
 @aten("unbind")
 def _unbind(reader: Reader, x: Any, dim: int = 0) -> list[Data]:
-    parts = _ranges(reader, x, dim, [1] * layouts.size(x.layout[dim]))
+    parts = ranges(reader, x, dim, [1] * layouts.size(x.layout[dim]))
     return [_squeeze(reader, one, dim) for one in parts]
 
 

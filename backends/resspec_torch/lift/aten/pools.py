@@ -100,6 +100,17 @@ def _max(reader: Reader, x: Any, dim: Any = None, keepdim: bool = False) -> Any:
     return [reduced(reader, x, dim, keepdim, "max"), None]
 
 
+@aten("amin")
+def _amin(reader: Reader, x: Any, dim: Any = (), keepdim: bool = False) -> Data:
+    found = reduced(reader, multiplied(reader, x, -1), dim, keepdim, "max")
+    return multiplied(reader, found, -1)
+
+
+@aten("min")
+def _min(reader: Reader, x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    return [_amin(reader, x, dim, keepdim), None]
+
+
 def reduced(reader: Reader, x: Any, dim: Any, keepdim: bool, kind: str) -> Data:
     """A mean, sum or maximum over positions, over the channels, or over parts of them."""
     recorder, rank = reader.recorder, len(x.layout)
