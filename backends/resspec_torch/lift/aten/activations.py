@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from resspec.lift import layout as layouts
 from resspec.lift.layout import Atom
 from resspec.lift.record import Data
@@ -61,7 +59,7 @@ def _clamp(reader: Reader, x: Any, low: Any = None, high: Any = None, **more: An
     known = {(0, 6): "relu6", (-1, 1): "hard_tanh", (0, None): "relu"}
     if (low, high) in known:
         return unary(reader, x, known[low, high])
-    flag(any(isinstance(one, torch.Tensor | Data | Weight) for one in (low, high)),
+    flag(not all(one is None or isinstance(one, int | float) for one in (low, high)),
          "a clamp to what is no number")  # fmt: skip
     if low is None:
         flag(high is None, "a clamp to nothing")
