@@ -31,7 +31,15 @@ def port(
     ] = None,
     target: Annotated[
         str | None,
-        Option("--to", metavar="LIBRARY", help="The other way: torchvision, timm or keras."),
+        Option("--to", metavar="LIBRARY", help="The other way; torch: any tree, with --like."),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="With --to torch: a checkpoint of the same network there, whose names, layouts "
+            "and types are taken; its first weights will do.",
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -82,20 +90,24 @@ def port(
       resspec port resnet50.pth --from torchvision --spec resnet50 --out resnet50.safetensors
       resspec port mine.pth --from torch --spec mine.yaml --verify io.npz --out mine.safetensors
       resspec port ported.safetensors --to timm --spec resnet50d --out resnet50d.pth
+      resspec port w.safetensors --to torch --like init.npz --spec mine.yaml --out tree.npz
     """
     if (source is None) == (target is None):
         raise BadUse("give one of --from and --to.", hint="--from")
-    if key is not None and source is None:
+    if (like is not None) and target != "torch":
+        raise BadUse("it is for --to torch.", hint="--like")
+    if key is not None and source is None and like is None:
         raise BadUse("it says what to read with --from.", hint="--key")
     if verify is not None and source is None:
         raise BadUse("it confirms what --from reads.", hint="--verify")
-    if trust_order and source is None:
-        raise BadUse("it is for what --from reads.", hint="--trust-order")
+    if trust_order and source is None and like is None:
+        raise BadUse("it is for what --from or --like reads.", hint="--trust-order")
     if partial and source != "torch":
         raise BadUse("it is for --from torch.", hint="--partial")
     from resspec import api, artifacts, compile
     from resspec.port import confirm, origins
     from resspec.port import verify as examples
+    from resspec.port.like import write as write_like
     from resspec.port.transfer import candidates, must_be_free, outputs_apart, write
     from resspec.weights import Stored, stored
 
@@ -135,7 +147,12 @@ def port(
             found = stored.read(checkpoint, graph)
             if dtype is not None:
                 found = Stored(found.weights, dict.fromkeys(found.weights, dtype))
-            report = write(found, target or "", graph, out, model, force=force)
+            if like is None:
+                report = write(found, target or "", graph, out, model, force=force)
+            else:
+                report = write_like(
+                    found, like, graph, out, key, trust_order=trust_order, force=force
+                )
     _warn(report, confirmed=verdict is not None)
     if format == "json":
         common.print_json({

@@ -215,7 +215,8 @@ def write(
     must_be_free(out, force=force)
     if target == origins.BARE:
         raise error("bad-value", "without the original's code its names are not known",
-                    help="use --to torchvision, timm or keras")  # fmt: skip
+                    help="use --to torchvision, timm or keras; or --like FILE, a checkpoint of the "
+                    "same network, its first weights will do")  # fmt: skip
     original = origins.get(target).open(model or graph.name, graph)
     formats = original.formats
     ending = next((one for one in formats if out.name.endswith(one)), None)

@@ -21,6 +21,7 @@ import jax.numpy as jnp  # noqa: E402
 
 import resspec  # noqa: E402
 from resspec import api, backend, optim, weights  # noqa: E402
+from tests.commands import command  # noqa: E402
 
 if "jax" not in backend.names():
     pytest.skip("the backend jax is not installed", allow_module_level=True)
@@ -142,11 +143,9 @@ def test_weights_go_over_between_frameworks_and_wrappers(model: Any, spec: Path)
         assert same(resspec.read_weights(resspec.build(spec, "jax", weights=given)), wanted)
 
 
-def test_a_linen_tree_is_ported_by_order_and_shape(spec: Path, tmp_path: Path) -> None:
+def linen_net() -> Any:
+    """The spec's network as Linen's users write it."""
     from flax import linen
-
-    from resspec.port.transfer import without_code
-    from resspec.weights.given import arrays_of
 
     class Block(linen.Module):
         width: int
@@ -174,14 +173,57 @@ def test_a_linen_tree_is_ported_by_order_and_shape(spec: Path, tmp_path: Path) -
                 x = Block(width, stride)(x)
             return linen.Dense(5)(x.mean((1, 2)))
 
-    net = Net()
+    return Net()
+
+
+def linen_tree(net: Any) -> Any:
     shapes = net.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
     draw = np.random.default_rng(0).uniform
-    tree = jax.tree.map(lambda one: draw(0.1, 0.5, one.shape).astype(np.float32), shapes)
+    return jax.tree.map(lambda one: draw(0.1, 0.5, one.shape).astype(np.float32), shapes)
+
+
+def test_a_linen_tree_is_ported_by_order_and_shape(spec: Path) -> None:
+    from resspec.port.transfer import without_code
+    from resspec.weights.given import arrays_of
+
+    net = linen_net()
+    tree = linen_tree(net)
     stored, _ = next(without_code(arrays_of(tree), api.load(spec).graph))
     model = resspec.build(spec, "jax", weights=stored.weights)
     model.eval()
     np.testing.assert_allclose(model(NHWC), net.apply(tree, NHWC), rtol=1e-4)
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".npz"])
+def test_weights_go_into_a_linen_tree_like_another_and_back(
+    spec: Path, tmp_path: Path, ending: str
+) -> None:
+    from flax.traverse_util import flatten_dict, unflatten_dict
+    from safetensors.numpy import load_file, save_file
+
+    net = linen_net()
+    first, ours = tmp_path / f"first{ending}", tmp_path / "ours.safetensors"
+    flat = flatten_dict(linen_tree(net), sep="/")
+    save_file(flat, first) if ending == ".safetensors" else np.savez(first, **flat)
+    model = resspec.build(spec, "jax", weights=weights.randomise(api.load(spec).graph))
+    model.eval()
+    resspec.save_weights(model, ours)
+    out = tmp_path / f"tree{ending}"
+    words = ("port", ours, "--to", "torch", "--like", first, "--spec", spec, "--out", out)
+    assert command(*words) == 1  # equal shapes, told apart by order alone
+    assert not out.exists()
+    assert command(*words, "--trust-order") == 0
+    found = load_file(out) if ending == ".safetensors" else dict(np.load(out))
+    assert {name: one.shape for name, one in found.items()} == {
+        name: one.shape for name, one in flat.items()
+    }
+    np.testing.assert_allclose(
+        net.apply(unflatten_dict(found, sep="/"), NHWC), model(NHWC), rtol=1e-4
+    )
+    back = tmp_path / "back.safetensors"
+    words = ("port", out, "--from", "torch", "--spec", spec, "--out", back, "--trust-order")
+    assert command(*words) == 0
+    assert same(load_file(back), load_file(ours))
 
 
 def test_weights_go_to_torch_and_back_by_file(model: Any, spec: Path, tmp_path: Path) -> None:
