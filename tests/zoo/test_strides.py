@@ -19,6 +19,11 @@ NEEDED |= {"widths": "[16, 16, 16]", "attention": "bot_attention"}
 OWN = {"halo_attention": {"window": "4"}, "maxvit_block": {"window": "3"}}  # for so small a map
 OWN |= {"universal_bottleneck": {"middle": "3"}}  # which has no depthwise convolution unasked
 PLACED = ("coatnet_transformer",)  # a weight for each way between two positions
+# no window of theirs is dilated: attention, what only pools, and stages, whose blocks are given
+UNDILATED = {
+    *("attention_bottleneck", "bot_attention", "coatnet_transformer", "halo_attention"),
+    *("lambda_layer", "max_blur_pool", "convnext_stage", "csp_stage"),
+}
 SIZES = {"2": (6, 6), "[2, 2]": (6, 6), "[2, 1]": (6, 12), "[1, 2]": (12, 6), "[1, 1]": (12, 12)}
 SHORTCUTS = (
     *("projection", "projection_always", "projection_3x3", "avg_projection", "zero_pad", "zero"),
@@ -80,6 +85,11 @@ def test_a_shortcut_bridges_a_stride_that_is_not_square(
     assert [n.op for n in still.nodes] == [
         n.op for n in one(tmp_path, block, shortcut=shortcut).nodes
     ]
+
+
+def test_what_strides_dilates() -> None:
+    strides = {name for name, block in stock().items() if "stride" in block.params}
+    assert strides - {n for n, block in stock().items() if "dilation" in block.params} == UNDILATED
 
 
 @pytest.mark.parametrize("name", taking("dilation"))
