@@ -113,9 +113,11 @@ fuzz: $(VENV)/.installed-dev
 	  -max_total_time=$(FUZZ_SECONDS) &&) true
 
 # docs/measured/benchmarks.*.csv and the table of docs/benchmarks.md; DEVICE=cuda where torch alone
-# is installed too. Rows that there is no time for stay as they were.
+# is installed too. Rows that there is no time for stay as they were. PROFILE=1 also measures the
+# figures that its reasons cite, on the CPU.
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks --device $(DEVICE) --seconds $(BENCH_SECONDS); status=$$?; \
+	$(if $(PROFILE),$(BIN)/python -m benchmarks.profiles;) \
 	$(BIN)/python docs/generate.py; exit $$status
 
 # Every family on a GPU against torch on the CPU, at most ten minutes: docs/measured/device.*.csv and
