@@ -52,6 +52,21 @@ blocks:
       - {conv: {out_channels: width, kernel_size: 3}, as: c}
       - {conv: {out_channels: width, kernel_size: 3}, as: d}
       - reuse: d
+  later:
+    layers: [{when: index > 1, then: [act]}]
+  swapped:
+    inputs: [a, b]
+    layers: [{from: [b, a], identity: {}}]
+  idle:
+    params: {width: 8}
+    layers:
+      - later
+      - {conv: {out_channels: width, kernel_size: 1}, as: c}
+      - later
+      - {conv: {out_channels: width, kernel_size: 3}, as: d}
+      - {from: [c, d], swapped: {}}
+      - {from: [d, c], swapped: {}, as: e}
+      - concat: [{from: 'e[1]', act: {}}, c]
 """
 HEAD = "model: m\ninput: [3, 16, 16]\nparams: {rate: 0.2, k: 3}\n"
 TEXTS = (
@@ -74,6 +89,7 @@ TEXTS = (
     "stages:\n  - {depth: 2, block: plain, width: 8, name: first}\n"
     "  - {depth: 2, block: [{plain: {width: 8}}, {resize: {like: first}}]}\n"
     "  - {depth: 2, block: plain, width: first.channels + depth}\n",
+    "stages:\n  - {depth: 4, block: idle}\n  - {depth: 4, block: idle, width: 4}\n",
 )
 
 
@@ -119,6 +135,26 @@ def test_stages_that_nothing_changed_are_the_same_object(monkeypatch: pytest.Mon
     deep = api.load("resnet50", overrides=["stages.1.depth=5"]).graph.root.items
     assert one[1] is deep[1]
     assert one[3] != deep[3]
+
+
+def test_what_is_kept_of_other_networks_is_not_looked_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or each network of a sweep would take longer than the one before."""
+    looked: list[object] = []
+    fits = instances.Sharing._fits
+
+    def counted(self: instances.Sharing, made: instances.Instance, steps: int) -> bool:
+        looked.append(made)
+        return fits(self, made, steps)
+
+    monkeypatch.setattr(instances.Sharing, "_fits", counted)
+    counts = []
+    for width in range(70, 80):
+        looked.clear()
+        api.load("resnet50", overrides=[f"stages.0.width={width}"])
+        counts.append(len(looked))
+    assert counts[1] == counts[-1]
 
 
 def test_a_block_that_was_edited_is_lowered_anew(tmp_path) -> None:
