@@ -17,7 +17,8 @@ from resspec import api, backend, sizes, weights
 from resspec.compile import LoadedSpec
 from resspec.parity import judge, locate
 from resspec.parity.judge import EXACT, FLOOR, LOTTERY, QUIET
-from resspec.parity.measure import Array, Job, flat, measure
+from resspec.parity.measure import Array, Job, measure
+from resspec.weights.outputs import flat
 
 if TYPE_CHECKING:
     from resspec.backend import Backend, Variables

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 
 from resspec.backend import FixedSize
+from resspec.weights.outputs import channels_first
 from resspec_jax.runtime import wide
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def read(path: Path, format: str) -> Callable[[NDArray[Any]], Mapping[str, NDArray[Any]]]:
@@ -29,7 +28,6 @@ def read(path: Path, format: str) -> Callable[[NDArray[Any]], Mapping[str, NDArr
         with wide(x.dtype):
             found = program.call(images)
         named = found if isinstance(found, dict) else {"": found}
-        arrays = {name: np.asarray(value) for name, value in named.items()}
-        return {name: np.moveaxis(y, -1, 1) if y.ndim == 4 else y for name, y in arrays.items()}
+        return {name: channels_first(np.asarray(value)) for name, value in named.items()}
 
     return run

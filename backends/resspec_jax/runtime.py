@@ -9,24 +9,21 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from numpy.typing import NDArray
 
 from resspec import live
+from resspec.backend import Source, Variables
 from resspec.diagnostics import error
+from resspec.ir import Graph
 from resspec.weights import layout
-from resspec.weights.outputs import NCHW, NHWC, levelled
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from resspec.backend import Source, Variables
-    from resspec.ir import Graph
+from resspec.weights.outputs import NHWC, channels_first, levelled
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 # Output names of a model's class, each with the number of its levels.
@@ -198,5 +195,6 @@ def named(model: nnx.Module, found: Any) -> dict[str, list[Any]]:
 
 def to_numpy(value: jax.Array) -> NDArray[Any]:
     """NCHW, or (N, C); bfloat16, which NumPy lacks, as float32."""
-    array = np.array(value.astype(jnp.float32) if value.dtype == jnp.bfloat16 else value)
-    return array.transpose(NCHW) if array.ndim == 4 else array
+    return channels_first(
+        np.array(value.astype(jnp.float32) if value.dtype == jnp.bfloat16 else value)
+    )

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from numpy.typing import NDArray
 
 from resspec import optim
+from resspec.backend import Variables
 from resspec.weights import layout, outputs
 from resspec_jax.runtime import mode, named, to_jax, weight
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from resspec.backend import Variables
 
 
 def _without(beta: float, steps: Any) -> Any:

@@ -6,20 +6,19 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from math import erf, pi
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from resspec.diagnostics import error
 from resspec.grid import Coarse, Grid, originals
+from resspec.weights.outputs import channels_first
 
 from .frameworks import tf
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
-    Operation = Callable[..., Any]
+Array = NDArray[Any]
+Operation = Callable[..., Any]
 
 KINDS = {
     0: "float32",
@@ -101,7 +100,7 @@ class _File:
                 array = np.asarray(value)
                 values[i] = self.grids[i].rounded(array) if rounded and i in self.grids else array
         found = {name: values[i] for name, i in self.outputs.items()}
-        return {name: np.moveaxis(y, -1, 1) if y.ndim == 4 else y for name, y in found.items()}
+        return {name: channels_first(y) for name, y in found.items()}
 
 
 def _fused(operation: Operation) -> Operation:

@@ -185,20 +185,14 @@ def _flat(model: Any, graph: Graph) -> Any:
     """The model with a dictionary of tensors for its outputs: a signature holds no lists."""
     if all(len(values) == 1 for _, values in graph.outputs):
         return model
-    from .frameworks import keras
+    from resspec.weights.outputs import flat
 
-    names = [
-        name if len(values) == 1 else f"{name}.{level}"
-        for name, values in graph.outputs
-        for level in range(len(values))
-    ]
-    given = dict(model.output)
-    tensors = [
-        tensor
-        for name, _ in graph.outputs
-        for tensor in (given[name] if isinstance(given[name], list | tuple) else [given[name]])
-    ]
-    return keras.Model(model.input, dict(zip(names, tensors, strict=True)), name=model.name)
+    from .frameworks import keras
+    from .runtime import listed
+
+    given = listed(model.output)
+    outputs = flat({name: given[name] for name, _ in graph.outputs})
+    return keras.Model(model.input, outputs, name=model.name)
 
 
 def require_stock(path: Path) -> None:

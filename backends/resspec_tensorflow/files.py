@@ -10,17 +10,17 @@ import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from resspec.backend import FixedSize
 from resspec.diagnostics import error, escape
+from resspec.weights.outputs import channels_first, flat
 
 from .frameworks import keras, quiet, tf
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from .runtime import listed
 
 Run = Callable[["NDArray[Any]"], Mapping[str, "NDArray[Any]"]]
 
@@ -35,7 +35,7 @@ def read(path: Path, format: str) -> Run:
 
     def run(x: NDArray[Any]) -> dict[str, NDArray[Any]]:
         found = call(tf.constant(np.moveaxis(x, 1, -1)))
-        return {name: _first(value.numpy()) for name, value in found.items()}
+        return {name: channels_first(value.numpy()) for name, value in found.items()}
 
     return run
 
@@ -55,17 +55,7 @@ def _keras(path: Path) -> Callable[[Any], dict[str, Any]]:
 
     def call(x: Any) -> dict[str, Any]:
         found = model(x, training=False)
-        if not isinstance(found, dict):
-            return {"": found}
-        flat: dict[str, Any] = {}
-        for name, values in found.items():
-            several = values if isinstance(values, list | tuple) else None
-            flat |= (
-                {f"{name}.{level}": value for level, value in enumerate(several)}
-                if several is not None and len(several) > 1
-                else {name: several[0] if several else values}
-            )
-        return flat
+        return flat(listed(found)) if isinstance(found, dict) else {"": found}
 
     return call
 
@@ -102,7 +92,7 @@ def _engine(path: Path, engine: str, x: NDArray[Any]) -> dict[str, NDArray[Any]]
             last = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
             raise error("export-failed", f"Keras on {engine} cannot run it: {escape(last[:300])}")
         with np.load(Path(folder, "y.npz"), allow_pickle=False) as found:
-            return {name[1:]: _first(found[name]) for name in found.files}
+            return {name[1:]: channels_first(found[name]) for name in found.files}
 
 
 def _lite(path: Path) -> Run:
@@ -124,11 +114,6 @@ def _lite(path: Path) -> Run:
             raise FixedSize
         with quiet():
             found = runner(**{name: images})
-        return {name: _first(value) for name, value in found.items()}
+        return {name: channels_first(value) for name, value in found.items()}
 
     return run
-
-
-def _first(value: NDArray[Any]) -> NDArray[Any]:
-    """Channels first."""
-    return np.moveaxis(value, -1, 1) if value.ndim == 4 else value

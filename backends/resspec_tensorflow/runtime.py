@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from resspec.backend import Source, Variables
 from resspec.diagnostics import error
+from resspec.ir import Graph
 from resspec.live import load
 from resspec.weights import layout
-from resspec.weights.outputs import NCHW, NHWC
+from resspec.weights.outputs import NHWC, channels_first
 
 from .frameworks import Functional, keras, keras_option_scope, tf
-
-if TYPE_CHECKING:
-    from resspec.backend import Source, Variables
-    from resspec.ir import Graph
 
 Array = NDArray[Any]
 DTYPES = ("float64", "float32", "bfloat16", "float16", "mixed_bfloat16", "mixed_float16")
@@ -190,7 +188,7 @@ def layers(model: Any, x: Array) -> dict[str, Array]:
     }
     seen = keras.Model(model.input, outputs)(np.moveaxis(x, 1, -1), training=False)
     arrays = {path: y.numpy() for path, y in seen.items()}
-    return {path: np.moveaxis(y, -1, 1) if y.ndim == 4 else y for path, y in arrays.items()}
+    return {path: channels_first(y) for path, y in arrays.items()}
 
 
 def state(model: Any) -> dict[str, Array]:
@@ -228,9 +226,14 @@ def call(model: Any, x: Array, training: bool, key: int) -> dict[str, list[Any]]
     if not isinstance(result, dict):
         name = _OUTPUTS.get(model, ("out",))[0]
         result = {name: result}
+    return listed(result)
+
+
+def listed(outputs: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Outputs by name, as Keras gives them, each a list."""
     return {
         name: list(value) if isinstance(value, list | tuple) else [value]
-        for name, value in result.items()
+        for name, value in outputs.items()
     }
 
 
@@ -240,10 +243,7 @@ def forward(
     """Outputs by name, NCHW or (N, C), and the model."""
     with device_of(model):
         outputs = call(model, x, training, key)
-    found = {
-        name: [y.numpy().transpose(NCHW) if y.ndim == 4 else y.numpy() for y in values]
-        for name, values in outputs.items()
-    }
+    found = {name: [channels_first(y.numpy()) for y in values] for name, values in outputs.items()}
     return found, model
 
 

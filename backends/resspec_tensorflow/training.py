@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from resspec import optim
+from resspec.backend import Variables
 from resspec.weights import layout
 from resspec.weights.outputs import settings as of_layers
 from resspec.weights.outputs import weighed
 
 from .frameworks import keras, tf
 from .runtime import Array, by_name, call, device_of
-
-if TYPE_CHECKING:
-    from resspec.backend import Variables
 
 MATHS = optim.Maths(tf.minimum, tf.maximum, tf.floor, tf.cos)
 

@@ -102,12 +102,13 @@ def export(
         if format == "openvino":
             _openvino(program, graph, path)
             return
+        from resspec.weights.outputs import flat
         from resspec_torch.onnx_parts import PARTS, TRANSLATIONS
 
         converted = torch.onnx.export(
             program.run_decompositions(PARTS) if _settled_by_onnx(graph) else program,
             input_names=["input"],
-            output_names=list(_output_names(graph)),
+            output_names=list(flat(dict(graph.outputs))),
             dynamic_shapes=({axis: torch.export.Dim(name) for axis, name in names.items()},),
             dynamo=True,
             verbose=False,
@@ -181,11 +182,13 @@ def _openvino(program: ExportedProgram, graph: Graph, path: Path) -> None:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
+    from resspec.weights.outputs import flat
+
     # what `openvino.convert_model` does, which tells its makers, and forks for that
     frontend = FrontEndManager().load_by_framework("pytorch")
     decoder = TorchFXPythonDecoder.from_exported_program(program)  # is read until it is converted
     converted = frontend.convert(frontend.load(decoder))
-    for port, name in zip(converted.outputs, _output_names(graph), strict=True):
+    for port, name in zip(converted.outputs, flat(dict(graph.outputs)), strict=True):
         port.get_tensor().set_names({name})
     openvino.save_model(converted, path, compress_to_fp16=False)
 
@@ -224,15 +227,6 @@ def _example(model: nn.Module, graph: Graph) -> Tensor:
     like = next((value for value in model.state_dict().values() if value.is_floating_point()), None)
     kind = {} if like is None else {"dtype": like.dtype, "device": like.device}
     return torch.zeros((2, *graph.input.type.shape), **kind)
-
-
-def _output_names(graph: Graph) -> Iterator[str]:
-    """As in the dictionary that a model of several outputs gives."""
-    for name, values in graph.outputs:
-        if len(values) == 1:
-            yield name
-        else:
-            yield from (f"{name}.{level}" for level in range(len(values)))
 
 
 @contextlib.contextmanager

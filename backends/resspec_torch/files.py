@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from resspec.backend import FixedSize
 from resspec.diagnostics import error
 from resspec_torch.runtime import to_numpy, to_torch
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 Run = Callable[["NDArray[Any]"], Mapping[str, "NDArray[Any]"]]
 

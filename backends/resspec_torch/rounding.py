@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from resspec_torch import runtime
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def rounded(model: nn.Module, x: NDArray[Any], dtype: str) -> dict[str, list[NDArray[Any]]]:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from resspec import live
+from resspec.backend import Source, Variables
 from resspec.diagnostics import error
+from resspec.ir import Graph
 from resspec.weights.outputs import levelled
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from resspec.backend import Source, Variables
-    from resspec.ir import Graph
 
 DTYPES = {
     "float32": torch.float32,

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from resspec import optim
+from resspec.backend import Variables
 from resspec.weights import outputs
 from resspec_torch.runtime import mode, run, to_numpy, to_torch
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from resspec.backend import Variables
 
 
 def gradients(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape as markup
 from typing import Any, Literal
@@ -107,26 +107,24 @@ class Difference:
         return ", ".join(_more(*pair, what) for what, pair in sides if pair[0] != pair[1])
 
     def __str__(self) -> str:
-        if self.verdict == "same":
-            return f"{escape(self.a)} and {escape(self.b)}: {self.says}"
-        more = f": {self.costs_more}" if self.costs_more else ""
-        lines = [f"{escape(self.a)} → {escape(self.b)}{more}", ""]
-        lines += [f"  {escape(one)}" for one in self.told]
-        lines += [""] if self.changes else []
-        if more:
-            lines += [table.text(*self._table()), ""]
-        return "\n".join([*lines, escape(self.says)])
+        return self._lines(escape, "{}", " ", table.text)
 
     def markdown(self) -> str:
         """For a comment in a review."""
+        return self._lines(_plain, "**{}**", "-", table.markdown)
+
+    def _lines(
+        self, plain: Callable[[str], str], title: str, bullet: str, drawn: Callable[..., str]
+    ) -> str:
+        a, b = plain(self.a), plain(self.b)
         if self.verdict == "same":
-            return f"{_plain(self.a)} and {_plain(self.b)}: {self.says}"
+            return f"{a} and {b}: {self.says}"
         more = f": {self.costs_more}" if self.costs_more else ""
-        lines = [f"**{_plain(self.a)} → {_plain(self.b)}**{more}", ""]
-        lines += [f"- {_plain(one)}" for one in self.told]
+        lines = [title.format(f"{a} → {b}") + more, ""]
+        lines += [f"{bullet} {plain(one)}" for one in self.told]
         lines += [""] if self.changes else []
-        lines += [table.markdown(*self._table()), ""] if more else []
-        return "\n".join([*lines, _plain(self.says)])
+        lines += [drawn(*self._table()), ""] if more else []
+        return "\n".join([*lines, plain(self.says)])
 
     def _repr_markdown_(self) -> str:
         return self.markdown()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from resspec.parity import graphs
 from resspec.parity.kept import kept
 from resspec.running import Running
 from resspec.weights import sampling
+from resspec.weights.outputs import flat
 
 if TYPE_CHECKING:
     from resspec.backend import Backend
@@ -205,15 +206,6 @@ class _Live:
 def numbers(dtype: str) -> str:
     """The dtype of NumPy that arrays of this one go through."""
     return "float32" if dtype in ("bfloat16", "float16", "tf32", "int8") else dtype
-
-
-def flat(outputs: Mapping[str, Sequence[Array]]) -> dict[str, Array]:
-    """Outputs by name; the levels of a pyramid by name and number."""
-    return {
-        name if len(values) == 1 else f"{name}.{level}": value
-        for name, values in outputs.items()
-        for level, value in enumerate(values)
-    }
 
 
 def disturbed(array: Array, name: str, job: Job) -> Array:

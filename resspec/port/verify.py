@@ -21,6 +21,7 @@ from resspec.diagnostics import Note, SpecError, error, escape
 from resspec.port.distance import distance
 from resspec.running import Running
 from resspec.weights import example, files, sampling
+from resspec.weights.outputs import flat
 
 if TYPE_CHECKING:
     from resspec.ir import Graph
@@ -122,7 +123,7 @@ class Runner:
 
     def _matched(self, found: dict[str, list[Array]]) -> list[Array]:
         """Outputs that the example has, in its order."""
-        ours = _flat(found)
+        ours = flat(found)
         return [ours[name] for name in self._names(ours)]
 
     def expected(self, found: list[Array]) -> list[Array]:
@@ -247,14 +248,6 @@ def _live(graph: Graph, dtype: str) -> Running:
         except SpecError as missing:
             problem = missing
     raise problem or error("no-backend", f"no installed backend can run {graph.name}")
-
-
-def _flat(found: dict[str, list[Array]]) -> Arrays:
-    return {
-        name if len(values) == 1 else f"{name}.{level}": value
-        for name, values in found.items()
-        for level, value in enumerate(values)
-    }
 
 
 def _laid_out(path: Path, name: str, given: Array, own: Array) -> Array:

@@ -28,18 +28,31 @@ def levelled(found: Mapping[str, T] | T, levels: Mapping[str, int] | None) -> di
     }
 
 
+def flat(outputs: Mapping[str, Sequence[T]]) -> dict[str, T]:
+    """Outputs by name; the levels of a pyramid by name and number."""
+    return {
+        name if len(values) == 1 else f"{name}.{level}": value
+        for name, values in outputs.items()
+        for level, value in enumerate(values)
+    }
+
+
+def channels_first(array: NDArray[Any]) -> NDArray[Any]:
+    """A map as the graph has it, of one that has its channels last; others as they are."""
+    return array.transpose(NCHW) if array.ndim == 4 else array
+
+
 def weighed(
     outputs: Mapping[str, Sequence[Any]], *, channels_last: bool = False
 ) -> Iterator[tuple[str, Any, NDArray[Any]]]:
     """Each output, or level of a pyramid: its name, the value, and its cotangent in its layout."""
-    for name, values in outputs.items():
-        for level, y in enumerate(values):
-            key, shape = name if len(values) == 1 else f"{name}.{level}", tuple(y.shape)
-            if channels_last and len(shape) == 4:
-                c = cotangent(key, tuple(shape[axis] for axis in NCHW)).transpose(NHWC)
-            else:
-                c = cotangent(key, shape)
-            yield key, y, c
+    for name, y in flat(outputs).items():
+        shape = tuple(y.shape)
+        if channels_last and len(shape) == 4:
+            c = cotangent(name, tuple(shape[axis] for axis in NCHW)).transpose(NHWC)
+        else:
+            c = cotangent(name, shape)
+        yield name, y, c
 
 
 def settings(

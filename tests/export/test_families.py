@@ -160,7 +160,7 @@ def test_each_file_gives_what_the_live_model_gives(name: str, spec: str, tmp_pat
 
 
 def running(graph: Any, name: str, dtype: str, drawn: Any) -> Any:
-    from resspec.parity.measure import flat
+    from resspec.weights.outputs import flat
 
     model = api.build(graph, name, dtype=dtype, weights=drawn)
     return lambda x: flat(backend.get(name).runtime().forward(model, x)[0])

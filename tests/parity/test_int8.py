@@ -14,8 +14,9 @@ from resspec import api, backend, weights
 from resspec.grid import HALF_STEP, Grid, originals
 from resspec.parity import judge
 from resspec.parity.judge import Trio
-from resspec.parity.measure import CONSTANTS, ROUNDED, UNROUNDED, flat
+from resspec.parity.measure import CONSTANTS, ROUNDED, UNROUNDED
 from resspec.running import Running
+from resspec.weights.outputs import flat
 from tests.commands import command
 
 # A pool that pads behind an activation that goes below zero, a gate, a resize, two outputs.
