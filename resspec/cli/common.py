@@ -84,6 +84,14 @@ Calibrate = Annotated[
 BackendName = Annotated[
     str, Option("--backend", "-b", metavar="NAME", help="As `resspec list backends` shows.")
 ]
+SetA = Annotated[
+    list[str] | None,
+    Option("--set-a", metavar="KEY=VALUE", help="As --set, for A alone. Repeatable."),
+]
+SetB = Annotated[
+    list[str] | None,
+    Option("--set-b", metavar="KEY=VALUE", help="As --set, for B alone. Repeatable."),
+]
 Force = Annotated[bool, Option("--force", help="Replace what an earlier run wrote.")]
 
 
@@ -187,6 +195,26 @@ def load_options(
             raise BadUse(f"'{escape(str(folder))}' is no folder.", hint="--path")
     shape = None if input is None else _shape(input)
     return LoadOptions(settings(sets), tuple(search or ()), shape, _bounds(limits or []))
+
+
+def side_by_side(
+    specs: Sequence[str],
+    set_a: list[str] | None,
+    set_b: list[str] | None,
+    options: LoadOptions,
+) -> list[tuple[str, LoadedSpec]]:
+    """Networks that are compared, with what each is called: the first stands for a second one that
+    only settings tell from it. Errors: a usage error; SpecError."""
+    if (set_a or set_b) and len(specs) > 2:
+        flag = "--set-a" if set_a else "--set-b"
+        raise BadUse(f"It is for one of two networks, not of {len(specs)}.", hint=flag)
+    pair = len(specs) < 2 and (set_a or set_b)
+    found = []
+    for number, spec in enumerate([*specs, *specs] if pair else specs):
+        own, flag = ((set_a, "--set-a"), (set_b, "--set-b"))[number] if number < 2 else (None, "")
+        chosen = options.having(*settings(own, flag)) if own else options
+        found.append((f"{spec} ({', '.join(own)})" if own else spec, load(spec, chosen)))
+    return found
 
 
 def settings(given: list[str] | None, option: str = "--set") -> tuple[str, ...]:

@@ -15,14 +15,8 @@ FORMATS = ("table", "json", "markdown")
 def diff(
     a: Annotated[str, Argument(metavar="A")],
     b: Annotated[str | None, Argument(metavar="B", help="A itself, where it is left out.")] = None,
-    set_a: Annotated[
-        list[str] | None,
-        Option("--set-a", metavar="KEY=VALUE", help="As --set, for A alone. Repeatable."),
-    ] = None,
-    set_b: Annotated[
-        list[str] | None,
-        Option("--set-b", metavar="KEY=VALUE", help="As --set, for B alone. Repeatable."),
-    ] = None,
+    set_a: common.SetA = None,
+    set_b: common.SetB = None,
     format: Annotated[str, Option(help=", ".join(FORMATS) + ".")] = "table",
     exit_code: Annotated[
         bool, Option("--exit-code", help="Exit with 1 where they are not the same.")
@@ -50,11 +44,8 @@ def diff(
     wanted = common.names(outputs)
     if b is None and not (set_a or set_b):
         raise BadUse("Give a second network, or say what is set in it: --set-b.", hint="B")
-    graphs, names = [], []
-    for spec, own, flag in ((a, set_a, "--set-a"), (b or a, set_b, "--set-b")):
-        loaded = common.load(spec, options.having(*common.settings(own, flag)) if own else options)
-        graphs.append(api.graph_of(loaded, wanted))
-        names.append(f"{spec} ({', '.join(own)})" if own else spec)
+    given = common.side_by_side([a] if b is None else [a, b], set_a, set_b, options)
+    names, graphs = zip(*((name, api.graph_of(one, wanted)) for name, one in given), strict=True)
     found = difference(graphs[0], graphs[1], (names[0], names[1]))
     if format == "json":
         common.print_json(found.to_json())

@@ -150,10 +150,20 @@ def test_commands_write_pages(tmp_path, capsys) -> None:
     assert (one["level"], "totals" in one["networks"][0]) == ("block", False)
 
 
+def test_what_is_set_on_one_side_stands_beside_what_is_not(tmp_path) -> None:
+    out = tmp_path / "two.html"
+    deeper = ["--set-b", "stages.2.depth=3", "--input", "3x64x64"]
+    assert command("report", "resnet18", *deeper, "-o", str(out)) == 0
+    plain, other = data(out.read_text("utf-8"))["networks"]
+    assert (plain["name"], other["name"]) == ("resnet18", "resnet18 (stages.2.depth=3)")
+    assert [one["text"] for one in other["differs"]["changes"]] == ["stage 3: depth 2 → 3"]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["resnet18"], "--out"),
+        (["resnet18", "resnet34", "resnet50", "--set-b", "a=1", "-o", "x.html"], "--set-b"),
         (["resnet18", "-o", "x.pdf"], ".html"),
         (["resnet18", "-o", "x.html", "--level", "all"], "--level"),
     ],
