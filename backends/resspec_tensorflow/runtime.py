@@ -104,7 +104,7 @@ def instantiate(graph: Graph, source: Source, device: str, dtype: str | None) ->
 
 @contextmanager
 def _nothing_drawn() -> Iterator[None]:
-    """Layers come with zeros in place of what Keras would draw, which is thrown away. The
+    """Layers come as they are allocated: what Keras would draw for them is thrown away. The
     initializers that they hold are Keras' own."""
     made: list[Any] = []
 
@@ -114,7 +114,7 @@ def _nothing_drawn() -> Iterator[None]:
             made.append(self)
 
         def __call__(self, shape: Any, dtype: Any = None) -> Any:
-            return tf.zeros(shape, dtype)
+            return tf.raw_ops.Empty(shape=shape, dtype=tf.as_dtype(dtype or "float32"), init=False)
 
     with keras.utils.custom_object_scope({"glorot_uniform": Undrawn}):
         yield
