@@ -85,7 +85,8 @@ conformance: $(VENV)/.installed-dev
 # docs/import-table.md is drawn. Stopped, it goes on where it was, unless that file is deleted;
 # PROOF=structure for a quick one, AGAIN=--again to try what is there on today's code.
 import-table: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.lift.table $(if $(PROOF),--proof $(PROOF)) $(AGAIN) $(SOURCES)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.lift.table $(if $(PROOF),--proof $(PROOF)) $(if $(TABLE_JOBS),--jobs $(TABLE_JOBS)) \
+	  $(if $(MINUTES),--minutes $(MINUTES)) $(AGAIN) $(SOURCES)
 
 # Every shipped spec on torch and on another backend: docs/measured/parity.csv, from which
 # docs/parity.md is drawn. ONLY='--backends tensorflow,jax --dtypes float64' for a part. What the

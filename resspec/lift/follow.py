@@ -4,11 +4,13 @@ differs between two traces at different sizes follows from some value."""
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from resspec.ir import Value
 from resspec.lift.record import Recorder, Step
 from resspec.ops.base import Windowed
 from resspec.ops.shape import Resize
+from resspec.ops.tokens import Crop
 
 
 def sized(recorder: Recorder) -> bool:
@@ -17,8 +19,8 @@ def sized(recorder: Recorder) -> bool:
 
 
 def follow(recorder: Recorder, other: Recorder) -> None:
-    """Resizes to a size become resizes `like` a value, and paddings `same`, where the trace at
-    another size says so."""
+    """Resizes and crops to a size become such `like` a value, and paddings `same`, where the trace
+    at another size says so."""
     if [type(s.op) for s in recorder.steps] != [type(s.op) for s in other.steps]:
         return
     twin: dict[Value, Value] = {}
@@ -30,7 +32,8 @@ def follow(recorder: Recorder, other: Recorder) -> None:
         if _size(step) is not None and _size(step) != _size(one):
             like = _like(step, _size(step), _size(one), twin, recorder)
             if like is not None:
-                op = step.op.replace(size=None)
+                free: dict[str, Any] = {"height": 0, "width": 0}
+                op = step.op.replace(**({"size": None} if isinstance(step.op, Resize) else free))
                 made = replace(step, op=op, inputs=(*step.inputs, like))
         elif isinstance(step.op, Windowed) and _sides(step) != _sides(one):
             op = step.op.replace(padding="same")
@@ -45,6 +48,8 @@ def follow(recorder: Recorder, other: Recorder) -> None:
 
 
 def _size(step: Step) -> tuple[int, int] | None:
+    if isinstance(step.op, Crop) and len(step.inputs) == 1:
+        return step.outputs[0].type.spatial if step.op.height or step.op.width else None
     return step.op.size if isinstance(step.op, Resize) else None
 
 

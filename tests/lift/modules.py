@@ -321,7 +321,7 @@ class Table(nn.Module):
         self.norm = nn.LayerNorm(8, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.c(x) + self.table
+        x = functional.adaptive_avg_pool2d(self.c(x), 16) + self.table
         return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
@@ -367,5 +367,18 @@ class UNet(nn.Module):
         return x
 
 
+class Cut(nn.Module):
+    """Rows and columns left out: from the first on, to the last, and to another's size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 7)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.pad(x, (-1, 1, -1, 1))
+        a, b = self.a(x[:, :, 1:, 1:]), self.b(x)
+        return torch.cat([a[..., : b.shape[2], : b.shape[3]], b], 1)
+
+
 LIFTED = (Functional, Several, Skip, Gated, Positions, Residual, Shuffled, Repeated, Measured,
-          Mixed, Paths, Arithmetic, Table, Frozen, UNet)  # fmt: skip
+          Mixed, Paths, Arithmetic, Table, Frozen, UNet, Cut)  # fmt: skip

@@ -1,9 +1,10 @@
 """Which networks come in, and how equal: `make import-table`.
 
-    python -m tests.lift.table [SOURCE…]     # all of names.txt, small ones first, unless told
+    python -m tests.lift.table [SOURCE…]     # all of names.txt, families first, unless told
         --proof structure                    # outputs on torch at one size, instead of everything
         --again                              # lift what is there once more: is it of today's code?
         --minutes 60                         # time in all
+        --jobs 2                             # networks at once, as many as there are processors
         --page                               # only draw the page
 
 Writes docs/measured/import.csv, a row a network, after each one, and goes on where it was. Each
@@ -19,14 +20,17 @@ import csv
 import hashlib
 import json
 import os
+import re
 import resource
+import select
 import signal
-import sys
 import time
 import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "docs" / "measured" / "import.csv"
@@ -37,8 +41,14 @@ FIELDS = (
     "source lifted proof params same_params macs same_macs layers flat lines blocks outputs second "
     "gradients statistics tensorflow jax seconds graph text why"
 ).split()
+PUBLIC = ("timm", "torchvision", "keras")
 PROVEN = "proof outputs second gradients statistics tensorflow jax".split()
-KINDS = {"timm": "timm", "torchvision": "torchvision", "resspec": "emitted by resspec"}
+KINDS = {
+    "timm": "timm",
+    "keras": "keras.applications",
+    "torchvision": "torchvision",
+    "resspec": "emitted by resspec",
+}
 
 
 def one(source: str, proof: str) -> dict[str, Any]:
@@ -56,12 +66,8 @@ def one(source: str, proof: str) -> dict[str, Any]:
         return row | {"lifted": "no", "why": f"{first.code}: {first.message}"[:200]}
     if original is not None and not same.alike(made.graph, original):
         return row | {"lifted": "no", "why": "not the graph that it was emitted from"}
-    model = network.model
-    own = {id(value): value.numel() for value in model.parameters()}
-    row |= {
-        "lifted": "yes", "proof": proof, "params": made.summary.params,
-        "same_params": made.summary.params == sum(own.values()),
-        "macs": made.summary.macs, "same_macs": made.summary.macs == _macs(model, shape),
+    row |= _counted(made, network.model, shape) | {
+        "lifted": "yes", "proof": proof,
         "layers": made.steps, "flat": _flat(made), "lines": made.lines, "blocks": len(made.spec.blocks),
         "graph": same.fingerprint(made.graph),
         "text": hashlib.sha256("".join(made.files.values()).encode()).hexdigest()[:12],
@@ -84,12 +90,26 @@ def _opened(source: str) -> tuple[Any, tuple[int, int, int], Any]:
         spec = resspec.load(name, overrides=["input=[3,64,64]"])
         return bring.of_model(resspec.build(spec), name), (3, 64, 64), spec.graph
     network: Any = bring.opened(source)
+    if library == "keras":
+        return network, network.shape or (3, 224, 224), None
     config = getattr(network.model, "default_cfg", None) or {}
     if library == "timm" and "input_size" in config:
         channels, height, width = config["input_size"]
         return network, (channels, height, width), None
     size = 64 if library.startswith("tests.") else 299 if name == "inception_v3" else 224
     return network, (3, size, size), None
+
+
+def _counted(made: Any, model: Any, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Params and MACs, and whether the original has as many; Keras counts no MACs."""
+    params, macs = made.summary.params, made.summary.macs
+    found: dict[str, Any] = {"params": params, "macs": macs}
+    if hasattr(model, "trainable_weights"):
+        own = {id(one): int(np.prod(one.shape)) for one in model.trainable_weights}
+        return found | {"same_params": params == sum(own.values())}
+    own = {id(one): one.numel() for one in model.parameters()}
+    same = macs == _macs(model, shape)
+    return found | {"same_params": params == sum(own.values()), "same_macs": same}
 
 
 def _flat(made: Any) -> int:
@@ -130,13 +150,17 @@ def _parity(made: Any) -> dict[str, str]:
     return found
 
 
-def bounded(source: str, proof: str) -> dict[str, Any]:
-    """The same in a process of its own, which may take so long and so much."""
-    start = time.perf_counter()
-    reads, writes = os.pipe()
-    child = os.fork()
-    if not child:
-        os.close(reads)
+class Run:
+    """A network in a process of its own, which may take so long and so much."""
+
+    def __init__(self, source: str, proof: str) -> None:
+        self.source, self.proof, self.start = source, proof, time.perf_counter()
+        self.reads, writes = os.pipe()
+        self.child = os.fork()
+        if self.child:
+            os.close(writes)
+            return
+        os.close(self.reads)
         signal.alarm(SECONDS)
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
@@ -148,20 +172,41 @@ def bounded(source: str, proof: str) -> dict[str, Any]:
         with os.fdopen(writes, "w") as pipe:
             json.dump(row, pipe)
         os._exit(0)
-    os.close(writes)
-    with os.fdopen(reads) as pipe:
-        said = pipe.read()
-    _, status = os.waitpid(child, 0)
-    late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
-    why = f"takes more than {SECONDS} s" if late else f"the process ended with {status}"
-    row = json.loads(said) if said else {"lifted": "no", "why": why}
-    return {**row, "source": source, "seconds": round(time.perf_counter() - start, 1)}
+
+    def ended(self) -> dict[str, Any]:
+        """Its row; waits for it."""
+        with os.fdopen(self.reads) as pipe:
+            said = pipe.read()
+        _, status = os.waitpid(self.child, 0)
+        late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
+        why = f"takes more than {SECONDS} s" if late else f"the process ended with {status}"
+        row = json.loads(said) if said else {"lifted": "no", "why": why}
+        seconds = round(time.perf_counter() - self.start, 1)
+        return {**row, "source": self.source, "seconds": seconds}
+
+
+def finished(runs: list[Run]) -> Run:
+    """The first that ends."""
+    ready, _, _ = select.select([run.reads for run in runs], [], [])
+    run = next(one for one in runs if one.reads == ready[0])
+    runs.remove(run)
+    return run
 
 
 def names() -> dict[str, bool]:
-    """What is tried, small ones first, and whether it is more than a convolutional network."""
-    found = (line.split() for line in NAMES.read_text("utf-8").splitlines())
-    return {source: bool(rest) for source, *rest in found}
+    """What is tried, and whether it is more than a convolutional network: one of each family
+    first, then convolutional networks, small ones first."""
+    lines = (line.split() for line in NAMES.read_text("utf-8").splitlines())
+    listed = {source: bool(rest) for source, *rest in lines}
+    first = {_family(source): source for source in reversed(listed)}.values()
+    order = sorted(listed, key=lambda source: (source not in first, listed[source]))
+    return {source: listed[source] for source in order}
+
+
+def _family(source: str) -> str:
+    library, _, name = source.partition(":")
+    found = re.match(r"(tf_|legacy_|test_)?([a-zA-Z]+)", name)
+    return f"{library}:{found[2] if found and library in PUBLIC else name}"
 
 
 def rows() -> dict[str, dict[str, Any]]:
@@ -175,29 +220,40 @@ def main(arguments: argparse.Namespace) -> None:
     known, found = names(), rows()
     if not arguments.page:
         _warm()
-        end = time.monotonic() + 60 * arguments.minutes
-        for source in arguments.sources or known:
-            if time.monotonic() > end:
-                break
+        _try_all(arguments, known, found)
+    _write(found)
+    PAGE.write_text(page(found, known), "utf-8")
+
+
+def _try_all(
+    arguments: argparse.Namespace, known: dict[str, bool], found: dict[str, dict[str, Any]]
+) -> None:
+    end = time.monotonic() + 60 * arguments.minutes
+    waiting = list(arguments.sources or known)[::-1]
+    runs: list[Run] = []
+    while runs or waiting:
+        if waiting and len(runs) < arguments.jobs and time.monotonic() < end:
+            source = waiting.pop()
             before = found.get(source)
             proof = "none" if arguments.again and before else arguments.proof
             done = before is not None and (proof == before["proof"] or before["proof"] == "full"
                                            or before["lifted"] == "no")  # fmt: skip
-            if done and not arguments.again:
+            if arguments.again or not done:
+                runs.append(Run(source, proof))
+            continue
+        if not runs:
+            break
+        run = finished(runs)
+        row, before = run.ended(), found.get(run.source)
+        if run.proof == "none" and row["lifted"] == "yes":
+            assert before is not None
+            if row.get("graph") != before["graph"]:
+                runs.append(Run(run.source, arguments.proof))
                 continue
-            row = bounded(source, proof)
-            same = before is not None and row.get("graph") == before["graph"]
-            if proof == "none" and row["lifted"] == "yes":
-                assert before is not None
-                if same:
-                    row |= {key: before[key] for key in (*PROVEN, "seconds")}
-                else:
-                    row = bounded(source, arguments.proof)
-            found[source] = row
-            _write(found)
-            print(row["lifted"], source, row["seconds"], row.get("why", ""), flush=True)
-    _write(found)
-    PAGE.write_text(page(found, known), "utf-8")
+            row |= {key: before[key] for key in (*PROVEN, "seconds")}
+        found[run.source] = row
+        _write(found)
+        print(row["lifted"], run.source, row["seconds"], row.get("why", ""), flush=True)
 
 
 def _warm() -> None:
@@ -297,5 +353,6 @@ if __name__ == "__main__":
     parser.add_argument("--proof", choices=("structure", "full"), default="full")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--page", action="store_true")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--minutes", type=float, default=1e9)
-    sys.exit(main(parser.parse_args()))
+    main(parser.parse_args())

@@ -263,10 +263,26 @@ def _cut(reader: Reader, x: Data, dim: int, start: int, end: int) -> Data:
     at = dim % len(x.layout)
     if (start, end) == (0, layouts.size(x.layout[at])):
         return x
+    if (found := _some_places(reader, x, at, start, end)) is not None:
+        return found
     x, step = _outermost(reader, x, at, "a part of the rows, columns or examples")
     (value,) = reader.recorder.apply("slice", x.value, start=start * step, stop=end * step)
     axes = list(x.layout)
     axes[at] = layouts.joined([Atom("c", step, end - start)])
+    return Data(value, tuple(axes))
+
+
+def _some_places(reader: Reader, x: Data, at: int, start: int, end: int) -> Data | None:
+    """Some rows or columns; None where the axis is something else."""
+    kind = x.value.type
+    if not kind.is_map or x.layout[at] not in ((Atom("h", 1, kind.height),),
+                                               (Atom("w", 1, kind.width),)):  # fmt: skip
+        return None
+    (atom,) = x.layout[at]
+    whole = {"h": (0, kind.height), "w": (0, kind.width)} | {atom.dim: (start, end)}
+    value = cropped(reader, x.value, whole["h"], whole["w"])
+    axes = list(x.layout)
+    axes[at] = layouts.joined([Atom(atom.dim, 1, end - start)])
     return Data(value, tuple(axes))
 
 
@@ -282,7 +298,9 @@ def _pad(reader: Reader, x: Any, sides: Any, mode: Any = "constant", fill: Any =
     sides = [int(one) for one in sides] + [0] * (6 - len(sides))
     flag(len(sides) > 6 and any(sides[6:]), "more examples than there are")
     left, right, top, bottom, before, after = sides[:6]
-    flag(min(sides) < 0, "a padding that cuts")
+    less, sides = [min(one, 0) for one in sides], [max(one, 0) for one in sides]
+    left, right, top, bottom, before, after = sides[:6]
+    flag(any(less[4:]), "a padding that cuts channels")
     words = {
         ("constant", 0.0): "zero",
         ("constant", -math.inf): "lowest",
@@ -296,7 +314,28 @@ def _pad(reader: Reader, x: Any, sides: Any, mode: Any = "constant", fill: Any =
         (value,) = recorder.apply("pad_channels", value, before=before, after=after)
     if any((top, bottom, left, right)):
         (value,) = recorder.apply("pad", value, padding=(top, bottom, left, right), mode=word)
+    if any(less):
+        rows, columns = value.type.spatial
+        value = cropped(reader, value, (-less[2], rows + less[3]), (-less[0], columns + less[1]))
     return Data(value, layouts.usual(value.type, recorder.batch))
+
+
+def cropped(reader: Reader, value: Any, rows: tuple[int, int], columns: tuple[int, int]) -> Any:
+    """Rows and columns from one up to another, of what another crop left, too."""
+    maker = reader.recorder.maker(value)
+    if maker is not None and maker.op.NAME == "crop":
+        (value,) = maker.inputs
+        top, left = getattr(maker.op, "top", 0), getattr(maker.op, "left", 0)
+        rows = (rows[0] + top, rows[1] + top)
+        columns = (columns[0] + left, columns[1] + left)
+    counts = [
+        0 if stop == whole else stop - start
+        for (start, stop), whole in zip((rows, columns), value.type.spatial, strict=True)
+    ]
+    (value,) = reader.recorder.apply(
+        "crop", value, top=rows[0], left=columns[0], height=counts[0], width=counts[1]
+    )
+    return value
 
 
 @aten("upsample_nearest2d", "_upsample_nearest_exact2d", "upsample_bilinear2d")
