@@ -16,7 +16,7 @@ FUZZ_SECONDS ?= 600
 DEVICE ?= cpu
 BENCH_SECONDS ?= 600
 
-.PHONY: import-table build test test-slow test-core quick lint format codemirror docs site picture conformance parity-table folding fuzz bench gpu clean
+.PHONY: ships import-table build test test-slow test-core quick lint format codemirror docs site picture conformance parity-table folding fuzz bench gpu clean
 
 build: $(VENV)/.installed
 	$(BIN)/resspec build specs/resnet34.yaml --backend torch
@@ -94,6 +94,12 @@ import-table: $(VENV)/.installed-dev
 parity-table: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.parity.table --resume --max-params $(PARITY_LIMIT) \
 	  --budget $(PARITY_SECONDS) $(ONLY); status=$$?; \
+	$(BIN)/python docs/generate.py; exit $$status
+
+# One spec of each family in every kind of file: docs/measured/ships.csv, from which a part of
+# docs/endpoints.md is drawn. ONLY='--files onnx:int8,tflite:int8 --budget 3600' for a part.
+ships: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.export.ships $(ONLY); status=$$?; \
 	$(BIN)/python docs/generate.py; exit $$status
 
 # Every shipped spec, folded for inference, against itself; NAME='resnet*' for some, FILES=200 with

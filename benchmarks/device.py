@@ -41,11 +41,16 @@ XLA = "--xla_gpu_autotune_level=0"  # tuning takes longer than what is run, and 
 # Under which of them what is apart is the same: each is a suspicion.
 FLAGS = (
     "--xla_gpu_autotune_level=4",
-    "--xla_allow_excess_precision=false",
-    "--xla_gpu_enable_triton_gemm=false",
-    "--xla_disable_hlo_passes=algsimp",
-    "--xla_disable_hlo_passes=fusion",
-    "--xla_backend_optimization_level=0",
+    *(
+        f"{XLA} {flag}"
+        for flag in (
+            "--xla_allow_excess_precision=false",
+            "--xla_gpu_enable_triton_gemm=false",
+            "--xla_disable_hlo_passes=algsimp",
+            "--xla_disable_hlo_passes=fusion",
+            "--xla_backend_optimization_level=0",
+        )
+    ),
 )
 HEAD = [one.name for one in fields(Row)]
 WIDE, NARROW = ("eval", "grad", "train"), ("eval",)

@@ -16,6 +16,7 @@ from resspec.diagnostics import SpecError, render
 from resspec.ops.base import OPS, words
 from resspec.record import REQUIRED
 from tests.conformance import report as conformance_report
+from tests.export import ships
 from tests.parity import table as parity_report
 
 ROOT = Path(__file__).parent.parent
@@ -116,6 +117,7 @@ def benchmarks() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "device": device.markdown,
+    "ships": ships.page,
     "benchmarks": benchmarks,
     "house": house,
     "ops": ops,
