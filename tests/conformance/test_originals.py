@@ -25,16 +25,32 @@ BOTH = ("torch", "tensorflow")
 IN_TURN = [key for key, case in CASES.items() if sample.in_turn(case)]
 
 
-@pytest.mark.parametrize("key", sample.always())
-def test_a_network_is_its_original(key: str) -> None:
-    found = originals.check(CASES[key], SIZE, BOTH)
+def held(key: str, backends: tuple[str, ...]) -> None:
+    found = originals.check(CASES[key], SIZE, backends)
     assert found.problems == []
     # compared in float64 only
-    assert set(found.second) == (set() if key.startswith("keras/ConvNeXt") else {*BOTH})
+    assert set(found.second) == (set() if key.startswith("keras/ConvNeXt") else {*backends})
     assert (found.counts, found.structure) == (True, True)
-    assert found.equal == dict.fromkeys(BOTH, True)
+    assert found.equal == dict.fromkeys(backends, True)
     assert found.dtype.startswith("float32" if key.startswith("keras/ConvNeXt") else "float64")
     assert max(found.errors.values()) <= (1e-5 if "float32;" in found.dtype else originals.EXACT)
+
+
+def of_the_original(key: str) -> str:
+    """The backend of the framework that the original is written for."""
+    return "tensorflow" if key.startswith("keras/") else "torch"
+
+
+@pytest.mark.parametrize("key", sample.always())
+def test_a_network_is_its_original(key: str) -> None:
+    held(key, (of_the_original(key),))
+
+
+@pytest.mark.turns(4)
+@pytest.mark.parametrize("key", sample.always())
+def test_a_network_is_its_original_on_another_framework(key: str) -> None:
+    """In turn: on each commit `parity` holds every op to be the same on both."""
+    held(key, tuple(name for name in BOTH if name != of_the_original(key)))
 
 
 @pytest.mark.turns(100)

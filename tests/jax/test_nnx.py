@@ -311,7 +311,7 @@ for name in first:  # statistics, too: a batch norm sees the whole batch
 
 @pytest.mark.slow
 def test_data_parallel_training_is_that_on_one_device(spec: Path) -> None:
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+    flags = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8"}
     command = [sys.executable, "-c", SHARDED, str(spec)]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **flags})
     assert done.returncode == 0, done.stderr
