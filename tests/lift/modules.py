@@ -376,6 +376,8 @@ class Cut(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = functional.pad(x, (-1, 1, -1, 1))
+        odd = (x.shape[-2] % 2, x.shape[-1] % 2)  # padded as TensorFlow does
+        x = functional.avg_pool2d(functional.pad(x, (odd[1], 1, odd[0], 1)), 3, 2)
         a, b = self.a(x[:, :, 1:, 1:]), self.b(x)
         return torch.cat([a[..., : b.shape[2], : b.shape[3]], b], 1)
 

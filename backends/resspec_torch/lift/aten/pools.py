@@ -52,6 +52,9 @@ def _pool(
             inner, found = recorder.before_pad(value, sides, word)
             if inner is not value:
                 value, sides, more = inner, found, {"pad_value": word}
+    elif not any(sides) and not ceil:
+        value, sides = recorder.before_pad(value, sides, "zero")
+        more |= {"count_include_pad": True} if any(sides) else {}
     (made,) = recorder.apply(
         op, value, kernel_size=kernel, stride=stride, padding=sides, ceil_mode=ceil, **more
     )
