@@ -20,6 +20,8 @@ from resspec.parity.compare import compare as together
 from resspec.parity.measure import Array, Job, Result, Say
 from resspec.parity.runners import Elsewhere, Runner, Subject, ended
 
+GRACE = 5.0  # seconds in which an idle process should have ended by itself
+
 
 class Died(Exception):
     """The process ended in the middle of its work."""
@@ -44,10 +46,10 @@ class Child:
                 say(answer[1])
         except (EOFError, ConnectionError):
             process.join()
-            self.close()
+            self.close(at_once=True)
             raise Died(ended(process.exitcode)) from None
         except BaseException:  # Ctrl-C: it must not go on
-            self.close()
+            self.close(at_once=True)
             raise
         kind, found = answer
         if kind == "done":
@@ -62,16 +64,19 @@ class Child:
         self.process.start()
         there.close()
 
-    def close(self) -> None:
-        """End it, what it has started, and its temporary files."""
+    def close(self, *, at_once: bool = False) -> None:
+        """End it, what it has started, and its temporary files. at_once: in whatever it does;
+        otherwise it may give back what it has of the system's, semaphores among them."""
         process, self.process = self.process, None
         if process is None:
             return
+        self.pipe.close()
+        if not at_once:
+            process.join(GRACE)
         with suppress(OSError, AttributeError):
             os.killpg(process.pid, signal.SIGKILL)
         process.kill()
         process.join()
-        self.pipe.close()
         self.folder.cleanup()
 
 
