@@ -1,5 +1,5 @@
 # build: everything needed to use resspec, then one network on each backend.
-# test, lint: what CI runs. test-slow: the random cases of every turn, too. test-core: no framework,
+# test, lint: what CI runs. test-slow: random cases and networks of every turn. test-core: no framework,
 # on any Python. conformance, folding, fuzz: the long versions.
 
 PYTHON ?= python3
