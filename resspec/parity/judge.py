@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resspec.grid import HALF_STEP
-from resspec.parity.measure import CONSTANTS, ROUNDED, SECOND, UNROUNDED, Result
+from resspec.parity.measure import CONSTANTS, ROUNDED, SECOND, SECOND_SLOPES, UNROUNDED, Result
 
 Array = NDArray[Any]
 Named = Mapping[str, Array]
@@ -29,9 +29,10 @@ QUIET = 1e-6
 LOTTERY = 5e-2
 BLOCK = 1 << 18  # numbers
 
+SLOPES = ("gradients", SECOND_SLOPES)
 QUANTITIES = {
     "eval": ("outputs", SECOND),
-    "grad": ("training outputs", "gradients", "running statistics"),
+    "grad": ("training outputs", "gradients", SECOND_SLOPES, "running statistics"),
     "train": ("losses", "weights after 1 step", "weights", "statistics"),
 }
 
@@ -130,7 +131,7 @@ def together(a: Named, b: Named) -> float:
 def limit64(quantity: str, steps: int, layers: int) -> float:
     """How far apart float64 results may be."""
     gradient = DEEP if layers > DEEP_LAYERS else EXACT
-    if quantity == "gradients":
+    if quantity in SLOPES:
         return gradient
     if quantity in ("losses", "weights", "statistics") and steps > 1:
         return SHORT_RUN if steps <= SHORT_STEPS else LONG_RUN
@@ -162,7 +163,7 @@ class Trio:
 
     def quiet(self, quantity: str, steps: int) -> float:
         """The error that says nothing."""
-        if quantity in ("gradients", "losses"):
+        if quantity in (*SLOPES, "losses"):
             return LOTTERY
         if quantity.startswith("weights") or (quantity == "statistics" and steps > 1):
             way = together({name: self.start[name] for name in self.truth}, self.truth)

@@ -28,6 +28,7 @@ Arrays = Mapping[str, Array]
 Say = Callable[[str], None]
 MODES = ("eval", "grad", "train")
 SECOND = "outputs at a second size"
+SECOND_SLOPES = "gradients at a second size"
 ROUNDED, UNROUNDED, CONSTANTS = "rounded in float64", "not rounded", "constants, in steps"
 
 
@@ -37,7 +38,7 @@ class Job:
 
     watch: give these values of the graph, by index, instead of the model's outputs.
     disturbed: every weight moved by one unit in its last place, up or down by lot.
-    second: height and width of another input, which the evaluated model is fed, too.
+    second: height and width of another input, which the same model is fed, too.
     format: run what the backend writes in that format, not its live model.
     rounded: a dtype that every result is rounded to.
     """
@@ -84,7 +85,9 @@ def measure(
     files of eight bits get their ranges by.
 
     eval: `outputs`, and with `second` `outputs at a second size`. grad: `training outputs`,
-    `running statistics` after that one pass, and `gradients`, in training mode. train: `losses` of
+    `running statistics` after that one pass, and `gradients`, in training mode; with `second`
+    `gradients at a second size`, of the evaluated model, which normalises by what it has stored, so
+    that few positions say as much as many. train: `losses` of
     every step, `weights after 1 step`, and after the last, `weights` and `statistics`. Dropout and
     drop path are left out of the last two.
     Of a file of eight bits also how far its constants are from the network's, and its operations in
@@ -124,6 +127,8 @@ def measure(
         found["training outputs"] = live.forward(training=True)
         found["running statistics"] = live.read(trainable=False)
         found["gradients"] = kept(live.gradients())
+        if job.second:
+            found[SECOND_SLOPES] = kept(live.gradients(job.second, training=False))
     if "train" in job.modes and not job.watch:
         found |= _train(live, job, say)
     return Result(found, settings)
@@ -196,8 +201,8 @@ class _Live:
         """A file that has one output may not name it."""
         return {self.graph.outputs[0][0]: found[""]} if "" in found else dict(found)
 
-    def gradients(self) -> dict[str, Array]:
-        return self.running.gradients(self.batch(), training=True)
+    def gradients(self, size: tuple[int, ...] = (), training: bool = True) -> dict[str, Array]:
+        return self.running.gradients(self.batch(size=size), training=training)
 
     def read(self, trainable: bool) -> dict[str, Array]:
         return self.running.read(self.only(trainable))

@@ -54,6 +54,7 @@ def test_all_modes_and_dtypes_as_json(run: Run, tmp_path: Path) -> None:
         "outputs at a second size",
         "training outputs",
         "gradients",
+        "gradients at a second size",
         "running statistics",
         "losses",
         "weights after 1 step",

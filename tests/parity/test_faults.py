@@ -19,7 +19,7 @@ from resspec.ops.conv import Conv2d
 from resspec.ops.merge import Concat, Sub
 from resspec.ops.norm import BatchNorm
 from resspec.parity import Options, Report, compare, report, runner
-from resspec.parity.measure import SECOND
+from resspec.parity.measure import SECOND, SECOND_SLOPES
 from resspec.types import TensorType
 from tests import specs
 
@@ -313,5 +313,7 @@ def test_padding_for_the_size_that_was_tried_is_caught(
     monkeypatch.setitem(rules, Conv2d, settled)
     found = compared(graph, modes=("eval",))
     assert [check.quantity for check in found.checks if not check.ok] == [SECOND]
+    slopes = compared(graph, modes=("eval", "grad"))
+    assert [check.quantity for check in slopes.checks if not check.ok] == [SECOND, SECOND_SLOPES]
     assert found.second == (9, 13)
     assert "the second size, which no model was built for: 3×9×13" in report.text(found.to_json())
