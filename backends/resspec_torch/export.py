@@ -178,19 +178,21 @@ def _settled_by_onnx(graph: Graph) -> bool:
 
 
 def _openvino(program: ExportedProgram, graph: Graph, path: Path) -> None:
-    import openvino
+    from resspec_torch.files import openvino
+
+    library = openvino()
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
     from resspec.weights.outputs import flat
 
-    # what `openvino.convert_model` does, which tells its makers, and forks for that
+    # what `openvino.convert_model` does, which tells its makers, too
     frontend = FrontEndManager().load_by_framework("pytorch")
     decoder = TorchFXPythonDecoder.from_exported_program(program)  # is read until it is converted
     converted = frontend.convert(frontend.load(decoder))
     for port, name in zip(converted.outputs, flat(dict(graph.outputs)), strict=True):
         port.get_tensor().set_names({name})
-    openvino.save_model(converted, path, compress_to_fp16=False)
+    library.save_model(converted, path, compress_to_fp16=False)
 
 
 def _require(format: str) -> None:

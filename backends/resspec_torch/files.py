@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -43,17 +46,28 @@ def _onnx(path: Path) -> Run:
     return run
 
 
-def _openvino(path: Path) -> Run:
-    import openvino
+def openvino() -> ModuleType:
+    """The library, which is not let tell its makers: at its import it sends an event, and forks."""
+    teller = "openvino_telemetry"
+    if (known := sys.modules.get(teller)) is None:
+        sys.modules[teller] = None  # type: ignore[assignment]  # as where it is not installed
+    try:
+        return importlib.import_module("openvino")
+    finally:
+        if known is None:
+            del sys.modules[teller]
 
+
+def _openvino(path: Path) -> Run:
     # single precision, also where the processor would be faster in half
-    core = openvino.Core()
+    library = openvino()
+    core = library.Core()
     stored = core.read_model(path)
     names = [one.any_name for one in stored.outputs]  # compiled, an output may lose its name
     model = core.compile_model(stored, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def run(x: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        if not model.input(0).partial_shape.compatible(openvino.PartialShape(list(x.shape))):
+        if not model.input(0).partial_shape.compatible(library.PartialShape(list(x.shape))):
             raise FixedSize
         found = model(np.ascontiguousarray(x))
         return {name: found[port] for name, port in zip(names, model.outputs, strict=True)}

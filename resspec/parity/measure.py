@@ -128,6 +128,7 @@ def measure(
         found["running statistics"] = live.read(trainable=False)
         found["gradients"] = kept(live.gradients())
         if job.second:
+            live.load(trainable=False)  # the statistics that training has moved
             found[SECOND_SLOPES] = kept(live.gradients(job.second, training=False))
     if "train" in job.modes and not job.watch:
         found |= _train(live, job, say)

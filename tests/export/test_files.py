@@ -3,6 +3,8 @@ the live model: in float32 not further from float64 than the live model is itsel
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +201,18 @@ def test_the_odd_spec_has_outputs_of_each_kind(tmp_path: Path) -> None:
 
 def test_a_file_without_resspec_really_had_none() -> None:
     assert "resspec is not installed here" in elsewhere("import resspec", ok=False)
+
+
+def test_openvino_tells_its_makers_nothing() -> None:
+    """Its import sends an event from a fork: neither happens, and the teller can be had after."""
+    text = (
+        "import os, sys\n"
+        "os.register_at_fork(before=lambda: print('forked'))\n"
+        "from resspec_torch.files import openvino\n"
+        "openvino()\n"
+        "print([one for one in sys.modules if one.startswith('openvino_telemetry')])\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert found.stdout == "[]\n"
