@@ -47,5 +47,7 @@ class Names:
             if name not in self.used:
                 self.used.add(name)
                 return name
-        self.count += 1
-        return f"{word}{self.count}"
+        while True:
+            self.count += 1
+            if (name := f"{word}{self.count}") not in self.used:  # an odd one may be called so
+                return name
