@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from resspec import sizes
 from resspec.backend import Format
 from resspec.diagnostics import error
+from resspec.least import least
 
 if TYPE_CHECKING:
     from resspec.backend import Source
@@ -41,6 +42,7 @@ FORMATS = {
         dtypes=("float64", "float32"),
     ),
 }
+AXES = ("height", "width")
 PLATFORMS = ("cpu", "cuda")
 
 
@@ -103,12 +105,15 @@ def _program(
     definition, state = nnx.split(view)
     run = jax.jit(lambda x: nnx.merge(definition, state)(x))
     channels, height, width = graph.input.type.shape
-    shapes = [f"batch, {height}, {width}, {channels}"]
+    shapes: list[tuple[str, list[str]]] = [(f"batch, {height}, {width}, {channels}", [])]
     if sizes.of(graph).free:
-        shapes.insert(0, f"batch, height, width, {channels}")
+        # without them JAX cannot tell whether the model refuses a size
+        bounds = [f"{axis} >= {low}" for axis, low in zip(AXES, least(graph), strict=True)]
+        shapes.insert(0, (f"batch, height, width, {channels}", bounds))
     for shape in shapes:
         try:
-            x = jax.ShapeDtypeStruct(jax.export.symbolic_shape(shape), dtype_of(view))
+            dims = jax.export.symbolic_shape(shape[0], constraints=shape[1])
+            x = jax.ShapeDtypeStruct(dims, dtype_of(view))
             program = jax.export.export(run, platforms=PLATFORMS)(x)
             break
         except Exception:  # an op that counts positions, of which JAX raises many kinds
