@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from resspec.lift import layout as layouts
 from resspec.lift.record import Data
+from resspec.lift.table import Table
 from resspec_tensorflow.lift.walk import Unliftable, Walker, flag
 
-TABLE: dict[str, Callable[..., Any]] = {}
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def layer(*names: str) -> Callable[[Function], Function]:
-    """What layers of these classes are."""
-
-    def register(function: Function) -> Function:
-        TABLE.update(dict.fromkeys(names, function))
-        return function
-
-    return register
+TABLE = Table()
+layer = TABLE.of
 
 
 def over_channels(x: Any, axis: Any) -> None:

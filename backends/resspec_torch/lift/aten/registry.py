@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from resspec.lift.record import Data
+from resspec.lift.table import Table
 from resspec_torch.lift.reader import Reader, Unliftable
 
-TABLE: dict[str, Callable[..., Any]] = {}
+TABLE = Table()
+aten = TABLE.of
 Number = int | float
-
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def aten(*names: str) -> Callable[[Function], Function]:
-    """What these operations of ATen are."""
-
-    def register(function: Function) -> Function:
-        TABLE.update(dict.fromkeys(names, function))
-        return function
-
-    return register
 
 
 def pair(value: Any) -> tuple[int, int]:

@@ -21,12 +21,7 @@ for _name, _function in PLAIN.items():
     SIZES[_name] = lambda t, node, *given, _function=_function: _function(*given)
 
 
-def size(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        SIZES[name] = function
-        return function
-
-    return register
+size = SIZES.of
 
 
 @operator("Constant")

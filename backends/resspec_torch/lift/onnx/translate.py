@@ -3,32 +3,23 @@ computed, everything else is said by the table in `operators`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from resspec.lift.table import Table
 from resspec_torch.lift.onnx.model import Model, Node
 from resspec_torch.lift.program import LARGE, Call, Program, Ref, Unfit, operation
 
 Array = NDArray[Any]
-TABLE: dict[str, Callable[..., Any]] = {}
-SIZES: dict[str, Callable[..., Any]] = {}  # what is computed of numbers that are known
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def operator(*names: str) -> Callable[[Function], Function]:
-    """What these operators are."""
-
-    def register(function: Function) -> Function:
-        TABLE.update(dict.fromkeys(names, function))
-        return function
-
-    return register
+TABLE = Table()
+operator = TABLE.of
+SIZES = Table()  # what is computed of numbers that are known
 
 
 class Unsaid(Exception):
