@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests import specs
 
@@ -47,6 +50,14 @@ class Refuse:
             raise ImportError(f"{name} is not installed here")
 sys.meta_path.insert(0, Refuse())
 """
+
+
+def needs(*names: str) -> None:
+    """Skip where one of these is not installed. It is looked for, not imported: OpenVINO's import
+    sends an event from a fork, which JAX warns of in whatever test runs at that moment."""
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} is not installed")
 
 
 def elsewhere(script: str, *words: str | Path, ok: bool = True) -> str:

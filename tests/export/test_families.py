@@ -11,7 +11,7 @@ import pytest
 
 from resspec import api, backend, sizes, weights
 from tests.commands import command
-from tests.export.running import elsewhere
+from tests.export.running import elsewhere, needs
 from tests.export.test_files import COARSE, SLACK, coarse, distance
 
 DEPTHS = [f"stages.{i}.depth=1" for i in range(4)]
@@ -121,8 +121,7 @@ ONE_SIZE = {
 @pytest.mark.parametrize("spec", NETWORKS)
 @pytest.mark.parametrize("name", KINDS)
 def test_each_file_gives_what_the_live_model_gives(name: str, spec: str, tmp_path: Path) -> None:
-    for one in (name, *NEEDS[name]):
-        pytest.importorskip(one)
+    needs(name, *NEEDS[name])
     graph = api.load(spec, overrides=NETWORKS[spec]).graph
     drawn = weights.randomise(graph, 3)
     weights.save(tmp_path / "w.safetensors", drawn, spec)

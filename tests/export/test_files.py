@@ -13,7 +13,7 @@ import pytest
 
 from resspec import api, backend, weights
 from tests.commands import command
-from tests.export.running import SPECS, elsewhere
+from tests.export.running import SPECS, elsewhere, needs
 
 COARSE = ("onnx_int8", "tflite_int8")
 SLACK = 2e-7  # of a norm: half a float32 rounding, for what is exact on one side
@@ -159,11 +159,9 @@ def test_each_file_infers_as_the_live_model(name: str, case: str, tmp_path: Path
     if name not in backend.names():
         pytest.skip(f"the backend {name} is not installed")
     if name == "torch":
-        pytest.importorskip("onnxscript")
-        pytest.importorskip("onnxruntime")
-        pytest.importorskip("openvino")
+        needs("onnxscript", "onnxruntime", "openvino")
     if name == "tensorflow":
-        pytest.importorskip("ai_edge_litert")
+        needs("ai_edge_litert")
     (tmp_path / "spec.yaml").write_text(SPECS[case])
     graph = api.load(tmp_path / "spec.yaml").graph
     arrays = weights.randomise(graph, 3)
@@ -205,6 +203,7 @@ def test_a_file_without_resspec_really_had_none() -> None:
 
 def test_openvino_tells_its_makers_nothing() -> None:
     """Its import sends an event from a fork: neither happens, and the teller can be had after."""
+    needs("torch", "openvino")
     text = (
         "import os, sys\n"
         "os.register_at_fork(before=lambda: print('forked'))\n"
