@@ -77,5 +77,6 @@ ELEMENTWISE: RuleTable = {
     scaling.Scale: constant("{x} * {value}", "{x} * constants(…, {x})", "constants"),
     scaling.Shift: constant("{x} + {value}", "{x} + constants(…, {x})", "constants"),
     scaling.Dropout: layer("nnx.Dropout({rate}, rngs=rngs)"),
+    scaling.ChannelDropout: layer("nnx.Dropout({rate}, broadcast_dims=(1, 2), rngs=rngs)"),
     scaling.DropPath: drop_path,
 }

@@ -110,5 +110,6 @@ ELEMENTWISE: RuleTable = {
     scaling.Scale: own("Rescaling", "{value}, name={name}", ()),
     scaling.Shift: own("Rescaling", "1.0, offset={value}, name={name}", ()),
     scaling.Dropout: layer("Dropout", "{rate}, "),
+    scaling.ChannelDropout: layer("SpatialDropout2D", "{rate}, "),
     scaling.DropPath: drop_path,
 }

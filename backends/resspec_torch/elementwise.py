@@ -73,5 +73,6 @@ ELEMENTWISE: RuleTable = {
     scaling.Scale: constant("{x} * {value}", "scale_channels({x}, …)", "scale_channels"),
     scaling.Shift: constant("{x} + {value}", "shift_channels({x}, …)", "shift_channels"),
     scaling.Dropout: layer("nn.Dropout({rate})"),
+    scaling.ChannelDropout: layer("nn.Dropout2d({rate})"),
     scaling.DropPath: own("DropPath", "{rate}", ()),
 }

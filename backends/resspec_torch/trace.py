@@ -34,8 +34,8 @@ SMALL = 1e-2  # constants below this that are added may be an eps
 CHANNELWISE = frozenset({
     "add", "rsub", "div", "maximum", "minimum", "clamp", "clamp_min", "pow", "neg",
     "_adaptive_avg_pool2d", "constant_pad_nd", "clone",
-    "upsample_bilinear2d", "upsample_nearest2d", "dropout", "native_dropout", "detach", "alias",
-    "_to_copy", "contiguous", "copy", "reflection_pad2d",
+    "upsample_bilinear2d", "upsample_nearest2d", "dropout", "native_dropout", "feature_dropout",
+    "detach", "alias", "_to_copy", "contiguous", "copy", "reflection_pad2d",
 })  # fmt: skip
 UNFUSED = partial(sdpa_kernel, SDPBackend.MATH)  # attention as the products that it is made of
 POOLS = {"max_pool2d_with_indices": "maxpool", "avg_pool2d": "avgpool"}

@@ -24,7 +24,7 @@ from resspec.lift.follow import follow, sized
 from resspec.lift.frames import KIND
 from resspec.lift.model import FLAT, WAYS, Spelt, Way, identifier, spelt
 from resspec.lift.proof import Check, Network, prove
-from resspec.lift.record import Problem, Recorder
+from resspec.lift.record import Problem, Recorder, partly_shared
 from resspec.lift.same import laid_over
 from resspec.lift.shipped import Shelf
 from resspec.options import LoadOptions
@@ -192,8 +192,8 @@ def recorded(network: Network, shape: tuple[int, int, int]) -> Recorder:
     """The network as ops. Errors: `not-liftable`, one for each place."""
     batch = network.batch or TRACED
     recorder = network.record((batch, *shape))
-    if recorder.problems:
-        raise SpecError(*diagnostics(recorder.problems))
+    if problems := recorder.problems or partly_shared(recorder):
+        raise SpecError(*diagnostics(problems))
     if sized(recorder):
         with contextlib.suppress(SpecError):  # it may take no other size
             other = network.record((batch, shape[0], shape[1] + 32, shape[2] + 65))

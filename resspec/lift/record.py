@@ -170,6 +170,21 @@ class Recorder:
         return Data(value, layouts.usual(value.type, self.batch))
 
 
+def partly_shared(recorder: Recorder) -> list[Problem]:
+    """Layers that share one of their tensors and differ otherwise: in a spec they share all."""
+    first: dict[str, Step] = {}
+    found = []
+    for step in recorder.steps:
+        for own, one in step.taken.items():
+            other = first.setdefault(one.name, step)
+            if (other.op, other.taken) != (step.op, step.taken):
+                place = step.frames[-1] if step.frames else Frame("", "", "")
+                reason = f"its {own} is another layer's, too, which differs from it otherwise"
+                kind = place.kind.rpartition(".")[2]
+                found.append(Problem(place.path, kind, step.op.NAME, reason))
+    return found
+
+
 def _shuffle(order: Sequence[Atom]) -> tuple[int, int] | None:
     """groups and block size of the shuffle that brings channels into this order: seen as
     groups × n × block, to n × groups × block."""

@@ -12,7 +12,8 @@ from resspec.language.checker import RESERVED, is_identifier
 from resspec.lift.merge import LEFT_OUT, When, choices, holes
 from resspec.lift.spell import Hole
 
-ONES = frozenset({"stride", "dilation", "groups", "dropout", "drop_path"})
+DROPS = ("dropout", "channel_dropout", "drop_path")
+ONES = frozenset({"stride", "dilation", "groups", *DROPS})
 NAMES = {"channels": ("width", "inner", "middle", "hidden")}
 Column = Mapping[int, Any]  # a number by instance
 TAKEN = frozenset(  # names with a meaning of their own where params are read or given
@@ -151,7 +152,7 @@ class Solver:
     def _declare(self, hole: Hole) -> Param:
         values = dict(hole.values)
         default: Any = 1 if hole.kind in ONES else None
-        if hole.kind in ("dropout", "drop_path"):
+        if hole.kind in DROPS:
             default = 0.0
         missing = [key for key in self.keys if key not in values]
         if missing:  # where its layer is not there at all

@@ -159,6 +159,19 @@ class Dropout(Dropping):
     rate: Rate = arg(0.5, "probability of zero, 1 included")
 
 
+@op("channel_dropout")
+class ChannelDropout(Dropping):
+    """While training, zero whole channels of a map at random and divide the others by 1 − rate.
+
+    x: (C, H, W) → the same shape; the identity at inference.
+    Source: arXiv:1411.4280; PyTorch's `Dropout2d`, Keras' `SpatialDropout2D`.
+    """
+
+    NEEDS_MAP = True
+
+    rate: Rate = arg(0.5, "probability of zero, 1 included")
+
+
 @op("drop_path")
 class DropPath(Dropping):
     """While training, zero whole examples at random and divide the others by 1 − rate.

@@ -382,5 +382,21 @@ class Cut(nn.Module):
         return torch.cat([a[..., : b.shape[2], : b.shape[3]], b], 1)
 
 
+class Scaled(nn.Module):
+    """What images are scaled by: buffers, and tensors that are none; powers; whole channels dropped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([0.4, 0.5, 0.6]).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor([0.2, 0.25, 0.3]).view(3, 1, 1), persistent=False)
+        self.plain = torch.tensor([0.1, 0.2, 0.3])[:, None, None]
+        self.c = nn.Conv2d(3, 8, 3)
+        self.drop = nn.Dropout2d(0.25)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = (x - self.mean) / self.std + self.plain * x - self.plain
+        return self.drop(self.c(x * self.std)) ** 3 / 255.0
+
+
 LIFTED = (Functional, Several, Skip, Gated, Positions, Residual, Shuffled, Repeated, Measured,
-          Mixed, Paths, Arithmetic, Table, Frozen, UNet, Cut)  # fmt: skip
+          Mixed, Paths, Arithmetic, Table, Frozen, UNet, Cut, Scaled)  # fmt: skip

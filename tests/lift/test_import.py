@@ -107,6 +107,39 @@ def test_a_kernel_that_nothing_trains_is_a_blur_or_refused() -> None:
     assert [one.code for one in caught.value.diagnostics] == ["not-liftable"]
 
 
+def test_frozen_parameters_are_compared_and_told() -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 4, 1))
+    model[0].requires_grad_(False)
+    made = imported(model)
+    assert made.notes == ["112 of its parameters are frozen; a spec's are trained"]
+    assert not any(one.requires_grad for one in model[0].parameters())
+
+
+def test_what_layers_share_in_part_is_refused() -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), torch.nn.Conv2d(3, 3, 1))
+    model[1].weight = model[0].weight
+    with pytest.raises(SpecError, match="its weight is another layer's, too"):
+        imported(model)
+    model[1].bias = model[0].bias
+    assert imported(model).summary.params == 12
+
+
+def test_nothing_but_the_message_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    class Decides(torch.nn.Conv2d):
+        def forward(self, x: Any) -> Any:
+            return super().forward(x) if x.sum() > 0 else x
+
+    with pytest.raises(SpecError, match=r"torch\.export cannot follow Decides"):
+        imported(Decides(3, 3, 1))
+    with pytest.raises(SpecError, match="has layers without weights"):
+        imported(torch.nn.LazyConv2d(4, 1))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_model_without_parameters_is_a_network() -> None:
+    assert imported(torch.nn.Sequential(torch.nn.Identity(), torch.nn.ReLU())).summary.params == 0
+
+
 @pytest.mark.needs("torchvision")
 def test_resnet50_reads_in_fifteen_lines() -> None:
     network = bring.opened("torchvision:resnet50")

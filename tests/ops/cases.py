@@ -331,6 +331,7 @@ CASES: dict[str, list[Case]] = {
     "scale": maps_and_vectors({"value": 0.25}, {"value": [1, 2, 3, 4, 5, 0.5]}),
     "shift": maps_and_vectors({"value": -0.25}, {"value": [1, 2, 3, 4, 5, 0.5]}),
     "dropout": maps_and_vectors({}),
+    "channel_dropout": [Case()],
     "drop_path": maps_and_vectors({"rate": 0.25}),
     "flatten": [Case(), Case(feeds=(POOLED,))],
     "split": [

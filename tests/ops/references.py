@@ -368,6 +368,7 @@ REFERENCES: dict[str, Callable[..., Any]] = {
     "scale": lambda op, p, x: x * shaped(torch.tensor(op.value, dtype=x.dtype), x),
     "shift": lambda op, p, x: x + shaped(torch.tensor(op.value, dtype=x.dtype), x),
     "dropout": plain(lambda x: x),
+    "channel_dropout": plain(lambda x: x),
     "drop_path": plain(lambda x: x),
     "flatten": plain(lambda x: x.reshape(x.shape[0], -1)),
     "split": lambda op, p, x: x.split(op.sizes, 1),

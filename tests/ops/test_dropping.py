@@ -16,9 +16,17 @@ from tests.ops.running import live, outputs
 
 
 @pytest.mark.parametrize("backend", [x for x in backends.names() if find_spec(x)])
-@pytest.mark.parametrize("feed", [(), VECTOR], ids=["map", "vector"])
-@pytest.mark.parametrize("name", ["dropout", "drop_path"])
-def test_dropped(name: str, feed: tuple, backend: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "feed", "axes"),
+    [
+        ("dropout", (), ()),
+        ("dropout", VECTOR, ()),
+        ("drop_path", (), (1, 2, 3)),
+        ("drop_path", VECTOR, (1,)),
+        ("channel_dropout", (), (2, 3)),
+    ],
+)
+def test_dropped(name: str, feed: tuple, axes: tuple[int, ...], backend: str) -> None:
     case = Case({"rate": 0.25}, feeds=(feed,))
     graph, _ = build(name, case)
     chosen = backends.get(backend)
@@ -30,5 +38,8 @@ def test_dropped(name: str, feed: tuple, backend: str) -> None:
     kept = ratio != 0
     np.testing.assert_allclose(ratio[kept], 1 / 0.75, rtol=1e-12)
     assert 0.68 < kept.mean() < 0.82
-    whole = kept.reshape(len(x), -1)
-    assert (whole.all(1) | ~whole.any(1)).all() == (name == "drop_path")
+    together = {
+        way: (kept.all(way) | ~kept.any(way)).all() for way in [(1, 2, 3), (2, 3)] if kept.ndim == 4
+    } or {(1,): (kept.all(1) | ~kept.any(1)).all()}
+    for way, whole in together.items():  # what is dropped in one, with what is in it
+        assert whole == (bool(axes) and {*way} <= {*axes})

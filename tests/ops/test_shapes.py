@@ -244,6 +244,7 @@ def test_declared_stride(name: str, attributes: dict[str, Any], scale: object) -
     [
         ("dropout", {"rate": 0.0}),
         ("drop_path", {"rate": 0.0}),
+        ("channel_dropout", {"rate": 0.0}),
         ("scale", {"value": 1.0}),
         ("shift", {"value": 0.0}),
         ("pad", {"padding": 0}),

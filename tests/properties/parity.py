@@ -25,7 +25,7 @@ def compare(graph: Graph, other: str = "tensorflow") -> bool:
 
     Errors: Wrong where they differ.
     """
-    if any(node.op.NAME in ("dropout", "drop_path") for node in graph.nodes):
+    if any(node.op.ONLY_TRAINING for node in graph.nodes):
         return False
     if any(getattr(node.op, "eps", 1) < TINY for node in graph.nodes):
         return False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -24,10 +26,15 @@ DROPS: Mapping[str, str] = {"DropPath": "drop_prob", "StochasticDepth": "p"}
 
 def export(model: nn.Module, shape: tuple[int, ...]) -> ExportedProgram:
     """The module's operations for inputs of this shape (N, C, H, W). Errors: `not-liftable`."""
+    if any(map(torch.nn.parameter.is_lazy, model.parameters())):
+        raise error(
+            "not-liftable",
+            f"{type(model).__name__} has layers without weights (lazy ones)",
+            help="call it once, which makes them",
+        )
     first = next(iter([*model.parameters(), *model.buffers()]), torch.zeros(0))
     x = torch.zeros(shape, dtype=first.dtype)
-    with evaluated(model), marked(model), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with evaluated(model), marked(model), silenced():
         try:
             return torch.export.export(model, (x,), strict=False)
         except Exception as problem:  # whatever the model's own code raises
@@ -75,6 +82,20 @@ def read(program: ExportedProgram, model: nn.Module | None, outline: bool = Fals
         for step in recorder.steps:
             step.op = started(step.op, {own: tensors[one.name] for own, one in step.taken.items()})
     return recorder
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Without torch's own warnings and logs, which print graphs: what fails is told in one line."""
+    log = logging.getLogger("torch")
+    level = log.level
+    try:
+        log.setLevel(logging.CRITICAL)
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 @contextlib.contextmanager

@@ -47,6 +47,9 @@ class TorchNetwork(Network):
         self.notes = widened(
             str(one.dtype).rpartition(".")[2] for one in model.state_dict().values()
         )
+        frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad)
+        if frozen:
+            self.notes.append(f"{frozen:,} of its parameters are frozen; a spec's are trained")
 
     def record(self, shape: tuple[int, ...], outline: bool = False) -> Recorder:
         recorder = export.record(self.model, shape, outline)
@@ -61,7 +64,7 @@ class TorchNetwork(Network):
         return {name: origins.to_numpy(value) for name, value in found.items()}
 
     def copy(self, arrays: Mapping[str, Array]) -> TorchNetwork:
-        model = copy.deepcopy(self.model).double()
+        model = copy.deepcopy(self.model).double().requires_grad_()
         named = {
             **dict(model.named_parameters(remove_duplicate=False)),
             **dict(model.named_buffers(remove_duplicate=False)),
@@ -87,7 +90,8 @@ class TorchNetwork(Network):
             for name, y in outputs.items():
                 loss = loss + (y * torch.from_numpy(cotangent(name, tuple(y.shape))).to(y)).mean()
             parameters = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
-            found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+            wanted = list(parameters.values())
+            found = torch.autograd.grad(loss, wanted, allow_unused=True) if wanted else ()
         after = {name: origins.to_numpy(value).copy() for name, value in self.model.named_buffers()}
         with torch.no_grad():
             for name, value in self.model.named_buffers():

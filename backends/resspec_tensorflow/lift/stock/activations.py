@@ -98,6 +98,12 @@ def _dropout(walk: Walker, one: Any, x: Any) -> Any:
     return walk.elementwise(x, "drop_path", rate=float(one.rate))
 
 
+@layer("SpatialDropout2D")
+def _channel_dropout(walk: Walker, one: Any, x: Any) -> Any:
+    flag(one.data_format != "channels_last", "channels that come first")
+    return walk.elementwise(x, "channel_dropout", rate=float(one.rate)) if one.rate else x
+
+
 @layer("StochasticDepth")
 def _drop_path(walk: Walker, one: Any, x: Any) -> Any:
     rate = float(one.drop_path_rate)

@@ -134,7 +134,16 @@ def _dropout(reader: Reader, x: Data, rate: float, training: bool = False) -> Da
     return unary(reader, x, "drop_path" if kind in reader.drops else "dropout", rate=rate)
 
 
-@aten("feature_dropout", "alpha_dropout", "feature_alpha_dropout")
+@aten("feature_dropout")
+def _channel_dropout(reader: Reader, x: Data, rate: float, training: bool = False) -> Data:
+    rate = round(float(rate), 9)
+    value = reader.recorder.map(x)
+    if rate == 0.0 or not value.type.is_map:  # a vector's channels are its elements
+        return _dropout(reader, x, rate)
+    return unary(reader, x, "channel_dropout", rate=rate)
+
+
+@aten("alpha_dropout", "feature_alpha_dropout")
 def _other_dropout(reader: Reader, x: Data, rate: float, training: bool = False) -> Data:
-    flag(rate > 0, "a dropout of whole channels, or one that keeps the moments")
+    flag(rate > 0, "a dropout that keeps the moments")
     return x

@@ -11,7 +11,10 @@ from resspec.lift.record import Data, Taken
 from resspec_torch.lift.aten.moves import ranges
 from resspec_torch.lift.aten.registry import Number, aten, flag, unary
 from resspec_torch.lift.reader import Reader, Unliftable
-from resspec_torch.lift.values import Constant, Weight
+from resspec_torch.lift.values import Constant, Made, Weight
+
+WRITTEN = 64  # numbers that a spec may be asked to hold
+POWERS = {2.0: 2, 3.0: 3, 4.0: 4}  # that are products
 
 
 def _channelwise(x: Data, weight: Any) -> bool:
@@ -32,6 +35,15 @@ def _number(value: Any) -> float | None:
     if isinstance(value, bool | int | float):
         return float(value)
     return value.number() if isinstance(value, Constant) else None
+
+
+def _held(value: Any) -> Any:
+    """A buffer as the constant that it is: nothing trains it, so its few numbers can be written."""
+    if not isinstance(value, Weight) or not value.fixed:
+        return value
+    count = value.tensor.numel()
+    flag(count > WRITTEN, f"a buffer of {count} numbers, which nothing trains")
+    return Constant(value.tensor)
 
 
 def _numbers(x: Data, constant: Constant) -> tuple[float, ...]:
@@ -94,6 +106,7 @@ def _add(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
         a, b, layout = _aligned(reader, a, b)
         (value,) = reader.recorder.apply("add", *_enlarged(reader, a, b))
         return Data(value, layout)
+    b = _held(b)
     number = _number(b)
     if number is not None:
         return a if number == 0 else unary(reader, a, "shift", value=number)
@@ -114,13 +127,15 @@ def _sub(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
         a, b, layout = _aligned(reader, a, b)
         (value,) = reader.recorder.apply("sub", *_enlarged(reader, a, b))
         return Data(value, layout)
-    number = _number(b)
-    if isinstance(a, Data) and number is not None:
-        return _add(reader, a, -number * alpha)
-    number = _number(a)
-    if isinstance(b, Data) and number is not None:
-        return _add(reader, multiplied(reader, b, -alpha), number)
-    raise Unliftable("a difference with parameters")
+    a, b = _held(a), _held(b)
+    flag(
+        isinstance(a, Weight | Made) or isinstance(b, Weight | Made), "a difference with parameters"
+    )
+    if isinstance(a, Data):
+        return _add(
+            reader, a, Constant(-alpha * b.tensor) if isinstance(b, Constant) else -alpha * b
+        )
+    return _add(reader, multiplied(reader, b, -alpha), a)
 
 
 @aten("rsub")
@@ -141,6 +156,7 @@ def multiplied(reader: Reader, a: Any, b: Any) -> Data:
         a, b, layout = _aligned(reader, a, b)
         (value,) = reader.recorder.apply("mul", a.value, b.value)
         return Data(value, layout)
+    b = _held(b)
     number = _number(b)
     if number is not None:
         return a if number == 1 else unary(reader, a, "scale", value=number)
@@ -158,16 +174,24 @@ def multiplied(reader: Reader, a: Any, b: Any) -> Data:
 def _div(reader: Reader, a: Any, b: Any, rounding_mode: Any = None) -> Data:
     if isinstance(a, Data) and isinstance(b, Data) and _is_softsign(reader, a, b):
         return unary(reader, a, "softsign")
-    number = _number(b)
-    flag(number is None or rounding_mode is not None, "a quotient of two values")
-    assert number is not None
-    return multiplied(reader, a, 1 / number)
+    b = _held(b)
+    flag(not isinstance(a, Data) or isinstance(b, Data), "a quotient of two values")
+    flag(isinstance(b, Weight | Made), "a quotient by parameters")
+    flag(rounding_mode is not None, "a quotient that is rounded")
+    return multiplied(
+        reader, a, Constant(1 / b.tensor.double()) if isinstance(b, Constant) else 1 / b
+    )
 
 
 @aten("square", "pow")
 def _pow(reader: Reader, x: Any, exponent: Any = 2) -> Data:
-    flag(not isinstance(x, Data) or _number(exponent) != 2, f"a power of {exponent}")
-    (value,) = reader.recorder.apply("mul", x.value, x.value)
+    number = None if isinstance(exponent, Data) else _number(exponent)
+    if number is None:
+        raise Unliftable("a power that depends on parameters or on values")
+    flag(number not in POWERS or not isinstance(x, Data), f"a power of {exponent}")
+    value = x.value
+    for _ in range(1, POWERS[number]):
+        (value,) = reader.recorder.apply("mul", value, x.value)
     return Data(value, x.layout)
 
 

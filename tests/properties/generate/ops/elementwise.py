@@ -67,6 +67,11 @@ def dropping(g: Seeded, t: Shape) -> Use | None:
     return g.some(rate=g.choice(RATES)), t
 
 
+@operator("channel_dropout")
+def channels_dropping(g: Seeded, t: Shape) -> Use | None:
+    return (g.some(rate=g.choice(RATES)), t) if len(t) == 3 else None
+
+
 @operator("softmax")
 def softmax(g: Seeded, t: Shape) -> Use | None:
     if len(t) == 3 and g.chance(40):
