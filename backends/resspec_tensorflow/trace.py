@@ -55,6 +55,8 @@ def trace(model: Any, name: str = "") -> Trace:
 def graph_of_layers(model: Any) -> Any:
     """The graph of layers of a functional or sequential model."""
     if isinstance(model, keras.Sequential):
+        if not model.built:
+            raise ValueError("a Sequential without an Input has no layers' shapes; `build` it")
         model = model._functional
     if not hasattr(model, "_nodes_by_depth"):
         raise ValueError(

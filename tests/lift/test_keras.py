@@ -144,6 +144,27 @@ def test_half_precision_comes_in_as_float32_and_that_is_said() -> None:
     assert {array.dtype.name for array in made.weights.values()} == {"float32"}
 
 
+def test_a_sequential_is_a_row_of_layers() -> None:
+    rows = [[layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU()] for _ in range(2)]
+    start = layers.Input((32, 32, 3))
+    model = keras.Sequential([start, *map(keras.Sequential, rows), layers.GlobalMaxPooling2D()])
+    made = resspec.import_model(model)
+    assert made.spec.model["stages"] == [{"depth": 2}]
+    with pytest.raises(SpecError, match="a Sequential without an Input"):
+        resspec.import_model(keras.Sequential([layers.Conv2D(4, 3)]))
+
+
+def test_frozen_layers_are_compared_and_told() -> None:
+    inner = layers.Input((None, None, 3))
+    base = keras.Model(inner, layers.BatchNormalization()(layers.Conv2D(4, 3)(inner)))
+    base.trainable = False
+    start = layers.Input((16, 16, 3))
+    made = resspec.import_model(keras.Model(start, layers.Conv2D(2, 1)(base(start))))
+    assert made.notes == ["112 of its parameters are frozen; a spec's are trained"]
+    assert "frozen_batch_norm" in str(made.files)  # it goes by its statistics while training, too
+    assert not base.trainable
+
+
 def test_what_no_op_says_is_told_all_at_once() -> None:
     start = layers.Input((32, 32, 3))
     x = layers.Conv2D(4, 1, activation=lambda x: x * x, name="odd")(start)

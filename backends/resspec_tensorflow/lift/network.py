@@ -39,6 +39,10 @@ class KerasNetwork(Network):
         self.model, self.name = model, name
         self.names = names(model) if known is None else known
         self.notes = widened(str(one.dtype) for one in ordered(model))
+        if frozen := sum(
+            int(np.prod(one.shape)) for layer in _frozen(model) for one in layer.weights
+        ):
+            self.notes.append(f"{frozen:,} of its parameters are frozen; a spec's are trained")
 
     @property
     def shape(self) -> tuple[int, int, int] | None:
@@ -76,6 +80,8 @@ class KerasNetwork(Network):
         made = KerasNetwork(model, self.name, known)
         for name, one in made._held().items():
             one.assign(arrays.get(name, self._held()[name].numpy()))
+        for layer in _frozen(model):
+            layer.trainable = True
         for layer in model._flatten_layers():
             if is_stock(layer):
                 exact.told(layer)
@@ -163,6 +169,17 @@ def _calling(training: bool) -> Callable[[Any], Any]:
         return operation
 
     return of
+
+
+def _frozen(model: Any) -> list[Any]:
+    """Layers that could be trained and are not; of a norm that is an op of its own."""
+    return [
+        layer
+        for layer in model._flatten_layers()
+        if not layer.trainable
+        and layer._trainable_variables
+        and not isinstance(layer, keras.layers.BatchNormalization)
+    ]
 
 
 def _doubled(layer: Any) -> Any:

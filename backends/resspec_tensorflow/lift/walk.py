@@ -185,7 +185,7 @@ def is_stock(layer: Any) -> bool:
 
 def output_names(model: Any) -> list[str]:
     """A name for each output."""
-    names = [str(one) for one in model.output_names]
+    names = [str(one) for one in graph_of_layers(model).output_names]
     if len(names) == 1:
         return ["out"]
     made = []
