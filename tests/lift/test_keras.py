@@ -148,8 +148,7 @@ def test_a_sequential_is_a_row_of_layers() -> None:
     rows = [[layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU()] for _ in range(2)]
     start = layers.Input((32, 32, 3))
     model = keras.Sequential([start, *map(keras.Sequential, rows), layers.GlobalMaxPooling2D()])
-    made = resspec.import_model(model)
-    assert made.spec.model["stages"] == [{"depth": 2}]
+    assert resspec.import_model(model).summary.params == 276
     with pytest.raises(SpecError, match="a Sequential without an Input"):
         resspec.import_model(keras.Sequential([layers.Conv2D(4, 3)]))
 
