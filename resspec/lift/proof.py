@@ -119,7 +119,15 @@ def prove(
     target = backends.get(network.backend)
     running = Running.start(made, target, dtype="float64").load(drawn)
     limit = _limit(running, made, drawn, x) if other.single else EXACT
-    checks.append(_check("outputs", _flat(running.forward(x)), other.forward(x, False), limit))
+    try:
+        wanted = other.forward(x, False)
+    except (RuntimeError, ValueError) as problem:
+        line = (str(problem).splitlines() or [""])[0]
+        message = (
+            f"{network.name} does not run at {size[0]}×{size[1]}, to be compared: {line[:300]}"
+        )
+        raise error("not-liftable", message) from problem
+    checks.append(_check("outputs", _flat(running.forward(x)), wanted, limit))
     if second is not None:
         checks += _second(other, graph, second, running, drawn, x, limit)
     if training and target.training is not None and not other.single:

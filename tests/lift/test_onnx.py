@@ -129,7 +129,13 @@ def test_what_exporters_write_with_several_operators_is_one_op(tmp_path: Path) -
 
 def test_operators_of_every_kind(tmp_path: Path) -> None:
     b = Builder(("n", 3, "h", "w"), opset=18)
-    b.add("Pad", "x", b.numbers([0, 0, 1, 1, 0, 0, 1, 1]), mode="reflect")
+    b.add("Sub", "x", b.weight(1, 3, 1, 1))
+    b.add("Pow", b.add("Div", b.last, b.weight(3, 1, 1)), b.numbers(3.0, np.float32))
+    image = b.last
+    sides = b.add("Transpose", b.numbers([[0, 0], [0, 0], [1, 1], [1, 1]]), perm=[1, 0])
+    b.add("Pad", image, b.add("Reshape", sides, b.numbers([-1])), mode="reflect")
+    still = b.numbers([1, 1, 1], np.float32), b.numbers([0, 0, 0], np.float32)
+    b.add("InstanceNormalization", b.last, *still)
     x = b.add("Conv", b.last, b.weight(8, 3, 3, 3), b.weight(8), strides=[2, 2],
               auto_pad="SAME_UPPER")  # fmt: skip
     b.add("PRelu", x, b.weight(8, 1, 1))
@@ -155,6 +161,13 @@ def test_operators_of_every_kind(tmp_path: Path) -> None:
     assert "padding: same" in made.files["mine.yaml"]
     assert "like:" in made.files["mine.yaml"]
     assert made.second is not None
+
+
+def test_a_file_that_does_not_run_is_told_in_one_line(tmp_path: Path) -> None:
+    b = Builder()
+    b.add("Conv", "x", b.weight(8, 3, 3, 3), auto_pad="SAME_UPPER", dilations=[2, 2])
+    with pytest.raises(SpecError, match="does not run at 32×32, to be"):
+        brought(b.saved(tmp_path))
 
 
 def test_channels_last_as_tensorflow_writes_them(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from torch import Tensor, fx
 
 from resspec.lift.record import Taken
 
+WRITTEN = 64  # numbers that a spec may be asked to hold
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Weight:

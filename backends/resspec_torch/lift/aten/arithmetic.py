@@ -11,9 +11,8 @@ from resspec.lift.record import Data, Taken
 from resspec_torch.lift.aten.moves import ranges
 from resspec_torch.lift.aten.registry import Number, aten, flag, unary
 from resspec_torch.lift.reader import Reader, Unliftable
-from resspec_torch.lift.values import Constant, Made, Weight
+from resspec_torch.lift.values import WRITTEN, Constant, Made, Weight
 
-WRITTEN = 64  # numbers that a spec may be asked to hold
 POWERS = {2.0: 2, 3.0: 3, 4.0: 4}  # that are products
 
 

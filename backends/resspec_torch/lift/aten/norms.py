@@ -9,14 +9,14 @@ from resspec.lift import layout as layouts
 from resspec.lift.record import Data
 from resspec_torch.lift.aten.registry import aten, flag
 from resspec_torch.lift.reader import Reader
-from resspec_torch.lift.values import Weight
+from resspec_torch.lift.values import Constant, Weight
 
 
 def _normed(
     reader: Reader, x: Value, op: str, weight: Any, bias: Any, born: str = "", **arguments: Any
 ) -> Value:
     """A norm with its scale and shift; one of the two alone is an op behind a norm without."""
-    given = {"weight": weight, "bias": bias}
+    given = {"weight": _moves(weight, 1.0), "bias": _moves(bias, 0.0)}
     taken = {name: one.taken for name, one in given.items() if isinstance(one, Weight)}
     flag(any(one is not None and name not in taken for name, one in given.items()),
          "a computed scale or shift")  # fmt: skip
@@ -28,6 +28,11 @@ def _normed(
     if "bias" in taken and not both:
         (value,) = apply("bias", value, taken={"bias": taken["bias"]})
     return value
+
+
+def _moves(given: Any, idle: float) -> Any:
+    """A scale or shift; None where it is constant and does nothing."""
+    return None if isinstance(given, Constant) and bool((given.tensor == idle).all()) else given
 
 
 @aten("batch_norm")

@@ -105,6 +105,11 @@ def _slice(t: Translator, node: Node, x: Any, starts: Any = None, ends: Any = No
     return x
 
 
+@size("Transpose")
+def _transpose(t: Translator, node: Node, x: Any) -> Any:
+    return np.transpose(x, node.attributes.get("perm"))
+
+
 @size("ConstantOfShape")
 def _constant_of(t: Translator, node: Node, shape: Any) -> Any:
     value = node.attributes.get("value")

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from resspec_torch.lift.onnx.model import Node
-from resspec_torch.lift.onnx.operators.shared import Values, data, number, operand
+from resspec_torch.lift.onnx.operators.shared import Values, constant, data, number, operand
 from resspec_torch.lift.onnx.translate import TABLE, Translator, flag, operator
 
 for _name, _aten in {"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div"}.items():
 
     def _both(t: Translator, node: Node, a: Any, b: Any, _aten: str = _aten) -> Any:
         a, b = operand(t, a), operand(t, b)
+        if _aten in ("sub", "div"):
+            b = constant(t, b)
         if isinstance(a, float):
             flag(_aten == "div", "a quotient of two values")
             if _aten == "sub":
@@ -40,5 +42,6 @@ def _max(t: Translator, node: Node, first: Values, *rest: Values) -> Any:
 
 @operator("Pow")
 def _pow(t: Translator, node: Node, x: Values, exponent: Values) -> Any:
-    flag(number(exponent) != 2, "a power other than the second")
-    return t.emit("pow", data(x), 2, overload="Tensor_Scalar")
+    power = number(exponent)
+    flag(power is None, "a power that depends on values")
+    return t.emit("pow", data(x), power, overload="Tensor_Scalar")

@@ -7,6 +7,7 @@ from typing import Any
 
 from resspec_torch.lift.onnx.model import Node
 from resspec_torch.lift.onnx.translate import Known, Made, Translator, flag
+from resspec_torch.lift.values import WRITTEN
 
 Values = Any  # Made, Known or None
 
@@ -35,6 +36,12 @@ def operand(t: Translator, value: Any) -> Any:
     if one is not None:
         return one
     return t.constant(value.array) if isinstance(value, Known) else data(value)
+
+
+def constant(t: Translator, value: Any) -> Any:
+    """Numbers of the file that no op trains where they stand: few of them are a constant."""
+    array = t.array(value) if isinstance(value, Made) else None
+    return value if array is None or array.size > WRITTEN else t.constant(array)
 
 
 def pads_of(t: Translator, node: Node, x: Made, kernel: Sequence[int]) -> list[int]:
