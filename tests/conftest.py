@@ -19,10 +19,15 @@ from tests.commands import Result, command
 # a small network with depthwise convolutions took ten times as long.
 for threads in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ.setdefault(threads, "1")
-# XLA on a CPU takes longer to optimise a small network than to run it once.
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+# XLA on a CPU takes longer to optimise a small network than to run it once, and half of that to
+# write its fusions by way of MLIR, in pieces for several threads.
+XLA = (
+    "--xla_backend_optimization_level=0",
+    "--xla_llvm_disable_expensive_passes=true",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
 )
+os.environ.setdefault("XLA_FLAGS", " ".join(XLA))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

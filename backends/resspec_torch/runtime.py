@@ -80,6 +80,10 @@ class _NothingDrawn(TorchDispatchMode):
 
     DRAWN = (torch.ops.aten.uniform_.default, torch.ops.aten.normal_.default)
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled in it: torch would import its compiler to leave it out
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:

@@ -47,7 +47,7 @@ def test_a_network_is_its_original(key: str) -> None:
     held(key, (of_the_original(key),))
 
 
-@pytest.mark.turns(4)
+@pytest.mark.turns(8)
 @pytest.mark.parametrize("key", sample.always())
 def test_a_network_is_its_original_on_another_framework(key: str) -> None:
     """In turn, as large ones on their own: on each commit `parity` holds every op to be the same on

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import jsonschema
 import pytest
 
@@ -12,7 +14,6 @@ from resspec.schema import schema
 from resspec.syntax import parse
 from tests.properties.generate import Seeded, make
 
-VALIDATOR = jsonschema.Draft202012Validator(schema())
 CAUGHT = {
     "later-version",
     "not-a-mapping",
@@ -25,8 +26,13 @@ CAUGHT = {
 SPECS = [code for code, one in CODES.items() if not one.bad.startswith(("resspec ", "pip "))]
 
 
+@cache
+def validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(schema())
+
+
 def problems(text: str) -> list[str]:
-    return [found.message for found in VALIDATOR.iter_errors(plain(parse(text, "spec.yaml")))]
+    return [found.message for found in validator().iter_errors(plain(parse(text, "spec.yaml")))]
 
 
 @pytest.mark.parametrize("code", SPECS)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,12 @@ from tests.export.running import SPECS, elsewhere, needs
 COARSE = ("onnx_int8", "tflite_int8")
 SLACK = 2e-7  # of a norm: half a float32 rounding, for what is exact on one side
 
+# Of each a folder of files and the name of the class in it: one process has them all, since what a
+# framework's import takes is most of its work.
+EACH = "for folder, entry in zip(sys.argv[1::2], sys.argv[2::2]):\n"
 TORCH = """\
 import importlib.util, numpy as np, onnxruntime, safetensors.torch, torch
-folder, x = sys.argv[1], np.load(sys.argv[2])
+x = np.load(f"{folder}/x.npy")
 
 def flat(found, one):
     return {one: found} if isinstance(found, torch.Tensor) else found
@@ -32,7 +36,7 @@ spec = importlib.util.spec_from_file_location("model", f"{folder}/model.py")
 module = importlib.util.module_from_spec(spec)
 sys.modules["model"] = module
 spec.loader.exec_module(module)
-model = getattr(module, sys.argv[3])()
+model = getattr(module, entry)()
 model.load_state_dict(safetensors.torch.load_file(f"{folder}/state_dict.safetensors"), strict=True)
 model.eval()
 images = torch.from_numpy(x)
@@ -54,7 +58,7 @@ keep("openvino", {port.any_name: found[port] for port in served.outputs})
 
 TENSORFLOW = """\
 import keras, numpy as np, tensorflow as tf
-folder, x = sys.argv[1], np.load(sys.argv[2]).transpose(0, 2, 3, 1)
+x = np.load(f"{folder}/x.npy").transpose(0, 2, 3, 1)
 
 def flat(found):
     found = found if isinstance(found, dict) else {"out": found}
@@ -77,7 +81,7 @@ assert all(type(layer).__module__.startswith("keras.src") for layer in layers)
 keep("keras", flat(model(x, training=False)))
 sys.path.insert(0, folder)
 import model as written
-network = getattr(written, sys.argv[3])()
+network = getattr(written, entry)()
 network.load_weights(f"{folder}/model.keras")
 keep("source", flat(network(x, training=False)))
 served = tf.saved_model.load(f"{folder}/saved_model")  # owns what it serves with
@@ -88,12 +92,14 @@ lite = Interpreter(f"{folder}/model.tflite").get_signature_runner("serving_defau
 keep("tflite", lite(**{name: x}))
 lite = Interpreter(f"{folder}/model.int8.tflite").get_signature_runner("serving_default")
 keep("tflite_int8", lite(**{name: x}))
+sys.path.remove(folder)
+del sys.modules["model"]
 """
 
 JAX = """\
 import jax, jax.numpy as jnp, numpy as np, orbax.checkpoint, safetensors.flax
 from flax import nnx
-folder, x = sys.argv[1], jnp.asarray(np.load(sys.argv[2]).transpose(0, 2, 3, 1))
+x = jnp.asarray(np.load(f"{folder}/x.npy").transpose(0, 2, 3, 1))
 
 def keep(kind, found):
     found = found if isinstance(found, dict) else {"out": found}
@@ -105,14 +111,14 @@ def keep(kind, found):
 
 sys.path.insert(0, folder)
 import model as written
-network = getattr(written, sys.argv[3])(rngs=nnx.Rngs(0))
+network = getattr(written, entry)(rngs=nnx.Rngs(0))
 network.eval()
 state = nnx.state(network, nnx.Not(nnx.RngState))
 stored = safetensors.flax.load_file(f"{folder}/nnx_state.safetensors")
 flat = [(path, stored[".".join(map(str, path))]) for path, _ in nnx.to_flat_state(state)]
 nnx.update(network, nnx.from_flat_state(flat))
 keep("nnx_state", nnx.jit(lambda model, x: model(x))(network, x))
-network = getattr(written, sys.argv[3])(rngs=nnx.Rngs(1))
+network = getattr(written, entry)(rngs=nnx.Rngs(1))
 network.eval()
 state = nnx.state(network, nnx.Not(nnx.RngState))
 with orbax.checkpoint.StandardCheckpointer() as checkpointer:
@@ -120,6 +126,8 @@ with orbax.checkpoint.StandardCheckpointer() as checkpointer:
 keep("orbax", nnx.jit(lambda model, x: model(x))(network, x))
 with open(f"{folder}/model.stablehlo", "rb") as file:
     keep("stablehlo", jax.export.deserialize(bytearray(file.read())).call(x))
+sys.path.remove(folder)
+del sys.modules["model"]
 """
 
 FORMATS = {
@@ -152,9 +160,8 @@ def distance(a: Any, b: Any) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", SPECS)
 @pytest.mark.parametrize("name", FORMATS)
-def test_each_file_infers_as_the_live_model(name: str, case: str, tmp_path: Path) -> None:
+def test_each_file_infers_as_the_live_model(name: str, tmp_path: Path) -> None:
     pytest.importorskip(name)
     if name not in backend.names():
         pytest.skip(f"the backend {name} is not installed")
@@ -162,33 +169,36 @@ def test_each_file_infers_as_the_live_model(name: str, case: str, tmp_path: Path
         needs("onnxscript", "onnxruntime", "openvino")
     if name == "tensorflow":
         needs("ai_edge_litert")
-    (tmp_path / "spec.yaml").write_text(SPECS[case])
-    graph = api.load(tmp_path / "spec.yaml").graph
-    arrays = weights.randomise(graph, 3)
-    weights.save(tmp_path / "w.safetensors", arrays, case)
-    out = tmp_path / "out"
-    stored, options = str(tmp_path / "w.safetensors"), ("--out", str(out), "--export", "all")
-    assert (
-        command("build", str(tmp_path / "spec.yaml"), "-b", name, "--weights", stored, *options)
-        == 0
-    )
-
-    x = weights.example((3, *graph.input.type.shape))  # another batch than was traced
-    np.save(tmp_path / "x.npy", x)
-    entry = backend.get(name).emit(graph).entry
+    made = {case: written(name, case, tmp_path / case) for case in SPECS}
     script = {"torch": TORCH, "tensorflow": TENSORFLOW, "jax": JAX}[name]
-    elsewhere(script, out, tmp_path / "x.npy", entry)
+    words = [word for out, graph, *_ in made.values() for word in (out, backend.get(name).emit(graph).entry)]  # fmt: skip
+    elsewhere(EACH + indent(script, "    "), *words)
+    for case, (out, graph, arrays, x) in made.items():
+        truth = outputs(name, graph, arrays, "float64", x)
+        live = outputs(name, graph, arrays, "float32", x)
+        for kind in FORMATS[name]:
+            found = np.load(out / f"{kind}.npz")
+            assert set(found) == set(truth), (case, kind)
+            for key, exact in truth.items():
+                bound = 2 * distance(live[key], exact) + SLACK
+                if kind in COARSE:  # what its own grid explains
+                    bound = 2 * distance(coarse(name, kind, out, x)[key], exact)
+                assert distance(found[key], exact) <= bound, (case, kind, key)
 
-    truth = outputs(name, graph, arrays, "float64", x)
-    live = outputs(name, graph, arrays, "float32", x)
-    for kind in FORMATS[name]:
-        found = np.load(out / f"{kind}.npz")
-        assert set(found) == set(truth), kind
-        for key, exact in truth.items():
-            bound = 2 * distance(live[key], exact) + SLACK
-            if kind in COARSE:  # what its own grid explains
-                bound = 2 * distance(coarse(name, kind, out, x)[key], exact)
-            assert distance(found[key], exact) <= bound, (kind, key)
+
+def written(name: str, case: str, folder: Path) -> tuple[Path, Any, Any, Any]:
+    """The folder of all that a build writes, with an input beside it; graph, weights, input."""
+    folder.mkdir()
+    (folder / "spec.yaml").write_text(SPECS[case])
+    graph = api.load(folder / "spec.yaml").graph
+    arrays = weights.randomise(graph, 3)
+    weights.save(folder / "w.safetensors", arrays, case)
+    out = folder / "out"
+    words = ("--weights", str(folder / "w.safetensors"), "--out", str(out), "--export", "all")
+    assert command("build", str(folder / "spec.yaml"), "-b", name, *words) == 0
+    x = weights.example((3, *graph.input.type.shape))  # another batch than was traced
+    np.save(out / "x.npy", x)
+    return out, graph, arrays, x
 
 
 def test_the_odd_spec_has_outputs_of_each_kind(tmp_path: Path) -> None:

@@ -158,6 +158,7 @@ def test_half_precision_comes_in_as_float32_and_that_is_said() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.turns(3)
 @pytest.mark.needs("torchvision")
 @pytest.mark.parametrize(("name", "lines", "blocks"), [
     ("resnet50", 15, 0), ("resnext50_32x4d", 15, 0), ("wide_resnet50_2", 15, 0),
@@ -198,6 +199,7 @@ IDENTITY = (
 )  # fmt: skip
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", IDENTITY)
 def test_what_was_emitted_comes_back_as_the_same_graph(name: str) -> None:
     spec = resspec.load(name, overrides=["input=[3,64,64]"])

@@ -256,7 +256,7 @@ def test_is_the_same_on_both_backends(name: str) -> None:
     check(name, *SHORT.get(name, "").split())
 
 
-@pytest.mark.turns(4)
+@pytest.mark.turns(8)
 @pytest.mark.parametrize("name", [name for name in NORMAL if name not in ALWAYS])
 def test_another_is_the_same_on_both_backends(name: str) -> None:
     check(name, *SHORT.get(name, "").split())

@@ -20,7 +20,7 @@ BUILT = {"torch": 20, "tensorflow": 6}  # of those accepted; all of them in `mak
 
 
 @pytest.mark.slow
-@pytest.mark.turns(10)
+@pytest.mark.turns(CHUNKS)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_mutants(chunk: int, tmp_path: Path) -> None:
     found = validate(chunk * MUTANTS, (chunk + 1) * MUTANTS, tmp_path)

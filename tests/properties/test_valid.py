@@ -13,13 +13,13 @@ from tests.properties.calls import allowed, called
 from tests.properties.conftest import SCALE
 from tests.properties.found import FOUND
 
-CHUNKS = 8
-EXAMPLES = {"torch": 250 * SCALE, "tensorflow": 75 * SCALE, "jax": 2 * SCALE}  # a chunk
+CHUNKS = 16
+EXAMPLES = {"torch": 125 * SCALE, "tensorflow": 38 * SCALE, "jax": SCALE}  # a chunk
 TOO_LONG = ("jax", "values and blocks called as modules are")  # 320 turns, which XLA compiles
 
 
 @pytest.mark.slow
-@pytest.mark.turns(8)
+@pytest.mark.turns(CHUNKS)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 @pytest.mark.parametrize("backend", EXAMPLES)
 def test_a_valid_spec_builds_and_counts_are_right(backend: str, chunk: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 import struct
 
+import numpy as np
+
 from tests.weights.attacks.names import (
     CANARY,
     DAMAGED,
@@ -124,8 +126,9 @@ root("a_name_of_a_hundred_thousand_letters", "aaaa…` is sparse",
 
 NO_DICT = "it holds no state dict: it is"
 ROUND = b"\x80\x02](" + b"K\x01" * 100_000 + b"eq\x00"
-code("memo_places_two_million_of_them", TOO_MUCH, b"\x80\x02]" + b"".join(
-    b"r" + struct.pack("<I", place) for place in range(0, 4_000_000_000, 2000)) + b".")  # fmt: skip
+PUT = np.zeros(2_000_000, [("opcode", "S1"), ("place", "<u4")])
+PUT["opcode"], PUT["place"] = b"r", np.arange(0, 4_000_000_000, 2000)
+code("memo_places_two_million_of_them", TOO_MUCH, b"\x80\x02]" + PUT.tobytes() + b".")
 code("memo_places_of_thousands_of_digits", NO_DICT, b"\x80\x02]" + b"".join(
     b"p%d\n" % 10**power for power in range(0, 4000, 70)) + b".")  # fmt: skip
 code("a_memo_place_of_five_thousand_digits", DAMAGED, b"]g" + b"9" * 5000 + b"\n.")
