@@ -170,8 +170,9 @@ def _outputs(
     if matching is None:
         return None
     x = example((BATCH, *graph.input.type.shape)).astype(dtype)
-    for weights in (randomise(graph), _louder(randomise(graph))):
-        original.load(matching.stored(weights))
+    weights = randomise(graph)
+    for change in (dict[str, NDArray[Any]], _louder):
+        original.load(matching.stored(change(weights)))
         expected = original.forward(x)
         if _alive(expected):
             break

@@ -91,6 +91,8 @@ def main(given: Sequence[str] | None = None) -> int:
         if names is not None and not spent:
             row = checked(case, names, options, row, found)
             table.put([row])
+            if not gc.get_freeze_count():
+                gc.freeze()  # the frameworks, which each collection would go through again
             print(f"[{number}/{len(chosen)}] {line(row)}", file=sys.stderr, flush=True)
     rows = {key: row for (key,), row in table.rows().items()}
     selected = options.family or options.name or options.max_params
