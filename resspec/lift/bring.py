@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,10 +22,9 @@ from resspec.diagnostics import Diagnostic, Note, SpecError, error
 from resspec.ir import Graph
 from resspec.lift import text
 from resspec.lift.follow import follow, sized
-from resspec.lift.frames import KIND
 from resspec.lift.model import FLAT, WAYS, Spelt, Way, identifier, spelt
 from resspec.lift.proof import Check, Network, prove
-from resspec.lift.record import Problem, Recorder, partly_shared
+from resspec.lift.record import KIND, Problem, Recorder, partly_shared
 from resspec.lift.same import laid_over
 from resspec.lift.shipped import Shelf
 from resspec.options import LoadOptions
@@ -223,7 +223,7 @@ def texts(spec: Spelt) -> dict[str, str]:
     found = {f"{spec.model['model']}.yaml": text.written(spec.model)}
     for name, block in spec.blocks.items():
         kind = spec.kinds.get(name, "")
-        told = kind and kind.rpartition(".")[2] != KIND  # a word of ours says nothing
+        told = kind and not re.fullmatch(rf"(.*\.)?{KIND}\d*", kind)  # a word of ours says nothing
         doc = {"doc": f"{kind} of the original."} if told else {}
         found[f"blocks/{name}.yaml"] = text.written({"block": name, **doc, **block})
     return found

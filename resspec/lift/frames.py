@@ -8,9 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from resspec.ir import Value
-from resspec.lift.record import Frame, Recorder, Step
+from resspec.lift.record import KIND, Frame, Recorder, Step
 
-KIND = "Block"
 FEWEST = 2  # convolutions of a block
 NUMBER = re.compile(r"\d")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from resspec.ir import Value
-from resspec.lift import spell, tree
+from resspec.lift import rows, spell, tree
 from resspec.lift.blocks import Blocks, Group
 from resspec.lift.flow import Entry, Flow, Named, Tangled
 from resspec.lift.merge import filled, holes
@@ -41,14 +41,18 @@ class Part:
 class Way:
     """One way to write a network. flat: without blocks; rows: a convolution with its norm and
     activation is layers and no block; choices: modules of one class that differ by some layers are
-    one block."""
+    one block; containers: those that hold the same layers are blocks."""
 
     flat: bool = False
     rows: bool = False
     choices: bool = True
+    containers: bool = False
 
 
-WAYS = (Way(), Way(rows=True), Way(choices=False), Way(rows=True, choices=False))
+WAYS = (
+    Way(), Way(rows=True), Way(choices=False), Way(rows=True, choices=False),
+    Way(rows=True, containers=True),
+)  # fmt: skip
 FLAT = Way(flat=True)
 
 
@@ -58,7 +62,7 @@ def spelt(
 ) -> Spelt:  # fmt: skip
     """A recorded network without problems as a spec. taken: names that its blocks may not have;
     shelf: with blocks of the library."""
-    root = tree.grown(recorder)
+    root = tree.grown(recorder, way.containers)
     if way.flat:
         tree.take_in(root, {id(box) for box in root.boxes()})
     elif way.rows:
@@ -76,7 +80,10 @@ def spelt(
     data |= model.written()
     called = _called(data, blocks.groups)
     used = [group for group in blocks.groups if group in called and not group.shipped]
-    return Spelt(data, {group.name: group.data() for group in used}, {g.name: g.kind for g in used})
+    found = {group.name: group.data() for group in used}
+    if shelf is not None and (row := shelf.library(rows.NAME)) is not None:
+        data, found = rows.joined(data, row), rows.joined(found, row)
+    return Spelt(data, found, {group.name: group.kind for group in used})
 
 
 def _called(data: Any, groups: Iterable[Group]) -> set[Group]:

@@ -13,6 +13,8 @@ from resspec.lift.layout import Atom, Awkward, Layout
 from resspec.ops.base import OPS, Op
 from resspec.types import TensorType
 
+KIND = "Block"  # the class of a block that has none of its own
+
 
 class Frame(NamedTuple):
     """A call of a module: `key` tells calls apart, `path` and `kind` (its class) say whose.

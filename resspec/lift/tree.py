@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from resspec.ir import Value
-from resspec.lift.record import Recorder, Step
+from resspec.lift.record import KIND, Recorder, Step
+from resspec.ops.base import Op
 
 LONGEST_ROW = 4
+HELD = 16  # steps of a container that may be a block
 SMALL = 3  # steps of a module without parameters that its parent takes in
 
 
@@ -50,8 +52,8 @@ class Box:
 Item = Step | Box
 
 
-def grown(recorder: Recorder) -> Box:
-    """The whole network as one box."""
+def grown(recorder: Recorder, containers: bool = False) -> Box:
+    """The whole network as one box; containers: those that hold the same layers are blocks."""
     root = Box("", "")
     stack: list[tuple[str, Box]] = [("", root)]
     for step in recorder.steps:
@@ -70,10 +72,26 @@ def grown(recorder: Recorder) -> Box:
         stack[-1][1].items.append(step)
     outputs = tuple(dict.fromkeys(value for _, value in recorder.outputs))
     connect(root, outputs)
+    if containers:
+        _keep_alike(root)
     dissolve(root)
     _open(root)
     _share(root, twins(recorder))
     return root
+
+
+def _keep_alike(root: Box) -> None:
+    """Containers that hold the same few layers, which a function made: blocks without a class."""
+    found: dict[tuple[type[Op], ...], list[Box]] = {}
+    for box in root.boxes():
+        steps = [*box.steps()]
+        small = len(steps) <= HELD and all(inner.stock for inner in box.boxes())
+        if box.stock and small and _is_deep(box):
+            found.setdefault(tuple(type(step.op) for step in steps), []).append(box)
+    several = [boxes for boxes in found.values() if len(boxes) > 1]
+    for number, boxes in enumerate(several, 1):
+        for box in boxes:
+            box.stock, box.kind = False, KIND if number == 1 else f"{KIND}{number}"
 
 
 def twins(recorder: Recorder) -> dict[Step, Step]:

@@ -107,6 +107,31 @@ def test_a_kernel_that_nothing_trains_is_a_blur_or_refused() -> None:
     assert [one.code for one in caught.value.diagnostics] == ["not-liftable"]
 
 
+def test_a_convolution_with_its_norm_and_activation_is_one_line() -> None:
+    def row(before: int, width: int) -> Any:
+        conv = torch.nn.Conv2d(before, width, 3, padding=1, bias=False)
+        return [conv, torch.nn.BatchNorm2d(width), torch.nn.ReLU()]
+
+    made = imported(
+        torch.nn.Sequential(*row(3, 8), torch.nn.MaxPool2d(2), *row(8, 16), *row(16, 8))
+    )
+    assert made.files["sequential.yaml"].count("conv_norm_act: {out_channels:") == 3
+    assert made.lines == 7
+
+
+def test_what_a_function_made_twice_is_a_block() -> None:
+    def twice(before: int, width: int) -> Any:
+        first = torch.nn.Conv2d(before, width, 3, padding=1)
+        second = torch.nn.Conv2d(width, width, 1)
+        return torch.nn.Sequential(first, torch.nn.Tanh(), second, torch.nn.Sigmoid())
+
+    made = imported(
+        torch.nn.Sequential(twice(3, 8), torch.nn.MaxPool2d(2), *map(twice, (8, 4), (4, 4)))
+    )
+    assert list(made.spec.blocks) == ["block"]
+    assert "original" not in made.files["blocks/block.yaml"]  # it has no class to tell
+
+
 def test_frozen_parameters_are_compared_and_told() -> None:
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 4, 1))
     model[0].requires_grad_(False)

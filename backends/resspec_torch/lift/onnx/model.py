@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from resspec.diagnostics import error
-from resspec.lift.frames import KIND
 from resspec.lift.proof import widened
+from resspec.lift.record import KIND
 from resspec.weights.files.source import Opened, Unreadable, shown
 
 Array = NDArray[Any]
