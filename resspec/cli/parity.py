@@ -204,6 +204,7 @@ def _options(
 def _runners(text: str, pythons: list[str], option: str) -> list[Runner]:
     from resspec.parity import runner
     from resspec.parity.endpoints import words
+    from resspec.parity.runners import Nowhere
 
     names = list(dict.fromkeys(common.names(text, option) or []))
     if len(names) < 2:
@@ -214,11 +215,20 @@ def _runners(text: str, pythons: list[str], option: str) -> list[Runner]:
         if not equals or not path:
             raise BadUse(f"'{escape(one)}' is not BACKEND=FILE.", hint="--python")
         where[common.choice(name, names, "--python")] = path
-    for name in names:
-        if name not in where:
-            known = {re.split("[@:]", one)[0]: None for one in words()}
-            common.choice(re.split("[@:]", name)[0], tuple(known), option)
-    return [runner(name, where.get(name)) for name in names]
+    known = tuple({re.split("[@:]", one)[0]: None for one in words()})
+
+    def found(name: str) -> Runner:
+        several = option == "--between" and len(names) > 2 and name != names[0]
+        if name not in where and not several:
+            common.choice(re.split("[@:]", name)[0], known, option)
+        try:
+            return runner(name, where.get(name))
+        except SpecError as problem:
+            if not several:
+                raise
+            return Nowhere(name, problem)  # the rest of the report stands
+
+    return [*map(found, names)]
 
 
 def _shipped() -> Iterator[str]:
@@ -260,6 +270,7 @@ class _Comparison:
         from resspec import api, digests
 
         backends = dict.fromkeys(one.endpoint.backend for one in self.runners)
+        backends.pop("", None)  # of what there is not
         optimize = self.measured.optimize
         try:
             graph = api.graph_of(common.load(spec, self.options), self.outputs)

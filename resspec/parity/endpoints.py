@@ -56,9 +56,10 @@ def endpoint(text: str) -> Endpoint:
         return Endpoint(text, owner, None, last, format)
     found = WORD.fullmatch(text)
     name, device, dtype = found.groups() if found else ("", None, None)
-    if name in files and device is not None:
+    file = text.partition("@")[0]
+    if file in files and file != text:
         message = f"`{text}`: files are run on the CPU"
-        raise error("bad-value", message, help=f"write `{name}`")
+        raise error("bad-value", message, help=f"write `{file}`")
     if name not in backends.names() or dtype == "int8":
         raise _unknown(text)
     return Endpoint(text, name, device, dtype)
@@ -91,6 +92,10 @@ def _files() -> dict[str, tuple[str, str, tuple[str, ...]]]:
 
 
 def _unknown(text: str) -> SpecError:
+    name, colon, dtype = text.rpartition(":")
+    if colon and name.partition("@")[0] in backends.names():
+        message = f"`{text}`: no backend computes in `{dtype}` here"
+        return error("bad-value", message, help=f"there are {', '.join(DTYPES)}")
     return error(
         "no-backend",
         f"`{text}` is no place where networks run; there are {', '.join(words())}, a backend also "

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resspec import optim, weights
+from resspec.api import META
 from resspec.backend import FixedSize
+from resspec.diagnostics import error
 from resspec.parity import graphs
 from resspec.parity.kept import kept
 from resspec.running import Running
@@ -93,7 +95,7 @@ def measure(
     Of a file of eight bits also how far its constants are from the network's, and its operations in
     float64: `outputs, rounded in float64`, `outputs, not rounded`.
     With `watch`: `activations`, in the mode that is named.
-    Errors: SpecError, such as `no-backend` and `unsupported`.
+    Errors: SpecError, such as `no-backend`, `no-device` and `unsupported`.
     """
     found: dict[str, dict[str, Array]] = {}
     settings: dict[str, dict[str, float]] = {}
@@ -156,6 +158,9 @@ class _Live:
     """A live model with its weights."""
 
     def __init__(self, graph: Graph, backend: Backend, drawn: Arrays, job: Job) -> None:
+        if job.device.partition(":")[0] == META:
+            message = f"the device `{job.device}` computes nothing: a model there has no numbers"
+            raise error("no-device", message, help="name one that computes, such as `cpu`")
         self.job = job
         self.graph = graphs.expose(graph, job.watch) if job.watch else graph
         dtype = "float32" if job.dtype == "int8" else job.dtype

@@ -89,6 +89,16 @@ class Here:
         return results
 
 
+class Nowhere:
+    """An endpoint that there is not, in the place of its results."""
+
+    def __init__(self, name: str, problem: SpecError) -> None:
+        self.name, self.endpoint, self.problem = name, Endpoint(name, ""), problem
+
+    def run(self, subject: Subject, jobs: Sequence[Job], say: Say) -> list[Result]:
+        raise self.problem
+
+
 class Elsewhere:
     """A process for each call, of another environment perhaps; data goes through files."""
 
@@ -117,7 +127,10 @@ class Elsewhere:
             if subject.examples is not None:
                 np.save(folder / "examples.npy", subject.examples, allow_pickle=False)
             self._call(folder, say)
-            return [read(folder / f"result.{number}.npz") for number in range(len(jobs))]
+            written = [folder / f"result.{number}.npz" for number in range(len(jobs))]
+            if not all(one.exists() for one in written):
+                raise self._broken("it ended well, and gave nothing: is it a Python?")
+            return [read(one) for one in written]
 
     def _call(self, folder: Path, say: Say) -> None:
         # -P: the folder that this runs in is not the other environment's
@@ -148,6 +161,10 @@ class Elsewhere:
     def _failed(self, code: int, text: str) -> SpecError:
         lines = text.strip().splitlines()
         last = lines[-1] if lines else ""
+        if code == 2 and lines:  # of usage, whose last line says where help is
+            last = lines[0]
+            if last == "Unknown option: -P":
+                return self._broken("it is older than Python 3.11, which resspec needs")
         if "No module named 'resspec" in last or "No module named resspec" in last:
             return self._broken(
                 "resspec is not installed there", f"{self.python} -m pip install resspec"

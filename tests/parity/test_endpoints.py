@@ -136,6 +136,62 @@ def test_an_endpoint_that_breaks_leaves_the_rest(tiny: str, tmp_path: Path, caps
     assert "Traceback" not in out + err
 
 
+@pytest.mark.needs("torch")
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("torch@meta", "the device `meta` computes nothing"),
+        ("torch@meta:0", "the device `meta:0` computes nothing"),
+        ("torch@cuda:77", "no device `cuda:77`"),
+        ("torch@tpu", "`tpu` is not a device"),
+        ("torch:float8", "no backend computes in `float8`"),
+        ("torch@cpu:complex64", "no backend computes in `complex64`"),
+        ("onnx:int4", "is no place where networks run"),
+        ("pt2:bfloat16", "runs in float64 or float32"),
+        ("pt2@cuda", "files are run on the CPU"),
+        ("troch", "is no place where networks run"),
+    ],
+)
+def test_an_endpoint_that_there_is_not_is_a_line_and_the_rest_stands(
+    tiny: str, place: str, why: str, capsys: Err
+) -> None:
+    words = ("--between", f"torch, {place} ,torch@cpu, torch@cpu", "--mode", "eval")
+    assert command("parity", tiny, *words) == 1
+    out, err = capsys.readouterr()
+    (line,) = [one for one in out.splitlines() if one.startswith(f"{place} gave nothing: ")]
+    assert why in line
+    assert out.count(" torch torch@cpu ") == 2  # outputs, at two sizes
+    assert err == ""
+    assert command("parity", tiny, "--between", f"torch,{place}", "--mode", "eval") in (1, 2)
+    assert "gave nothing" not in capsys.readouterr().out
+
+
+@pytest.mark.needs("torch")
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        (None, "it cannot be started: No such file or directory"),
+        ("exit 0", "is it a Python?"),
+        ("echo 'Unknown option: -P' >&2; echo 'Try `python -h`' >&2; exit 2", "older than Python 3.11"),
+        ("echo \"No module named 'resspec'\" >&2; exit 1", "resspec is not installed there"),
+        ("echo \"ls: invalid option -- 'P'\" >&2; echo Try >&2; exit 2", "invalid option"),
+    ],
+)  # fmt: skip
+def test_a_python_that_is_none_is_a_line(
+    tiny: str, script: str | None, why: str, tmp_path: Path, capsys: Err
+) -> None:
+    python = tmp_path / "python"
+    if script is not None:
+        python.write_text(f"#!/bin/sh\n{script}\n")
+        python.chmod(0o755)
+    words = ("--between", "torch,torch:float32,torch@cpu", "--mode", "eval")
+    assert command("parity", tiny, *words, "--python", f"torch:float32={python}") == 1
+    out = capsys.readouterr().out
+    (line,) = [one for one in out.splitlines() if one.startswith("torch:float32 gave nothing: ")]
+    assert why in line
+    assert " torch torch@cpu " in out
+
+
 @pytest.mark.parametrize(
     ("text", "scarce"),
     [
@@ -159,7 +215,7 @@ def test_memory_that_runs_out_is_known_by_what_frameworks_say(text: str, scarce:
     [
         ("torch,troch", 2, "Did you mean torch"),
         ("torch", 2, "Two are compared"),
-        ("torch,torch:int3", 1, "is no place where networks run"),
+        ("torch,torch:int3", 1, "no backend computes in `int3`"),
         ("onnx,torch", 1, "has no float64"),
         ("torch,torch@cuda:77", 1, "no device"),
         ("torch,torch:tf32", 1, "the device `cpu` has no TF32"),
