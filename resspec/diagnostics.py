@@ -12,6 +12,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
+from resspec import synonyms
 from resspec.codes import CODES, Code
 
 __all__ = [
@@ -123,8 +124,10 @@ def listed(lines: Sequence[object], most: int) -> list[Note]:
 
 
 def did_you_mean(word: str, candidates: Iterable[str], otherwise: str | None = None) -> str | None:
-    """Help on a word that is none of these: the one that is near it, or else what else helps."""
-    near = suggest(word, candidates)
+    """Help on a word that is none of these: the one that is also called so, or is spelt nearly so,
+    or else what else helps."""
+    candidates = list(candidates)
+    near = named if (named := synonyms.meant(word)) in candidates else suggest(word, candidates)
     return f"did you mean `{near}`?" if near else otherwise
 
 

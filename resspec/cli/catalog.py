@@ -54,7 +54,7 @@ def list_(
       resspec list blocks ops
     """
     common.choice(format, ("text", "json"), "--format")
-    chosen = [common.choice(kind, KINDS, "KIND") for kind in kinds or KINDS[:-1]]
+    chosen = [_kind(kind) for kind in kinds or KINDS[:-1]]
     asked = [
         _between("params", params, "--params"), _between("macs", macs, "--macs"), where
     ]  # fmt: skip
@@ -84,6 +84,19 @@ def list_(
         indent = "  " if len(found) > 1 else ""
         whole = kind == "models" and not conditions and family is None
         print(textwrap.indent("\n".join(_families(rows) if whole else _lines(rows)), indent))
+
+
+def _kind(word: str) -> str:
+    """One of the kinds; a thing of one of them is shown by another command."""
+    from resspec import synonyms, zoo
+    from resspec.ops import OPS
+
+    if word not in KINDS:
+        named = synonyms.meant(word) or word
+        if named in OPS or zoo.shipped(named, "block") or zoo.shipped(named, "model"):
+            there = f"`resspec show {named}` shows that one"
+            raise BadUse(f"'{escape(word)}' is no kind of thing; {there}.", hint="KIND")
+    return common.choice(word, KINDS, "KIND")
 
 
 def _between(name: str, given: str | None, option: str) -> str | None:
@@ -139,7 +152,7 @@ def _cut(text: str, width: int) -> str:
 
 def _lines(rows: list[dict[str, Any]]) -> Iterator[str]:
     """Names and docs, under a line for each family, or with what they cost; what one file says of
-    all its models stands once."""
+    all its models stands once. What a thing is also called stands after its doc."""
     from resspec import table
 
     if rows and "macs" in rows[0]:
@@ -154,7 +167,8 @@ def _lines(rows: list[dict[str, Any]]) -> Iterator[str]:
         pairs = list[tuple[str, str]]()
         doc = ""
         for one in members:
-            pairs.append((one["name"], "" if family and one["doc"] == doc else one["doc"]))
+            also = f" Also {', '.join(one['also'])}." if one.get("also") else ""
+            pairs.append((one["name"], "" if family and one["doc"] == doc else one["doc"] + also))
             doc = one["doc"]
         if family:
             yield f"{family} ({len(pairs)})"
@@ -162,10 +176,13 @@ def _lines(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _entries(kind: str) -> list[dict[str, Any]]:
-    """Name, doc and family of everything of a kind."""
+    """Name, doc and family of everything of a kind, and what else it is called."""
+    from resspec import synonyms
 
     def row(name: str, doc: str, family: str = "") -> dict[str, Any]:
-        return {"name": name, "family": family, "doc": doc.strip().split("\n")[0]}
+        found = {"name": name, "family": family, "doc": doc.strip().split("\n")[0]}
+        called = synonyms.also(name) if kind in ("blocks", "ops") else []
+        return found | ({"also": called} if called else {})
 
     match kind:
         case "models" | "blocks":

@@ -105,12 +105,15 @@ def _word(value: object) -> str:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    """Kind, doc, file, parameters and text of what has that name."""
-    from resspec import backend, zoo
+    """Kind, doc, file, parameters and text of what has that name, or is also called so."""
+    from resspec import backend, synonyms, zoo
     from resspec.language.words import DOCS, usage
     from resspec.ops import OPS
 
     models, blocks = zoo.models(), zoo.blocks()
+    known = [one.name for one in (*models, *blocks)] + [*OPS, *DOCS, *backend.names()]
+    if name not in known:
+        name = synonyms.meant(name) or name
     data: dict[str, Any] = {"name": name, "kind": "", "doc": "", "file": "", "text": ""}
     data["params"] = []
     if entry := next((one for one in models if one.name == name), None):
@@ -128,12 +131,13 @@ def _describe(name: str) -> dict[str, Any]:
         lacks = f"; it has no rule for {', '.join(lacking)}" if lacking else ""
         data |= {"kind": "backend", "doc": f"{backend_doc(name)}{lacks}"}
     else:
-        known = [one.name for one in (*models, *blocks)] + [*OPS, *DOCS, *backend.names()]
         raise error(
             "not-found",
             f"no model, block, op, word or backend is called `{name}`",
             help=did_you_mean(name, known, "`resspec list` names them"),
         )
+    if called := synonyms.also(name):
+        data |= {"doc": f"{data['doc'].strip()}\n\nAlso called {', '.join(called)}."}
     if how := usage(name):
         about = textwrap.fill(how.about, WIDTH)
         data |= {"doc": f"{data['doc'].strip()}\n\n{about}", "text": data["text"] or how.example}
