@@ -10,11 +10,11 @@ told, too.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +46,10 @@ performance.setResourceTimingBufferSize(10000);
 """
 
 
-def main(spec: str = "resnet50") -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.play", description=__doc__.splitlines()[0])
+    parser.add_argument("spec", nargs="?", default="resnet50", metavar="SPEC")
+    spec = parser.parse_args().spec
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
@@ -109,4 +112,4 @@ def settle(page: Any, press: Callable[[], None]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import sys
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ def rows() -> Iterator[Counted]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="docs/counts.py", description=__doc__).parse_args()
     lines = [counted.HEAD, *(one.row() for one in rows())]
     with (specs_dir() / counted.FILE).open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows(lines)

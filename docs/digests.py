@@ -5,7 +5,7 @@ python docs/digests.py 'mobilenetv4_*'   # only these anew
 
 from __future__ import annotations
 
-import sys
+import argparse
 from fnmatch import fnmatch
 
 from resspec import api, zoo
@@ -23,4 +23,6 @@ def main(globs: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser(prog="docs/digests.py", description=__doc__.splitlines()[0])
+    parser.add_argument("globs", nargs="*", metavar="GLOB", help="specs that are done anew")
+    main(parser.parse_args().globs)

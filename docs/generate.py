@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import contextlib
 import inspect
@@ -135,6 +136,7 @@ def refreshed(text: str) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="docs/generate.py", description=__doc__).parse_args()
     for path in PAGES:
         path.write_text(refreshed(path.read_text("utf-8")), "utf-8")
 

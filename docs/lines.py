@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import subprocess
-import sys
 import tarfile
 import tempfile
 from pathlib import Path
@@ -28,7 +28,9 @@ def told(when: str, root: Path) -> str:
 
 
 def main() -> None:
-    for commit in sys.argv[1:]:
+    parser = argparse.ArgumentParser(prog="docs/lines.py", description=__doc__)
+    parser.add_argument("commits", nargs="*", metavar="COMMIT")
+    for commit in parser.parse_args().commits:
         command = ["git", "archive", commit, "specs"]
         archive = subprocess.run(command, check=True, capture_output=True).stdout  # noqa: S603
         with tempfile.TemporaryDirectory() as folder:

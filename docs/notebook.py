@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import json
 from pathlib import Path
@@ -36,6 +37,7 @@ def _shown(source: str, names: dict[str, Any]) -> dict[str, str]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="docs/notebook.py", description=__doc__).parse_args()
     notebook = json.loads(NOTEBOOK.read_text("utf-8"))
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     for count, (cell, shown) in enumerate(zip(code, run(notebook), strict=True), 1):

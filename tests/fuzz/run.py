@@ -6,26 +6,31 @@ Targets: loader, syntax, expression. Needs `atheris` (pip install atheris). A cr
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 from pathlib import Path
 
-import atheris
-
-with atheris.instrument_imports(include=["resspec", "yaml"]):
-    from tests.fuzz import targets
-
 
 def main() -> None:
-    target = sys.argv.pop(1)
+    parser = argparse.ArgumentParser(prog="tests.fuzz.run", description=__doc__.splitlines()[0])
+    parser.add_argument("target", choices=("loader", "syntax", "expression"))
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help="what libFuzzer takes", metavar="…")
+    given = parser.parse_args()
+    import atheris
+
+    with atheris.instrument_imports(include=["resspec", "yaml"]):
+        from tests.fuzz import targets
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spec.yaml"
         run = {
             "loader": lambda data: targets.loader(data, path),
             "syntax": targets.syntax,
             "expression": targets.expression,
-        }[target]
-        atheris.Setup([*sys.argv, "-rss_limit_mb=1024", "-timeout=5"], run)
+        }[given.target]
+        rest = [sys.argv[0], *given.rest, "-rss_limit_mb=1024", "-timeout=5"]
+        atheris.Setup(rest, run)
         atheris.Fuzz()
 
 
