@@ -148,6 +148,15 @@ def resized(graph: Graph, height: int, width: int) -> Graph:
     return replace(graph, input=values[graph.input.index], outputs=outputs, root=root)
 
 
+def refused(graph: Graph, height: int, width: int) -> str | None:
+    """Why a free network does not take that size, in a line; None where it does."""
+    try:
+        resized(graph, height, width)
+    except OpError as problem:
+        return f"{graph.name} does not take {height}x{width}: {problem.message}"
+    return None
+
+
 def second(graph: Graph) -> tuple[int, int] | None:
     """A size that the graph was not made for and works at, odd and not square where it takes such;
     None where the size is fixed, or none nearby fits."""

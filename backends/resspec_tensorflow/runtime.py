@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from resspec import sizes
 from resspec.backend import Source, Variables
 from resspec.diagnostics import error
 from resspec.ir import Graph
@@ -22,13 +23,25 @@ from .frameworks import Functional, keras, keras_option_scope, tf
 Array = NDArray[Any]
 DTYPES = ("float64", "float32", "bfloat16", "float16", "mixed_bfloat16", "mixed_float16")
 
-# Names of a model's outputs: a Keras model of one output has no name for it.
-_OUTPUTS: WeakKeyDictionary[Any, tuple[str, ...]] = WeakKeyDictionary()
+# What a model was made of: a Keras model of one output has no name for it.
+_GRAPHS: WeakKeyDictionary[Any, Graph] = WeakKeyDictionary()
 
 
 class Reloadable(Functional):
     """Keras' functional model, but its legacy `.h5` files describe operations as its `.keras`
-    files do: the legacy reader knows layers alone. Saved as the stock class, which both load as."""
+    files do: the legacy reader knows layers alone; and a size that some op does not take is told in
+    a line. Saved as the stock class, which both load as."""
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        try:
+            return super().__call__(*given, **named)
+        except tf.errors.InvalidArgumentError:
+            shape: Any = getattr(given[0], "shape", ()) if given else ()
+            graph = _GRAPHS.get(self) if len(shape) == 4 else None
+            told = graph and sizes.refused(graph, int(shape[1]), int(shape[2]))
+            if not told:
+                raise
+        raise ValueError(told)
 
     def get_config(self) -> dict[str, Any]:
         with keras_option_scope(use_legacy_config=False):
@@ -98,7 +111,7 @@ def instantiate(graph: Graph, source: Source, device: str, dtype: str | None) ->
     with tf.device(find_device(device)), _dtype(dtype), _nothing_drawn():
         model = getattr(module, source.entry)()
     model.__class__ = Reloadable
-    _OUTPUTS[model] = tuple(name for name, _ in graph.outputs)
+    _GRAPHS[model] = graph
     return model
 
 
@@ -224,8 +237,8 @@ def call(model: Any, x: Array, training: bool, key: int) -> dict[str, list[Any]]
     inputs = tf.cast(tf.constant(np.ascontiguousarray(x.transpose(NHWC))), model.inputs[0].dtype)
     result = model(inputs, training=training)
     if not isinstance(result, dict):
-        name = _OUTPUTS.get(model, ("out",))[0]
-        result = {name: result}
+        graph = _GRAPHS.get(model)
+        result = {graph.outputs[0][0] if graph else "out": result}
     return listed(result)
 
 

@@ -20,7 +20,11 @@ MORE = {
         Case({"size": 3, "stride": [3, 1]}, (3, 6, 7)),
         Case({"size": 5, "stride": 2}, (3, 7, 9)),
     ],
-    "einsum": [Case({"pattern": "c y x -> c 1 (y x)", "sizes": {"x": 4}}, (3, 4, 4))],
+    "einsum": [
+        Case({"pattern": "c y x -> c 1 (y x)", "sizes": {"x": 4}}, (3, 4, 4)),
+        Case({"pattern": "c (y g) x -> (c g) y x", "sizes": {"g": 2}}, (3, 4, 6)),
+    ],
+    "crop": [Case({"top": 2, "left": 3}, (3, 9, 9), ((), (("subsample", {"stride": 2}),)))],
     "resize": [Case({"scale_factor": 0.5}, (3, 4, 4))],
 }
 
@@ -48,11 +52,13 @@ def refusing(name: str) -> list[tuple[Case, Any, dict[tuple[int, int], Any]]]:
 
 
 def shapes(one: Any, model: Any, x: Any) -> list[tuple[int, ...]] | None:
-    """Of the outputs; None where the model refuses."""
+    """Of the outputs; None where the model refuses, which it says in a line."""
     try:
         return [value.shape[1:] for value in one.runtime().forward(model, x)[0]["out"]]
-    except Exception:  # each framework has its own
-        return None
+    except Exception as problem:  # each framework has its own
+        told = str(problem).strip().splitlines()
+    assert len(told) == 1, told
+    return None
 
 
 @pytest.mark.parametrize("name", ["torch", "tensorflow", "jax"])
