@@ -151,7 +151,7 @@ $(VENV)/.installed: $(PACKAGING) | $(BIN)/python
 # the one that they were compiled against, and only their Python code is needed. PyPI has no
 # torchvision that matches the CPU build, so tests/environment lets it be imported beside that.
 $(VENV)/.installed-dev: $(VENV)/.installed $(wildcard tests/environment/*)
-	$(PIP) -e '.[all,dev,docs,draw,examples,jax,lightning,openvino,plot,ray,tflite]'
+	$(PIP) -e '.[all,dev,docs,draw,examples,executorch,jax,lightning,openvino,plot,ray,tflite]'
 	$(PIP) huggingface-hub onnx onnxruntime onnxscript pillow
 	$(PIP) --no-deps timm torchinfo torchvision
 	cp tests/environment/* $$($(BIN)/python -c 'import sysconfig as s; print(s.get_path("purelib"))')

@@ -54,6 +54,11 @@ FORMATS = {
         files=("model.xml", "model.bin"),
         dtypes=("float32",),
     ),
+    "executorch": Format(
+        "model.pte",
+        "for ExecuTorch on phones, with XNNPACK: one example at a time, of one size",
+        dtypes=("float32",),
+    ),
 }
 
 
@@ -61,6 +66,7 @@ NEEDS = {
     "onnx": ("onnx", "onnxscript"),
     "onnx_int8": ("onnx", "onnxscript", "onnxruntime"),
     "openvino": ("openvino",),
+    "executorch": ("executorch",),
 }
 
 
@@ -82,7 +88,8 @@ def export(
     import torch
     import torch.fx.experimental._config
 
-    names, example = _names(graph), _example(model, graph)
+    lone = format == "executorch"  # it plans its memory for one shape
+    names, example = {} if lone else _names(graph), _example(model, graph, 1 if lone else 2)
     # torch finds out itself from which size on a network works
     shapes = dict.fromkeys(names, torch.export.Dim.DYNAMIC)
     # a map of one row is like any other: without this a size of 1 is taken for a constant
@@ -101,6 +108,9 @@ def export(
             return
         if format == "openvino":
             _openvino(program, graph, path)
+            return
+        if format == "executorch":
+            _executorch(program, graph, path)
             return
         from resspec.weights.outputs import flat
         from resspec_torch.onnx_parts import PARTS, TRANSLATIONS
@@ -134,9 +144,7 @@ def _in_steps(model: Any, path: Path, examples: NDArray[Any]) -> None:
             one = next(self.left, None)
             return None if one is None else {"input": one[None]}
 
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # it recommends to fold norms first, which has been done
-    try:
+    with _unsaid():  # it recommends to fold norms first, which has been done
         # signed on both sides: x86 without VNNI saturates sums of products with unsigned ones
         quantization.quantize_static(
             model,
@@ -155,6 +163,15 @@ def _in_steps(model: Any, path: Path, examples: NDArray[Any]) -> None:
             # a ReLU that the ends of a range stand for could not be told from one that is missing
             extra_options={"QDQKeepRemovableActivations": True},
         )
+
+
+@contextlib.contextmanager
+def _unsaid() -> Iterator[None]:
+    """No log of others' warnings."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
     finally:
         logging.disable(before)
 
@@ -195,6 +212,32 @@ def _openvino(program: ExportedProgram, graph: Graph, path: Path) -> None:
     library.save_model(converted, path, compress_to_fp16=False)
 
 
+def _executorch(program: ExportedProgram, graph: Graph, path: Path) -> None:
+    import torch
+
+    from resspec.weights.outputs import flat
+
+    with _unsaid():  # of devices that are not there
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import to_edge_transform_and_lower
+
+        program = program.run_decompositions({torch.ops.aten.var_mean.correction: _var_and_mean})
+        # a program's outputs have no names: it tells them itself
+        names = {"output_names": list(flat(dict(graph.outputs)))}
+        lowered = to_edge_transform_and_lower(
+            program, partitioner=[XnnpackPartitioner()], constant_methods=names
+        )
+        with path.open("wb") as file:
+            lowered.to_executorch().write_to_file(file)
+
+
+def _var_and_mean(x: Tensor, *given: Any, **named: Any) -> tuple[Tensor, Tensor]:
+    import torch
+
+    words = {key: value for key, value in named.items() if key != "correction"}
+    return torch.var(x, *given, **named), torch.mean(x, *given, **words)
+
+
 def _require(format: str) -> None:
     missing = [name for name in NEEDS[format] if importlib.util.find_spec(name) is None]
     if missing:
@@ -222,13 +265,13 @@ def _state_dict(model: nn.Module, source: Source, path: Path, dtypes: Mapping[st
     save_file(state, path, metadata={"format": "pt"})
 
 
-def _example(model: nn.Module, graph: Graph) -> Tensor:
-    """Two examples: an axis of one would be taken for a constant."""
+def _example(model: nn.Module, graph: Graph, batch: int) -> Tensor:
+    """So many: two where there may be any, since an axis of one would be taken for a constant."""
     import torch
 
     like = next((value for value in model.state_dict().values() if value.is_floating_point()), None)
     kind = {} if like is None else {"dtype": like.dtype, "device": like.device}
-    return torch.zeros((2, *graph.input.type.shape), **kind)
+    return torch.zeros((batch, *graph.input.type.shape), **kind)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +22,7 @@ Run = Callable[["NDArray[Any]"], Mapping[str, "NDArray[Any]"]]
 
 def read(path: Path, format: str) -> Run:
     """A file that `export` wrote. Raises SpecError(no-exporter)."""
-    return {"onnx": _onnx, "onnx_int8": _onnx, "openvino": _openvino, "pt2": _program}[format](path)
+    return READERS[format](path)
 
 
 def _onnx(path: Path) -> Run:
@@ -87,3 +88,36 @@ def _program(path: Path) -> Run:
         return {name: to_numpy(value).copy() for name, value in named.items()}
 
     return run
+
+
+def _executorch(path: Path) -> Run:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its interface may change
+        try:
+            from executorch.runtime import Runtime
+        except ImportError:
+            help = "pip install 'resspec[executorch]'"
+            message = "ExecuTorch files are run by executorch"
+            raise error("no-exporter", message, help=help) from None
+    program = Runtime.get().load_program(path)
+    forward = program.load_method("forward")
+    names = program.load_method("output_names").execute(())
+    _, *wanted = forward.metadata.input_tensor_meta(0).sizes()
+
+    def run(x: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        if list(x.shape[1:]) != wanted:
+            raise FixedSize
+        found = [forward.execute((to_torch(one[None]),)) for one in x]
+        several = zip(names, zip(*found, strict=True), strict=True)
+        return {name: np.concatenate([to_numpy(y) for y in ys]) for name, ys in several}
+
+    return run
+
+
+READERS = {
+    "onnx": _onnx,
+    "onnx_int8": _onnx,
+    "openvino": _openvino,
+    "pt2": _program,
+    "executorch": _executorch,
+}

@@ -42,8 +42,9 @@ Export = Annotated[
     Option(
         metavar="A,B",
         help="Also write, in evaluation mode, what loads without resspec. torch: state_dict "
-        "(default), pt2, onnx, onnx_int8, openvino. tensorflow: keras (default), saved_model, "
-        "tflite, tflite_int8. jax: nnx_state (default), orbax, stablehlo. Or: all, none.",
+        "(default), pt2, onnx, onnx_int8, openvino, executorch. tensorflow: keras (default), "
+        "saved_model, tflite, tflite_int8. jax: nnx_state (default), orbax, stablehlo. "
+        "Or: all, none.",
     ),
 ]
 Dtype = Annotated[

@@ -1,4 +1,4 @@
-"""What `build --out --export all` writes loads in a fresh process without resspec, and infers as
+"""What `build --out --export` writes loads in a fresh process without resspec, and infers as
 the live model: in float32 not further from float64 than the live model is itself."""
 
 from __future__ import annotations
@@ -187,15 +187,15 @@ def test_each_file_infers_as_the_live_model(name: str, tmp_path: Path) -> None:
 
 
 def written(name: str, case: str, folder: Path) -> tuple[Path, Any, Any, Any]:
-    """The folder of all that a build writes, with an input beside it; graph, weights, input."""
+    """The folder of what a build writes, with an input beside it; graph, weights, input."""
     folder.mkdir()
     (folder / "spec.yaml").write_text(SPECS[case])
     graph = api.load(folder / "spec.yaml").graph
     arrays = weights.randomise(graph, 3)
     weights.save(folder / "w.safetensors", arrays, case)
-    out = folder / "out"
-    words = ("--weights", str(folder / "w.safetensors"), "--out", str(out), "--export", "all")
-    assert command("build", str(folder / "spec.yaml"), "-b", name, *words) == 0
+    out, kinds = folder / "out", ",".join(FORMATS[name])
+    words = ("--weights", folder / "w.safetensors", "--out", out, "--export", kinds)
+    assert command("build", folder / "spec.yaml", "-b", name, *words) == 0
     x = weights.example((3, *graph.input.type.shape))  # another batch than was traced
     np.save(out / "x.npy", x)
     return out, graph, arrays, x

@@ -18,7 +18,7 @@ from resspec.running import Running
 LIMIT = 1e-12  # relative L2, in float64
 Array = np.ndarray[Any, Any]
 Outputs = Mapping[str, list[Array]]
-SINGLE = ("openvino", "tflite")  # files that hold no float64
+SINGLE = ("executorch", "openvino", "tflite")  # files that hold no float64
 
 
 def exact(backend: Backend) -> list[str]:
