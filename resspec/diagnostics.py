@@ -13,20 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from resspec import synonyms
-from resspec.codes import CODES, Code
-
-__all__ = [
-    "CODES",
-    "Code",
-    "Diagnostic",
-    "Note",
-    "Span",
-    "SpecError",
-    "error",
-    "escape",
-    "render",
-    "suggest",
-]
+from resspec.codes import CODES as CODES
 
 MAX_SOURCE_BYTES = 1 << 20
 MAX_LINE = 100  # display columns of a source line, before it is cut around the span

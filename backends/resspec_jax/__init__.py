@@ -26,5 +26,3 @@ BACKEND = Backend(
     reader=_module("resspec_jax.files"),
     formats=FORMATS,
 )
-
-__all__ = ["BACKEND"]

@@ -80,5 +80,3 @@ BACKEND = Backend(
     coarsening=_module("resspec_tensorflow.coarse"),
     formats=FORMATS,
 )
-
-__all__ = ["BACKEND"]

@@ -29,5 +29,3 @@ BACKEND = Backend(
     importer=_module("resspec_torch.lift.network"),
     imports=("timm:*", "torchvision:*", "*.pt2", "*.onnx", "*:*"),
 )
-
-__all__ = ["BACKEND"]

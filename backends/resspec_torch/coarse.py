@@ -107,11 +107,11 @@ def _widen(tensor: Any) -> None:
         tensor.CopyFrom(numpy_helper.from_array(wide, tensor.name))
 
 
-def _pads(x: torch.Tensor, pads: Any, auto_pad: str | None, value: float) -> torch.Tensor:
-    if auto_pad not in (None, "NOTSET", "VALID"):
-        raise ValueError(f"padding by {auto_pad}")
-    top, left, bottom, right = pads or (0, 0, 0, 0)
-    return functional.pad(x, (left, right, top, bottom), value=value)
+def _padded(x: Array, value: float, how: Mapping[str, Any]) -> torch.Tensor:
+    if how["auto_pad"] not in (None, "NOTSET", "VALID"):
+        raise ValueError(f"padding by {how['auto_pad']}")
+    top, left, bottom, right = how["pads"] or (0, 0, 0, 0)
+    return functional.pad(torch.from_numpy(x), (left, right, top, bottom), value=value)
 
 
 class _Round(OpRun):
@@ -137,26 +137,14 @@ class DequantizeLinear(_Round):
 class Conv(OpRun):
     op_domain = ""
 
-    def _run(
-        self,
-        x: Array,
-        kernel: Array,
-        bias: Array | None = None,
-        auto_pad: str | None = None,
-        dilations: Any = None,
-        group: int | None = None,
-        kernel_shape: Any = None,
-        pads: Any = None,
-        strides: Any = None,
-    ) -> tuple[Array]:
-        given, w = torch.from_numpy(x), torch.from_numpy(np.array(kernel))
+    def _run(self, x: Array, kernel: Array, bias: Array | None = None, **how: Any) -> tuple[Array]:
         y = functional.conv2d(
-            _pads(given, pads, auto_pad, 0.0),
-            w,
+            _padded(x, 0.0, how),
+            torch.from_numpy(np.array(kernel)),
             None if bias is None else torch.from_numpy(np.array(bias)),
-            stride=tuple(strides or (1, 1)),
-            dilation=tuple(dilations or (1, 1)),
-            groups=group or 1,
+            stride=tuple(how["strides"] or (1, 1)),
+            dilation=tuple(how["dilations"] or (1, 1)),
+            groups=how["group"] or 1,
         )
         return (y.numpy(),)
 
@@ -164,24 +152,13 @@ class Conv(OpRun):
 class MaxPool(OpRun):
     op_domain = ""
 
-    def _run(
-        self,
-        x: Array,
-        auto_pad: str | None = None,
-        ceil_mode: int | None = None,
-        dilations: Any = None,
-        kernel_shape: Any = None,
-        pads: Any = None,
-        storage_order: int | None = None,
-        strides: Any = None,
-    ) -> tuple[Array]:
-        padded = _pads(torch.from_numpy(x), pads, auto_pad, -np.inf)
+    def _run(self, x: Array, **how: Any) -> tuple[Array]:
         y = functional.max_pool2d(
-            padded,
-            tuple(kernel_shape),
-            tuple(strides or (1, 1)),
-            dilation=tuple(dilations or (1, 1)),
-            ceil_mode=bool(ceil_mode),
+            _padded(x, -np.inf, how),
+            tuple(how["kernel_shape"]),
+            tuple(how["strides"] or (1, 1)),
+            dilation=tuple(how["dilations"] or (1, 1)),
+            ceil_mode=bool(how["ceil_mode"]),
         )
         return (y.numpy(),)
 

@@ -108,6 +108,3 @@ def _leave(number: int, _: Any) -> None:
 
 def _stop(number: int, _: Any) -> None:
     raise SystemExit(128 + number)
-
-
-__all__ = ["main"]

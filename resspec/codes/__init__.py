@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["CODES", "Code"]
-
 
 @dataclass(frozen=True, slots=True)
 class Code:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from resspec.diagnostics import error
-from resspec.draw.mermaid import mermaid
-from resspec.draw.picture import Arrow, Box, Frame, Picture
-from resspec.draw.sketch import Level, sketch
-
-__all__ = ["Arrow", "Box", "Frame", "Level", "Picture", "drawn", "mermaid", "sketch"]
+from resspec.draw.mermaid import mermaid as mermaid
+from resspec.draw.picture import Box as Box
+from resspec.draw.picture import Frame as Frame
+from resspec.draw.picture import Picture as Picture
+from resspec.draw.sketch import Level as Level
+from resspec.draw.sketch import sketch as sketch
 
 
 def drawn(picture: Picture, format: str) -> bytes:

@@ -13,36 +13,16 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from keyword import iskeyword
 
-from resspec.language.evaluate import (
-    CONSTANTS,
-    FUNCTIONS,
-    MAX_SHOWN,
-    Eval,
-    ExprError,
-    Lookup,
-    Quotient,
-    Size,
-    Value,
-    as_int,
-    compiled,
-    limited,
-    number_of,
-    span,
-)
+from resspec.language.evaluate import CONSTANTS, MAX_SHOWN, Eval, compiled, limited, span
+from resspec.language.evaluate import FUNCTIONS as FUNCTIONS
+from resspec.language.evaluate import ExprError as ExprError
+from resspec.language.evaluate import Lookup as Lookup
+from resspec.language.evaluate import Quotient as Quotient
+from resspec.language.evaluate import Size as Size
+from resspec.language.evaluate import Value as Value
+from resspec.language.evaluate import as_int as as_int
+from resspec.language.evaluate import number_of as number_of
 from resspec.syntax.lookalikes import named
-
-__all__ = [
-    "FUNCTIONS",
-    "Expr",
-    "ExprError",
-    "Lookup",
-    "Quotient",
-    "Size",
-    "Value",
-    "as_int",
-    "number_of",
-    "parse_expr",
-]
 
 MAX_TEXT = 1_000  # characters
 MAX_DEPTH = 32  # nested operations

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from resspec.diagnostics import Span, SpecError, did_you_mean, error
+from resspec.diagnostics import Span, did_you_mean, error
+from resspec.diagnostics import SpecError as SpecError
 from resspec.language.checker import show, spelt
 from resspec.language.grammar import MODEL_KEYS
 from resspec.language.layer_grammar import ROLES
@@ -202,6 +203,3 @@ def plain(data: Data) -> Data:
     if isinstance(data, Seq):
         return [plain(value) for value in data]  # type: ignore[return-value]
     return data
-
-
-__all__ = ["SpecError", "change", "overlay", "override", "plain", "without"]

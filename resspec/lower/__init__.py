@@ -156,6 +156,3 @@ class _Model:
         self.builder.open(path, name, branch.span, branch.span)
         inner = self.scope.inner(path=path)
         return self.layers.shut(self.layers.run(branch.layers, current, inner, self.env))
-
-
-__all__ = ["lower"]

@@ -6,19 +6,9 @@ judged by how far each backend is from float64 itself.
 
 from __future__ import annotations
 
-from resspec.parity.compare import Options, Report, compare, reason
-from resspec.parity.judge import Check, Fault
-from resspec.parity.locate import Departure
-from resspec.parity.runners import Runner, runner
-
-__all__ = [
-    "Check",
-    "Departure",
-    "Fault",
-    "Options",
-    "Report",
-    "Runner",
-    "compare",
-    "reason",
-    "runner",
-]
+from resspec.parity.compare import Options as Options
+from resspec.parity.compare import Report as Report
+from resspec.parity.compare import compare as compare
+from resspec.parity.compare import reason as reason
+from resspec.parity.runners import Runner as Runner
+from resspec.parity.runners import runner as runner

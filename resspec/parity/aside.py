@@ -18,7 +18,7 @@ from resspec.ir import Graph
 from resspec.parity.compare import Options, Report
 from resspec.parity.compare import compare as together
 from resspec.parity.measure import Array, Job, Result, Say
-from resspec.parity.runners import Elsewhere, Runner, Subject, ended
+from resspec.parity.runners import Elsewhere, Here, Runner, Subject, ended
 
 GRACE = 5.0  # seconds in which an idle process should have ended by itself
 
@@ -173,5 +173,5 @@ def _compare(
     examples: Array | None,
     say: Say,
 ) -> Report:
-    told = [*map(_Telling, runners)]
+    told = [_Telling(one) if isinstance(one, Here) else one for one in runners]
     return together(graph, told, options, data, say, examples)

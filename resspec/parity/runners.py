@@ -56,8 +56,8 @@ class Runner(Protocol):
 
 
 def placed(job: Job, where: Endpoint) -> Job:
-    """The job as it is done there."""
-    return replace(job, device=where.device or job.device, format=where.format)
+    """The job as it is done there, unless it is placed already."""
+    return replace(job, device=where.device or job.device, format=job.format or where.format)
 
 
 class Here:

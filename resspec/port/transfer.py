@@ -19,7 +19,7 @@ from resspec.backend import get
 from resspec.diagnostics import Note, SpecError, error, escape
 from resspec.port import bare, depart, origins
 from resspec.port.bare import in_order
-from resspec.port.distance import distance
+from resspec.port.distance import distance as distance
 from resspec.port.match import match
 from resspec.port.mismatch import structure_differences
 from resspec.running import Running
@@ -271,6 +271,3 @@ def _check_numbers(
             notes.append(Note(f"and {len(broken) - SHOWN} more"))
         count = "a tensor holds" if len(broken) == 1 else f"{len(broken)} tensors hold"
         raise error("weights-format", f"`{checkpoint}`: {count} nan or infinity", notes=notes)
-
-
-__all__ = ["Ported", "candidates", "distance", "must_be_free", "outputs_apart", "read", "write"]

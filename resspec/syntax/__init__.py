@@ -5,8 +5,10 @@ from a tag. Scalars are read by the YAML 1.2 core rules, and what readers of YAM
 error rather than a guess. All problems that can be found are reported at once.
 """
 
-from resspec.syntax.data import Data, Map, Seq, placed
-from resspec.syntax.reader import parse, read
-from resspec.syntax.writer import dump
-
-__all__ = ["Data", "Map", "Seq", "dump", "parse", "placed", "read"]
+from resspec.syntax.data import Data as Data
+from resspec.syntax.data import Map as Map
+from resspec.syntax.data import Seq as Seq
+from resspec.syntax.data import placed as placed
+from resspec.syntax.reader import parse as parse
+from resspec.syntax.reader import read as read
+from resspec.syntax.writer import dump as dump
