@@ -53,6 +53,7 @@ def test_exported_programs_are_lifted_and_the_same(
     assert (weight == next(iter(model.parameters())).detach().numpy()).all()
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", ["resnet18", "seresnet50", "convnextv2_atto", "mobilenet_v2"])
 def test_what_resspec_exported_comes_back_as_the_same_graph(tmp_path: Path, name: str) -> None:
     spec = resspec.load(name, overrides=["input=[3,32,32]"])

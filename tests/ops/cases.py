@@ -6,7 +6,7 @@ are compared too; the chain of ops that makes each input of the op; the op.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -392,6 +392,18 @@ def build(name: str, case: Case) -> tuple[Graph, Node]:
         inputs.append(value)
     graph = builder.graph(*apply("tested", name, case.attributes, *inputs))
     return graph, graph.nodes[-1]
+
+
+def telling(name: str, backends: Sequence[Backend]) -> Iterator[tuple[Case, bool]]:
+    """An op's cases, and whether one of the backends writes it by a rule that none before had."""
+    seen: set[tuple[str, Rule]] = set()
+    for case in CASES[name]:
+        node, rules = build(name, case)[1], set[tuple[str, Rule]]()
+        for one in backends:
+            with suppress(Unsupported):
+                rules.add((one.name, choose(one.rules, node)))
+        yield case, not rules <= seen
+        seen |= rules
 
 
 def each_rule(name: str, backend: Backend) -> dict[Rule, Case]:

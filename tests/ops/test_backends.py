@@ -14,13 +14,17 @@ from resspec import backend as backends
 from resspec.ir import Graph
 from resspec.ops import OPS
 from resspec.weights import example, randomise
-from tests.ops.cases import CASES, Case, build
+from tests.ops.cases import CASES, Case, build, telling
 from tests.ops.lacking import lacking
 from tests.ops.running import Array, Arrays, error, expected, live, outputs, together
 
 BACKENDS = [name for name in backends.names() if find_spec(name)]
+# A case of each rule always; the others that it writes in turn.
 ALL = [
-    pytest.param(name, case, id=f"{name}-{case}") for name in OPS for case in CASES.get(name, ())
+    pytest.param(name, case, id=f"{name}-{case}", marks=() if always else pytest.mark.turns(3))
+    for name in OPS
+    if name in CASES
+    for case, always in telling(name, [*map(backends.get, BACKENDS)])
 ]
 # Ops whose function has a kink or picks one of equals, where frameworks may choose a slope.
 KINKS = [
