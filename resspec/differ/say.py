@@ -113,7 +113,7 @@ class _Speaker:
 
     def sameness(self, one: Finding) -> Hashable:
         """What findings have in common that are told together, for all places."""
-        subject = _subject(one)
+        subject = one.subject
         if one.kind in VALUES:
             return one.kind, subject, one.what
         at = one.place if one.kind in ("count", "input", "outputs", "reads", "shared") else ""
@@ -235,10 +235,6 @@ class _Speaker:
         else:
             text = f"{len(blocks)} of {sum(self.depths[0])} blocks: {_listed(blocks)}"
         return f", in {_listed([*parts, text])}"
-
-
-def _subject(one: Finding) -> str:
-    return one.subject
 
 
 def _across(group: Group) -> Hashable:

@@ -14,7 +14,7 @@ def check_norms(graph: Graph, batch: int) -> None:
     lone = [
         node
         for node in graph.nodes
-        if node.op.NORMALISES == "batch" and batch * _positions(node.inputs[0].type.spatial) == 1
+        if node.op.NORMALISES == "batch" and (batch, *node.inputs[0].type.spatial) == (1, 1, 1)
     ]
     if not lone:
         return
@@ -26,7 +26,3 @@ def check_norms(graph: Graph, batch: int) -> None:
     more = [Note(f"and so would {len(others)} more, `{others[0].path}` the next")] if others else []
     help = "train on a batch of 2 or more, or on a larger `input`; or use `layer_norm` there"
     raise SpecError(Diagnostic("norm-of-one", message, first.span, notes=tuple(more), help=help))
-
-
-def _positions(spatial: tuple[int, int]) -> int:
-    return spatial[0] * spatial[1]

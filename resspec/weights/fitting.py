@@ -276,14 +276,10 @@ def _must_be_numbers(what: str, weights: Arrays, dtypes: Mapping[str, str]) -> N
                 f"{what}: `{name}` is stored as {kind}; weights are read as {', '.join(FLOATS)}",
                 help="convert it before saving: `.float()`",
             )
-    broken = [name for name, array in weights.items() if not _finite(array)]
+    broken = [name for name, array in weights.items() if not np.isfinite(array).all()]
     if broken:
         more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
         raise error("weights-format", f"{what}: {broken[0]}{more} holds nan or infinity")
-
-
-def _finite(array: NDArray[Any]) -> bool:
-    return bool(np.isfinite(array).all())
 
 
 def shown(shape: tuple[int, ...] | None) -> str:

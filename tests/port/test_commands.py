@@ -312,7 +312,7 @@ def test_another_number_of_classes(run: Run, tmp_path: Path) -> None:
     assert stored.load(out, graph)["head.linear1.weight"].shape[0] == 7
 
 
-KERAS = "keras_mobilenet_025"
+KERAS = "keras_mobilenet"
 
 
 @pytest.fixture(scope="module")
