@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "docs" / "measured" / "import.csv"
 PAGE = ROOT / "docs" / "import-table.md"
 NAMES = Path(__file__).parent / "names.txt"
-SECONDS, MEMORY = 600, 5 << 30  # a network's
+SECONDS, MEMORY = 600, 10 << 30  # a network's
 FIELDS = (
     "source lifted proof params same_params macs same_macs layers flat lines blocks outputs second "
     "gradients statistics tensorflow jax seconds graph text why"
@@ -108,7 +108,8 @@ def _counted(made: Any, model: Any, shape: tuple[int, ...]) -> dict[str, Any]:
         own = {id(one): int(np.prod(one.shape)) for one in model.trainable_weights}
         return found | {"same_params": params == sum(own.values())}
     own = {id(one): one.numel() for one in model.parameters()}
-    same = macs == _macs(model, shape)
+    # torch counts products with fixed filters, which blur, among the others
+    same = _macs(model, shape) in (macs, macs + made.summary.other_macs)
     return found | {"same_params": params == sum(own.values()), "same_macs": same}
 
 
