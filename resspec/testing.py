@@ -18,10 +18,10 @@ from resspec.compile import LoadedSpec
 from resspec.parity import judge, locate
 from resspec.parity.judge import EXACT, FLOOR, LOTTERY, QUIET
 from resspec.parity.measure import Array, Job, measure
+from resspec.running import Running
 from resspec.weights.outputs import flat
 
 if TYPE_CHECKING:
-    from resspec.backend import Backend, Variables
     from resspec.ir import Graph
 
 
@@ -84,14 +84,13 @@ class _Side:
 
     name: str
     run: Callable[[Array], Mapping[str, Array]]
-    model: Any = None
-    backend: Backend | None = None
-    variables: Variables | None = None
+    running: Running | None = None
     weights: Mapping[str, Array] | None = None
 
     @property
     def trains(self) -> bool:
-        return self.variables is not None and getattr(self.backend, "training", None) is not None
+        running = self.running if self.weights is not None else None
+        return running is not None and running.backend.training is not None
 
     def outputs(self, x: Array, graph: Graph) -> dict[str, Array]:
         """By name; one that has no name goes by the graph's."""
@@ -100,16 +99,15 @@ class _Side:
         return {name: found[""]} if not others and set(found) == {""} else found
 
     def gradients(self, x: Array) -> dict[str, Array]:
-        assert self.backend is not None
-        assert self.backend.training is not None
-        assert self.variables is not None
-        return self.backend.training().gradients(self.model, self.variables, x, training=False)
+        assert self.running is not None
+        return self.running.gradients(x, training=False)
 
     def layers(self, x: Array) -> Mapping[str, Array]:
         """What its layers give, by the path of the layer; none where they cannot be seen."""
-        live = self.backend.live if self.backend is not None else None
+        running = self.running
+        live = running.backend.live if running is not None else None
         look = getattr(live(), "layers", None) if live is not None else None
-        return look(self.model, x) if look is not None else {}
+        return look(running.model, x) if look is not None and running is not None else {}
 
 
 def _side(name: str, model: Any, graph: Graph) -> _Side:
@@ -119,17 +117,12 @@ def _side(name: str, model: Any, graph: Graph) -> _Side:
         if not callable(model):
             raise TypeError(f"{name} is a {type(model).__name__}: neither a model nor a function")
         return _Side(name, lambda x: _named(model(x)))
-
-    def run(x: Array) -> Mapping[str, Array]:
-        found = owner.runtime().forward(model, x)[0]
-        return flat(found)
-
     assert owner.live is not None
-    known, variables = owner.live().shapes(model), owner.emit(graph).variables
-    if any(variable.name not in known for variable in variables.values()):
-        return _Side(name, run, model, owner)
-    stored = owner.runtime().read_weights(model, variables)
-    return _Side(name, run, model, owner, variables, stored)
+    running = Running(owner, owner.emit(graph), model)
+    known, variables = owner.live().shapes(model), running.source.variables
+    named = all(variable.name in known for variable in variables.values())
+    stored = running.read() if named else None
+    return _Side(name, lambda x: flat(running.forward(x)), running, stored)
 
 
 def _named(found: Any) -> dict[str, Array]:

@@ -168,7 +168,10 @@ class _Live:
         self.settings = self.running.settings
         self.weights = {name: np.asarray(drawn[name]) for name in self.graph.parameters()}
         if job.disturbed:
-            self.weights = {name: disturbed(a, name, job) for name, a in self.weights.items()}
+            self.weights = {
+                name: sampling.disturbed(array, name, job.dtype, job.seed)
+                for name, array in self.weights.items()
+            }
         self.load(trainable=True)
         self.load(trainable=False)
 
@@ -217,12 +220,3 @@ class _Live:
 def numbers(dtype: str) -> str:
     """The dtype of NumPy that arrays of this one go through."""
     return "float32" if dtype in ("bfloat16", "float16", "tf32", "int8") else dtype
-
-
-def disturbed(array: Array, name: str, job: Job) -> Array:
-    """Each number as the next one above or below that float32 has (float64 in a float64 run)."""
-    kind = np.dtype(job.dtype)
-    array = array.astype(kind)
-    way = np.where(sampling.uniform("disturb", job.seed, name, array.shape) > 0, 1, -1)
-    moved: Array = np.nextafter(array, (np.inf * way).astype(kind))
-    return moved

@@ -191,15 +191,8 @@ def _hint(found: list[Array], expected: list[Array], limit: float) -> str:
 def _limit(runner: Runner, weights: Arrays, found: list[Array]) -> float:
     """What rounding may do: some times what moving each weight by its last place in float32 does,
     since a framework that sums in another order moves every layer by about as much."""
-    moved = {name: _disturbed(name, array) for name, array in weights.items()}
+    moved = {name: sampling.disturbed(array, name) for name, array in weights.items()}
     return min(max(ROOM * distance(runner.outputs(moved), found), LEAST), MOST)
-
-
-def _disturbed(name: str, array: Array) -> Array:
-    single = array.astype(np.float32)
-    way = np.where(sampling.uniform("disturb", 0, name, array.shape) > 0, np.inf, -np.inf)
-    moved: Array = np.nextafter(single, way.astype(np.float32))
-    return moved
 
 
 def _blind(

@@ -72,6 +72,13 @@ def uniform(
     return _draw((purpose, seed, name), shape, out, _uniform, scale)
 
 
+def disturbed(array: Array, name: str, dtype: str = "float32", seed: int = 0) -> Array:
+    """Each number of a tensor as the next one above or below, by lot, that the dtype has."""
+    up = uniform("disturb", seed, name, array.shape) > 0
+    moved: Array = np.nextafter(array.astype(dtype), np.where(up, np.inf, -np.inf).astype(dtype))
+    return moved
+
+
 def _draw(
     key: tuple[str, int, str],
     shape: tuple[int, ...],
