@@ -29,7 +29,7 @@ TABLE = FOLDER / "ships.csv"
 HEAD = ("spec", "file", "family", "input", "error", "limit", "second_size", "verdict", "graph",
         "source", "seconds")  # fmt: skip
 FILES = ("onnx:int8", "tflite:int8", "onnx", "tflite", "saved_model", "openvino", "pt2",
-         "stablehlo", "keras_file")  # fmt: skip
+         "stablehlo", "keras_file", "executorch")  # fmt: skip
 
 
 def main(given: Sequence[str] | None = None) -> int:
