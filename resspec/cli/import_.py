@@ -120,8 +120,6 @@ def _told(made: Imported, path: Path, reports: list[Report], seconds: float) -> 
         if check.quantity.endswith("second size") and made.second:
             where = f"{made.second[0]}×{made.second[1]}"
         print(f"same as the original in float64: {check.quantity} {check.error:.1e} ({where})")
-    if made.second is None:
-        print(f"the original takes no other size than {height}×{width}")
     for report in reports:
         worst = max((check.error for check in report.checks), default=0.0)
         verdict = "same" if report.ok else "NOT the same"

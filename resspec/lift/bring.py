@@ -136,13 +136,15 @@ def bring(
         graph = at(shape[1:])
         names = laid_over(recorder, graph)
         checks: Sequence[Check] = ()
+        told: list[str] = []
         size, second, small = shape[1:], None, graph
         if check:
             size, second = _sizes(at, shape, network)
             small = at(size)
             say(f"comparing with the original at {size[0]}×{size[1]}")
             full = check is True
-            checks = prove(network, names, at, size, second if full else None, training=full)
+            wide = second if full else None
+            checks = prove(network, names, at, size, wide, training=full, tell=told.append)
             if not any(one.quantity.endswith("second size") for one in checks):
                 second = None
     weights = names.canonical(arrays)
@@ -150,7 +152,7 @@ def bring(
             for n, a in weights.items()}  # fmt: skip
     return Imported(
         spec.model["model"], network.name, graph, spec, files, made, recorder, checks, size,
-        second, summarize(graph), small, network.notes,
+        second, summarize(graph), small, [*network.notes, *told],
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from resspec.lift.tree import Box, Item
 from resspec.ops.base import OPS
 
 DEEPEST = 5  # merges within merges that still read well
-MERGES = frozenset(name for name, op in OPS.items() if op.ARITY is None)
+MERGES = frozenset(name for name, op in OPS.items() if op.ARITY is None and op.IS_MERGE)
 Call = Callable[[Item], tuple[str, dict[str, Any]]]  # how an item is called, and its arguments
 
 
@@ -152,7 +152,7 @@ class Flow:
             first, *others = item.inputs
             for value in others:
                 self._name(value)
-            if isinstance(item, Box) and others:
+            if _reads_several(item):
                 raise Tangled
             found.append(Entry(key, dict(args), item))
             return self._start(first, above, found, stop)
@@ -200,7 +200,7 @@ class Flow:
                         self._name(value)
                 found.append(Entry(key, branches, item))
             else:
-                chain = item.inputs if isinstance(item, Box) else item.inputs[:1]
+                chain = item.inputs if _reads_several(item) else item.inputs[:1]
                 for value in item.inputs[len(chain) :]:
                     self._name(value)
                 source = None if chain == (last,) else list(chain)
@@ -325,7 +325,7 @@ class Flow:
             item = entry.item
             if isinstance(item, Step) and item in self.twins:
                 return {"reuse": self.names[self.twins[item].outputs[0]]}
-            if isinstance(item, Step) and len(item.inputs) > 1:
+            if isinstance(item, Step) and len(item.inputs) > 1 and not _reads_several(item):
                 args |= {
                     key: self.names[value]
                     for key, value in zip(item.op.VALUE_ARGS, item.inputs[1:], strict=True)
@@ -341,6 +341,12 @@ class Flow:
             if not _says(shortcut, "as"):  # its names end with it
                 return {"residual": {"body": body} | ({"shortcut": shortcut} if shortcut else {})}
         return {entry.key: branches}
+
+
+def _reads_several(item: Item) -> bool:
+    """Whether it stands behind a `from` with all that it reads."""
+    several = isinstance(item, Box) or item.op.ARITY is None
+    return several and len(item.inputs) > 1
 
 
 def _says(data: Any, key: str) -> bool:

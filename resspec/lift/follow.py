@@ -8,14 +8,18 @@ from typing import Any
 
 from resspec.ir import Value
 from resspec.lift.record import Recorder, Step
-from resspec.ops.base import Windowed
+from resspec.ops.base import Op, OpError, Windowed
+from resspec.ops.einsum import Einsum
 from resspec.ops.shape import Resize
-from resspec.ops.tokens import Crop
+from resspec.ops.tokens import Crop, Grid
 
 
 def sized(recorder: Recorder) -> bool:
     """Whether anything in it may depend on the size that it was traced at."""
-    return any(_size(step) is not None or _sides(step) for step in recorder.steps)
+    return any(
+        _size(step) is not None or _sides(step) or (isinstance(step.op, Einsum) and step.op.sizes)
+        for step in recorder.steps
+    )
 
 
 def follow(recorder: Recorder, other: Recorder) -> None:
@@ -33,8 +37,10 @@ def follow(recorder: Recorder, other: Recorder) -> None:
             like = _like(step, _size(step), _size(one), twin, recorder)
             if like is not None:
                 free: dict[str, Any] = {"height": 0, "width": 0}
-                op = step.op.replace(**({"size": None} if isinstance(step.op, Resize) else free))
+                op = step.op.replace(**(free if isinstance(step.op, Crop) else {"size": None}))
                 made = replace(step, op=op, inputs=(*step.inputs, like))
+        elif isinstance(step.op, Einsum) and isinstance(one.op, Einsum):
+            made = replace(step, op=_free(step, one))
         elif isinstance(step.op, Windowed) and _sides(step) != _sides(one):
             op = step.op.replace(padding="same")
             same = all(
@@ -50,7 +56,29 @@ def follow(recorder: Recorder, other: Recorder) -> None:
 def _size(step: Step) -> tuple[int, int] | None:
     if isinstance(step.op, Crop) and len(step.inputs) == 1:
         return step.outputs[0].type.spatial if step.op.height or step.op.width else None
-    return step.op.size if isinstance(step.op, Resize) else None
+    return step.op.size if isinstance(step.op, Resize | Grid) else None
+
+
+def _free(step: Step, other: Step) -> Op:
+    """A product with those sizes told that are the same in both, where the rest follows."""
+    assert isinstance(step.op, Einsum)
+    assert isinstance(other.op, Einsum)
+    here, there = (one.op.solved(*(v.type for v in one.inputs)) for one in (step, other))  # type: ignore[attr-defined]
+    if here.keys() != there.keys() or all(there[name] == size for name, size in step.op.sizes):
+        return step.op
+    same = {name for name in here if here[name] == there[name]}
+    told = tuple(sorted((name, here[name]) for name in same if _shares(step.op, name)))
+    op = step.op.replace(sizes=told)
+    try:
+        op.known(*(value.type for value in step.inputs))
+    except OpError:
+        return step.op
+    return op
+
+
+def _shares(op: Einsum, name: str) -> bool:
+    """Whether it shares an axis with another."""
+    return any(name in axis and len(axis) > 1 for term in op.parsed.inputs for axis in term)
 
 
 def _sides(step: Step) -> object:

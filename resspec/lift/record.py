@@ -3,13 +3,16 @@ tensors that its parameters came from, and what could not be said."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from resspec.ir import Value
+from resspec.lift import arrange
 from resspec.lift import layout as layouts
-from resspec.lift.layout import Atom, Awkward, Layout
+from resspec.lift.data import Data
+from resspec.lift.layout import Atom, Awkward
 from resspec.ops.base import OPS, Op
 from resspec.types import TensorType
 
@@ -48,14 +51,6 @@ class Step:
     born: str = ""
 
 
-@dataclass(eq=False, slots=True)
-class Data:
-    """A tensor of the original that depends on the input: a value, and how it is laid out."""
-
-    value: Value
-    layout: Layout
-
-
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What no op says: where (module path and class), the operation, and why or what is needed."""
@@ -85,6 +80,8 @@ class Recorder:
     given: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by module path
     makers: dict[Value, Step] = field(default_factory=dict)
     shuffled: dict[tuple[Value, tuple[int, int]], Value] = field(default_factory=dict)
+    moved: dict[object, Value] = field(default_factory=dict)  # what only moves elements, by what
+    windows: set[tuple[int, int]] = field(default_factory=set)  # sizes that maps are cut into
 
     def value(self, kind: TensorType) -> Value:
         self.made += 1
@@ -113,6 +110,13 @@ class Recorder:
         self.makers |= dict.fromkeys(outputs, step)
         return outputs
 
+    def once(self, op: str, *inputs: Value, **arguments: Any) -> Value:
+        """What an op without parameters gives, noted the first time. Raises OpError."""
+        key = (op, inputs, tuple(sorted(arguments.items())))
+        if key not in self.moved:
+            (self.moved[key],) = self.apply(op, *inputs, **arguments)
+        return self.moved[key]
+
     def maker(self, value: Value) -> Step | None:
         """The step that gave it; None for the input."""
         return self.makers.get(value)
@@ -128,13 +132,15 @@ class Recorder:
 
     def map(self, data: Data) -> Value:
         """The tensor as a map (N, C, H, W), its channels put in order. Raises Awkward."""
-        data = self.ordered(data)
         kind = data.value.type
-        found = [axis for axis in data.layout if axis]
         wanted = [axis for axis in layouts.usual(kind, self.batch) if axis]
-        if found != wanted:
+        with contextlib.suppress(Awkward):
+            found = self.ordered(data)
+            if [axis for axis in found.layout if axis] == wanted:
+                return found.value
+        if len(data.layout) != 4 or data.layout[0] != layouts.usual(kind, self.batch)[0]:
             raise Awkward("it works on a tensor that is laid out in another way than N×C×H×W")
-        return data.value
+        return arrange.rearranged(self, data, [1], [2], [3]).value
 
     def output(self, data: Data) -> Value:
         """The tensor as what the network gives, N×C×H×W or N×C. Raises Awkward."""
@@ -207,3 +213,6 @@ def _shuffle(order: Sequence[Atom]) -> tuple[int, int] | None:
                 groups *= atom.size
             return groups, block
     return None
+
+
+__all__ = ["Data", "Frame", "Problem", "Recorder", "Step", "Taken"]

@@ -16,6 +16,7 @@ from resspec.diagnostics import Note, error
 from resspec.ir import Graph, Node
 from resspec.lift.record import Recorder, Step, Taken
 from resspec.ops.base import Op
+from resspec.ops.einsum import Einsum
 
 Array = NDArray[Any]
 ORDERLESS = frozenset({"add", "mul", "maximum"})
@@ -131,7 +132,8 @@ def ahead(steps: Steps, start: Any) -> list[int]:
         read = [before[value] for value in inputs]
         if op.NAME in ORDERLESS:
             read.sort()
-        own.append(_hash((_said(op), tuple(read))))
+        said = _pattern(op, inputs) if isinstance(op, Einsum) else _said(op)
+        own.append(_hash((said, tuple(read))))
         before |= {value: _hash((own[-1], at)) for at, value in enumerate(outputs)}
     return own
 
@@ -157,12 +159,22 @@ def _hash(found: object) -> int:
     return int.from_bytes(hashlib.blake2b(repr(found).encode(), digest_size=8).digest(), "big")
 
 
+def _pattern(op: Einsum, inputs: Sequence[Any]) -> str:
+    """A product as text, its names by their order and all sizes told."""
+    sizes = op.solved(*(value.type for value in inputs))
+    numbers = {name: f"{at}:{sizes[name]}" for at, name in enumerate(op.parsed.names)}
+    terms = [*op.parsed.inputs, op.parsed.output]
+    return f"einsum {[[[numbers[name] for name in axis] for axis in term] for term in terms]}"
+
+
 def _said(op: Op) -> str:
     """An op as text; rates, which some keep in single precision, to six digits, and what says
     nothing left out."""
     fields = {name: getattr(op, name) for name in type(op).FIELDS}
     if "rate" in fields:
         fields["rate"] = round(fields["rate"], 6)
+    if isinstance(value := fields.get("value"), tuple) and len(set(value)) == 1:
+        fields["value"] = value[0]  # one number for all channels
     if "gamma" in fields:
         fields["gamma"] = float(f"{fields['gamma']:.12g}")
     if "count_include_pad" in fields and not any(op.padding):  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from resspec import passes, zoo
@@ -18,11 +19,14 @@ from resspec.lift import same
 from resspec.lift.record import Step
 from resspec.lift.spell import plain
 from resspec.ops.base import Op
+from resspec.ops.einsum import Einsum
+from resspec.ops.tokens import Roll
 from resspec.trial import lowered, tries
 
 Args = dict[str, Any]
 TRIES = 100  # calls of one block for one module
 LESS, MOST = 3, 3  # layers of a block that the piece may lack, and how many times its layers it has
+TOKENS, WINDOWS = [16, 1, 64], [16, 28, 28]  # what blocks may read that take no other map
 ALIASES = {  # what constructors call the params of the library's blocks
     "width": ("planes", "out_planes", "out_chs", "out_channels", "dim"),
     "out_channels": ("out_chs", "out_planes", "planes"),
@@ -31,11 +35,12 @@ ALIASES = {  # what constructors call the params of the library's blocks
 }
 SHORTCUTS = ("projection", "avg_projection", "identity", "projection_always", "zero_pad",
              "max_pool_projection", "projection_3x3", "preact_projection")  # fmt: skip
+ATTENTION = frozenset({"heads", "window", "shift"})  # what attention alone has
 GATES = ("identity", "eca", "se", "relu_se", "hard_se")
 STEMS, HEADS = ("stem",), ("classifier", "head")
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Piece:
     """Layers from one value to another. `given`: what their module was made with; `place`: which of
     how many modules of its class it is."""
@@ -57,7 +62,7 @@ class Piece:
         strides = (plain(getattr(step.op, "stride", 1)) != 1 for step in self.steps)
         return len(self.steps), any(strides)
 
-    @property
+    @cached_property
     def key(self) -> tuple[object, ...]:
         """Pieces of one key are the same."""
         given = repr(sorted(self.given.items()))
@@ -177,15 +182,19 @@ class Shelf:
             self.kinds[block.name] = self._ops(block)
         own = self.kinds[block.name]
         wanted = Counter(step.op.NAME for step in piece.steps)
+        if "einsum" in wanted and "einsum" not in own:
+            return False  # no argument of a block is attention
         near = (own - wanted).total() <= LESS and wanted.total() <= MOST * own.total()
         return bool(own) and set(own) <= set(wanted) and near
 
     def _ops(self, block: BlockSpec) -> Counter[str]:
         if any(param.type == "blocks" for param in block.params.values()):
             return Counter()
-        for one in tries(block):
+        models = [one.model for one in tries(block)]
+        attends = [{**models[0], "input": shape} for shape in (TOKENS, WINDOWS)] if models else []
+        for model in (*models, *attends):
             try:
-                graph = lowered({**one.model, "defaults": self.defaults}, self.library)
+                graph = lowered({**model, "defaults": self.defaults}, self.library)
             except SpecError:
                 continue
             return Counter(node.op.NAME for node in passes.simplify(graph).nodes)
@@ -319,6 +328,7 @@ class _Numbers:
         self.groups = _unique(_numbers(ops, "groups"))
         self.sizes = _unique([*_numbers(ops, "stride"), *_numbers(ops, "kernel_size"),
                               *_numbers(ops, "dilation")])  # fmt: skip
+        self.attention = _unique([*_attention(ops), *_numbers(ops, "window")])
         self.given = _unique([one for one in piece.given.values() if type(one) in (int, float)])
         at, count = piece.place
         rates = _numbers(ops, "rate")
@@ -343,10 +353,12 @@ class _Numbers:
                 return list(param.choices)
             case "size":
                 return self.sizes
+            case "int" if name in ATTENTION and self.attention:
+                return self.attention
             case "int":
                 ratios = [a // b for a in self.channels for b in self.channels if b and a % b == 0]
                 whole = [n for n in (*self.given, *self.sizes) if type(n) is int and n > 0]
-                return _unique([*self.widths, *self.groups, *ratios, *whole])[:24]
+                return _unique([*self.attention, *self.widths, *self.groups, *ratios, *whole])[:24]
             case "float" | "number":
                 return _unique([*self.rates, *self.shares, *self.given])[:16]
             case "block":
@@ -361,6 +373,15 @@ class _Numbers:
             more = [{gate: {"ratio": share}} for gate in ("se", "relu_se") for share in shares]
             return [*GATES, *more]
         return ["identity", *self.acts]
+
+
+def _attention(ops: Iterable[Op]) -> Iterator[int]:
+    """Heads, and by how much windows are shifted."""
+    for op in ops:
+        if isinstance(op, Einsum):
+            yield from (size for name, size in op.sizes if name == "heads")
+        elif isinstance(op, Roll) and op.shift[0] == op.shift[1]:
+            yield abs(op.shift[0])
 
 
 def _numbers(ops: Iterable[Op], name: str) -> list[Any]:

@@ -64,6 +64,10 @@ class Spelling:
             return NEVER
         if name == "sizes" and op.NAME == "split":
             return list(value)
+        if name == "sizes" and op.NAME == "einsum":
+            return {
+                word: Hole(word, None, {member: size}, {member: channels}) for word, size in value
+            } or NEVER
         if isinstance(value, bool | str) or value is None:
             return NEVER if value == default else value
         value = plain(value)

@@ -20,6 +20,7 @@ EITHER = frozenset(
     "dropout drop_path layer_norm rms_norm simple_norm l2_normalize add sub mul maximum concat "
     "split slice layer_scale gain bias scale shift prelu softmax pad_channels".split()
 )
+MANY_PARTS = 3  # slices that read better as a split
 
 
 def tidy(recorder: Recorder) -> None:
@@ -29,6 +30,8 @@ def tidy(recorder: Recorder) -> None:
     _drop_dead(recorder)
     _chains(recorder)
     _sums(recorder)
+    _parts(recorder)
+    _maps(recorder)
     _vectors(recorder)
     _drop_dead(recorder)
 
@@ -77,6 +80,86 @@ def _sums(recorder: Recorder) -> None:
             step.inputs = (*first.inputs, *step.inputs[1:])
             gone.add(first)
     recorder.steps = [step for step in recorder.steps if step not in gone]
+
+
+def _parts(recorder: Recorder) -> None:
+    """Slices of one value, in one module, that are all of its channels: queries, keys and values
+    are a split."""
+    found: dict[tuple[Value, tuple[Frame, ...]], list[Step]] = {}
+    for step in recorder.steps:
+        if step.op.NAME == "slice":
+            found.setdefault((step.inputs[0], step.frames), []).append(step)
+    for (value, frames), steps in found.items():
+        ranges = sorted((getattr(step.op, "start"), getattr(step.op, "stop")) for step in steps)  # noqa: B009
+        ends = [0, *(stop for _, stop in ranges)]
+        whole = ends[-1] == value.type.channels and [start for start, _ in ranges] == ends[:-1]
+        if not whole or len(steps) < MANY_PARTS:
+            continue
+        steps.sort(key=lambda step: getattr(step.op, "start"))  # noqa: B009
+        op = OPS["split"](sizes=tuple(stop - start for start, stop in ranges)).resolve(value.type)
+        outputs = tuple(step.outputs[0] for step in steps)
+        first = min(map(recorder.steps.index, steps))
+        made = Step(op, (value,), outputs, frames)
+        recorder.steps[first] = made
+        recorder.steps = [step for step in recorder.steps if step not in steps]
+        recorder.makers |= dict.fromkeys(outputs, made)
+
+
+def _maps(recorder: Recorder) -> None:
+    """Tokens that become a map again, and are treated one by one until then, stay a map."""
+    group: dict[Value, Value] = {}  # of a value, one that stands for all that go with it
+
+    def root(value: Value) -> Value:
+        while group.get(value, value) is not value:
+            value = group[value]
+        return value
+
+    ends: dict[Value, set[tuple[int, int] | None]] = {}  # sizes of maps; None: must be tokens
+    for step in recorder.steps:
+        alone = step.op.NAME in EITHER or step.op.KIND == "activation" or step.born == "linear"
+        alone = alone and getattr(step.op, "over", "channels") == "channels"
+        rows = [one for one in (*step.inputs, *step.outputs) if one.type.is_map]
+        for value in rows:
+            group.setdefault(value, value)
+            ends.setdefault(value, set())
+        if step.op.NAME == "tokens":
+            ends[step.outputs[0]].add(step.inputs[0].type.spatial)
+        elif step.op.NAME == "grid":
+            ends[step.inputs[0]].add(step.outputs[0].type.spatial)
+        elif alone and len({one.type.spatial for one in rows}) == 1:
+            for value in rows[1:]:
+                group[root(value)] = root(rows[0])
+        else:
+            for value in rows:
+                ends[value].add(None)
+    for _, value in recorder.outputs:
+        ends.setdefault(value, set()).add(None)
+    found: dict[Value, set[tuple[int, int] | None]] = {}
+    for value, sizes in ends.items():
+        found.setdefault(root(value), set()).update(sizes)
+    made: dict[Value, Value] = {}
+
+    def as_map(value: Value) -> Value:
+        sizes = found.get(root(value), {None})
+        if value in made or len(sizes) != 1 or None in sizes:
+            return made.get(value, value)
+        (size,) = sizes
+        assert size is not None
+        made[value] = recorder.value(value.type.with_spatial(*size))
+        return made[value]
+
+    steps: list[Step] = []
+    for step in recorder.steps:
+        inputs = tuple(as_map(value) for value in step.inputs)
+        cut = step.op.NAME == "tokens" and as_map(step.outputs[0]) is not step.outputs[0]
+        if cut or (step.op.NAME == "grid" and inputs[0] is not step.inputs[0]):
+            made[step.outputs[0]] = inputs[0]
+        else:
+            outputs = tuple(as_map(value) for value in step.outputs)
+            steps.append(replace(step, inputs=inputs, outputs=outputs))
+            recorder.makers |= dict.fromkeys(outputs, steps[-1])
+    recorder.steps = steps
+    recorder.outputs = [(name, as_map(value)) for name, value in recorder.outputs]
 
 
 def _reader(recorder: Recorder, read: Value, made: Value) -> tuple[Frame, ...]:

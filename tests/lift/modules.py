@@ -398,5 +398,75 @@ class Scaled(nn.Module):
         return self.drop(self.c(x * self.std)) ** 3 / 255.0
 
 
+class Attention(nn.Module):
+    """Products of queries and keys, written out."""
+
+    def __init__(self, width: int, heads: int, masked: bool) -> None:
+        super().__init__()
+        self.heads, self.masked = heads, masked
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, tokens, width = x.shape
+        q, k, v = self.qkv(x).view(n, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        scores = (q * (width // self.heads) ** -0.5) @ k.transpose(-2, -1)
+        if self.masked:
+            scores = scores + torch.full((tokens, tokens), -1e4).triu(1)
+        return self.out((scores.softmax(-1) @ v).transpose(1, 2).reshape(n, tokens, width))
+
+
+class Attending(nn.Module):
+    def __init__(self, width: int, heads: int, masked: bool) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width, 1e-6), nn.LayerNorm(width, 1e-6)
+        self.attention = Attention(width, heads, masked)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attention(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class Attends(nn.Module):
+    """Patches, a class token and a table of positions, before blocks that attend."""
+
+    def __init__(self, masked: bool = False) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 12, 4, 4)
+        self.token = nn.Parameter(torch.randn(1, 1, 12))
+        self.positions = nn.Parameter(torch.randn(1, 17, 12))
+        self.blocks = nn.Sequential(*(Attending(12, 3, masked) for _ in range(2)))
+        self.norm, self.head = nn.LayerNorm(12, 1e-6), nn.Linear(12, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], 1) + self.positions
+        return self.head(self.norm(self.blocks(x))[:, 0])
+
+
+class HalfNorm(nn.Module):
+    """A norm by a function, with a scale or a shift and not both."""
+
+    def __init__(self, kind: str, scaled: bool) -> None:
+        super().__init__()
+        self.kind, self.c = kind, nn.Conv2d(3, 8, 3)
+        self.weight = nn.Parameter(torch.ones(8)) if scaled else None
+        self.bias = None if scaled else nn.Parameter(torch.zeros(8))
+        self.register_buffer("mean", torch.zeros(8))
+        self.register_buffer("var", torch.ones(8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, both = self.c(x), (self.weight, self.bias)
+        if self.kind == "group":
+            return functional.group_norm(x, 2, *both)
+        if self.kind == "instance":
+            return functional.instance_norm(x, None, None, *both)
+        if self.kind == "batch":
+            return functional.batch_norm(x, self.mean, self.var, *both, self.training)
+        return functional.layer_norm(x.permute(0, 2, 3, 1), (8,), *both).permute(0, 3, 1, 2)
+
+
 LIFTED = (Functional, Several, Skip, Gated, Positions, Residual, Shuffled, Repeated, Measured,
           Mixed, Paths, Arithmetic, Table, Frozen, UNet, Cut, Scaled)  # fmt: skip

@@ -91,7 +91,13 @@ class TorchNetwork(Network):
                 loss = loss + (y * torch.from_numpy(cotangent(name, tuple(y.shape))).to(y)).mean()
             parameters = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
             wanted = list(parameters.values())
-            found = torch.autograd.grad(loss, wanted, allow_unused=True) if wanted else ()
+            try:
+                found = torch.autograd.grad(loss, wanted, allow_unused=True) if wanted else ()
+            except RuntimeError as problem:  # of operations that torch differentiates wrongly
+                line = (str(problem).splitlines() or [""])[0]
+                raise error(
+                    "not-liftable", f"torch cannot compute the gradients of {self.name}: {line}"
+                ) from problem
         after = {name: origins.to_numpy(value).copy() for name, value in self.model.named_buffers()}
         with torch.no_grad():
             for name, value in self.model.named_buffers():
@@ -122,7 +128,7 @@ class TorchNetwork(Network):
     @contextlib.contextmanager
     def _mode(self, training: bool) -> Iterator[None]:
         self.model.train(training)
-        with _without_dropout(), origins.Lifted():
+        with _without_dropout(), _with_gradients(), origins.Lifted():
             yield
 
 
@@ -142,6 +148,28 @@ def _without_dropout() -> Iterator[None]:
     finally:
         for name, function in kept.items():
             setattr(functional, name, function)
+
+
+@contextlib.contextmanager
+def _with_gradients() -> Iterator[None]:
+    """A group norm that shifts and does not scale is one without both, and the shift: torch cannot
+    differentiate it otherwise."""
+    own = nn.functional.group_norm
+
+    def group_norm(
+        input: torch.Tensor, num_groups: int, weight: Any = None, bias: Any = None,
+        eps: float = 1e-5,
+    ) -> torch.Tensor:  # fmt: skip
+        if weight is not None or bias is None:
+            return own(input, num_groups, weight, bias, eps)
+        plain = own(input, num_groups, None, None, eps)
+        return plain + bias.reshape(-1, *(1 for _ in input.shape[2:]))
+
+    nn.functional.group_norm = group_norm
+    try:
+        yield
+    finally:
+        nn.functional.group_norm = own
 
 
 def named_outputs(result: Any) -> dict[str, torch.Tensor]:

@@ -12,13 +12,14 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 from torch.utils._pytree import tree_leaves, tree_map
 
+from resspec.lift import arrange, todo
 from resspec.lift import layout as layouts
-from resspec.lift import todo
 from resspec.lift.layout import Awkward
 from resspec.lift.record import Data, Frame, Problem, Recorder, Taken
 from resspec.ops.base import Op, OpError
 from resspec.types import TensorType
-from resspec_torch.lift.values import Constant, Made, Unknown, Weight, as_tensor
+from resspec_torch.lift.relative import Relative
+from resspec_torch.lift.values import Constant, Made, Unfinished, Unknown, Weight, as_tensor
 
 VIEWS = frozenset({
     "view", "reshape", "flatten", "unflatten", "permute", "transpose", "t", "numpy_T", "squeeze",
@@ -42,6 +43,7 @@ class Opaque:
     reads: fx.Node
     gives: fx.Node
     todo: Problem | None = None
+    scores: tuple[Relative, str] | None = None  # or of what queries have for each place
 
 
 @dataclass(eq=False)
@@ -142,7 +144,10 @@ class Reader:
             self.env[node] = self._stand_in(node)
             return
         try:
-            if any(isinstance(one, Data) for one in leaves):
+            half = [one for one in leaves if isinstance(one, Unfinished)]
+            if half and plain not in half[0].accepts:
+                raise Unliftable(half[0].what)
+            if half or any(isinstance(one, Data) for one in leaves):
                 handler = self.table.get(plain)
                 if handler is None:
                     raise Unliftable(node.meta.get("resspec_reason", "no op says this"))
@@ -205,10 +210,35 @@ class Reader:
         if opaque.todo is not None:
             self.env[opaque.gives] = self._left(opaque.gives, opaque.todo, [found])
             return
+        if opaque.scores is not None:
+            places, path = opaque.scores
+            self.env[opaque.gives] = places.applied(self.recorder, self.settled(found), path)
+            return
         value = self.recorder.map(found)
         for op, taken in zip(opaque.ops, opaque.taken, strict=True):
             (value,) = self.recorder.apply(op, value, taken=taken)
         self.env[opaque.gives] = Data(value, layouts.usual(value.type, self.recorder.batch))
+
+    def settled(self, data: Data) -> Data:
+        """A tensor whose axes share or part positions as tokens or windows, for all who read it:
+        noted where it was first seen so."""
+        count = len(self.recorder.steps)
+        made = arrange.in_rows(self.recorder, data)
+        if made is data:
+            return data
+        same = [node for node, found in self.env.items()
+                if isinstance(found, Data) and found.value is data.value
+                and found.layout == data.layout]  # fmt: skip
+        self.env |= dict.fromkeys(same, made)
+        new = self.recorder.steps[count:]
+        maker = self.recorder.maker(data.value)
+        if same and new:
+            for step in new:
+                step.frames = frames_of(same[0])
+            at = self.recorder.steps.index(maker) + 1 if maker is not None else 0
+            self.recorder.steps[count:] = []
+            self.recorder.steps[at:at] = new
+        return made
 
     # -- what could not be said ------------------------------------------------------------------
 

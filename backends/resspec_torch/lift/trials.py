@@ -22,6 +22,7 @@ from resspec.lift.record import Data, Taken
 from resspec.ops.base import OPS, Op, OpError
 from resspec.types import TensorType
 from resspec_torch.lift.reader import Opaque, Reader, frames_of
+from resspec_torch.lift.relative import relative
 from resspec_torch.origins import Lifted
 
 NORMS = (
@@ -29,6 +30,7 @@ NORMS = (
     "evonorm_s0", "instance_norm", "l2_normalize", "tlu", "blur_pool", "frozen_batch_norm",
 )  # fmt: skip
 CLOSE = 1e-10
+LONGEST = 60  # operations of a module that may be an op
 FROZEN = 4  # scale, shift, mean and variance
 HERE = Span("", 1, 1, 1, 1)
 
@@ -63,10 +65,14 @@ class Trials:
             if node.op == "call_function" and any(f.key == key for f in frames_of(node))
         ]
         ends = _ends(inside, reader)
-        if ends is None or self.model is None or len(inside) > 40:
+        if ends is None or self.model is None or len(inside) > LONGEST:
             return False
         reads, gives = ends
         module = self.model.get_submodule(path)
+        places = relative(module, reads.meta["val"], gives.meta["val"])
+        if places is not None:
+            self.found[key] = Opaque((), (), reads, gives, scores=(places, path))
+            return True
         parameters = _own(module)
         vectors = all(max(one.shape, default=1) == one.numel() for one in parameters.values())
         if len(parameters) > 4 or not vectors:
@@ -117,7 +123,9 @@ class Trials:
             try:
                 local = [(at, own, one) for at, op in enumerate(ops)
                          for own, one in op.params(kind).items()]  # fmt: skip
-                (shape,) = ops[-1].infer(kind)
+                shape = kind
+                for op in ops:
+                    (shape,) = op.infer(shape)
             except OpError:
                 continue
             if shape.shape != tuple(wanted.shape[1:]) or len(local) != len(parameters):

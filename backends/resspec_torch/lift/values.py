@@ -4,7 +4,7 @@ made of parameters alone, and constants."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, fx
@@ -70,8 +70,21 @@ class Constant:
 
     tensor: Tensor
 
+    @classmethod
+    def like(cls, shape: tuple[int, ...], make: Any, *rest: Any, **more: Any) -> Constant:
+        """What `make` gives of the size of a tensor, whatever is in it."""
+        return cls(make(torch.zeros(shape), *rest, **more))
+
     def number(self) -> float | None:
         return float(self.tensor) if self.tensor.numel() == 1 else None
+
+
+class Unfinished:
+    """What is an op only with what follows it: `accepts` names the operations that may read it,
+    `what` it is for all others."""
+
+    accepts: ClassVar[frozenset[str]] = frozenset()
+    what: ClassVar[str] = ""
 
 
 class Unknown:

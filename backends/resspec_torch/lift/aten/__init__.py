@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from resspec_torch.lift.aten import activations, arithmetic, core, layers, moves, norms, pools
+from resspec_torch.lift.aten import (
+    activations,
+    arithmetic,
+    attention,
+    core,
+    layers,
+    moves,
+    norms,
+    pools,
+    tokens,
+)
 from resspec_torch.lift.aten.registry import TABLE
 
-__all__ = ["TABLE", "activations", "arithmetic", "core", "layers", "moves", "norms", "pools"]
+__all__ = [
+    "TABLE", "activations", "arithmetic", "attention", "core", "layers", "moves", "norms", "pools",
+    "tokens",
+]  # fmt: skip

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from resspec.lift import arrange
 from resspec.lift import layout as layouts
 from resspec.lift.layout import Atom
 from resspec.lift.record import Data
 from resspec_torch.lift.aten.registry import TABLE, Number, aten, flag, unary
 from resspec_torch.lift.reader import Reader, frames_of
-from resspec_torch.lift.values import Weight
+from resspec_torch.lift.values import Unfinished, Weight
 
 for _name, _op in {
     "relu": "relu", "relu6": "relu6", "selu": "selu", "silu": "silu", "mish": "mish",
@@ -80,7 +82,9 @@ def _clamp_max(reader: Reader, x: Any, high: Any) -> Data:
 
 
 @aten("clamp_min")
-def _clamp_min(reader: Reader, x: Any, low: Any) -> Data:
+def _clamp_min(reader: Reader, x: Any, low: Any) -> Any:
+    if isinstance(x, Unfinished):
+        return replace(x, eps=float(low))  # type: ignore[type-var]
     return _clamp(reader, x, low, None)
 
 
@@ -94,13 +98,18 @@ def _prelu(reader: Reader, x: Any, weight: Any) -> Data:
 
 
 @aten("softmax", "_softmax")
-def _softmax(reader: Reader, x: Any, dim: int, *rest: Any) -> Data:
+def softmax(reader: Reader, x: Any, dim: int, *rest: Any) -> Data:
+    """Over an axis of channels, of all positions, or of others, which become columns."""
     axis = x.layout[dim]
     kind = x.value.type
-    if layouts.dims(axis) in ("hw", "h", "w"):
-        flag(layouts.size(axis) != kind.height * kind.width, "over rows or columns alone")
+    if kind.is_map and kind.height > 1 and axis == (Atom("w", 1, kind.width),):
+        return unary(reader, x, "softmax", over="columns")
+    places = layouts.dims(axis) in ("hw", "h", "w")
+    if places and layouts.size(axis) == kind.height * kind.width:
         return unary(reader, x, "softmax", over="positions")
-    flag(layouts.dims(axis) != "c", "over what are no channels and no positions")
+    if layouts.dims(axis) != "c":
+        flag(axis == (), "over a single number")
+        return softmax(reader, arrange.columned(reader.recorder, x, dim), dim)
     (atom,) = axis
     if atom.size == kind.channels:
         return unary(reader, x, "softmax")

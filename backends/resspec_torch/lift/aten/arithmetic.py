@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from resspec.ir import Value
+from resspec.lift import arrange
 from resspec.lift import layout as layouts
 from resspec.lift.layout import Awkward, Layout
-from resspec.lift.record import Data, Taken
+from resspec.lift.record import Data
+from resspec_torch.lift.aten.attention import biased
 from resspec_torch.lift.aten.moves import ranges
+from resspec_torch.lift.aten.norms import Length, scaled_to_one
 from resspec_torch.lift.aten.registry import Number, aten, flag, unary
 from resspec_torch.lift.reader import Reader, Unliftable
+from resspec_torch.lift.tables import is_fixed, places
 from resspec_torch.lift.values import WRITTEN, Constant, Made, Weight
 
 POWERS = {2.0: 2, 3.0: 3, 4.0: 4}  # that are products
@@ -27,6 +32,13 @@ def _channelwise(x: Data, weight: Any) -> bool:
     plain = [layouts.dims(axis) for axis in wide] == ["c"] and count == x.value.type.channels
     if not plain and not (count == 1 == x.value.type.channels):
         raise Unliftable("a parameter that is neither one number nor one a channel")
+    return False
+
+
+def _is_channelwise(x: Data, weight: Any) -> bool:
+    with contextlib.suppress(Unliftable):
+        _channelwise(x, weight)
+        return True
     return False
 
 
@@ -52,10 +64,15 @@ def _numbers(x: Data, constant: Constant) -> tuple[float, ...]:
 
 def _aligned(reader: Reader, a: Data, b: Data) -> tuple[Data, Data, Layout]:
     """Two tensors that are joined element by element, their channels in one order."""
+    if a.layout != b.layout:
+        a, b = reader.settled(a), reader.settled(b)
     try:
         return a, b, layouts.broadcast(a.layout, b.layout)
     except Awkward:
-        a, b = reader.recorder.ordered(a), reader.recorder.ordered(b)
+        with contextlib.suppress(Awkward):
+            first, second = reader.recorder.ordered(a), reader.recorder.ordered(b)
+            return first, second, layouts.broadcast(first.layout, second.layout)
+        b = arrange.alike(reader.recorder, b, a)
         return a, b, layouts.broadcast(a.layout, b.layout)
 
 
@@ -79,18 +96,20 @@ def _table(reader: Reader, x: Data, weight: Any) -> Data | None:
     """A parameter with a number for each element of an example, as a value; None for any other."""
     atoms = [atom for axis in x.layout[1:] for atom in axis]
     kind, shape = x.value.type, tuple(weight.tensor.shape)
-    if not isinstance(weight, Weight) or weight.axes != tuple(range(len(shape))) or weight.fixed:
-        return None
     sizes = dict(zip("chw", kind.shape, strict=False))
     whole = all(atom.step == 1 and atom.size == sizes.get(atom.dim) for atom in atoms)
     full = (1, *layouts.shape(x.layout)[1:])
     if not kind.is_map or not whole or shape not in (full, full[1:]):
         return None
+    found = places(reader, weight)
+    if found is None:
+        return None
     words = [atom.dim for atom in atoms]
-    seen = tuple(atom.size for atom in atoms)
-    axes = tuple(words.index(word) for word in "hwc" if word in words)
-    taken = {"weight": Taken(weight.name, axes, seen)}
-    (value,) = reader.recorder.apply("learned", x.value, taken=taken)
+    seen = found._replace(at=found.at.reshape([atom.size for atom in atoms]))
+    taken = seen.taken(tuple(words.index(word) for word in "hwc" if word in words))
+    if taken is None:
+        return None
+    (value,) = reader.recorder.apply("learned", x.value, taken={"weight": taken})
     return Data(value, x.layout)
 
 
@@ -105,15 +124,20 @@ def _add(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
         a, b, layout = _aligned(reader, a, b)
         (value,) = reader.recorder.apply("add", *_enlarged(reader, a, b))
         return Data(value, layout)
+    if is_fixed(reader, b) and not _is_channelwise(a, b):
+        return biased(reader, a, b)
     b = _held(b)
     number = _number(b)
     if number is not None:
         return a if number == 0 else unary(reader, a, "shift", value=number)
     if isinstance(b, Constant):
         return unary(reader, a, "shift", value=_numbers(a, b))
-    flag(not isinstance(b, Weight), "a sum with what is computed from parameters")
+    a = reader.settled(a)
     if (table := _table(reader, a, b)) is not None:
         return _add(reader, a, table)
+    if not _is_channelwise(a, b):
+        return biased(reader, a, b)
+    flag(not isinstance(b, Weight), "a sum with what is computed from parameters")
     shared = _channelwise(a, b)
     (value,) = reader.recorder.apply("bias", a.value, taken={"bias": b.taken}, shared=shared)
     return Data(value, a.layout)
@@ -171,6 +195,8 @@ def multiplied(reader: Reader, a: Any, b: Any) -> Data:
 
 @aten("div")
 def _div(reader: Reader, a: Any, b: Any, rounding_mode: Any = None) -> Data:
+    if isinstance(a, Data) and isinstance(b, Length):
+        return scaled_to_one(reader, a, b)
     if isinstance(a, Data) and isinstance(b, Data) and _is_softsign(reader, a, b):
         return unary(reader, a, "softsign")
     b = _held(b)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from resspec.lift import arrange
 from resspec.lift import layout as layouts
 from resspec.lift.layout import Atom
 from resspec.lift.record import Data, Taken
 from resspec_torch.lift import kernels
 from resspec_torch.lift.aten.registry import aten, flag, pair
-from resspec_torch.lift.reader import Reader, Unliftable
+from resspec_torch.lift.reader import Reader
 from resspec_torch.lift.values import Weight
+
+SIDE = 8  # rows that channels are laid out in
 
 
 @aten("conv2d")
@@ -65,6 +68,39 @@ def _conv1d(
     return Data(value, x.layout)
 
 
+@aten("conv3d")
+def _conv3d(
+    reader: Reader, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Data:  # fmt: skip
+    """One kernel over rows and columns that all channels of a map share, as in a lambda layer:
+    channels are laid out as positions, which the kernel steps over."""
+    flag(not isinstance(weight, Weight), "its weight is computed from parameters")
+    kernel = tuple(weight.tensor.shape[2:])
+    flag(
+        len(x.layout) != 5 or x.layout[1] != () or weight.tensor.shape[1] != 1 or kernel[2] != 1
+        or any(size % 2 == 0 for size in kernel) or list(padding) != [n // 2 for n in kernel]
+        or {*pair(stride), *pair(dilation), groups} != {1},
+        "a convolution over more than rows and columns",
+    )  # fmt: skip
+    recorder = reader.recorder
+    value = arrange.rearranged(recorder, x, [1, 4], [2], [3]).value
+    rows = SIDE if value.type.channels % SIDE == 0 else 1
+    columns, features = value.type.channels // rows, int(weight.tensor.shape[0])
+    told = (("a", rows), ("b", columns))
+    (laid,) = recorder.apply("einsum", value, pattern="(a b) y x -> 1 (y a) (x b)", sizes=told)
+    taken = {"weight": weight.taken} | ({"bias": bias.taken} if bias is not None else {})
+    down, across = kernel[0] // 2 * rows, kernel[1] // 2 * columns
+    (made,) = recorder.apply(
+        "conv2d", laid, taken=taken, out_channels=features, kernel_size=kernel[:2],
+        padding=(down, down, across, across), dilation=(rows, columns), bias=bias is not None,
+    )  # fmt: skip
+    (found,) = recorder.apply("einsum", made, pattern="k (y a) (x b) -> (a b k) y x", sizes=told)
+    n, _, h, w = layouts.usual(found.type, recorder.batch)
+    kernels = layouts.joined([Atom("c", 1, features)])
+    return Data(found, (n, kernels, h, w, layouts.joined([Atom("c", features, rows * columns)])))
+
+
 @aten("conv_transpose2d")
 def conv_transpose2d(
     reader: Reader, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
@@ -87,16 +123,17 @@ def conv_transpose2d(
 @aten("linear")
 def _linear(reader: Reader, x: Any, weight: Any, bias: Any = None) -> Data:
     flag(not isinstance(weight, Weight), "its weight is computed from parameters")
-    return _matrix(reader, x, weight.tensor.shape[0], weight.taken, bias)
+    return matrix(reader, x, weight.tensor.shape[0], weight.taken, bias)
 
 
-def _matrix(reader: Reader, x: Any, features: int, taken: Taken, bias: Any) -> Data:
+def matrix(reader: Reader, x: Any, features: int, taken: Taken, bias: Any) -> Data:
     """A linear layer over the last axis: a 1×1 convolution, until all it reads is a vector."""
     recorder = reader.recorder
     weights = {"weight": taken}
     if bias is not None:
         flag(not isinstance(bias, Weight), "its bias is computed from parameters")
         weights["bias"] = bias.taken
+    x = reader.settled(x)
     axis, kind = x.layout[-1], x.value.type
     whole = layouts.usual(kind, recorder.batch)[1:]
     if (
@@ -107,10 +144,8 @@ def _matrix(reader: Reader, x: Any, features: int, taken: Taken, bias: Any) -> D
         (flat,) = recorder.apply("flatten", x.value)
         x = Data(flat, layouts.usual(flat.type, recorder.batch))
         kind, axis = flat.type, x.layout[-1]
-    flag(len(axis) > 1, "its input mixes channels and positions")
-    x = recorder.ordered(x)
-    axis = x.layout[-1]
-    flag(layouts.size(axis) != kind.channels, "along something else than the channels")
+    x = arrange.focused(recorder, x, len(x.layout) - 1)
+    kind = x.value.type
     if not kind.is_map:
         (made,) = recorder.apply(
             "linear", x.value, taken=weights, out_features=int(features), bias=bias is not None
@@ -121,35 +156,3 @@ def _matrix(reader: Reader, x: Any, features: int, taken: Taken, bias: Any) -> D
             kernel_size=1, bias=bias is not None,
         )  # fmt: skip
     return Data(made, (*x.layout[:-1], layouts.usual(made.type, 1)[1]))
-
-
-@aten("addmm")
-def _addmm(reader: Reader, bias: Any, x: Any, weight: Any) -> Data:
-    made: Data = _matmul(reader, x, weight, bias)
-    return made
-
-
-@aten("matmul", "mm", "bmm")
-def _matmul(reader: Reader, a: Any, b: Any, bias: Any = None) -> Data:
-    if isinstance(a, Data) and isinstance(b, Weight) and b.tensor.dim() == 2 and b.axes:
-        axes = (b.axes[1], b.axes[0])
-        return _matrix(
-            reader, a, b.tensor.shape[1], Taken(b.name, () if axes == (0, 1) else axes), bias
-        )
-    if isinstance(a, Data) and isinstance(b, Data) and bias is None:
-        return _weighed_sum(reader, a, b)
-    raise Unliftable("a product of matrices that are both data, or of computed weights")
-
-
-def _weighed_sum(reader: Reader, a: Data, b: Data) -> Data:
-    """(…, C, HW) times (…, HW, 1): a sum over all positions, each weighed."""
-    recorder, kind = reader.recorder, a.value.type
-    along, column = a.layout[-1], b.layout[-1]
-    places = layouts.joined((Atom("h", 1, kind.height), Atom("w", 1, kind.width)))
-    flag(
-        along != places or b.layout[-2] != places or column != () or b.value.type.channels != 1,
-        "attention: a product of two values; the language has no op for it yet",
-    )
-    (weighed,) = recorder.apply("mul", a.value, b.value)
-    (made,) = recorder.apply("global_sum_pool", weighed)
-    return Data(made, (*a.layout[:-1], ()))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
+from resspec.ir import Value
+from resspec.lift import arrange
 from resspec.lift import layout as layouts
-from resspec.lift.layout import Atom, Awkward
+from resspec.lift.layout import Atom, Awkward, Axis
 from resspec.lift.record import Data
 from resspec_torch.lift.aten.activations import stored
 from resspec_torch.lift.aten.registry import aten, flag
@@ -21,10 +24,21 @@ def _same(reader: Reader, x: Data, *rest: Any, **more: Any) -> Data:
     return x
 
 
+@aten("new_zeros", "new_ones", "new_full", "new_empty", "zeros_like", "ones_like", "full_like",
+      "empty_like")  # fmt: skip
+def _of_that_size(reader: Reader, x: Data, *rest: Any, **more: Any) -> Constant:
+    """Numbers that depend on the size of a value alone."""
+    assert reader.node is not None
+    return Constant.like(layouts.shape(x.layout), reader.node.target, *rest, **more)
+
+
 @aten("view", "reshape", "flatten", "unflatten", "view_as", "reshape_as", "_unsafe_view")
 def _view(reader: Reader, x: Any, *rest: Any) -> Data:
     assert reader.node is not None
-    return settled(reader, Data(x.value, layouts.reshaped(x.layout, shape_of(reader.node))))
+    made = Data(x.value, layouts.reshaped(x.layout, shape_of(reader.node)))
+    if arrange.is_grid(made):
+        made = reader.settled(made)
+    return settled(reader, made)
 
 
 def settled(reader: Reader, x: Data) -> Data:
@@ -32,23 +46,39 @@ def settled(reader: Reader, x: Data) -> Data:
     if len(x.layout) != 4:
         return x
     recorder, kind = reader.recorder, x.value.type
-    _, channels, rows, columns = x.layout
-    if "".join(map(layouts.dims, (rows, columns))) == "hw" and len(channels) == 3:
+    at = next((n for n, axis in enumerate(x.layout) if len(axis) == 3), 0)
+    others = [axis for n, axis in enumerate(x.layout[1:], 1) if n != at]
+    if at and [layouts.dims(axis) for axis in others] == ["h", "w"]:
+        (rows, columns), channels = others, x.layout[at]
         block = rows[0].step
-        inner = {Atom("h", 1, block), Atom("w", 1, block)}
-        whole = Atom("c", 1, kind.channels)
         down, across = Atom("h", 1, block), Atom("w", 1, block)
-        if {*channels} == inner | {whole} and columns[0].step == block:
+        whole = Atom("c", 1, kind.channels)
+        if {*channels} == {down, across, whole} and columns[0].step == block:
             (value,) = recorder.apply("space_to_depth", x.value, block_size=block)
             if channels == (whole, down, across):  # pixel_unshuffle
                 (value,) = recorder.apply("channel_shuffle", value, groups=block * block)
+            elif channels == (across, down, whole):
+                value = _column_by_column(reader, value, block)
             elif channels != (down, across, whole):
                 raise Awkward("an order of positions in channels that no op has")
-            return Data(value, layouts.usual(value.type, recorder.batch))
+            n, *usual = layouts.usual(value.type, recorder.batch)
+            first = usual.pop(0)
+            usual.insert(at - 1, first)
+            return Data(value, (n, *usual))
+    _, channels, rows, columns = x.layout
     if layouts.dims(rows) == "hc" and layouts.dims(columns) == "wc":
         block = rows[1].size
         return _shuffled(reader, x, block, (*channels, rows[1], columns[1]))
     return x
+
+
+def _column_by_column(reader: Reader, value: Value, block: int) -> Value:
+    """Channels of each position of a block, which go row by row, in that order."""
+    count = block * block
+    parts = reader.recorder.apply("split", value, sizes=(value.type.channels // count,) * count)
+    order = [parts[row * block + column] for column in range(block) for row in range(block)]
+    (made,) = reader.recorder.apply("concat", *order)
+    return made
 
 
 def _shuffled(reader: Reader, x: Data, block: int, order: tuple[Atom, ...]) -> Data:
@@ -117,20 +147,14 @@ def _squeeze(reader: Reader, x: Any, dim: Any = None) -> Data:
     )
 
 
-@aten("cat", "concat")
-def _cat(reader: Reader, tensors: Any, dim: int = 0) -> Data:
-    made = [one for one in tensors if isinstance(one, Data)]
-    if len(made) < len(tensors):
-        return _padded_channels(reader, tensors, dim)
-    return joined(reader, made, dim)
-
-
 def joined(reader: Reader, tensors: Sequence[Data], dim: int) -> Data:
     """Tensors side by side along their channels."""
     recorder = reader.recorder
     found = [recorder.ordered(one) for one in tensors]
     first = found[0]
     at = dim % len(first.layout)
+    if (merged := _merged(reader, found, at)) is not None:
+        return merged
     for one in found:
         axis, channels = one.layout[at], one.value.type.channels
         flag(layouts.dims(axis) not in ("c", "") or layouts.size(axis) != channels,
@@ -148,7 +172,47 @@ def joined(reader: Reader, tensors: Sequence[Data], dim: int) -> Data:
     return Data(value, tuple(axes))
 
 
-def _padded_channels(reader: Reader, tensors: Any, dim: int) -> Data:
+def _merged(reader: Reader, tensors: Sequence[Data], at: int) -> Data | None:
+    """Every second row and column, from each of the first, side by side: space to depth."""
+    found = [_lattice(reader, one.value) for one in tensors]
+    base, (block, across), _ = found[0]
+    if block < 2 or block != across or len(found) != block * block or not base.type.is_map:
+        return None
+    places = [start for _, _, start in found]
+    if any(one[:2] != (base, (block, block)) for one in found) or {*places} != {
+        *itertools.product(range(block), repeat=2)
+    } or any(extent % block for extent in base.type.spatial):  # fmt: skip
+        return None
+    whole = layouts.joined([Atom("c", 1, base.type.channels)])
+    if any(one.layout != tensors[0].layout or one.layout[at] != whole for one in tensors):
+        return None
+    (value,) = reader.recorder.apply("space_to_depth", base, block_size=block)
+    numbers = [row * block + column for row, column in places]
+    if numbers != sorted(numbers):
+        parts = reader.recorder.apply("split", value, sizes=(base.type.channels,) * len(numbers))
+        (value,) = reader.recorder.apply("concat", *(parts[number] for number in numbers))
+    axes = list(tensors[0].layout)
+    axes[at] = layouts.joined([Atom("c", 1, value.type.channels)])
+    return Data(value, tuple(axes))
+
+
+def _lattice(reader: Reader, value: Value) -> tuple[Value, tuple[int, int], tuple[int, int]]:
+    """The value that one has every so many rows and columns of, and from which on."""
+    step, start = [1, 1], [0, 0]
+    while (maker := reader.recorder.maker(value)) is not None and len(maker.inputs) == 1:
+        op: Any = maker.op
+        if op.NAME == "subsample":
+            start = [n * by + op.offset for n, by in zip(start, op.stride, strict=True)]
+            step = [n * by for n, by in zip(step, op.stride, strict=True)]
+        elif op.NAME == "crop":
+            start = [n + by for n, by in zip(start, (op.top, op.left), strict=True)]
+        else:
+            break
+        value = maker.inputs[0]
+    return value, (step[0], step[1]), (start[0], start[1])
+
+
+def with_zeros(reader: Reader, tensors: Any, dim: int) -> Data:
     """Channels of zeros beside a tensor."""
     found = [one for one in tensors if isinstance(one, Data)]
     flag(len(found) != 1, "several values joined with a constant")
@@ -245,18 +309,29 @@ def _slice(
     if (start, end, step) == (0, size, 1):
         return x
     if step > 1:
-        words = layouts.dims(axis)
-        whole = words in ("h", "w") and start == 0 and end == size
-        flag(not whole, "every second one of something else than all rows or columns")
-        value = reader.recorder.map(x)
-        stride = (step, 1) if words == "h" else (1, step)
-        maker = reader.recorder.maker(value)
-        if maker is not None and maker.op.NAME == "subsample":
-            before = getattr(maker.op, "stride", (1, 1))
-            value, stride = maker.inputs[0], (before[0] * stride[0], before[1] * stride[1])
-        (value,) = reader.recorder.apply("subsample", value, stride=stride)
-        return Data(value, layouts.usual(value.type, reader.recorder.batch))
+        return _every(reader, _cut(reader, x, dim, start, end), dim % len(x.layout), step)
     return _cut(reader, x, dim, start, end)
+
+
+def _every(reader: Reader, x: Data, at: int, step: int) -> Data:
+    """Every so many rows or columns, from the first."""
+    kind, axis = x.value.type, x.layout[at]
+    words = layouts.dims(axis)
+    whole = {"h": 0, "w": 1} if kind.is_map else {}
+    flag(
+        words not in whole or axis != (Atom(words, 1, kind.spatial[whole[words]]),),
+        "every second one of something else than all rows or columns",
+    )
+    stride = (step, 1) if words == "h" else (1, step)
+    value = x.value
+    maker = reader.recorder.maker(value)
+    if maker is not None and maker.op.NAME == "subsample":
+        before = getattr(maker.op, "stride", (1, 1))
+        value, stride = maker.inputs[0], (before[0] * stride[0], before[1] * stride[1])
+    (value,) = reader.recorder.apply("subsample", value, stride=stride)
+    axes = list(x.layout)
+    axes[at] = layouts.joined([Atom(words, 1, value.type.spatial[whole[words]])])
+    return Data(value, tuple(axes))
 
 
 def _cut(reader: Reader, x: Data, dim: int, start: int, end: int) -> Data:
@@ -267,7 +342,7 @@ def _cut(reader: Reader, x: Data, dim: int, start: int, end: int) -> Data:
         return found
     x, step = _outermost(reader, x, at, "a part of the rows, columns or examples")
     (value,) = reader.recorder.apply("slice", x.value, start=start * step, stop=end * step)
-    axes = list(x.layout)
+    axes: list[Axis] = list(x.layout)
     axes[at] = layouts.joined([Atom("c", step, end - start)])
     return Data(value, tuple(axes))
 
@@ -287,37 +362,60 @@ def _some_places(reader: Reader, x: Data, at: int, start: int, end: int) -> Data
 
 
 @aten("pad", "constant_pad_nd", "reflection_pad2d", "zero_pad2d")
-def _pad(reader: Reader, x: Any, sides: Any, mode: Any = "constant", fill: Any = None) -> Data:
+def _pad(reader: Reader, x: Data, sides: Any, mode: Any = "constant", fill: Any = None) -> Data:
     recorder = reader.recorder
     if not isinstance(mode, str):
         mode, fill = "constant", mode
     name = reader.node.target._schema.name if reader.node is not None else ""
     if "reflection" in name:
         mode = "reflect"
-    value = recorder.map(x)
-    sides = [int(one) for one in sides] + [0] * (6 - len(sides))
-    flag(len(sides) > 6 and any(sides[6:]), "more examples than there are")
-    left, right, top, bottom, before, after = sides[:6]
-    less, sides = [min(one, 0) for one in sides], [max(one, 0) for one in sides]
-    left, right, top, bottom, before, after = sides[:6]
-    flag(any(less[4:]), "a padding that cuts channels")
-    words = {
+    if not any(sides):
+        return x
+    x = reader.settled(x)
+    if not _is_whole(x):
+        x = recorder.as_map(x)
+    usual = x.layout == layouts.usual(x.value.type, recorder.batch)
+    words = list("nchw") if usual else [layouts.dims(axis) for axis in x.layout]
+    added = dict.fromkeys("nchw", (0, 0))
+    numbers = [int(one) for one in sides]
+    for word, first, last in zip(reversed(words), numbers[::2], numbers[1::2], strict=False):
+        flag(not word and (first or last) != 0, "a padding of an axis of one")
+        added |= {word: (first, last)}
+    flag(any(added["n"]), "more examples than there are")
+    less = {word: (min(a, 0), min(b, 0)) for word, (a, b) in added.items()}
+    (before, after), (top, bottom), (left, right) = (
+        (max(a, 0), max(b, 0)) for a, b in map(added.__getitem__, "chw")
+    )
+    flag(any(less["c"]), "a padding that cuts channels")
+    value = x.value
+    modes = {
         ("constant", 0.0): "zero",
         ("constant", -math.inf): "lowest",
         ("reflect", 0.0): "reflect",
     }
-    word = words.get((mode, float(fill or 0.0)))
-    if word is None:
+    filled = modes.get((mode, float(fill or 0.0)))
+    if filled is None:
         raise Unliftable(f"a padding of {mode if mode != 'constant' else fill}")
     if before or after:
-        flag(word != "zero", "channels that are not padded with zeros")
+        flag(filled != "zero", "channels that are not padded with zeros")
         (value,) = recorder.apply("pad_channels", value, before=before, after=after)
     if any((top, bottom, left, right)):
-        (value,) = recorder.apply("pad", value, padding=(top, bottom, left, right), mode=word)
-    if any(less):
+        (value,) = recorder.apply("pad", value, padding=(top, bottom, left, right), mode=filled)
+    if any(less["h"] + less["w"]):
         rows, columns = value.type.spatial
-        value = cropped(reader, value, (-less[2], rows + less[3]), (-less[0], columns + less[1]))
-    return Data(value, layouts.usual(value.type, recorder.batch))
+        (up, down), (first, last) = less["h"], less["w"]
+        value = cropped(reader, value, (-up, rows + down), (-first, columns + last))
+    wholes = dict(zip("nchw", layouts.usual(value.type, recorder.batch), strict=False))
+    return Data(value, tuple(wholes.get(word, ()) for word in words))
+
+
+def _is_whole(x: Data) -> bool:
+    """Whether each axis is all channels, rows or columns, or one."""
+    sizes = dict(zip("chw", x.value.type.shape, strict=False))
+    return all(
+        len(axis) <= 1 and all(a.dim == "n" or a == (a.dim, 1, sizes[a.dim]) for a in axis)
+        for axis in x.layout
+    )
 
 
 def cropped(reader: Reader, value: Any, rows: tuple[int, int], columns: tuple[int, int]) -> Any:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from resspec.ir import Value
-from resspec.lift import layout as layouts
+from resspec.lift import arrange
 from resspec.lift.record import Data
 from resspec_torch.lift.aten.registry import aten, flag
 from resspec_torch.lift.reader import Reader
-from resspec_torch.lift.values import Constant, Weight
+from resspec_torch.lift.values import Constant, Unfinished, Weight
 
 
 def _normed(
@@ -45,8 +46,9 @@ def batch_norm(
     given = {name: one for name, one in given.items() if one is not None}
     flag(not all(isinstance(one, Weight) for one in given.values()), "a computed scale or shift")
     taken = {name: one.taken for name, one in given.items()}
-    flag(len(x.layout) not in (2, 4), "over a sequence")
-    x = reader.recorder.as_map(x) if len(x.layout) == 4 else x
+    x = reader.recorder.as_map(x) if len(x.layout) == 4 else arrange.focused(
+        reader.recorder, reader.settled(x), 1
+    )  # fmt: skip
     (value,) = reader.recorder.apply(
         "batch_norm",
         x.value,
@@ -59,10 +61,10 @@ def batch_norm(
     return Data(value, x.layout)
 
 
-def _over_channels(x: Data, shape: Any) -> None:
-    axis = x.layout[-1]
-    others = layouts.dims(axis) != "c" or layouts.size(axis) != x.value.type.channels
-    flag(len(shape) != 1 or others, "over more or something else than the channels")
+def _over_last(reader: Reader, x: Data, shape: Any) -> Data:
+    """With the last axis as channels, all of them."""
+    flag(len(shape) != 1, "over more than the channels")
+    return arrange.focused(reader.recorder, reader.settled(x), len(x.layout) - 1)
 
 
 @aten("layer_norm")
@@ -70,8 +72,7 @@ def layer_norm(
     reader: Reader, x: Any, shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5,
     *rest: Any,
 ) -> Data:  # fmt: skip
-    x = reader.recorder.ordered(x)
-    _over_channels(x, shape)
+    x = _over_last(reader, x, shape)
     born = "vector" if len(x.layout) == 2 else ""
     value = _normed(reader, x.value, "layer_norm", weight, bias, born, eps=float(eps))
     return Data(value, x.layout)
@@ -79,13 +80,43 @@ def layer_norm(
 
 @aten("rms_norm")
 def _rms_norm(reader: Reader, x: Any, shape: Any, weight: Any = None, eps: Any = None) -> Data:
-    x = reader.recorder.ordered(x)
-    _over_channels(x, shape)
+    x = _over_last(reader, x, shape)
     flag(eps is None, "its eps is that of the type of its input; give it a number")
     taken = {} if weight is None else {"weight": weight.taken}
     (value,) = reader.recorder.apply(
         "rms_norm", x.value, taken=taken, eps=float(eps), affine=bool(taken)
     )
+    return Data(value, x.layout)
+
+
+@dataclass(eq=False, slots=True)
+class Length(Unfinished):
+    """Roots of sums of squares over one axis, to be divided by."""
+
+    accepts = frozenset({"clamp_min", "expand", "expand_as", "div"})
+    what = "lengths that nothing is divided by"
+
+    data: Data
+    axis: int
+    eps: float = 0.0
+
+
+@aten("linalg_vector_norm")
+def _length(
+    reader: Reader, x: Data, order: Any = 2, dim: Any = None, keepdim: bool = False, **more: Any
+) -> Length:
+    axes = [dim] if isinstance(dim, int) else list(dim or ())
+    flag(order != 2 or len(axes) != 1 or not keepdim, "a norm of other than one axis")
+    return Length(x, axes[0] % len(x.layout))
+
+
+def scaled_to_one(reader: Reader, x: Data, length: Length) -> Data:
+    """A tensor over its length."""
+    same = x.value is length.data.value and x.layout == length.data.layout
+    flag(not same, "a quotient of two values")
+    flag(length.eps <= 0, "a length that may be zero is divided by")
+    x = arrange.focused(reader.recorder, reader.settled(x), length.axis)
+    (value,) = reader.recorder.apply("l2_normalize", x.value, eps=float(length.eps))
     return Data(value, x.layout)
 
 

@@ -1,0 +1,79 @@
+"""`resspec import` of what attends: products of values, tokens, windows, positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import resspec
+from resspec.diagnostics import SpecError
+from resspec.lift import bring
+
+torch = pytest.importorskip("torch")
+modules: Any = pytest.importorskip("tests.lift.modules")
+
+
+def brought(model: Any, size: int, check: Any = "outputs") -> bring.Imported:
+    made = bring.bring(bring.of_model(model, "mine"), (3, size, size), "mine", check=check)
+    assert made.checks
+    assert made.summary.params == sum(value.numel() for value in model.parameters())
+    return made
+
+
+def test_products_written_out_are_the_library_s_transformer() -> None:
+    made = brought(modules.Attends(), 16, check=True)
+    assert {"outputs", "gradients"} <= {check.quantity for check in made.checks}
+    assert made.spec.model["block"] == "transformer"
+    assert made.spec.model["stages"] == [{"depth": 2, "heads": 3}]
+    assert "concat_columns" in str(made.spec.model["stem"])
+    assert made.second is None  # its table of positions has one size
+
+
+@pytest.mark.needs("timm")
+def test_a_vision_transformer_of_timm_reads_in_twenty_lines() -> None:
+    from timm.models.vision_transformer import VisionTransformer
+
+    model = VisionTransformer(img_size=16, patch_size=4, embed_dim=12, depth=2, num_heads=3)
+    made = brought(model, 16)
+    assert made.lines <= 20
+    assert not made.spec.blocks
+
+
+@pytest.mark.needs("torchvision")
+def test_shifted_windows_with_their_mask_and_table_of_ways() -> None:
+    from torchvision.models.swin_transformer import SwinTransformer
+
+    made = brought(SwinTransformer([4, 4], 16, [2], [2], [4, 4], num_classes=5), 32)
+    text = str(made.files)
+    assert "swin_block" in text or ("relative_bias" in text and "add_coordinates" in text)
+    assert "join_windows" in text or "swin_block" in text
+
+
+@pytest.mark.needs("timm")
+@pytest.mark.parametrize("kind", ["bottleneck", "halo", "lambda"])
+def test_queries_that_know_where_keys_stand(kind: str) -> None:
+    from timm.layers.bottleneck_attn import BottleneckAttn
+    from timm.layers.halo_attn import HaloAttn
+    from timm.layers.lambda_layer import LambdaLayer
+
+    layer, said = {
+        "bottleneck": (BottleneckAttn(16, feat_size=(8, 8), num_heads=2), "relative_logits"),
+        "halo": (HaloAttn(16, num_heads=2, block_size=4, halo_size=1), "keys: 6"),
+        "lambda": (LambdaLayer(16, num_heads=2, dim_head=4, r=3), "dilation: [8, 1]"),
+    }[kind]
+    made = brought(torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3, 2, 1), layer), 16)
+    assert said in str(made.files).replace("\\n", "\n")
+
+
+def test_a_mask_of_other_than_shifted_windows_is_refused() -> None:
+    with pytest.raises(SpecError, match="a mask that is none of shifted windows") as caught:
+        bring.recorded(bring.of_model(modules.Attends(masked=True), "mine"), (3, 16, 16))
+    assert {one.code for one in caught.value.diagnostics} == {"not-liftable"}
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+@pytest.mark.parametrize("kind", ["group", "layer", "instance", "batch"])
+def test_norms_with_a_scale_or_a_shift_alone(kind: str, scaled: bool) -> None:
+    made = resspec.import_model(modules.HalfNorm(kind, scaled), torch.zeros(1, 3, 12, 12))
+    assert {check.quantity for check in made.checks} >= {"outputs", "gradients"}
