@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,11 +15,11 @@ from resspec.ir import Graph
 from resspec.parity import graphs, judge, locate
 from resspec.parity.endpoints import NARROW, Endpoint
 from resspec.parity.judge import Check, Fault, Trio
-from resspec.parity.kept import is_large, kept
+from resspec.parity.kept import kept
 from resspec.parity.locate import Departure, Pair
 from resspec.parity.lone import check_norms
 from resspec.parity.measure import MODES, SECOND, SECOND_SLOPES, Array, Job, Result, Say
-from resspec.parity.runners import Elsewhere, Runner, Subject, placed
+from resspec.parity.runners import Runner, Subject, together
 
 DTYPES = ("float64", "float32")
 SETTINGS = ("eps", "momentum")  # attributes that outputs show least
@@ -175,13 +174,13 @@ def compare(
                 own["control"] = replace(options.job("float32"), disturbed=True)
     found = {first.name: _run(first, subject, _at(own, second), say)}
     failures: dict[str, str] = {}
-    together = _together(others, subject, plans, second, say)
+    asked = {other.name: _at(plans[other.name], second) for other in others}
+    shared = together(others, subject, asked, say)
     for other in others:
-        if other.name in together:
-            found[other.name] = together[other.name]
-            continue
         try:
-            found[other.name] = _run(other, subject, _at(plans[other.name], second), say)
+            found[other.name] = shared.get(other.name) or _run(
+                other, subject, asked[other.name], say
+            )
         except Exception as problem:  # each framework has its own; the rest of the report stands
             if len(others) == 1:
                 raise
@@ -255,34 +254,6 @@ def _at(jobs: Mapping[str, Job], second: tuple[int, ...]) -> dict[str, Job]:
 
 def _run(runner: Runner, subject: Subject, jobs: Mapping[str, Job], say: Say) -> dict[str, Result]:
     return dict(zip(jobs, runner.run(subject, list(jobs.values()), say), strict=True))
-
-
-def _together(
-    runners: Sequence[Runner],
-    subject: Subject,
-    plans: Mapping[str, Mapping[str, Job]],
-    second: tuple[int, ...],
-    say: Say,
-) -> dict[str, dict[str, Result]]:
-    """Of files that one backend writes, by one process for all: to start it takes longer than most
-    of what it does. Nothing of those of which one fails, which are then run each by itself."""
-    groups: dict[object, list[Elsewhere]] = {}
-    for one in runners:
-        if isinstance(one, Elsewhere) and one.endpoint.format and not is_large(subject.drawn):
-            alike = one.python, one.endpoint.backend, one.endpoint.device
-            groups.setdefault(alike, []).append(one)
-    found: dict[str, dict[str, Result]] = {}
-    for ones in (ones for ones in groups.values() if len(ones) > 1):
-        jobs = {
-            (one.name, dtype): placed(job, one.endpoint)
-            for one in ones
-            for dtype, job in _at(plans[one.name], second).items()
-        }
-        with suppress(SpecError):
-            results = ones[0].run(subject, list(jobs.values()), say)
-            for (name, dtype), result in zip(jobs, results, strict=True):
-                found.setdefault(name, {})[dtype] = result
-    return found
 
 
 def _losses(

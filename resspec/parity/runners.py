@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -203,3 +204,30 @@ def runner(name: str, python: str | None = None) -> Runner:
     if python is None and where.format is None and where.dtype != "tf32":
         return Here(where)
     return Elsewhere(where, python or sys.executable)
+
+
+def together(
+    runners: Sequence[Runner],
+    subject: Subject,
+    asked: Mapping[str, Mapping[str, Job]],
+    say: Say,
+) -> dict[str, dict[str, Result]]:
+    """Results of files that one backend writes, from one process for all: to start it takes longer
+    than most of what it does. None of those of which one fails: each is then run by itself."""
+    groups: dict[object, list[Elsewhere]] = {}
+    for one in runners:
+        if isinstance(one, Elsewhere) and one.endpoint.format and not is_large(subject.drawn):
+            alike = one.python, one.endpoint.backend, one.endpoint.device
+            groups.setdefault(alike, []).append(one)
+    found: dict[str, dict[str, Result]] = {}
+    for ones in (ones for ones in groups.values() if len(ones) > 1):
+        jobs = {
+            (one.name, dtype): placed(job, one.endpoint)
+            for one in ones
+            for dtype, job in asked[one.name].items()
+        }
+        with suppress(SpecError):
+            results = ones[0].run(subject, list(jobs.values()), say)
+            for (name, dtype), result in zip(jobs, results, strict=True):
+                found.setdefault(name, {})[dtype] = result
+    return found
