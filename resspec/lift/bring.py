@@ -21,7 +21,7 @@ from resspec import backend as backends
 from resspec.diagnostics import Diagnostic, Note, SpecError, error
 from resspec.ir import Graph
 from resspec.lift import text
-from resspec.lift.follow import follow, sized
+from resspec.lift.follow import fixed, follow, sized
 from resspec.lift.model import FLAT, WAYS, Spelt, Way, identifier, spelt
 from resspec.lift.proof import Check, Network, prove
 from resspec.lift.record import KIND, Problem, Recorder, partly_shared
@@ -140,6 +140,14 @@ def bring(
         size, second, small = shape[1:], None, graph
         if check:
             size, second = _sizes(at, shape, network)
+            if fixed(recorder):  # it may be another network where it is smaller
+                if size != shape[1:] and not _is_there(network, at, shape, size, False):
+                    size = shape[1:]
+                    second = (size[0] + 32, size[1] + 64)
+                if check is True and second and not _is_there(network, at, shape, second, True):
+                    told.append(f"at {second[0]}×{second[1]} the original is another network: "
+                                "its code counts with sizes")  # fmt: skip
+                    second = None
             small = at(size)
             say(f"comparing with the original at {size[0]}×{size[1]}")
             full = check is True
@@ -250,6 +258,23 @@ def _loaded(path: Path, shape: Sequence[int]) -> Graph:
     except SpecError as problem:
         first = problem.diagnostics[0]
         raise SpecError(replace(first, span=None, notes=())) from problem
+
+
+def _is_there(
+    network: Network, at: Callable[[tuple[int, int]], Graph], shape: tuple[int, int, int],
+    size: tuple[int, int], otherwise: bool,
+) -> bool:  # fmt: skip
+    """Whether the original has the spec's graph at this size, too; otherwise: where one of them
+    takes no such size."""
+    try:
+        recorder = network.record((network.batch or TRACED, shape[0], *size))
+        graph = at(size)
+    except SpecError:
+        return otherwise
+    with contextlib.suppress(SpecError):
+        laid_over(recorder, graph)
+        return not recorder.problems
+    return False
 
 
 def _sizes(

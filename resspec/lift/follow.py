@@ -16,10 +16,13 @@ from resspec.ops.tokens import Crop, Grid
 
 def sized(recorder: Recorder) -> bool:
     """Whether anything in it may depend on the size that it was traced at."""
-    return any(
-        _size(step) is not None or _sides(step) or (isinstance(step.op, Einsum) and step.op.sizes)
-        for step in recorder.steps
-    )
+    products = (step.op.sizes for step in recorder.steps if isinstance(step.op, Einsum))
+    return fixed(recorder) or any(products)
+
+
+def fixed(recorder: Recorder) -> bool:
+    """Whether it has sizes, or paddings, that the original may have computed."""
+    return any(_size(step) is not None or _sides(step) for step in recorder.steps)
 
 
 def follow(recorder: Recorder, other: Recorder) -> None:

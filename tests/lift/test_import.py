@@ -197,6 +197,13 @@ def test_twelve_networks_read_well(name: str, lines: int, blocks: int) -> None:
     assert len(made.spec.blocks) <= blocks
 
 
+def test_what_counts_with_its_size_is_compared_where_it_is_the_same_network() -> None:
+    made = imported(modules.Counting(), 96)
+    assert (made.size, made.second) == ((96, 96), None)
+    (note,) = made.notes
+    assert note == "at 128×160 the original is another network: its code counts with sizes"
+
+
 def test_layers_joined_one_after_the_other_are_blocks_in_a_row() -> None:
     made = imported(modules.Dense())
     assert (made.spec.model["block"], made.spec.model["stages"]) == ("layer", [{"depth": 3}])
