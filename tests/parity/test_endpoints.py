@@ -28,6 +28,7 @@ Err = pytest.CaptureFixture[str]
         ("torch@cpu:float32", Endpoint("torch@cpu:float32", "torch", "cpu", "float32")),
         ("tensorflow@GPU:0:float16", Endpoint("tensorflow@GPU:0:float16", "tensorflow", "GPU:0", "float16")),
         ("onnx", Endpoint("onnx", "torch", None, None, "onnx")),
+        ("executorch", Endpoint("executorch", "torch", None, None, "executorch")),
         ("onnx:int8", Endpoint("onnx:int8", "torch", None, None, "onnx_int8")),
         ("keras:jax", Endpoint("keras:jax", "tensorflow", None, None, "keras:jax")),
         ("keras:torch:float32", Endpoint("keras:torch:float32", "tensorflow", None, "float32", "keras:torch")),
@@ -40,7 +41,7 @@ def test_what_a_word_says(text: str, found: Endpoint) -> None:
     assert endpoint(text) == found
 
 
-@pytest.mark.parametrize("text", ["troch", "torch:int4", "torch:int8", "keras:numpy", "keras:jax:float64", "keras:torch:float64", "keras:mxnet", "keras", "keras:jax@cuda", "keras:jax:bfloat16", "onnx:tf32", "onnx:bfloat16", "tflite@cuda", "tflite:int8@cuda", "tflite:int8:float32", "torch@", "torch@cuda:", "@cuda", "torch:cuda", "torch@cuda@cpu", "torch ", "TORCH", "onnx:float64", "onnx@cuda", "state_dict", "../onnx", ""])  # fmt: skip
+@pytest.mark.parametrize("text", ["troch", "torch:int4", "torch:int8", "keras:numpy", "keras:jax:float64", "keras:torch:float64", "keras:mxnet", "keras", "keras:jax@cuda", "keras:jax:bfloat16", "onnx:tf32", "onnx:bfloat16", "executorch:float64", "tflite@cuda", "tflite:int8@cuda", "tflite:int8:float32", "torch@", "torch@cuda:", "@cuda", "torch:cuda", "torch@cuda@cpu", "torch ", "TORCH", "onnx:float64", "onnx@cuda", "state_dict", "../onnx", ""])  # fmt: skip
 def test_what_is_no_endpoint(text: str) -> None:
     with pytest.raises(SpecError):
         endpoint(text)
