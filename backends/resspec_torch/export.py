@@ -6,7 +6,7 @@ import contextlib
 import importlib.util
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,7 +221,11 @@ def _executorch(program: ExportedProgram, graph: Graph, path: Path) -> None:
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
 
-        program = program.run_decompositions({torch.ops.aten.var_mean.correction: _var_and_mean})
+        made_of = {
+            torch.ops.aten.adaptive_max_pool2d.default: _largest,
+            torch.ops.aten.var_mean.correction: _var_and_mean,
+        }
+        program = program.run_decompositions(made_of)  # what it has no operation for
         # a program's outputs have no names: it tells them itself
         names = {"output_names": list(flat(dict(graph.outputs)))}
         lowered = to_edge_transform_and_lower(
@@ -236,6 +240,19 @@ def _var_and_mean(x: Tensor, *given: Any, **named: Any) -> tuple[Tensor, Tensor]
 
     words = {key: value for key, value in named.items() if key != "correction"}
     return torch.var(x, *given, **named), torch.mean(x, *given, **words)
+
+
+def _largest(x: Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """(the largest of each window, where it stands: never read). The i-th window along an axis is
+    [⌊i·extent/count⌋, ⌈(i + 1)·extent/count⌉), as in `torch.nn.AdaptiveMaxPool2d`."""
+    import torch
+
+    for axis, count in zip((2, 3), size, strict=True):
+        extent = x.shape[axis]
+        ends = [(i * extent // count, -(-(i + 1) * extent // count)) for i in range(count)]
+        parts = [x.narrow(axis, a, b - a).amax(axis, keepdim=True) for a, b in ends]
+        x = torch.cat(parts, axis)
+    return x, torch.zeros_like(x, dtype=torch.int64)
 
 
 def _require(format: str) -> None:

@@ -28,6 +28,7 @@ stem:
   - act
   - conv2d: {out_channels: 6, kernel_size: 3, stride: 2}
   - max_pool: {kernel_size: 2, stride: 1}
+  - adaptive_max_pool: {output_size: [2, 2]}
 head: classifier
 outputs:
   levels: {from: [stem, stem]}
