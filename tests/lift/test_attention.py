@@ -51,8 +51,9 @@ def test_shifted_windows_with_their_mask_and_table_of_ways() -> None:
 
 
 @pytest.mark.needs("timm")
-@pytest.mark.parametrize("kind", ["bottleneck", "halo", "lambda"])
+@pytest.mark.parametrize("kind", ["bottleneck", "halo", "lambda", "pool"])
 def test_queries_that_know_where_keys_stand(kind: str) -> None:
+    from timm.layers.attention_pool2d import AttentionPool2d
     from timm.layers.bottleneck_attn import BottleneckAttn
     from timm.layers.halo_attn import HaloAttn
     from timm.layers.lambda_layer import LambdaLayer
@@ -60,6 +61,7 @@ def test_queries_that_know_where_keys_stand(kind: str) -> None:
     layer, said = {
         "bottleneck": (BottleneckAttn(16, feat_size=(8, 8), num_heads=2), "relative_logits"),
         "halo": (HaloAttn(16, num_heads=2, block_size=4, halo_size=1), "keys: 6"),
+        "pool": (AttentionPool2d(16, feat_size=8, num_heads=2), "learned"),
         "lambda": (LambdaLayer(16, num_heads=2, dim_head=4, r=3), "dilation: [8, 1]"),
     }[kind]
     made = brought(torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3, 2, 1), layer), 16)
