@@ -122,6 +122,8 @@ def alike(recorder: Recorder, tensor: Data, like: Data) -> Data:
     if layouts.shape(tensor.layout) != layouts.shape(like.layout):
         raise Awkward("values that are laid out differently are joined element by element")
     names, batch = _names([tensor.layout, like.layout], [labels, labels], labels)
+    if any(None in name.atoms for name in names):
+        raise Awkward("values that are laid out differently are joined element by element")
     dims = tuple(
         sorted(
             (name for name in names if (atom := name.atoms[1]) is not None and atom.dim == dim),
