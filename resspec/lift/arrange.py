@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from resspec.ir import Value
 from resspec.lift import layout as layouts
+from resspec.lift.ancestry import cut_from, nearest
 from resspec.lift.data import Data
 from resspec.lift.layout import Atom, Awkward, Layout
 from resspec.ops.einsum import written
@@ -21,7 +22,6 @@ Term = tuple[tuple[str, ...], ...]
 CALLED = {
     "both": ("heads", "g"), "first": ("c", "n"), "second": ("d", "m"), "summed": ("d", "m"),
 }  # fmt: skip
-FAR = 60  # values that are looked through for what a map was cut from
 
 
 class Recorder(Protocol):
@@ -332,31 +332,6 @@ def _moved(
     size = (sizes[rows[1]], sizes[columns[1]])
     recorder.windows.add(size)
     return apply("windows", value, size=size)
-
-
-def cut_from(recorder: Recorder, value: Value, size: tuple[int, int] | None = None) -> Any:
-    """The step that cut a map into what this was made of; size: of the pieces, by default its."""
-    return nearest(recorder, value, ("tokens", "windows"), size or value.type.spatial)
-
-
-def nearest(
-    recorder: Recorder, value: Value, names: Sequence[str], size: tuple[int, int] | None = None
-) -> Any:
-    """The nearest step of such a name that a value was made by; size: of what it gives."""
-    rest, seen = [value], {value}
-    while rest:
-        step = recorder.maker(rest.pop(0))
-        if step is None or step.op.NAME in ("grid", "join_windows"):
-            continue
-        if step.op.NAME in names:
-            if size is None or step.outputs[0].type.spatial == size:
-                return step
-            continue
-        for one in step.inputs:
-            if one not in seen and len(seen) < FAR:
-                seen.add(one)
-                rest.append(one)
-    return None
 
 
 def in_rows(recorder: Recorder, tensor: Data) -> Data:

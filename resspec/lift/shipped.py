@@ -99,8 +99,7 @@ class Shelf:
     kinds: dict[str, Counter[str]] = field(default_factory=dict)
 
     def find(self, pieces: Sequence[Piece], words: Sequence[str] = ()) -> Found | None:
-        """The block that all of the pieces are, and the arguments of each. words: one of them is in
-        its name, as none of a stem or head is in that of other blocks."""
+        """The block that all pieces are, with the arguments of each. words: one is in its name."""
         if any(not one.start.type.is_map or len(one.steps) < 2 for one in pieces):
             return None
         telling = max(pieces, key=lambda one: one.telling)  # most blocks fail there

@@ -66,7 +66,7 @@ def test_an_outline_holds_what_ops_say_and_a_todo_for_each_other_place(
     assert run([*arguments, "--outline"]) == 0
     said = capsys.readouterr().out
     assert said.count("todo: ") == 3 + 2  # the same in three blocks
-    assert "todo: `mixing` (Mixing): matmul" in said
+    assert "todo: `mixing` (Mixing): sort" in said
     path = tmp_path / "net" / "net.yaml"
     text, block = path.read_text(), (path.parent / "blocks" / "block.yaml").read_text()
     assert "depth: 3" in text

@@ -7,6 +7,7 @@ from resspec_torch.lift.aten import (
     arithmetic,
     attention,
     core,
+    edges,
     layers,
     moves,
     norms,
@@ -16,6 +17,6 @@ from resspec_torch.lift.aten import (
 from resspec_torch.lift.aten.registry import TABLE
 
 __all__ = [
-    "TABLE", "activations", "arithmetic", "attention", "core", "layers", "moves", "norms", "pools",
-    "tokens",
+    "TABLE", "activations", "arithmetic", "attention", "core", "edges", "layers", "moves", "norms",
+    "pools", "tokens",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from resspec.ir import Value
 from resspec.lift import arrange
 from resspec.lift import layout as layouts
+from resspec.lift.ancestry import cut_from
 from resspec.lift.layout import Atom
 from resspec.lift.record import Data, Taken
 from resspec_torch.lift.aten.activations import softmax
@@ -185,7 +186,7 @@ def _masked(reader: Reader, scores: Data, mask: Any) -> Data | None:
     """The mask of shifted windows, made of the coordinates that the map had."""
     scores = of_scores(reader, scores)
     height, keys = scores.value.type.spatial
-    origin = arrange.cut_from(reader.recorder, scores.value, (height // keys, keys))
+    origin = cut_from(reader.recorder, scores.value, (height // keys, keys))
     if origin is None or origin.op.NAME != "windows" or mask.dim() < 2:
         return None
     window, rolled = getattr(origin.op, "size"), origin.inputs[0]  # noqa: B009
