@@ -230,9 +230,12 @@ def _make_timm(name: str, classes: int, channels: int, outputs: int) -> nn.Modul
     _torchvision()
     import timm
 
-    made: nn.Module = timm.create_model(
-        name, pretrained=False, num_classes=classes, in_chans=channels
-    )
+    given = {"pretrained": False, "in_chans": channels}
+    if getattr(timm.models.get_pretrained_cfg(name), "num_classes", None) == 0:
+        plain: nn.Module = timm.create_model(name, **given)  # it gives features, as it is listed
+        if getattr(plain, "num_features", None) == classes:
+            return plain
+    made: nn.Module = timm.create_model(name, num_classes=classes, **given)
     return made
 
 

@@ -26,7 +26,7 @@ from resspec.port.mismatch import structure_differences
 from resspec.port.transfer import distance
 from resspec.summary import summarize
 from resspec.weights import example, randomise
-from tests.conformance import report
+from tests.conformance import report, sample
 from tests.zoo.cases import Case, Row
 
 EXACT = 1e-11  # relative error in float64, forward
@@ -74,6 +74,9 @@ def check(
         _counts(case.row, graph, result)
     if origin is None:
         result.left_out = "a paper has no implementation to run"
+        return result
+    if case.name in sample.IN_ORDER:
+        result.left_out = "tables that are looked up for a product: see tests/conformance/sample.py"
         return result
     if case.params > HUGE and not huge:
         original = origin.open(case.name, graph, empty=True)
@@ -179,7 +182,8 @@ def _outputs(
     arrays = original.arrays()
     ported = matching.canonical(arrays)
     if case.row is None:
-        held = sum(one.size for name, one in arrays.items() if not name.endswith(STEPS))
+        numbers = {name: one for name, one in arrays.items() if one.dtype.kind == "f"}
+        held = sum(one.size for name, one in numbers.items() if not name.endswith(STEPS))
         result.counts = held == sum(one.size for one in graph.parameters().values())
     other = _second(original, graph, dtype) if dtype == "float64" else None
     rounds = original.rounds
