@@ -21,7 +21,7 @@ from resspec import backend as backends
 from resspec.diagnostics import Diagnostic, Note, SpecError, error
 from resspec.ir import Graph
 from resspec.lift import text
-from resspec.lift.follow import fixed, follow, sized
+from resspec.lift.follow import either, fixed, follow, sized
 from resspec.lift.model import FLAT, WAYS, Spelt, Way, identifier, spelt
 from resspec.lift.proof import Check, Network, prove
 from resspec.lift.record import KIND, Problem, Recorder, partly_shared
@@ -33,6 +33,7 @@ from resspec.weights import stored
 
 Say = Callable[[str], None]
 TRACED = 2  # examples that a network is traced with
+EVEN = 64  # what divides a size that is even, however often a network strides
 FEW = 30  # lines that are as good with blocks as without
 SIZES = (64, 96, 128, 160, 224, 256, 299, 331, 384)
 FILES = ("*.yaml", "blocks/*.yaml", "weights.safetensors")
@@ -204,9 +205,12 @@ def recorded(network: Network, shape: tuple[int, int, int]) -> Recorder:
     recorder = network.record((batch, *shape))
     if problems := recorder.problems or partly_shared(recorder):
         raise SpecError(*diagnostics(problems))
-    if sized(recorder):
+    others = [(shape[1] + 32, shape[2] + 65)] if sized(recorder) else []
+    if either(recorder):  # of an even size all the way down
+        others.append((EVEN * (shape[1] // EVEN + 1), EVEN * (shape[2] // EVEN + 2)))
+    for size in others:
         with contextlib.suppress(SpecError):  # it may take no other size
-            other = network.record((batch, shape[0], shape[1] + 32, shape[2] + 65))
+            other = network.record((batch, shape[0], *size))
             if not other.problems:
                 follow(recorder, other)
     return recorder

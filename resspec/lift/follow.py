@@ -25,6 +25,13 @@ def fixed(recorder: Recorder) -> bool:
     return any(_size(step) is not None or _sides(step) for step in recorder.steps)
 
 
+def either(recorder: Recorder) -> bool:
+    """Whether strided windows that may be padded `same` are among those padded alike on each side,
+    as `same` pads an odd size."""
+    strided = [step for step in recorder.steps if _strides(step.op)]
+    return any(map(_sides, strided)) and not all(map(_sides, strided))
+
+
 def follow(recorder: Recorder, other: Recorder) -> None:
     """Resizes and crops to a size become such `like` a value, and paddings `same`, where the trace
     at another size says so."""
@@ -44,7 +51,7 @@ def follow(recorder: Recorder, other: Recorder) -> None:
                 made = replace(step, op=op, inputs=(*step.inputs, like))
         elif isinstance(step.op, Einsum) and isinstance(one.op, Einsum):
             made = replace(step, op=_free(step, one))
-        elif isinstance(step.op, Windowed) and _sides(step) != _sides(one):
+        elif isinstance(step.op, Windowed) and step.op.padding != one.op.padding:  # type: ignore[attr-defined]
             op = step.op.replace(padding="same")
             same = all(
                 op.sides(s.inputs[0].type) == s.op.sides(s.inputs[0].type) for s in (step, one)
@@ -54,6 +61,10 @@ def follow(recorder: Recorder, other: Recorder) -> None:
         twin |= zip(step.outputs, one.outputs, strict=True)
     recorder.steps = steps
     recorder.makers |= {value: step for step in steps for value in step.outputs}
+
+
+def _strides(op: Op) -> bool:
+    return isinstance(op, Windowed) and getattr(op, "stride", 1) not in (1, (1, 1))
 
 
 def _size(step: Step) -> tuple[int, int] | None:

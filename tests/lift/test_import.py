@@ -132,6 +132,19 @@ def test_what_a_function_made_twice_is_a_block() -> None:
     assert "original" not in made.files["blocks/block.yaml"]  # it has no class to tell
 
 
+def test_padding_of_an_odd_size_is_told_at_an_even_one() -> None:
+    class Same(torch.nn.Conv2d):
+        def forward(self, x: Any) -> Any:
+            rows, columns = (max((-(-n // 2) - 1) * 2 + 3 - n, 0) for n in x.shape[2:])
+            sides = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
+            return super().forward(torch.nn.functional.pad(x, sides))
+
+    widths = ((3, 4), (4, 8), (8, 8))
+    made = imported(torch.nn.Sequential(*(Same(a, b, 3, 2) for a, b in widths)), 36)  # 36, 18, 9
+    assert str(made.files).count("padding: same") == 3
+    assert not made.notes
+
+
 def test_frozen_parameters_are_compared_and_told() -> None:
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 4, 1))
     model[0].requires_grad_(False)
