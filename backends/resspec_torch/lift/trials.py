@@ -230,7 +230,9 @@ def _candidates(
             if len(given) == 3:
                 yield from _blurs(kind, given)
         elif "groups" in cls.FIELDS:
-            words: list[dict[str, Any]] = [{"activate": True}, {"activate": False}]
+            words: list[dict[str, Any]] = [
+                {"activate": True}, {"activate": False}, {"activate": False, "divide": True},
+            ]  # fmt: skip
             for number, group in itertools.product(eps, groups):
                 for more in (
                     words if name == "evonorm_s0" else [{"affine": True}, {"affine": False}]
