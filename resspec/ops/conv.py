@@ -23,6 +23,9 @@ from resspec.ops.fields import Epsilon, Number, Padding, Pair, PairFromZero, Pos
 from resspec.ops.reach import Reach
 from resspec.types import TensorType
 
+MAX_STRIDE = 1024
+MAX_STEP = 2**31  # numbers; from here on PyTorch's gradients on a CPU end in a crash
+
 
 class ConvolutionWindow(Windowed):
     """What every 2-D convolution shares, wherever its weight is from: window arithmetic."""
@@ -40,6 +43,7 @@ class ConvolutionWindow(Windowed):
         x = inputs[0]
         need_map(self.NAME, x)
         self.check_groups(x)
+        self.check_stride(x)
         height, width = window_output(
             self.NAME, x, self.kernel_size, self.stride, self.sides(x), self.dilation
         )
@@ -54,6 +58,19 @@ class ConvolutionWindow(Windowed):
                     help="make the channel count a multiple of `groups`",
                     attr="groups",
                 )
+
+    def check_stride(self, x: TensorType) -> None:
+        """oneDNN steps over rows, columns and channels in 32 bits, and each step costs time."""
+        rows, columns = self.stride
+        numbers = rows * columns * max(x.channels, self.out_channels)
+        if max(rows, columns) > MAX_STRIDE or numbers >= MAX_STEP:
+            raise OpError(
+                "bad-value",
+                f"{self.NAME}: a stride of {rows}×{columns} with {x.channels} channels to "
+                f"{self.out_channels} is more than frameworks take",
+                help=f"stride by {MAX_STRIDE} at most, and by less where there are many channels",
+                attr="stride",
+            )
 
 
 class Convolution(ConvolutionWindow):
@@ -190,6 +207,7 @@ class ConvTranspose2d(Convolution):
         (x,) = inputs
         need_map(self.NAME, x)
         self.check_groups(x)
+        self.check_stride(x)
         op = self.resolve(x)
         sides = op.sides(x)
         size: list[int] = []
