@@ -13,6 +13,7 @@ from resspec.lift import layout as layouts
 from resspec.lift.ancestry import cut_from, nearest
 from resspec.lift.data import Data
 from resspec.lift.layout import Atom, Awkward, Layout
+from resspec.lift.naming import fresh
 from resspec.ops.einsum import written
 from resspec.types import TensorType
 
@@ -193,12 +194,7 @@ def _fresh(place: str, channel: bool, taken: set[str], atoms: Sequence[Atom | No
         (atom,) = atoms
         assert atom is not None
         word = {"c": "c", "h": "y", "w": "x"}[atom.dim]
-    name, number = word, 1
-    while name in taken:
-        number += 1
-        name = f"{word}{number}"
-    taken.add(name)
-    return name
+    return fresh(word, taken)
 
 
 def _refined(held: Sequence[Sequence[Atom]]) -> Iterator[tuple[Atom | None, ...]]:

@@ -14,6 +14,7 @@ from resspec.language.layer_grammar import COMBINATORS, MODIFIERS, ROLES
 from resspec.lift import tree
 from resspec.lift.flow import Flow
 from resspec.lift.merge import always, filled, merged
+from resspec.lift.naming import fresh
 from resspec.lift.record import Step
 from resspec.lift.shipped import Piece, Shelf
 from resspec.lift.solve import UNSAID, Param, Solver
@@ -165,12 +166,7 @@ class Blocks:
             word += part if len(part) < 3 else f"_{part}"
         word = re.sub(r"[^a-z0-9]+", "_", word.lower()).strip("_")
         word = word if is_identifier(word) else f"block_{word}".rstrip("_")
-        name, number = word, 1
-        while name in self.taken or name in RESERVED:
-            number += 1
-            name = f"{word}_{number}"
-        self.taken.add(name)
-        return name
+        return fresh(word, self.taken, "_", RESERVED)
 
     # -- bodies ----------------------------------------------------------------------------------
 

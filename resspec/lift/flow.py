@@ -10,6 +10,7 @@ from typing import Any
 
 from resspec.ir import Value
 from resspec.language.checker import RESERVED, is_identifier
+from resspec.lift.naming import fresh
 from resspec.lift.record import Step
 from resspec.lift.tree import Box, Item
 from resspec.ops.base import OPS
@@ -237,24 +238,16 @@ class Flow:
         """Give names to what needs one."""
         taken: set[str] = set()
 
-        def fresh(wish: str) -> str:
-            name, number = wish, 1
-            while name in taken:
-                number += 1
-                name = f"{wish}{number}"
-            taken.add(name)
-            return name
-
         for at, value in enumerate(self.inputs):
             if value in self.names or len(self.inputs) > 1:
-                self.names[value] = fresh("x" if len(self.inputs) == 1 else f"x{at + 1}")
+                self.names[value] = fresh("x" if len(self.inputs) == 1 else f"x{at + 1}", taken)
         for item in self.items:
             if item in self.tuples:
-                self.tuples[item] = fresh(self._wish(item, "parts"))
+                self.tuples[item] = fresh(self._wish(item, "parts"), taken)
                 for at, value in enumerate(item.outputs):
                     self.names[value] = f"{self.tuples[item]}[{at}]"
             elif item.outputs[0] in self.names:
-                self.names[item.outputs[0]] = fresh(self._wish(item, "y"))
+                self.names[item.outputs[0]] = fresh(self._wish(item, "y"), taken)
 
     def _wish(self, item: Item, otherwise: str) -> str:
         """A name for what an item gives."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from resspec.language.checker import RESERVED, is_identifier
 from resspec.lift.merge import LEFT_OUT, When, choices, holes
+from resspec.lift.naming import fresh
 from resspec.lift.spell import Hole
 
 DROPS = ("dropout", "channel_dropout", "drop_path")
@@ -278,10 +279,7 @@ class Solver:
             whether = all(isinstance(value, bool) for value in column.values())
             if told == choice.members and whether and _may_name(name) and name not in taken:
                 return name
-        number = 1
-        while (name := f"extra{number if number > 1 else ''}") in taken:
-            number += 1
-        return name
+        return fresh("extra", taken)
 
 
 def _times(name: str, ratio: Fraction) -> str:

@@ -304,7 +304,8 @@ def page(found: dict[str, dict[str, Any]], known: dict[str, bool]) -> str:
         there = [row for row in own if row["lifted"] == "yes"]
         if own:
             lines.append(_line(kind, own, there))
-    reasons = Counter(_reason(row["why"]) for row in found.values() if row["lifted"] != "yes")
+    reasons = Counter(_reason(found[key]["why"]) for key in sorted(found)
+                      if found[key]["lifted"] != "yes")  # fmt: skip
     lines += ["", "## What does not", "", "| networks | the first reason |", "| --- | --- |"]
     lines += [f"| {count} | {reason} |" for reason, count in reasons.most_common()]
     lines += ["", "## Every network", "", "| network | layers | flat lines | lines | blocks | outputs | why not |",
