@@ -9,7 +9,6 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,13 +17,13 @@ from numpy.typing import NDArray
 
 from resspec import artifacts, compile, zoo
 from resspec import backend as backends
-from resspec.diagnostics import Diagnostic, Note, SpecError, error
+from resspec.diagnostics import SpecError, error
 from resspec.ir import Graph
 from resspec.lift import text
-from resspec.lift.follow import either, fixed, follow, sized
 from resspec.lift.model import FLAT, WAYS, Spelt, Way, identifier, spelt
+from resspec.lift.probe import TRACED, compared_at, diagnostics, recorded
 from resspec.lift.proof import Check, Network, prove
-from resspec.lift.record import KIND, Problem, Recorder, partly_shared
+from resspec.lift.record import KIND, Problem, Recorder
 from resspec.lift.same import laid_over
 from resspec.lift.shipped import Shelf
 from resspec.options import LoadOptions
@@ -32,10 +31,7 @@ from resspec.summary import Summary, summarize
 from resspec.weights import stored
 
 Say = Callable[[str], None]
-TRACED = 2  # examples that a network is traced with
-EVEN = 64  # what divides a size that is even, however often a network strides
 FEW = 30  # lines that are as good with blocks as without
-SIZES = (64, 96, 128, 160, 224, 256, 299, 331, 384)
 FILES = ("*.yaml", "blocks/*.yaml", "weights.safetensors")
 
 
@@ -140,18 +136,10 @@ def bring(
         told: list[str] = []
         size, second, small = shape[1:], None, graph
         if check:
-            size, second = _sizes(at, shape, network)
-            if fixed(recorder):  # it may be another network where it is smaller
-                if size != shape[1:] and not _is_there(network, at, shape, size, False):
-                    size = shape[1:]
-                    second = (size[0] + 32, size[1] + 64)
-                if check is True and second and not _is_there(network, at, shape, second, True):
-                    told.append(f"at {second[0]}×{second[1]} the original is another network: "
-                                "its code counts with sizes")  # fmt: skip
-                    second = None
+            full = check is True
+            size, second, told = compared_at(network, recorder, at, shape, full=full)
             small = at(size)
             say(f"comparing with the original at {size[0]}×{size[1]}")
-            full = check is True
             wide = second if full else None
             checks = prove(network, names, at, size, wide, training=full, tell=told.append)
             if not any(one.quantity.endswith("second size") for one in checks):
@@ -199,39 +187,6 @@ def _written(
     return spec, files, path  # and what is wrong will be told
 
 
-def recorded(network: Network, shape: tuple[int, int, int]) -> Recorder:
-    """The network as ops. Errors: `not-liftable`, one for each place."""
-    batch = network.batch or TRACED
-    recorder = network.record((batch, *shape))
-    if problems := recorder.problems or partly_shared(recorder):
-        raise SpecError(*diagnostics(problems))
-    others = [(shape[1] + 32, shape[2] + 65)] if sized(recorder) else []
-    if either(recorder):  # of an even size all the way down
-        others.append((EVEN * (shape[1] // EVEN + 1), EVEN * (shape[2] // EVEN + 2)))
-    for size in others:
-        with contextlib.suppress(SpecError):  # it may take no other size
-            other = network.record((batch, shape[0], *size))
-            if not other.problems:
-                follow(recorder, other)
-    return recorder
-
-
-def diagnostics(problems: Sequence[Problem]) -> list[Diagnostic]:
-    """One for each class, operation and reason; further places of it as notes."""
-    found: dict[tuple[str, str, str], list[Problem]] = {}
-    for problem in problems:
-        found.setdefault((problem.kind, problem.operation, problem.reason), []).append(problem)
-    return [
-        Diagnostic(
-            "not-liftable",
-            str(first),
-            notes=tuple(Note(f"also in `{one.path}`") for one in dict.fromkeys(more[:20]))
-            + ((Note(f"and in {len(more) - 20} more places"),) if len(more) > 20 else ()),
-        )
-        for first, *more in found.values()
-    ]
-
-
 def texts(spec: Spelt) -> dict[str, str]:
     """The files of a spec by their name."""
     found = {f"{spec.model['model']}.yaml": text.written(spec.model)}
@@ -262,52 +217,6 @@ def _loaded(path: Path, shape: Sequence[int]) -> Graph:
     except SpecError as problem:
         first = problem.diagnostics[0]
         raise SpecError(replace(first, span=None, notes=())) from problem
-
-
-def _is_there(
-    network: Network, at: Callable[[tuple[int, int]], Graph], shape: tuple[int, int, int],
-    size: tuple[int, int], otherwise: bool,
-) -> bool:  # fmt: skip
-    """Whether the original has the spec's graph at this size, too; otherwise: where one of them
-    takes no such size."""
-    try:
-        recorder, graph = recorded(network, (shape[0], *size)), at(size)
-    except SpecError:
-        return otherwise
-    with contextlib.suppress(SpecError):
-        laid_over(recorder, graph)
-        return True
-    return False
-
-
-def _sizes(
-    at: Callable[[tuple[int, int]], Graph], shape: tuple[int, int, int], network: Network
-) -> tuple[tuple[int, int], tuple[int, int] | None]:
-    """Two sizes to compare at: small ones, where the network takes them."""
-    full = at(shape[1:])
-    pixels = prod(shape[1:])
-
-    def takes(size: tuple[int, int]) -> bool:
-        if not network.takes((network.batch or TRACED, shape[0], *size)):
-            return False
-        try:
-            made = at(size)
-        except SpecError:
-            return False
-        return made.parameters() == full.parameters() and all(
-            min(node.inputs[0].type.spatial) > 1
-            or node.inputs[0].type.spatial == one.inputs[0].type.spatial
-            for node, one in zip(made.nodes, full.nodes, strict=True)
-            if node.op.NORMALISES
-        )
-
-    first = next(((n, n) for n in SIZES if n * n < pixels and takes((n, n))), shape[1:])
-    height, width = first
-    for second in ((height + 32, width + 64), (height + 64, width + 64)):
-        if takes(second):
-            return first, second
-    # the original may take it, and then the spec should
-    return first, (height + 32, width + 64)
 
 
 def nothing(source: str) -> SpecError:

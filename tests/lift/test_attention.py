@@ -8,7 +8,7 @@ import pytest
 
 import resspec
 from resspec.diagnostics import SpecError
-from resspec.lift import bring
+from resspec.lift import bring, probe
 
 torch = pytest.importorskip("torch")
 modules: Any = pytest.importorskip("tests.lift.modules")
@@ -70,7 +70,7 @@ def test_queries_that_know_where_keys_stand(kind: str) -> None:
 
 def test_a_mask_of_other_than_shifted_windows_is_refused() -> None:
     with pytest.raises(SpecError, match="a mask that is none of shifted windows") as caught:
-        bring.recorded(bring.of_model(modules.Attends(masked=True), "mine"), (3, 16, 16))
+        probe.recorded(bring.of_model(modules.Attends(masked=True), "mine"), (3, 16, 16))
     assert {one.code for one in caught.value.diagnostics} == {"not-liftable"}
 
 
