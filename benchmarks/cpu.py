@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Literal
+from typing import Any, Literal
 
 from benchmarks.networks import Contest, Run, Setting, contest
 from benchmarks.record import ROOT, Line, line
@@ -186,18 +186,24 @@ def folded(setting: Setting) -> Iterator[Line]:
     name = "torchvision resnet50"
     yield from beside("cpu.resnet50.fused", run(live.model),
                       {f"{name}, torch.fx fuse": run(fuse(model))}, setting, batch)  # fmt: skip
+    quiet = onnxruntime.SessionOptions()  # else its idle threads take the peer's time
+    quiet.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = through_onnxruntime(compiled, live.model, quiet)
+    key = session.get_inputs()[0].name
+    yield from beside("cpu.resnet50.onnxruntime", lambda: session.run(None, {key: x}),
+                      {name: run(model)}, setting, batch)  # fmt: skip
+
+
+def through_onnxruntime(compiled: api.Compiled, model: Any, options: Any) -> Any:
+    """A session of the ONNX file that torch's model exports to."""
+    import onnxruntime
+
+    assert compiled.backend.exporter is not None
     with tempfile.TemporaryDirectory() as folder:
-        kind = compiled.backend.formats["onnx"]
-        assert compiled.backend.exporter is not None
-        path = Path(folder) / kind.file
+        path = Path(folder) / compiled.backend.formats["onnx"].file
         exporter = compiled.backend.exporter()
-        exporter.export(live.model, compiled.graph, compiled.source, "onnx", path, {})
-        quiet = onnxruntime.SessionOptions()  # else its idle threads take the peer's time
-        quiet.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = onnxruntime.InferenceSession(str(path), quiet, ["CPUExecutionProvider"])
-        key = session.get_inputs()[0].name
-        yield from beside("cpu.resnet50.onnxruntime", lambda: session.run(None, {key: x}),
-                          {name: run(model)}, setting, batch)  # fmt: skip
+        exporter.export(model, compiled.graph, compiled.source, "onnx", path, {})
+        return onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
 
 
 def keras_loops(setting: Setting) -> Iterator[Line]:

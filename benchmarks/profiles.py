@@ -10,6 +10,7 @@ import csv
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
@@ -185,6 +186,30 @@ def traced(optimize: str | None) -> Figures:
     return {name: 1000 * one.median for name, one in times.items()}
 
 
+def onnxruntime_nodes() -> Figures:
+    """Milliseconds of the folded network's nodes in ONNX Runtime, by its own profiler."""
+    import numpy as np
+    import onnxruntime
+
+    from benchmarks.cpu import through_onnxruntime
+
+    compiled = api.compile_for("resnet50", "torch", optimize="inference")
+    live = compiled.running(weights=compiled.weights().weights)
+    x = np.random.default_rng(0).standard_normal((BATCH, 3, 224, 224), dtype=np.float32)
+    turns = 5
+    with tempfile.TemporaryDirectory() as folder:
+        seen = onnxruntime.SessionOptions()
+        seen.enable_profiling, seen.profile_file_prefix = True, f"{folder}/nodes"
+        session = through_onnxruntime(compiled, live.model, seen)
+        for _ in range(turns):
+            session.run(None, {session.get_inputs()[0].name: x})
+        events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
+    nodes = [one for one in events if one.get("cat") == "Node"]
+    convs = [one for one in nodes if "Conv" in one["args"]["op_name"]]
+    return {"convs": sum(one["dur"] for one in convs) / turns / 1000,
+            "whole": sum(one["dur"] for one in nodes) / turns / 1000}  # fmt: skip
+
+
 PROFILES: Mapping[str, Callable[[], Figures]] = {
     "core.cold": cold,
     "core.numbers": numbers,
@@ -194,6 +219,7 @@ PROFILES: Mapping[str, Callable[[], Figures]] = {
     "cpu.resnet50.forward.channels_last": lambda: eager(None, last=True),
     "cpu.resnet50.forward.folded": lambda: eager("inference", last=False),
     "cpu.resnet50.linear": linear,
+    "cpu.resnet50.onnxruntime": onnxruntime_nodes,
     "tf.forward": lambda: traced(None),
     "tf.forward.folded": lambda: traced("inference"),
 }
