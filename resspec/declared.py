@@ -113,6 +113,7 @@ def _tangible(value: float) -> float:
     return value
 
 
+@cache
 def quick(hint: Any) -> Quick:
     """A function that gives a plainly right value as pydantic would, and LEFT for any other."""
     parts = get_args(hint)
@@ -195,11 +196,6 @@ def _meant(text: str, module: str) -> Any:
     return get_type_hints(one, names, include_extras=True)[text]
 
 
-@once
-def _quick(cls: type[Record]) -> Mapping[str, Quick]:
-    return {name: quick(hint) for name, hint in hints(cls).items()}
-
-
 def held(
     cls: type[Record], given: Mapping[str, Any], over: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -208,10 +204,10 @@ def held(
     Raises pydantic.ValidationError.
     """
     base = {name: field.default for name, field in cls.FIELDS.items()} if over is None else over
-    made, ways = dict(base), _quick(cls)
+    made, known = dict(base), hints(cls)
     for name, value in given.items():
-        made[name] = ways[name](value) if name in ways else LEFT
-    if not any(value is LEFT or value is REQUIRED for value in made.values()):
+        made[name] = quick(known[name])(value) if name in known else LEFT
+    if LEFT not in made.values() and REQUIRED not in made.values():
         return made
     settled = {name: value for name, value in base.items() if value is not REQUIRED}
     model = model_of(cls).model_validate(settled | dict(given))

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from resspec import synonyms
 from resspec.codes import CODES as CODES
+from resspec.record import fixed
 
 MAX_SOURCE_BYTES = 1 << 20
 MAX_LINE = 100  # display columns of a source line, before it is cut around the span
@@ -23,7 +24,7 @@ TIES = 8  # candidates that may be as near as the nearest
 COLORS = {"error": "1;31", "warning": "1;33", "note": "1;36", "help": "1;32", "bold": "1"}
 
 
-@dataclass(frozen=True, slots=True)
+@fixed(frozen=True, slots=True)
 class Span:
     """A stretch of a file: lines and columns count characters from 1; `end_column` is exclusive."""
 
@@ -37,7 +38,7 @@ class Span:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed(frozen=True, slots=True)
 class Note:
     """A remark beside a diagnostic, with its own place if it has one."""
 

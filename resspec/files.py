@@ -61,15 +61,18 @@ def content(path: Path) -> bytes:
 
 def unchanged(path: Path) -> bytes:
     """As `content`, of a file that nobody writes while it is read, which is read once."""
-    if _DRAFT.get() is not None:
-        return content(path)
+    return content(path) if _DRAFT.get() is not None else stored(path)
+
+
+def stored(path: Path) -> bytes:
+    """The same as the disk has it, whatever an editor has."""
     now = os.stat(path)  # noqa: PTH116
-    return _kept(str(path), now.st_mtime_ns, now.st_size)
+    return _kept(path, now.st_mtime_ns, now.st_size)
 
 
 @lru_cache(maxsize=512)
-def _kept(path: str, changed: int, size: int) -> bytes:
-    return content(Path(path))
+def _kept(path: Path, changed: int, size: int) -> bytes:
+    return path.read_bytes()
 
 
 def head(path: Path, most: int) -> bytes:

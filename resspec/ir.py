@@ -8,19 +8,20 @@ Two nodes with the same path share their parameters (`reuse`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from operator import is_
 from typing import Any, NamedTuple, TypeVar
 
 from resspec.diagnostics import Span
 from resspec.ops.base import Op, Param
+from resspec.record import fixed
 from resspec.types import TensorType
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@fixed(frozen=True, slots=True)
 class Value:
     """One tensor of the dataflow, made once."""
 
@@ -28,7 +29,7 @@ class Value:
     type: TensorType
 
 
-@dataclass(frozen=True, slots=True)
+@fixed(frozen=True, slots=True)
 class Step:
     """A place in a row of stages, blocks or turns: number 2 of `stages`, 0 of `stem.repeat1`.
 
@@ -44,7 +45,7 @@ class Step:
         return f"{self.row}.{self.number}" if self.row else str(self.number)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed(frozen=True, slots=True)
 class Facts:
     """What follows of an op and the types that it reads: output types, parameters, costs."""
 
@@ -62,11 +63,11 @@ def facts(op: Op, inputs: tuple[TensorType, ...]) -> Facts:
     outputs, params = op.infer(*inputs), op.params(*inputs)
     trainable = sum(param.size for param in params.values() if param.trainable)
     buffers = sum(param.size for param in params.values()) - trainable
-    macs, others = op.macs(*inputs), op.other_macs(*inputs)
+    macs, others = op.macs(outputs, *inputs), op.other_macs(outputs, *inputs)
     return Facts(outputs, params, macs, others, trainable, buffers)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed(frozen=True, slots=True)
 class Node:
     """One op applied. `sources` maps an attribute to the YAML expression that it came from."""
 
@@ -82,10 +83,12 @@ class Node:
     @property
     def facts(self) -> Facts:
         """What follows of its op and what it reads, found once. Raises OpError."""
-        if self._facts is None:
-            object.__setattr__(self, "_facts", facts(self.op, self.input_types))
-        assert self._facts is not None
-        return self._facts
+        return self._facts or self.of(facts(self.op, self.input_types))._facts  # type: ignore[return-value]
+
+    def of(self, found: Facts | None) -> Node:
+        """The same node, of which these facts are known: those of another of its kind."""
+        object.__setattr__(self, "_facts", found)
+        return self
 
     @property
     def input_types(self) -> tuple[TensorType, ...]:
@@ -111,7 +114,7 @@ class Given(NamedTuple):
     source: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed(frozen=True, slots=True)
 class Region:
     """One call of a block, or one turn of a repeat: what it read, did and gave.
 
@@ -196,7 +199,7 @@ def _nodes(region: Region) -> tuple[Node, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed(frozen=True, slots=True)
 class Graph:
     """A lowered model. `outputs` maps an output's name to a value or, for a pyramid, several.
 

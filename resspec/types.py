@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
+from resspec.record import fixed
 
-@dataclass(frozen=True, slots=True)
+
+@fixed(frozen=True, slots=True)
 class TensorType:
     """Shape of one example: (channels, height, width), or (channels,) once flattened."""
 

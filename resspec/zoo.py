@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from resspec.diagnostics import SpecError, did_you_mean, error
-from resspec.files import MAX_BYTES, content, head, kind, no_file
+from resspec.files import MAX_BYTES, content, head, kind, no_file, stored
 from resspec.paths import specs_dir
 
 _KIND = re.compile(r"^(model|block):[ \t]*['\"]?([A-Za-z_]\w*)", re.MULTILINE)
@@ -73,7 +73,7 @@ def _files() -> dict[str, list[str]]:
 
 def _said(path: Path) -> list[Entry]:
     """What a shipped file defines: a model, then its variants; or a block."""
-    text = path.read_text("utf-8")
+    text = stored(path).decode("utf-8")
     kinds = dict(_KIND.findall(text)[::-1])
     match = _DOC.search(text)
     doc = " ".join((match[1] or match[2]).split()).strip("'\"") if match else ""

@@ -170,13 +170,13 @@ class Builder:
         if self.params > self.limits.params:
             what, most = f"{self.params:,} parameters up to here", self.limits.params
             raise over("param-limit", what, "params", most, env, span)
-        sources = tuple((k, t.arg.value) for k, t in args.items() if isinstance(t.arg.value, str))
-        made = tuple(map(self.value, found.outputs))
+        sources = tuple([(k, t.arg.value) for k, t in args.items() if isinstance(t.arg.value, str)])
+        made = tuple([self.value(kind) for kind in found.outputs])
         self.scales.made(op, inputs, made, span)
         path, step = str(place), place if isinstance(place, Step) else None
         if self.reusing and not found.params:
             path = self._own_path(path, op, types)
-        node = Node(path, op, inputs, made, span, sources, step)
+        node = Node(path, op, inputs, made, span, sources, step).of(found)
         self._claim(node, env)
         self.stack[-1].items.append(node)
         return made

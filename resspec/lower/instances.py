@@ -259,7 +259,8 @@ class _Move:
     def node(self, node: Node) -> Node:
         path = self.path + node.path[self.cut :]
         inputs, outputs = self.many(node.inputs), self.many(node.outputs)
-        made = Node(path, node.op, inputs, outputs, node.span, node.sources, self.step(node.step))
+        step = self.step(node.step)
+        made = Node(path, node.op, inputs, outputs, node.span, node.sources, step).of(node.facts)
         self.paths[path] = made
         return made
 

@@ -348,7 +348,7 @@ class Layers(Problems):
             self.builder.stack[-1].args = scope.asked()
             result = self.shut(result)
         finally:
-            env.trace.open.pop()
+            env.trace.close()
         if len(self.problems) == problems:
             shared.keep(result, self.steps)
         return result

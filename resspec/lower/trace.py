@@ -25,7 +25,11 @@ class Recording:
 
 
 class Trace:
-    """The recordings of the instances that are being lowered, outermost first."""
+    """The recordings of the instances that are being lowered, outermost first.
+
+    What is read is told to the innermost, and by it to the one around it when it ends; constants
+    to all, since one that has another value inside may be read for an argument from outside.
+    """
 
     def __init__(self) -> None:
         self.open: list[Recording] = []
@@ -40,20 +44,31 @@ class Trace:
 
     def block(self, name: str, found: BlockSpec | None) -> None:
         """A block was looked up."""
-        for one in self.open:
-            one.blocks[name] = found
+        if self.open:
+            self.open[-1].blocks[name] = found
 
     def offered(self, names: Set[str]) -> None:
         """A block took these keys of the model."""
-        for one in self.open:
-            one.offered |= names
+        if self.open:
+            self.open[-1].offered |= names
 
     def call(self, frames: int) -> None:
         """A block is called, so deep."""
-        for one in self.open:
+        if self.open:
+            one = self.open[-1]
             one.nesting = max(one.nesting, frames - one.frames)
 
     def spoil(self) -> None:
         """Something is used that no recording tells."""
-        for one in self.open:
-            one.whole = False
+        if self.open:
+            self.open[-1].whole = False
+
+    def close(self) -> None:
+        """The innermost instance ends."""
+        ended = self.open.pop()
+        if self.open:
+            one = self.open[-1]
+            one.blocks |= ended.blocks
+            one.offered |= ended.offered
+            one.nesting = max(one.nesting, ended.frames - one.frames + ended.nesting)
+            one.whole = one.whole and ended.whole

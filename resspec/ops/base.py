@@ -7,16 +7,16 @@ what `resspec show` prints, and every backend's rule reads the same fields.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
 
-from resspec.declared import Argument, held, hints, once
+from resspec.declared import Argument, held, hints
 from resspec.ops.extent import Extent
 from resspec.ops.fields import PaddingWord, Sides
 from resspec.ops.reach import HERE, Reach, reduced
-from resspec.record import Record
+from resspec.record import Record, fixed
 from resspec.types import TensorType
 
 
@@ -33,7 +33,7 @@ class OpError(Exception):
         self.code, self.message, self.help, self.attr = code, message, help, attr
 
 
-@dataclass(frozen=True, slots=True)
+@fixed(frozen=True, slots=True)
 class Init:
     """How a parameter is first drawn: `zeros`, `ones`, `constant` (value), `normal` (std=value),
     `kaiming_normal` (gain √2 over fan_out), `kaiming_uniform` (bound 1/√fan_in)."""
@@ -53,7 +53,7 @@ Role = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@fixed(frozen=True, slots=True)
 class Param:
     """A parameter (trainable) or buffer, in canonical layout: OIHW convolutions, (O, I) linear.
 
@@ -171,11 +171,11 @@ class Op(Record):
         rows, columns = x.height + top + bottom, x.width + left + right
         return x.with_spatial(-(-rows // down) * down, -(-columns // across) * across)
 
-    def macs(self, *inputs: TensorType) -> int:
+    def macs(self, outputs: Types, *inputs: TensorType) -> int:
         """Multiply-accumulates of one example; only convolutions and linear layers have any."""
         return 0
 
-    def other_macs(self, *inputs: TensorType) -> int:
+    def other_macs(self, outputs: Types, *inputs: TensorType) -> int:
         """Multiply-accumulates of one example that `macs` leaves out by convention: products of
         values, as attention has them, and fixed filters."""
         return 0
@@ -234,14 +234,10 @@ def op(name: str, *, arity: int | None = 1) -> Callable[[_T], _T]:
 
 def words(cls: type[Op], name: str) -> tuple[str, ...]:
     """The words that an argument accepts."""
-    return _words(cls)[name]
+    return _literals(hints(cls)[name])
 
 
-@once
-def _words(cls: type[Record]) -> Mapping[str, tuple[str, ...]]:
-    return {name: _literals(hint) for name, hint in hints(cls).items()}
-
-
+@cache
 def _literals(hint: Any) -> tuple[str, ...]:
     parts = get_args(hint)
     return parts if get_origin(hint) is Literal else tuple(chain(*map(_literals, parts)))

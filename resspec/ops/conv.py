@@ -12,6 +12,7 @@ from resspec.ops.base import (
     Op,
     OpError,
     Param,
+    Types,
     Windowed,
     need_map,
     op,
@@ -48,6 +49,15 @@ class ConvolutionWindow(Windowed):
             self.NAME, x, self.kernel_size, self.stride, self.sides(x), self.dilation
         )
         return (TensorType((self.out_channels, height, width)),)
+
+    def numbers(self, x: TensorType) -> int:
+        """Numbers in the weight."""
+        height, width = self.kernel_size
+        return self.out_channels * (x.channels // self.groups) * height * width
+
+    def macs(self, outputs: Types, *inputs: TensorType) -> int:
+        y = outputs[0]
+        return self.numbers(inputs[0]) * y.height * y.width
 
     def check_groups(self, x: TensorType) -> None:
         for what, count in (("input", x.channels), ("output", self.out_channels)):
@@ -94,10 +104,6 @@ class Convolution(ConvolutionWindow):
     def kernel(self, own: Mapping[str, Any]) -> Any:
         """The weight that it convolves with. own: its parameters, as arrays."""
         return own["weight"]
-
-    def macs(self, *inputs: TensorType) -> int:
-        (y,) = self.infer(*inputs)
-        return self.params(*inputs)["weight"].size * y.height * y.width
 
 
 @op("conv2d")
@@ -267,8 +273,8 @@ class ConvTranspose2d(Convolution):
         params["weight"] = Param(shape, params["weight"].init, role="conv_transpose")
         return params
 
-    def macs(self, *inputs: TensorType) -> int:
-        return self.params(*inputs)["weight"].size * inputs[0].height * inputs[0].width
+    def macs(self, outputs: Types, *inputs: TensorType) -> int:
+        return super().macs(inputs, *inputs)
 
     def declared_stride(self) -> tuple[int | Fraction, int | Fraction] | None:
         return (Fraction(1, self.stride[0]), Fraction(1, self.stride[1]))
@@ -298,17 +304,8 @@ class DynamicConv2d(ConvolutionWindow):
             )
         return found
 
-    def numbers(self, x: TensorType) -> int:
-        """Numbers in the weight."""
-        height, width = self.kernel_size
-        return self.out_channels * (x.channels // self.groups) * height * width
-
     def extent(self, axis: int, *inputs: Extent) -> Extent:
         return super().extent(axis, inputs[0])
-
-    def macs(self, *inputs: TensorType) -> int:
-        (y,) = self.infer(*inputs)
-        return self.numbers(inputs[0]) * y.height * y.width
 
 
 @op("channel_conv")
@@ -351,7 +348,7 @@ class ChannelConv(Op):
             params["bias"] = Param((1,), Init("kaiming_uniform", fan=fan), role="shift")
         return params
 
-    def macs(self, *inputs: TensorType) -> int:
+    def macs(self, outputs: Types, *inputs: TensorType) -> int:
         return self.kernel_size * inputs[0].channels
 
     def derived(self, *inputs: TensorType) -> dict[str, Any]:

@@ -120,7 +120,7 @@ class Einsum(Op):
         shape = tuple(prod(sizes[name] for name in axis) for axis in self.parsed.output)
         return (TensorType(shape),)
 
-    def other_macs(self, *inputs: TensorType) -> int:
+    def other_macs(self, outputs: Types, *inputs: TensorType) -> int:
         sizes = self.solved(*inputs)
         added = len(inputs) > 1 and self.parsed.summed  # elementwise products are no MACs
         return prod(sizes.values()) if added else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from resspec.declared import arg
-from resspec.ops.base import Init, Op, OpError, Param, op
+from resspec.ops.base import Init, Op, OpError, Param, Types, op
 from resspec.ops.fields import PositiveInt
 from resspec.types import TensorType
 
@@ -44,7 +44,7 @@ class Linear(Op):
             params["bias"] = Param((self.out_features,), bias, role="shift")
         return params
 
-    def macs(self, *inputs: TensorType) -> int:
+    def macs(self, outputs: Types, *inputs: TensorType) -> int:
         return self.out_features * inputs[0].channels
 
     def derived(self, *inputs: TensorType) -> dict[str, Any]:

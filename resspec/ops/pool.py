@@ -10,6 +10,7 @@ from resspec.ops.base import (
     Op,
     OpError,
     Pairs,
+    Types,
     Windowed,
     need_map,
     need_reflectable,
@@ -210,9 +211,8 @@ class BlurPool(Windowed):
         height, width = window_output("blur_pool", x, kernel, stride, sides)
         return (x.with_spatial(height, width),)
 
-    def other_macs(self, *inputs: TensorType) -> int:
-        (y,) = self.infer(*inputs)
-        return self.kernel_size**2 * y.size
+    def other_macs(self, outputs: Types, *inputs: TensorType) -> int:
+        return self.kernel_size**2 * outputs[0].size
 
     @property
     def coefficients(self) -> tuple[float, ...]:

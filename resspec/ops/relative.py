@@ -119,7 +119,7 @@ class RelativeLogits(Op):
             "height": Param((2 * height - 1, depth), start, role="conv"),
         }
 
-    def other_macs(self, *inputs: TensorType) -> int:
+    def other_macs(self, outputs: Types, *inputs: TensorType) -> int:
         height, width = self.window_of_keys
         return inputs[0].size * (2 * height - 1 + 2 * width - 1)
 

@@ -1,6 +1,5 @@
 """YAML events → data, of which no more are drawn than the bounds admit."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -16,6 +15,7 @@ MAX_DEPTH = 64
 MAX_VALUES = 50_000  # aliases expanded; a long text counts once per 64 characters
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_OF_NODES = (yaml.NodeEvent, yaml.CollectionEndEvent)  # what tells where one is
 
 
 class _Node:
@@ -43,7 +43,7 @@ class Builder:
         self.anchors: dict[str, _Node | None] = {}
         self.values = 0
         self.last: Any = None
-        self.events: Iterator[Any] = yaml.parse(text, Loader=_Loader)
+        self.event = _Loader(text).get_event
 
     def document(self) -> Data:
         self.next()
@@ -62,8 +62,8 @@ class Builder:
         return node.value
 
     def next(self) -> Any:
-        event = next(self.events)
-        if isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
+        event = self.event()
+        if isinstance(event, _OF_NODES):
             self.last = event
         return event
 
@@ -72,12 +72,13 @@ class Builder:
             return self.alias(event, depth)
         span = self.span(event)
         self.count(1, span)
+        is_scalar = isinstance(event, yaml.ScalarEvent)
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             self.report("yaml-feature", f"the tag `{tag}` is not allowed", span, "remove the tag")
         if event.anchor is not None:
             self.anchors[event.anchor] = None
-        if isinstance(event, yaml.ScalarEvent):
+        if is_scalar:
             node = self.scalar(event, span)
         else:
             if depth >= MAX_DEPTH:
@@ -106,7 +107,8 @@ class Builder:
     def scalar(self, event: Any, span: Span) -> _Node:
         text: str = event.value
         size = 1 + len(text) // 64
-        self.count(size - 1, span)
+        if size > 1:
+            self.count(size - 1, span)
         if event.style:
             return _Node(text, span, size, 0, event)
         try:
@@ -191,6 +193,9 @@ class Builder:
     def find_torn(self, parts: list[_Node]) -> set[int]:
         """Reports expressions that a comma tore apart; the indices of the pieces."""
         torn: set[int] = set()
+        inside = slice(parts[0].event.start_mark.index, self.last.end_mark.index) if parts else None
+        if inside is None or "(" not in self.text[inside]:
+            return torn
         for first, last in yamlhelp.torn([part.event for part in parts]):
             begin, end = parts[first].event.start_mark, parts[last].event.end_mark
             text = self.text[begin.index : end.index]
@@ -205,8 +210,8 @@ class Builder:
         return torn
 
     def collection(self, value: Map | Seq, span: Span, parts: list[_Node], event: Any) -> _Node:
-        size = 1 + sum(part.size for part in parts)
-        height = 1 + max((part.height for part in parts), default=0)
+        size = 1 + sum([part.size for part in parts])
+        height = 1 + max([part.height for part in parts], default=0)
         return _Node(value, span, size, height, event)
 
     def count(self, values: int, span: Span, anchor: str | None = None) -> None:
