@@ -26,6 +26,7 @@ from resspec.port.mismatch import structure_differences
 from resspec.port.transfer import distance
 from resspec.summary import summarize
 from resspec.weights import example, randomise
+from resspec.weights.sampling import disturbed
 from tests.conformance import report, sample
 from tests.zoo.cases import Case, Row
 
@@ -163,9 +164,10 @@ def _structure(original: origins.Original, graph: Graph, result: Result) -> Any:
 
 def _outputs(
     case: Case, origin: origins.Origin, graph: Graph, backends: Iterable[str], result: Result,
-    dtype: str, exact: list[NDArray[Any]] | None = None,
+    dtype: str, exact: list[NDArray[Any]] | None = None, *, loud: bool = False,
 ) -> list[NDArray[Any]] | None:  # fmt: skip
-    """Outputs of the original and of each backend. What the original gives in float64 where they
+    """Outputs of the original and of each backend, and again where each norm gives more, if the
+    network is one that magnifies the rounding of its weights beyond what may differ. What the original gives in float64 where they
     have to be compared in float32, since it holds numbers that are rounded to float32; then given
     again as `exact`, since both sides may be as far from each other as each is from its own."""
     original = _opened(case, origin, graph, dtype)
@@ -174,7 +176,7 @@ def _outputs(
         return None
     x = example((BATCH, *graph.input.type.shape)).astype(dtype)
     weights = randomise(graph)
-    for change in (dict[str, NDArray[Any]], _louder):
+    for change in (_louder,) if loud else (dict[str, NDArray[Any]], _louder):
         original.load(matching.stored(change(weights)))
         expected = original.forward(x)
         if _alive(expected):
@@ -208,6 +210,12 @@ def _outputs(
         if exact is not None:
             limit = _floor(graph, name, ported, x) + distance(expected, exact)
         result.equal[name] = bool(error <= limit)
+        if not result.equal[name] and change is not _louder and dtype == "float64":
+            moved = {key: disturbed(one, key, dtype) for key, one in ported.items()}
+            if distance(run(graph, name, moved, x, dtype), found) > limit:
+                del found, others, moved
+                gc.collect()
+                return _outputs(case, origin, graph, backends, result, dtype, loud=True)
         if not result.equal[name]:
             result.problems.append(f"{name}: outputs are {error:.1e} off, over {limit:.1e}")
         if other:
