@@ -202,7 +202,8 @@ def run(model: nn.Module, x: NDArray[Any]) -> dict[str, list[Tensor]]:
 
 
 def to_torch(array: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array))
+    whole = np.ascontiguousarray(array)  # another framework's may be read-only
+    return torch.from_numpy(whole if whole.flags.writeable else whole.copy())
 
 
 def to_numpy(tensor: Tensor) -> NDArray[Any]:

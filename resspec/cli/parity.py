@@ -120,7 +120,9 @@ def parity(
     )
     wanted = common.names(outputs)
     child = Child() if APART and not os.environ.get("RESSPEC_DEBUG") else None
-    comparison = _Comparison(runners, measured, options, wanted, small, most, calibrate, child)
+    comparison = _Comparison(
+        runners, measured, options, wanted, small, most, calibrate, child, between is not None
+    )
     if calibrate is not None and not any("int8" in one.name for one in runners):
         raise BadUse(
             "it is for files of eight bits: --between torch,onnx:int8.", hint="--calibrate"
@@ -218,13 +220,13 @@ def _runners(text: str, pythons: list[str], option: str) -> list[Runner]:
     known = tuple({re.split("[@:]", one)[0]: None for one in words()})
 
     def found(name: str) -> Runner:
-        several = option == "--between" and len(names) > 2 and name != names[0]
-        if name not in where and not several:
+        other = option == "--between" and name != names[0]
+        if name not in where and not other:
             common.choice(re.split("[@:]", name)[0], known, option)
         try:
             return runner(name, where.get(name))
         except SpecError as problem:
-            if not several:
+            if not other:
                 raise
             return Nowhere(name, problem)  # the rest of the report stands
 
@@ -250,6 +252,7 @@ class _Comparison:
     most: int
     calibrate: Path | None = None
     child: Child | None = None
+    stands: bool = False  # a place that there is not is a row, if it is the only one, too
 
     @property
     def key(self) -> dict[str, Any]:
@@ -307,7 +310,11 @@ class _Comparison:
         common.batch(measured.batch, graph.input.type.shape)
         examples = common.examples(self.calibrate, graph.input.type.shape)
         given = graph, self.runners, measured, loaded.data, say, examples
-        report = compare(*given) if self.child is None else aside.compare(self.child, *given)
+        report = (
+            compare(*given, stands=self.stands)
+            if self.child is None
+            else aside.compare(self.child, *given, stands=self.stands)
+        )
         return {**report.to_json(), "spec": spec}
 
 

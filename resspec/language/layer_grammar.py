@@ -128,7 +128,8 @@ class LayerGrammar(Checker):
             if not isinstance(args, Seq) or not args:
                 self.fail(
                     "wrong-type",
-                    f"`{verb}` takes a list of branches, found {show(args)}",
+                    f"`{verb}` takes a list of branches, found "
+                    + ("one without any" if isinstance(args, Seq) else show(args)),
                     at,
                     f"write `{verb}:` and under it one `- …` a branch",
                 )

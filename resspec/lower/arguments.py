@@ -109,6 +109,12 @@ def invalid(
     at = args[name].span if name in args else span
     kind, value, context = complaint["type"], given.get(name), complaint.get("ctx", {})
     what, found = f"`{name}` of `{cls.NAME}`", show_value(value)
+    if isinstance(value, tuple) and kind in ("missing", "too_long"):
+        most = context.get("max_length") or max(
+            place + 1 for one in own if isinstance(place := one["loc"][-1], int)
+        )
+        message = f"{what} is one number{' or two' if most == 2 else ', two or four'}"
+        return failure(env, "wrong-type", f"{message}, found {found}", at)
     if kind == "missing":
         help = f"write `{{{cls.NAME}: {{{name}: …}}}}`"
         return failure(env, "missing-argument", f"op `{cls.NAME}` needs `{name}`", span, help)
@@ -121,13 +127,17 @@ def invalid(
         return failure(env, "bad-value", f"{what} vanishes in float32, found {found}", at, help)
     if kind in _BOUNDS:
         phrase, key = _BOUNDS[kind]
-        message = f"{what} must be {phrase} {context[key]:g}, found {found}"
+        bound = context[key]
+        shown = f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
+        message = f"{what} must be {phrase} {shown}, found {found}"
         return failure(env, "bad-value", message, at)
     choices = words(cls, name)
     if choices and isinstance(value, str):
         message = f"{what} is one of {', '.join(choices)}, found {found}"
         hint = did_you_mean(value, choices)
         return failure(env, "bad-value", message, at, hint)
+    if kind == "tuple_type" and cls.FIELDS[name].default != ():
+        return failure(env, "wrong-type", f"{what} is a whole number or two, found {found}", at)
     text = complaint["msg"].replace("Input should be", "it should be")
     return failure(env, "wrong-type", f"{what}: {text}, found {found}", at)
 

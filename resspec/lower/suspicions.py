@@ -43,7 +43,7 @@ def unused_names(part: ModelSpec | BlockSpec, family: Set[str]) -> Iterator[Diag
     """Params and lets that the text never mentions, taken branches or not."""
     if not (part.params or part.let):
         return
-    used = family | set(_names(part))
+    used = _used(part, family)
     for name, param in part.params.items():
         if name not in used:
             message = f"`{part.name}` never uses its param `{name}`"
@@ -55,6 +55,18 @@ def unused_names(part: ModelSpec | BlockSpec, family: Set[str]) -> Iterator[Diag
         elif name not in used:
             message = f"`{part.name}` never uses `{name}`"
             yield _warning("unused-param", message, arg.span, "remove it, or use it")
+
+
+def _used(part: ModelSpec | BlockSpec, family: Set[str]) -> Set[str]:
+    """The names that its text mentions: a let's text where something mentions the let."""
+    used = set(family)
+    for field in part.FIELDS.keys() - {"doc", "name", "span", "let"}:
+        used.update(_names(getattr(part, field)))
+    waiting = dict(part.let)
+    while found := [name for name in waiting if name in used]:
+        for name in found:
+            used.update(_names(waiting.pop(name)))
+    return used
 
 
 def _names(value: Any) -> Iterator[str]:

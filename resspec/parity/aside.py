@@ -114,6 +114,8 @@ def compare(
     data: dict[str, Any],
     say: Say,
     examples: Array | None,
+    *,
+    stands: bool = False,
 ) -> Report:
     """As `resspec.parity.compare`, in a child. An endpoint that it dies of is run once more, in a
     process of its own, whose end is a line of the report. Errors: SpecError."""
@@ -129,7 +131,7 @@ def compare(
     while True:
         try:
             given = graph, runners, options, data, examples
-            found: Report = child.call(_compare, *given, say=heard)
+            found: Report = child.call(_compare, *given, stands, say=heard)
             return found
         except Died as problem:
             own = [one.name for one in runners if isinstance(one, Elsewhere)]
@@ -171,7 +173,8 @@ def _compare(
     options: Options,
     data: dict[str, Any] | None,
     examples: Array | None,
+    stands: bool,
     say: Say,
 ) -> Report:
     told = [_Telling(one) if isinstance(one, Here) else one for one in runners]
-    return together(graph, told, options, data, say, examples)
+    return together(graph, told, options, data, say, examples, stands=stands)

@@ -135,12 +135,15 @@ def compare(
     data: dict[str, Any] | None = None,
     say: Say = lambda _: None,
     examples: Array | None = None,
+    *,
+    stands: bool = False,
 ) -> Report:
     """Compare backends with the first of them.
 
     data: the spec as `LoadedSpec.data` has it, needed by backends in other processes. examples:
-    NCHW, by which files of eight bits get their ranges; otherwise synthetic ones.
-    Errors: SpecError, where a backend cannot be run at all.
+    NCHW, by which files of eight bits get their ranges; otherwise synthetic ones. stands: whether
+    there is a report where the only other cannot be run, too.
+    Errors: SpecError, where the first cannot be run at all, or the only other.
     """
     start = time.perf_counter()
     options = options or Options()
@@ -158,7 +161,16 @@ def compare(
         drawn = dict(made or {})
     subject = Subject(graph, kept(drawn), data, examples)
     first, *others = runners
-    plans = {one.name: _plan(one.endpoint, options) for one in runners}
+    failures: dict[str, str] = {}
+    plans: dict[str, dict[str, Job]] = {}
+    for one in runners:
+        try:
+            plans[one.name] = _plan(one.endpoint, options)
+        except SpecError as problem:
+            if len(others) == 1 and not stands:
+                raise
+            failures[one.name] = reason(problem)
+    others = [one for one in others if one.name in plans]
     second: tuple[int, ...] = (sizes.second(graph) or ()) if "eval" in options.modes else ()
     own = dict(plans[first.name])
     for dtype in dict.fromkeys(dtype for plan in plans.values() for dtype in plan):
@@ -173,7 +185,6 @@ def compare(
             if dtype == "float32":
                 own["control"] = replace(options.job("float32"), disturbed=True)
     found = {first.name: _run(first, subject, _at(own, second), say)}
-    failures: dict[str, str] = {}
     asked = {other.name: _at(plans[other.name], second) for other in others}
     shared = together(others, subject, asked, say)
     for other in others:
@@ -182,7 +193,7 @@ def compare(
                 other, subject, asked[other.name], say
             )
         except Exception as problem:  # each framework has its own; the rest of the report stands
-            if len(others) == 1:
+            if len(runners) == 2 and not stands:
                 raise
             failures[other.name] = reason(problem)
     names = tuple(found)
@@ -231,7 +242,8 @@ def compare(
 def reason(problem: Exception) -> str:
     """Why there is no result, in a line."""
     if isinstance(problem, SpecError):
-        return problem.diagnostics[0].message
+        first = problem.diagnostics[0]
+        return first.message + (f" ({first.help})" if first.help else "")
     lines = str(problem).strip().splitlines() or ["no message"]
     if isinstance(problem, MemoryError):
         return "memory ran out"

@@ -132,7 +132,7 @@ def csv_text(reports: Iterable[Data]) -> str:
 
 def _each(report: Data) -> list[tuple[Data, str]]:
     """A report for each backend that was compared with the first, or failed to be."""
-    if "error" in report or len(report["backends"]) + len(report["failures"]) < 3:
+    if "error" in report or (len(report["backends"]) < 3 and not report["failures"]):
         return [(report, "" if "error" in report else report["backends"][-1])]
     found: list[tuple[Data, str]] = []
     for other in report["backends"][1:]:

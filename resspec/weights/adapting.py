@@ -36,12 +36,6 @@ def adapted(
             "bad-value", f"no way to adapt the input `{mode}`; there are {', '.join(MODES)}"
         )
     channels = graph.input.type.channels
-    if mode == "sum" and channels != 1:
-        raise error(
-            "bad-value",
-            f"`sum` makes one channel of several, and {graph.name} reads {channels}",
-            help="use `repeat`",
-        )
     found, names = dict(arrays), []
     for name, places in readers(graph).items():
         shape, array = graph.parameters()[name].shape, found.get(name)
@@ -49,6 +43,12 @@ def adapted(
             continue
         others = array.shape[:1] + array.shape[2:] == shape[:1] + shape[2:]
         if others and array.shape[1] % places == 0 and array.shape[1]:
+            if mode == "sum" and channels != 1:
+                raise error(
+                    "bad-value",
+                    f"`sum` makes one channel of several, and {graph.name} reads {channels}",
+                    help="use `repeat`",
+                )
             found[name] = _fitted(array, places, channels, mode)
             names.append(name)
     return found, tuple(names)

@@ -156,7 +156,7 @@ def _must_fit(
     total = len(set(found) | set(expected))
     raise error(
         "weights-mismatch",
-        f"{given.what} does not fit {graph.name}: {len(lines)} of {total} tensors differ",
+        f"{given.what} {given.verb} not fit {graph.name}: {len(lines)} of {total} tensors differ",
         notes=notes,
         help=_help(given, lines, fits, graph),
     )

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from resspec.diagnostics import SpecError, error, escape
 from resspec.weights import models
+from resspec.weights.files.sets import COLLECTIONS
 from resspec.weights.models import widened
 from resspec.weights.naming import is_step
 
 Arrays = dict[str, NDArray[Any]]
-COLLECTIONS = frozenset({"params", "batch_stats"})  # of Flax Linen
+THEIRS = "the given weights"
 GENERATORS = ("RngKey", "RngCount")  # Flax's, in its states
 
 
@@ -36,6 +37,10 @@ class Given:
     path: Path | None = None
     taken: str = ""
     key: str = ""
+
+    @property
+    def verb(self) -> str:
+        return "do" if self.what == THEIRS else "does"
 
 
 def arrays_of(tensors: Mapping[Any, Any], key: str | None = None) -> Given:
@@ -58,7 +63,7 @@ def arrays_of(tensors: Mapping[Any, Any], key: str | None = None) -> Given:
                 help=f"give what it holds: weights=checkpoint[{name!r}]",
             )
         arrays[name], dtypes[name] = _array(name, value)
-    return Given("the given weights", arrays, dtypes)
+    return Given(THEIRS, arrays, dtypes)
 
 
 def _by_path(tensors: Mapping[Any, Any]) -> Mapping[Any, Any]:
@@ -68,6 +73,8 @@ def _by_path(tensors: Mapping[Any, Any]) -> Mapping[Any, Any]:
     def leaves(tree: Mapping[Any, Any], path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
         for name, value in tree.items():
             inner = (*path, str(name))
+            if isinstance(value, Mapping) and list(value) == ["value"]:  # an NNX variable, saved
+                value = value["value"]
             if isinstance(value, Mapping):
                 yield from leaves(value, inner)
             elif type(value).__name__ not in GENERATORS:

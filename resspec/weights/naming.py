@@ -103,7 +103,8 @@ def _read(
     owners = _owners(known)
     best: Naming | None = None
     # the names as they are, then without what wraps parts of the network
-    for shown in (dict(zip(names, names, strict=True)), _unwrapped(names), _inner(names)):
+    as_they_are = dict(zip(names, names, strict=True))
+    for shown in (as_they_are, _unwrapped(names), _inner(names), _dotted(names)):
         sets: dict[str, _Set] = defaultdict(_Set)
         for name, clean in shown.items():
             for prefix, local in _suffixes(clean):
@@ -175,6 +176,12 @@ def _unwrapped(names: Iterable[str]) -> dict[str, str]:
     return _distinct({
         name: ".".join(part for part in name.split(".") if part not in WRAPPERS) for name in names
     })  # fmt: skip
+
+
+def _dotted(names: Collection[str]) -> dict[str, str]:
+    """Each name as a path with dots, where all of them have slashes alone (a flattened tree)."""
+    apart = {name: name.replace("/", ".") for name in names if "." not in name}
+    return _distinct(apart) if len(apart) == len(names) else {}
 
 
 def _distinct(clean: dict[str, str]) -> dict[str, str]:

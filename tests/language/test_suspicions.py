@@ -17,6 +17,7 @@ HEAD = "model: m\ninput: [4, 16, 16]\n"
     [
         ("params: {spare: 3}\nstem: relu\n", "unused-param", 3),
         ("let: {spare: 3}\nstem: relu\n", "unused-param", 3),
+        ("let: {spare: spare + 1}\nstem: relu\n", "unused-param", 3),
         ("stem: [relu, sigmoid]\n", "double-activation", 3),
         ("stem:\n- when: 1 > 2\n  sigmoid: {}\n- relu\n", "constant-condition", 4),
         (

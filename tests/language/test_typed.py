@@ -102,3 +102,25 @@ def test_validate_asks_pydantic_about_a_block(
     path.write_text("block: b\nlayers: [relu, tanh]\n")
     (found,) = validate(str(path)).diagnostics
     assert found.message == "`inputs` of BlockSpec: Input should be a valid tuple"
+
+
+@pytest.mark.parametrize(
+    ("layer", "told"),
+    [
+        ("conv: {out_channels: 4, kernel_size: 3, stride: [2]}", "is one number or two, found [2]"),
+        ("conv: {out_channels: 4, kernel_size: [1, 2, 3]}", "is one number or two, found [1, 2, 3]"),
+        ("avg_pool: {kernel_size: 2, stride: 1.5}", "is a whole number or two, found `1.5`"),
+        ("conv: {out_channels: 4, kernel_size: 3, padding: [1, 2, 3]}", "is one number, two or four"),
+        ("conv: {out_channels: 9**9, kernel_size: 3}", "must be at most 1,048,576, found `387420489`"),
+        ("add: []", "takes a list of branches, found one without any"),
+    ],
+)  # fmt: skip
+def test_numbers_of_the_wrong_form_are_told_which_there_may_be(
+    tmp_path: Path, layer: str, told: str
+) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(f"model: m\ninput: [4, 8, 8]\nstem:\n- {layer}\n")
+    (found,) = validate(str(path)).diagnostics
+    assert told in found.message
+    assert found.span is not None
+    assert found.span.line == 4

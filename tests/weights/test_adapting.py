@@ -79,8 +79,9 @@ def test_equal_channels_are_answered_alike(text: str, channels: int, tmp_path: P
 
 def test_nothing_else_is_touched(tmp_path: Path) -> None:
     arrays = given(tmp_path)
-    found, names = adapted(arrays, graph(tmp_path, 3), "repeat")
-    assert names == ()
+    for mode in ("sum", "repeat"):
+        found, names = adapted(arrays, graph(tmp_path, 3), mode)
+        assert names == ()
     assert all(found[name] is arrays[name] for name in arrays)
 
 

@@ -37,6 +37,7 @@ def weights(path: Path, *, optimizer: bool = True) -> Path:
         file.create_group("layers/functional/vars").attrs["name"] = "top"
         if optimizer:
             file["optimizer/vars/0"] = KERNEL * 0
+            file["layers/functional/optimizer/vars/0"] = KERNEL * 0  # it was compiled by itself
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import pickle
 import zipfile
@@ -378,6 +379,47 @@ def test_shards_are_put_together(tmp_path: Path, state: dict[str, Any]) -> None:
     places = {name: f"pytorch_model-{0 if name in names[:3] else 1}.bin" for name in names}
     (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": places}))
     assert same(read(tmp_path, budget=BUDGET), state)
+    assert same(read(tmp_path / "pytorch_model.bin.index.json", budget=BUDGET), state)
+
+
+@pytest.mark.parametrize(
+    ("files", "name", "says"),
+    [
+        (("ck-1.index", "ck-1.data-00000-of-00001"), "ck-1", "TensorFlow"),
+        (("ck-1.index", "ck-1.data-00000-of-00001"), "ck-1.data-00000-of-00001", "TensorFlow"),
+        (("ck-1.index", "checkpoint"), "", "TensorFlow"),
+        (("_CHECKPOINT_METADATA",), "", "Orbax"),
+        (("100/_CHECKPOINT_METADATA",), "", "Orbax"),
+        (("state.msgpack",), "state.msgpack", "msgpack_restore"),
+    ],
+)
+def test_what_only_its_framework_reads_says_the_way(
+    tmp_path: Path, files: tuple[str, ...], name: str, says: str
+) -> None:
+    for one in files:
+        (tmp_path / one).parent.mkdir(exist_ok=True)
+        (tmp_path / one).write_bytes(b"\x00\x01")
+    assert says in refused(tmp_path / name)
+
+
+@pytest.mark.parametrize("of_jax", [False, True])
+def test_a_tree_of_modules_that_was_pickled_is_one_set(tmp_path: Path, of_jax: bool) -> None:
+    """As users of JAX keep parameters; beside an optimiser's copy of the tree, and Linen's two."""
+    make = pytest.importorskip("jax.numpy").asarray if of_jax else np.asarray
+    kernel, bias = make(np.ones((3, 4), "f")), make(np.ones(4, "f"))
+    tree = {"stem": {"kernel": kernel}, "head": {"kernel": kernel, "bias": bias}}
+    statistics = {"stem": {"mean": bias}}
+    names = ["head.bias", "head.kernel", "stem.kernel"]
+    for what, key, expected in (
+        (tree, None, names),
+        ({"params": tree, "opt_state": {"mu": tree}, "step": 3}, None, names),
+        ({"params": tree, "batch_stats": statistics}, None, [*names, "stem.mean"]),
+        ({"raw": tree, "ema": copy.deepcopy(tree)}, "ema", names),
+    ):
+        (tmp_path / "a.pkl").write_bytes(pickle.dumps(what))
+        found = read(tmp_path / "a.pkl", key=key, budget=BUDGET)
+        assert sorted(found.tensors) == expected
+        assert found.tensors["head.kernel"].shape == (3, 4)
 
 
 def test_what_a_file_is_called_does_not_matter(tmp_path: Path, state: dict[str, Any]) -> None:

@@ -141,7 +141,7 @@ def _told(path: Path) -> Iterator[None]:
 
 def _taken(path: Path, key: str | None, stack: ExitStack) -> tuple[_Contents, Found, list[Found]]:
     """The set that is meant, its tensors placed and none read; the files stay open in `stack`."""
-    paths = folder.files(path) if path.is_dir() else [path]
+    paths = folder.files(path)
     contents, taken, sets = _one(stack.enter_context(Opened(paths[0])), key)
     for shard in paths[1:]:
         _, more, _ = _one(stack.enter_context(Opened(shard)), key)
@@ -155,7 +155,7 @@ def _taken(path: Path, key: str | None, stack: ExitStack) -> tuple[_Contents, Fo
 
 def _one(file: Opened, key: str | None) -> tuple[_Contents, Found, list[Found]]:
     contents = _contents(file)
-    taken, sets = chosen(contents.root, key)
+    taken, sets = chosen(contents.root, key, trees=contents.format == "pickle")
     return replace(contents, root=None, layout=_layout(contents, taken)), taken, sets
 
 

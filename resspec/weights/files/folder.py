@@ -21,18 +21,41 @@ PREFERRED = ("weights.safetensors", "model.safetensors", "pytorch_model.safetens
              "pytorch_model.bin", "open_clip_model.safetensors", "model.keras")  # fmt: skip
 ENDINGS = (".safetensors", ".bin", ".pth", ".pt", ".ckpt", ".tar", ".npz", ".h5", ".keras")
 BESIDE = re.compile(r"(optimizer|scheduler|scaler|sampler|rng_state|random_state|training_args).*")
+CHECKPOINT = ("a checkpoint of TensorFlow's own format",
+              "save the weights: `model.save_weights('trained.weights.h5')`")  # fmt: skip
+ORBAX = ("a checkpoint of Orbax",
+         "restore it: `resspec.build(…, weights=StandardCheckpointer().restore(FOLDER))` takes "
+         "such a tree")  # fmt: skip
+MSGPACK = ("it is packed by msgpack, as Flax does",
+           "unpack it: `resspec.build(…, weights=msgpack_restore(…))` takes a tree")  # fmt: skip
+OF_TENSORFLOW = re.compile(r"(\.index|\.data-\d{5}-of-\d{5})$")
 OTHERS = {
     "saved_model.pb": ("a SavedModel, which holds code",
                        "save the weights: `model.save_weights('trained.weights.h5')`"),
-    "checkpoint": ("a checkpoint of TensorFlow's own format",
-                   "save the weights: `model.save_weights('trained.weights.h5')`"),
+    "checkpoint": CHECKPOINT,
+    "_CHECKPOINT_METADATA": ORBAX,
+    "_METADATA": ORBAX,
     ".metadata": ("a distributed checkpoint of PyTorch",
                   "gather it: `torch.distributed.checkpoint.format_utils.dcp_to_torch_save`"),
 }  # fmt: skip
 
 
-def files(folder: Path) -> list[Path]:
-    """The files in it that hold the weights together. Errors: Unreadable; OSError."""
+def files(path: Path) -> list[Path]:
+    """The files that hold the weights together: of a folder or an index, or the file itself.
+    Errors: Unreadable; OSError."""
+    if path.name.endswith(INDEXES):
+        return _shards(path.parent, path.name)
+    if path.is_dir():
+        return _of_folder(path)
+    if path.suffix == ".msgpack":
+        raise Unreadable(*MSGPACK)
+    prefix = OF_TENSORFLOW.sub("", path.name)
+    if path.with_name(f"{prefix}.index").exists() and (prefix != path.name or not path.exists()):
+        raise Unreadable("it is " + CHECKPOINT[0], CHECKPOINT[1])
+    return [path]
+
+
+def _of_folder(folder: Path) -> list[Path]:
     names = sorted(path.name for path in islice(folder.iterdir(), ENTRIES))
     for index in (name for ending in INDEXES for name in names if name.endswith(ending)):
         return _shards(folder, index)
@@ -46,6 +69,9 @@ def files(folder: Path) -> list[Path]:
     for name, (what, help) in OTHERS.items():
         if name in names and not held:
             raise Unreadable(f"it is {what}", help)
+    for step in (one for one in names if one.isdecimal() and not held):
+        if (folder / step / "_CHECKPOINT_METADATA").exists():
+            raise Unreadable(f"it is {ORBAX[0]}", ORBAX[1])
     if held:
         some = ", ".join(f"`{shown(name)}`" for name in held[:5])
         raise Unreadable(f"it is a folder of {len(held)} weight files: {some}", "name one of them")

@@ -76,8 +76,9 @@ def listing(window: Window) -> list[dict[str, Any]]:
             said = texts(group, "layer_names") or texts(group, "weight_names") or said
             groups = []
             for name in ordered(group, said):
-                if not path and name in OPTIMIZER:
-                    continue
+                inner = len(path) > 1 and path[-2][0] == "layers"
+                if name in OPTIMIZER and (inner or not path):
+                    continue  # of the model, or of one that is a layer of it
                 here = "/".join((*(part for _, part in path), name))[:TEXT]
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                     raise Refused(f"`{here}` is a link, which is not followed")

@@ -239,7 +239,16 @@ def numpy_dtype(found: object) -> tuple[str, bool]:
     return NUMPY.get(code, code) if isinstance(code, str) else "objects", big
 
 
+def _of_jax(by: Any, arguments: Any, state: Any, *_: Any) -> object:
+    """A JAX array: what NumPy's would be reduced to."""
+    found = called(by, tuple(arguments))
+    if isinstance(found, Made) and str(found.by) == "numpy.ndarray":
+        filled(found, state)
+    return found
+
+
 TENSORS: dict[str, Callable[..., object]] = {
+    "jax._src.array._reconstruct_array": _of_jax,
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_tensor_v3": _tensor_v3,

@@ -12,6 +12,7 @@ from resspec.weights.files.inert import Made, OddKey
 from resspec.weights.files.source import SAVE, Unreadable, shown
 from resspec.weights.files.tensors import Lazy
 
+COLLECTIONS = frozenset({"params", "batch_stats"})  # of Flax Linen
 DEPTH = 32  # of nesting in which sets are looked for
 PLACES = 100_000  # that are looked at
 SETS = 2_000
@@ -64,10 +65,13 @@ class Found:
         )
 
 
-def chosen(root: object, key: str | None) -> tuple[Found, list[Found]]:
-    """The set that is meant, and all that look like weights. Errors: Unreadable."""
+def chosen(root: object, key: str | None, *, trees: bool = False) -> tuple[Found, list[Found]]:
+    """The set that is meant, and all that look like weights. trees: whether sets may be the modules
+    of a tree. Errors: Unreadable."""
     every = list(find(root))
     weights = _unique([one for one in every if one.is_weights and not one.odd])
+    if trees and not any(one.key == key for one in every) and (tree := _tree(every, key or "")):
+        return tree, [tree]
     if key is not None:
         return _must_have_names(_named(key, every, weights, root)), weights
     if not weights:
@@ -82,6 +86,24 @@ def chosen(root: object, key: str | None) -> tuple[Found, list[Found]]:
             f"say which: `--key {called(likely[0].key)}`",
         )
     return likely[0], weights
+
+
+def _tree(every: list[Found], key: str) -> Found | None:
+    """The sets under a key as one, by path, where they are a tree of modules with plain names,
+    each with a few tensors of its own, as JAX's users pickle; None where they are not."""
+    under = f"{key}." if key else ""
+    held = [one for one in every if not one.beside and f"{one.key}.".startswith(under)]
+    if any(one.odd or any("." in name for name in one.tensors) for one in held):
+        return None
+    paths = [[part for part in one.key[len(under) :].split(".") if part] for one in held]
+    if paths and all(path and path[0] in COLLECTIONS for path in paths):  # of the same modules
+        paths = [path[1:] for path in paths]
+    found = {
+        ".".join((*path, name)): tensor
+        for path, one in zip(paths, held, strict=True)
+        for name, tensor in one.tensors.items()
+    }
+    return Found(key, found) if len(held) > 1 else None
 
 
 def _must_have_names(found: Found) -> Found:
