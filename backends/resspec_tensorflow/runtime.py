@@ -153,7 +153,9 @@ def load_weights(model: Any, variables: Variables, weights: Mapping[str, Array])
         target, array = live[variable.name], np.asarray(weights[name])
         if array.size and not any(array.strides) and _holds(target, array.flat[0]):
             continue  # all 0, as a layer that was just made has it, mostly
-        target.assign(_packed(layout.stored(array, variable.layout, tuple(target.shape))))
+        stored = _packed(layout.stored(array, variable.layout, tuple(target.shape)))
+        same = stored.dtype == target.value.dtype.as_numpy_dtype
+        target.value.assign(stored if same else tf.cast(stored, target.dtype))
     return model
 
 
