@@ -189,7 +189,7 @@ def _outputs(
         result.counts = held == sum(one.size for one in graph.parameters().values())
     other = _second(original, graph, dtype) if dtype == "float64" else None
     rounds = original.rounds
-    del original, matching, arrays
+    del original, matching, arrays, weights
     gc.collect()
     if not _alive(expected):
         result.problems.append("the outputs do not depend on the input, so they prove nothing")
