@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from resspec import api, backend, sizes, weights
+from resspec import api, backend, sizes, table, weights
 from resspec.compile import LoadedSpec
 from resspec.parity import judge, locate
 from resspec.parity.judge import EXACT, FLOOR, LOTTERY, QUIET
@@ -47,9 +47,12 @@ def assert_same(
 
     Outputs are compared in evaluation. Two models in float64 have to agree to 1e-12; otherwise, to
     twice as far as the spec's network in float32 is from itself in float64. Gradients (of the mean
-    of outputs by fixed weights) are compared where both are models whose weights the spec names.
-    Errors: SpecError, where the spec is wrong.
+    of outputs by fixed weights) are compared where both are models whose weights the spec names;
+    frozen ones are left out.
+    Errors: SpecError, where the spec is wrong; ValueError for an input or a batch that is none.
     """
+    if batch < 1:
+        raise ValueError(f"batch is {batch}, and has to be 1 or more")
     graph = api.graph_of(api.load(spec) if isinstance(spec, str | Path) else spec)
     if input is not None and input != graph.input.type.shape:
         graph = _at(graph, input)
@@ -57,15 +60,17 @@ def assert_same(
     job = Job(("eval",), "float64", batch, seed)
     x = weights.example((batch, *graph.input.type.shape), seed)
     found = [side.outputs(x, graph) for side in sides]
+    if told := list(_misshapen(graph, sides, found, batch)):
+        raise AssertionError("\n".join([f"a and b are not both {graph.name}:", *told]))
     kinds = {array.dtype.name for outputs in found for array in outputs.values()}
     drawn = next((side.weights for side in sides if side.weights is not None), None)
     limit = EXACT if kinds == {"float64"} else _floor(graph, drawn, job)
     name, error = judge.worst_of(judge.errors(found[1], found[0]))
-    told = []
     if not error <= limit:
         told.append(f"output `{name}` differs by {error:.1e}, more than {limit:.1e}")
     elif gradients and all(side.trains for side in sides):
-        both = [side.gradients(x) for side in sides]
+        a_has, b_has = (side.gradients(x) for side in sides)
+        both = [{name: one[name] for name in a_has if name in b_has} for one in (a_has, b_has)]
         exact = kinds == {"float64"}
         limit = judge.limit64("gradients", 1, 0) * 10 if exact else LOTTERY
         name, error = judge.worst_of(judge.errors(both[1], both[0]))
@@ -126,12 +131,39 @@ def _side(name: str, model: Any, graph: Graph) -> _Side:
 
 
 def _named(found: Any) -> dict[str, Array]:
-    if not isinstance(found, Mapping):
-        return {"": np.asarray(found)}
-    return {name: np.asarray(value) for name, value in found.items()}
+    found = found if isinstance(found, Mapping) else {"": found}
+    return {name: _array(value) for name, value in found.items()}
+
+
+def _array(value: Any) -> Array:
+    """Numbers, as they are or of a tensor that gradients are kept of."""
+    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+
+
+def _misshapen(
+    graph: Graph, sides: Sequence[_Side], found: Sequence[Mapping[str, Array]], batch: int
+) -> Iterator[str]:
+    """Outputs that are none of the spec's, a line each."""
+    values = flat(dict(graph.outputs))
+    shapes = {name: (batch, *value.type.shape) for name, value in values.items()}
+    for side, outputs in zip(sides, found, strict=True):
+        for name in dict.fromkeys([*shapes, *outputs]):
+            given, wanted = outputs.get(name), shapes.get(name)
+            there = None if given is None else given.shape
+            if there != wanted:
+                yield (
+                    f"{side.name} gives {_shown(there)} for `{name or 'its output'}`, "
+                    f"and {graph.name} {_shown(wanted)}"
+                )
+
+
+def _shown(shape: tuple[int, ...] | None) -> str:
+    return "nothing" if shape is None else table.shape(shape) or "one number"
 
 
 def _at(graph: Graph, input: tuple[int, int, int]) -> Graph:
+    if len(input) != 3 or min(input) < 1:
+        raise ValueError(f"input is channels, height and width, not {input}")
     channels, height, width = input
     if channels != graph.input.type.channels:
         raise ValueError(f"{graph.name} takes {graph.input.type.channels} channels, not {channels}")

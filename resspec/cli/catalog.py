@@ -107,6 +107,8 @@ def _between(name: str, given: str | None, option: str) -> str | None:
     parts = zip((">=", "<="), ends, strict=False)
     if len(ends) != 2 or not any(ends) or not all(NUMBER.fullmatch(one) for one in ends if one):
         raise BadUse(f"'{escape(given)}' is no range: write `5e6..30e6` or `..2e9`.", hint=option)
+    if all(ends) and float(ends[0]) > float(ends[1]):
+        raise BadUse(f"'{escape(given)}' goes downwards: the lesser end first.", hint=option)
     return " and ".join(f"{name} {sign} {end}" for sign, end in parts if end)
 
 

@@ -111,6 +111,17 @@ class Builder:
         self._regions.update(regions)
         self.stack[-1].items.append(region)
 
+    @property
+    def here(self) -> int:
+        """Items of the region on top so far."""
+        return len(self.stack[-1].items)
+
+    def claim_row(self, path: str, env: Env, span: Span) -> None:
+        """A row of turns is an item of this name. Raises SpecError where another is, too."""
+        if self.has(path) and not self.reusing:
+            raise SpecError(replace(named_twice(path, span), notes=env.frames[::-1]))
+        self._regions.add(path)
+
     def has(self, path: str) -> bool:
         """Whether something is named so."""
         return path in self._regions or path in self._paths

@@ -225,12 +225,12 @@ class Layers(Problems):
             what, most = f"a repeat of {exact:,} turns", self.builder.limits.turns
             raise over("node-limit", what, "turns", most, env, item.count.span)
         results: list[Val] = []
-        outer = self.builder.path
+        row, before = join(self.builder.path, item.name), self.builder.here
         if item.label is not None:
             scope.values[item.label] = ()
         items = scope.items
         for turn in range(exact):
-            step = Step(join(outer, item.name), turn)
+            step = Step(row, turn)
             within = scope.inner(counters={**scope.counters, item.index: turn}, items=items)
             self.builder.open(step, scope.block, item.span, item.span, turn=True)
             current = self.shut(self.run(item.layers, current, within, env))
@@ -238,6 +238,8 @@ class Layers(Problems):
             items = within.items
             if item.label is not None:
                 scope.values[item.label] = tuple(results)
+        if self.builder.here > before:
+            self.builder.claim_row(row, env, item.span)
         inner = {
             label: replace(named, inner=True)
             for label, named in items.items()

@@ -283,6 +283,11 @@ def test_names_as_long_as_they_may_be_in_blocks_as_deep_as_they_may_be(tmp_path:
         "[{gain: {value: 1.0}, as: c}, {b: {}, as: c}]",
         "[{b: {}, as: c}, {gain: {value: 1.0}, as: c}]",
         "[{b: {}, as: c}, {d: {}, as: c}]",
+        # the row of a repeat is an item, too, whatever its turns hold
+        "[{repeat: 2, as: c, layers: [b]}, {gain: {value: 1.0}, as: c}]",
+        "[{gain: {value: 1.0}, as: c}, {repeat: 2, as: c, layers: [b]}]",
+        "[{repeat: 2, as: c, layers: [b]}, {repeat: 2, as: c, layers: [d]}]",
+        "[{repeat: 2, as: c, layers: [{gain: {value: 1.0}}]}, {d: {}, as: c}]",
     ],
 )
 def test_two_items_of_one_name_are_told_even_where_their_parameters_do_not_meet(

@@ -36,10 +36,29 @@ def test_a_function_is_compared_in_its_outputs(spec: str) -> None:
     model = built(spec, "torch")
     run = backend.get("torch").runtime().forward
     assert_same(model, lambda x: run(model, x)[0]["out"][0], spec)
-    with pytest.raises(AssertionError, match="output `out` differs by inf"):
+    with pytest.raises(AssertionError, match=r"b gives 2×\d+ for `out`, and \w+ 2×\d+"):
         assert_same(model, lambda x: run(model, x)[0]["out"][0][:, :-1], spec)
     with pytest.raises(TypeError, match="neither a model nor a function"):
         assert_same(model, 5, spec)
+
+
+def test_what_is_not_the_specs_is_told(spec: str, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    model = built(spec, "torch").eval()
+    assert_same(model, lambda x: model(torch.from_numpy(x).double()), spec)  # keeps gradients
+    other = specs.write(tmp_path, name="other.yaml", text=specs.TINY + "outputs: {a: stem}\n")
+    with pytest.raises(AssertionError, match="a gives nothing for `a`"):
+        assert_same(model, model, other)
+    for wrong in ({"batch": 0}, {"input": (3, 8)}, {"input": (3, -1, 8)}):
+        with pytest.raises(ValueError, match=r"batch is 0|channels, height and width"):
+            assert_same(model, model, spec, **wrong)
+
+
+def test_frozen_parameters_have_no_gradients_to_compare(spec: str) -> None:
+    frozen = built(spec, "torch")
+    for parameter in frozen.parameters():
+        parameter.requires_grad_(False)
+    assert_same(built(spec, "torch"), frozen, spec)
 
 
 def test_the_first_weight_that_differs_is_named(spec: str) -> None:
