@@ -81,7 +81,7 @@ def product(
         side = [name for name in channels if name.place == "second"]
         rest = [name for name in channels if name.place != "second"]
         tokens = [name for name in both if any(a is not None and a.dim == "w" for a in name.atoms)]
-        if tokens or not rest or not side:
+        if tokens or not side or not any(name.place == "first" for name in rest):
             dims = (channels, [name for name in both if name not in tokens], tokens)
         else:
             dims = (rest, both, side)

@@ -7,7 +7,7 @@ import contextlib
 import fnmatch
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -120,6 +120,32 @@ def bring(
 
     Errors: `not-liftable`, one for each place that no op says; `lift-differs`, where the spec is
     not the original."""
+    with _told(network.name):
+        return _brought(network, shape, name, doc, check, say)
+
+
+@contextlib.contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Whatever else goes wrong is one line, too: what is read are strangers' networks."""
+    try:
+        yield
+    except SpecError:
+        raise
+    except MemoryError as problem:
+        raise error("not-liftable", f"{name}: there is not enough memory for it") from problem
+    except Exception as problem:
+        lines = str(problem).strip().splitlines() or [""]
+        raise error(
+            "not-liftable",
+            f"{name}: reading it ended with {type(problem).__name__}: {lines[0][:300]}",
+            help="this is a fault of resspec; please report it, with the model",
+        ) from problem
+
+
+def _brought(
+    network: Network, shape: tuple[int, int, int], name: str, doc: str,
+    check: bool | Literal["outputs"], say: Say,
+) -> Imported:  # fmt: skip
     say("tracing")
     recorder = recorded(network, shape)
     say("writing the spec")
@@ -156,10 +182,11 @@ def bring(
 def outlined(network: Network, shape: tuple[int, int, int], name: str) -> Outline:
     """A network with a `todo` for each place that no op says. Nothing of it is compared. Errors:
     `not-liftable` where nothing around a place can be told from it."""
-    recorder = network.record((network.batch or TRACED, *shape), outline=True)
-    if not recorder.outputs or recorder.input is None:
-        raise SpecError(*diagnostics(recorder.problems))
-    spec = spelt(recorder, name, {one.name for one in zoo.blocks()})
+    with _told(network.name):
+        recorder = network.record((network.batch or TRACED, *shape), outline=True)
+        if not recorder.outputs or recorder.input is None:
+            raise SpecError(*diagnostics(recorder.problems))
+        spec = spelt(recorder, name, {one.name for one in zoo.blocks()})
     return Outline(spec.model["model"], network.name, texts(spec), recorder.problems)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -105,8 +106,9 @@ def _called(data: Any, groups: Iterable[Group]) -> set[Group]:
 
 def identifier(name: str) -> str:
     """A name that a model may have."""
-    word = re.sub(r"\W+", "_", name).strip("_")
-    return word if word and not word[0].isdigit() else f"model_{word}"
+    word = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")
+    free = word and not word[0].isdigit() and not keyword.iskeyword(word)
+    return word if free else f"model_{word}".rstrip("_")
 
 
 class _Model:

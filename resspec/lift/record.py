@@ -136,7 +136,8 @@ class Recorder:
         wanted = [axis for axis in layouts.usual(kind, self.batch) if axis]
         with contextlib.suppress(Awkward):
             found = self.ordered(data)
-            if [axis for axis in found.layout if axis] == wanted:
+            same = [axis for axis in found.layout if axis] == wanted
+            if same and (len(found.layout) != 4 or found.layout == layouts.usual(kind, self.batch)):
                 return found.value
         if len(data.layout) != 4 or data.layout[0] != layouts.usual(kind, self.batch)[0]:
             raise Awkward("it works on a tensor that is laid out in another way than N×C×H×W")
@@ -144,6 +145,10 @@ class Recorder:
 
     def output(self, data: Data) -> Value:
         """The tensor as what the network gives, N×C×H×W or N×C. Raises Awkward."""
+        if len(data.layout) == 2 and data.value.type.is_map and layouts.dims(data.layout[1]) in (
+            "h", "w",
+        ):  # fmt: skip
+            data = arrange.focused(self, data, 1)
         data = self.ordered(data)
         value = data.value
         if len(data.layout) == 2 and value.type.is_map:

@@ -480,5 +480,121 @@ class Counting(nn.Module):
         return self.b(functional.pad(self.a(x), (0, more, more, 0)))
 
 
+class Distances(nn.Module):
+    """Attention with a number for each head and each distance, of all queries or every second; what
+    it looks up is kept for later while nothing is trained, as in LeViT."""
+
+    def __init__(self, side: int, stride: int, windows: int = 1) -> None:
+        super().__init__()
+        self.side, self.stride, self.windows = side, stride, windows
+        self.patches = nn.Conv2d(3, 8, 4, 4)
+        self.qkv = nn.ModuleList(nn.Linear(8, 8) for _ in range(3))
+        self.table = nn.Parameter(torch.zeros(2, side * side))
+        keys = torch.cartesian_prod(torch.arange(side), torch.arange(side))
+        queries = torch.cartesian_prod(*[torch.arange(0, side, stride)] * 2)
+        ways = (queries[:, None] - keys[None]).abs()
+        self.register_buffer("ways", ways[..., 0] * side + ways[..., 1], persistent=False)
+        self.kept: dict[str, Tensor] = {}
+
+    def train(self, mode: bool = True) -> Distances:
+        if mode:
+            self.kept.clear()
+        return super().train(mode)
+
+    def forward(self, x: Tensor) -> Tensor:
+        bias = self.table[:, self.ways]
+        if not self.training:
+            bias = self.kept.setdefault("bias", bias)
+        x = self.patches(x)
+        n, side, count = len(x), self.side, self.windows
+        x = x.view(n, 8, count, side, count, side).permute(0, 2, 4, 3, 5, 1)
+        x = x.reshape(n * count * count, side, side, 8)
+        few = x[:, :: self.stride, :: self.stride].reshape(len(x), -1, 8)
+        both = (few, *[x.flatten(1, 2)] * 2)
+        q, k, v = (
+            layer(one).unflatten(2, (2, 4)).transpose(1, 2)
+            for layer, one in zip(self.qkv, both, strict=True)
+        )
+        x = (q @ k.transpose(2, 3) * 0.5 + bias).softmax(3) @ v
+        return x.transpose(1, 2).reshape(n, -1, 8).mean(1)
+
+
+class Asking(nn.Module):
+    """A class token that asks all others, and is added to what it is told, as in CaiT; embeddings
+    and a head of length one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 4, 4)
+        self.token = nn.Parameter(torch.randn(1, 1, 8))
+        self.q, self.k, self.v = (nn.Linear(8, 8) for _ in range(3))
+        self.head = nn.Parameter(torch.randn(5, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        token = self.token.expand(len(x), -1, -1)
+        for _ in range(2):
+            every = torch.cat([token, x], 1)
+            q, k, v = (
+                one.unflatten(2, (2, 4)).transpose(1, 2)
+                for one in (self.q(every[:, :1]), self.k(every), self.v(every))
+            )
+            token = token + functional.scaled_dot_product_attention(q, k, v).flatten(1)[:, None]
+        token = functional.normalize(token[:, 0], dim=1)
+        return functional.linear(token, functional.normalize(self.head))
+
+
+class Sides(nn.Module):
+    """Rows and columns averaged, joined and parted again (coordinate attention); channels in twos;
+    a layer norm over all of a map; one row of tokens convolved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c, self.a = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 4, 1)
+        self.h, self.w = nn.Conv2d(4, 8, 1), nn.Conv2d(4, 8, 1)
+        self.norm, self.along = nn.LayerNorm([4, 32, 32]), nn.Conv1d(4, 6, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.c(x)
+        n, _, h, w = x.shape
+        both = torch.cat([x.mean(3, keepdim=True), x.mean(2, keepdim=True).transpose(2, 3)], 2)
+        down, across = functional.relu(self.a(both)).split([h, w], 2)
+        x = x * self.h(down).sigmoid() * self.w(across.transpose(2, 3)).sigmoid()
+        x = self.norm(x.view(n, 4, 2, h, w).amax(2))
+        y = functional.max_pool1d(self.along(x.flatten(2)), 3, 2)
+        return torch.cat([y.sum(2), x.mean(2).mean(2), x.mean((2, 3))], 1)
+
+
+class Spread(nn.Module):
+    """One channel as three, one position as all, vectors of pools of several sizes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.c, self.d = nn.Conv2d(3, 1, 1), nn.Conv2d(3, 4, 3), nn.Conv2d(12, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.c(self.one(x).expand(-1, 3, -1, -1))
+        whole = x.mean((2, 3), keepdim=True)
+        x = self.d(torch.cat([x, whole.expand(-1, -1, *x.shape[2:]), x.repeat(1, 1, 1, 1)], 1))
+        pools = [functional.adaptive_max_pool2d(x, size).flatten(1) for size in (1, 2)]
+        return torch.cat(pools, 1)
+
+
+class Nonlocal(nn.Sequential):
+    """A word of Python; PyTorch's own encoder, which drops weights of its attention."""
+
+    def __init__(self) -> None:
+        layer = nn.TransformerEncoderLayer(8, 2, 16, 0.1, batch_first=True, norm_first=True)
+        super().__init__(nn.Conv2d(3, 8, 4, 4), nn.Flatten(2), Turned(), layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).mean(1)
+
+
+class Turned(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.transpose(1, 2)
+
+
 LIFTED = (Functional, Several, Skip, Gated, Positions, Residual, Shuffled, Repeated, Measured,
-          Mixed, Paths, Arithmetic, Table, Frozen, UNet, Cut, Scaled)  # fmt: skip
+          Mixed, Paths, Arithmetic, Table, Frozen, UNet, Cut, Scaled, Asking, Sides, Spread, Nonlocal)  # fmt: skip

@@ -79,3 +79,35 @@ def test_a_mask_of_other_than_shifted_windows_is_refused() -> None:
 def test_norms_with_a_scale_or_a_shift_alone(kind: str, scaled: bool) -> None:
     made = resspec.import_model(modules.HalfNorm(kind, scaled), torch.zeros(1, 3, 12, 12))
     assert {check.quantity for check in made.checks} >= {"outputs", "gradients"}
+
+
+@pytest.mark.parametrize(("stride", "windows"), [(1, 1), (2, 1), (1, 2)])
+def test_biases_by_distance_are_windows_of_a_mirrored_table(stride: int, windows: int) -> None:
+    model = modules.Distances(4, stride, windows).eval()
+    x = torch.randn(1, 3, 16 * windows, 16 * windows)
+    before = model(x)
+    made = resspec.import_model(model, x)
+    assert {"outputs", "gradients"} <= {check.quantity for check in made.checks}
+    text = str(made.files)
+    assert "learned: {size: 4, std: 0.0}" in text
+    assert "mode: reflect" in text
+    assert torch.equal(model(x), before)  # nothing of the trace is left in it
+
+
+def test_numbers_that_nothing_trains_are_told_from_those_that_are() -> None:
+    class Waves(torch.nn.Module):
+        """A layer of fixed waves is added, as XCiT does."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = torch.nn.Conv2d(3, 8, 4, 4), torch.nn.Conv2d(6, 8, 1)
+            self.register_buffer("waves", torch.sin(torch.arange(384.0)).view(1, 6, 8, 8))
+
+        def forward(self, x: Any) -> Any:
+            return torch.sort(self.a(x) + self.b(self.waves)).values
+
+    with pytest.raises(SpecError) as caught:
+        probe.recorded(bring.of_model(Waves(), "mine"), (3, 32, 32))
+    said = [one.message for one in caught.value.diagnostics]
+    assert said[0].endswith("from 384 others; no op holds what nothing trains")
+    assert [one for one in said[1:] if "sort" not in one] == []  # and nothing that follows from it

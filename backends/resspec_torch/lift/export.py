@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
+from torch.nn import functional
 
 from resspec.diagnostics import error
 from resspec.lift.record import Recorder
@@ -38,13 +41,22 @@ def export(model: nn.Module, shape: tuple[int, ...]) -> ExportedProgram:
         try:
             return torch.export.export(model, (x,), strict=False)
         except Exception as problem:  # whatever the model's own code raises
-            line = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
             raise error(
                 "not-liftable",
-                f"torch.export cannot follow {type(model).__name__}: {line[:300]}",
+                f"torch.export cannot follow {type(model).__name__}: {said(problem)}",
                 help="give it an input that it takes (--input), or write what depends on numbers "
                 "in tensors in another way",
             ) from problem
+
+
+def said(problem: BaseException) -> str:
+    """What an exception of a stranger's code says, in one line; where it came from, if nothing."""
+    lines = str(problem).strip().splitlines()
+    if lines:
+        return lines[0][:300]
+    place = traceback.extract_tb(problem.__traceback__)[-1]
+    where = f"{Path(place.filename).name}, line {place.lineno}"
+    return f"{type(problem).__name__} at {where}: {(place.line or '').strip()[:200]}"
 
 
 def record(model: nn.Module, shape: tuple[int, ...], outline: bool = False) -> Recorder:
@@ -100,14 +112,30 @@ def silenced() -> Iterator[None]:
 
 @contextlib.contextmanager
 def evaluated(model: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in model.modules()]
+    """In evaluation mode; afterwards modules hold what they did, also where their code keeps what
+    it computed for later."""
+    held = [
+        (module, {name: _kept(one) for name, one in vars(module).items()})
+        for module in model.modules()
+    ]
+    model.train()  # which forgets what was kept
     model.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        for module, training in modes:
-            module.training = training
+        for module, before in held:
+            for name in [one for one in vars(module) if one not in before]:
+                del vars(module)[name]
+            for name, (value, inside) in before.items():
+                vars(module)[name] = value
+                if inside is not None:
+                    value.clear()
+                    value.update(inside)
+
+
+def _kept(value: Any) -> tuple[Any, dict[Any, Any] | None]:
+    return value, dict(value) if isinstance(value, dict) else None
 
 
 @contextlib.contextmanager
@@ -119,9 +147,17 @@ def marked(model: nn.Module) -> Iterator[None]:
         if isinstance(rate, int | float) and getattr(module, "mode", "row") == "row":
             module.forward = _mark(float(rate))
             changed.append(module)
+    attends = functional.multi_head_attention_forward
+
+    def attention(*args: Any, **more: Any) -> Any:
+        """Weights that are dropped while training: the rate stays, where nothing is dropped."""
+        return attends(*args, **{**more, "training": True})
+
+    functional.multi_head_attention_forward = attention
     try:
         yield
     finally:
+        functional.multi_head_attention_forward = attends
         for module in changed:
             del module.forward
 

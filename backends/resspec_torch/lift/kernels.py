@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,7 +11,11 @@ from torch import fx
 
 from resspec.lift.record import Taken
 from resspec.ops.base import OPS
+from resspec_torch.lift.tables import is_fixed
 from resspec_torch.lift.values import Constant, Made, Weight, evaluated
+
+if TYPE_CHECKING:
+    from resspec_torch.lift.reader import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,18 @@ class Computed(ValueError):
         super().__init__(f"{message}; {ALONE}")
 
 
-def kernel(weight: Any) -> tuple[Kernel, dict[str, Taken]]:
+def why(reader: Reader, weight: Any) -> str:
+    """What a weight is that is no parameter."""
+    if is_fixed(reader, weight):
+        return "its weight is a constant, and no op holds numbers that nothing trains"
+    return "its weight is computed from parameters"
+
+
+def kernel(reader: Reader, weight: Any) -> tuple[Kernel, dict[str, Taken]]:
     """The convolution that has this weight. Raises Computed."""
+    if is_fixed(reader, weight):
+        raise ValueError(why(reader, weight))
     if isinstance(weight, Weight):
-        if weight.fixed:
-            raise ValueError("its weight is a buffer, which nothing trains")
         return Kernel("conv2d", {}), {"weight": weight.taken}
     if not isinstance(weight, Made):
         raise ValueError("its weight is no parameter")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import importlib
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from resspec.weights import cotangent
 from resspec_torch import origins
 from resspec_torch.lift import archive, export, given
 from resspec_torch.lift.reader import output_names
+from resspec_torch.lift.values import copied
 
 Array = NDArray[Any]
 DROPOUTS = (
@@ -32,6 +32,7 @@ DROPOUTS = (
     "alpha_dropout",
     "feature_alpha_dropout",
 )
+ATTENTION = "scaled_dot_product_attention"
 
 
 class TorchNetwork(Network):
@@ -64,7 +65,7 @@ class TorchNetwork(Network):
         return {name: origins.to_numpy(value) for name, value in found.items()}
 
     def copy(self, arrays: Mapping[str, Array]) -> TorchNetwork:
-        model = copy.deepcopy(self.model).double().requires_grad_()
+        model = copied(self.model).double().requires_grad_()
         named = {
             **dict(model.named_parameters(remove_duplicate=False)),
             **dict(model.named_buffers(remove_duplicate=False)),
@@ -72,6 +73,7 @@ class TorchNetwork(Network):
         with torch.no_grad():
             for name, array in arrays.items():
                 named[name].copy_(torch.from_numpy(np.array(array, order="C")))
+        model.train()  # which forgets what was computed of other weights
         for module in model.modules():
             if type(module).__name__ in export.DROPS:
                 module.forward = _nothing
@@ -140,8 +142,16 @@ def _nothing(x: torch.Tensor) -> torch.Tensor:
 def _without_dropout() -> Iterator[None]:
     """Functions that zero elements at random give what they get."""
     functional: Any = nn.functional
-    kept = {name: getattr(functional, name) for name in DROPOUTS}
+    kept = {name: getattr(functional, name) for name in (*DROPOUTS, ATTENTION)}
+
+    def attention(q: Any, k: Any, v: Any, mask: Any = None, rate: float = 0.0, *rest: Any,
+                  **more: Any) -> Any:  # fmt: skip
+        more.pop("dropout_p", None)
+        mask = more.pop("attn_mask", mask)
+        return kept[ATTENTION](q, k, v, mask, 0.0, *rest, **more)
+
     try:
+        setattr(functional, ATTENTION, attention)
         for name in DROPOUTS:
             setattr(functional, name, lambda input, *rest, **more: input)
         yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,22 @@ VIEWS = frozenset({
     "expand_as", "view_as", "reshape_as", "lift_fresh_copy", "_unsafe_view", "float",
 })  # fmt: skip
 IGNORED = ("_assert", "sym_", "add_batch")
+# operations that take what was expanded as it was before
+SPREAD = VIEWS | frozenset({
+    "add", "sub", "rsub", "mul", "multiply", "div", "maximum", "minimum", "addcmul", "matmul",
+    "bmm", "einsum", "scaled_dot_product_attention", "repeat", "tile", "cat", "concat",
+    "select", "slice",
+})  # fmt: skip
+
+
+UNSAID = "no op says this"
+INSTEAD = {  # and what may stand in its place
+    "log_softmax": "no op says this; give what it reads, and leave it to the loss",
+    "_log_softmax": "no op says this; give what it reads, and leave it to the loss",
+    "upsample_bicubic2d": "no op says this; bilinear can be said",
+    "lstm": "no op says this: in a spec nothing is done place by place with what came before",
+    "gru": "no op says this: in a spec nothing is done place by place with what came before",
+}
 
 
 class Unliftable(Exception):
@@ -61,6 +77,7 @@ class Reader:
     env: dict[fx.Node, Any] = field(default_factory=dict)
     storage: dict[fx.Node, fx.Node] = field(default_factory=dict)  # of views: what they look at
     failed: list[tuple[fx.Node, str]] = field(default_factory=list)
+    guessed: set[fx.Node] = field(default_factory=set)  # what follows from what could not be said
     node: fx.Node | None = None
     recorder: Recorder = field(default_factory=lambda: Recorder(0))
 
@@ -115,9 +132,11 @@ class Reader:
             found = self.env.get(one) if isinstance(one, fx.Node) else None
             if isinstance(found, Data):
                 try:
+                    found = self._spread(one, found)
                     self.recorder.outputs.append((named[at], self.recorder.output(found)))
                 except (Awkward, OpError) as problem:
-                    self._problem(node, "output", str(problem))
+                    if one not in self.guessed:
+                        self._problem(node, "output", str(problem))
             elif not isinstance(found, Unknown):
                 self._problem(
                     node, "output", "it gives something that does not depend on the input"
@@ -137,11 +156,15 @@ class Reader:
         )
         if node.target is operator.getitem:
             whole, at = args
+            if node.args[0] in self.guessed:
+                self.guessed.add(node)
             self.env[node] = whole[at] if isinstance(whole, list | tuple) else Unknown()
             return
+        if not self.guessed.isdisjoint(node.all_input_nodes):
+            self.guessed.add(node)
         leaves = tree_leaves((args, kwargs))
         if any(isinstance(one, Unknown) for one in leaves):
-            self.env[node] = self._stand_in(node)
+            self.env[node] = self._stand_in(node, leaves)
             return
         try:
             half = [one for one in leaves if isinstance(one, Unfinished)]
@@ -150,14 +173,27 @@ class Reader:
             if half or any(isinstance(one, Data) for one in leaves):
                 handler = self.table.get(plain)
                 if handler is None:
-                    raise Unliftable(node.meta.get("resspec_reason", "no op says this"))
+                    raise Unliftable(node.meta.get("resspec_reason", INSTEAD.get(plain, UNSAID)))
+                if plain not in SPREAD:
+                    args, kwargs = fx.node.map_arg(
+                        (node.args, dict(node.kwargs)),
+                        lambda one: self._spread(one, self.env.get(one, one)),
+                    )
                 result = handler(self, *args, **kwargs)
             else:
                 result = self._without_data(plain, node, args, kwargs, leaves)
-        except (Unliftable, Awkward, OpError, ValueError) as problem:
+        except Exception as problem:  # what a rule did not think of is told, too
             reason = problem.message if isinstance(problem, OpError) else str(problem)
-            self._problem(node, name, reason.splitlines()[0] if reason else "no op says this")
-            result = self._left(node, self.recorder.problems[-1], leaves)
+            if not isinstance(problem, Unliftable | Awkward | OpError | ValueError):
+                reason = (
+                    f"it is called in a way that is not read ({type(problem).__name__}: {reason})"
+                )
+            if node in self.guessed and not isinstance(problem, Unliftable):
+                result = self._stand_in(node, leaves)  # it may be well where what is before is
+            else:
+                self._problem(node, name, reason.splitlines()[0] if reason else UNSAID)
+                result = self._left(node, self.recorder.problems[-1], leaves)
+                self.guessed.add(node)
         self.env[node] = result
         self._aliases(node, name, plain, result)
 
@@ -253,14 +289,43 @@ class Reader:
         reads = next((one for one in leaves if isinstance(one, Data)), None)
         value = node.meta.get("val")
         if not self.outline or reads is None or isinstance(value, list | tuple):
-            return self._stand_in(node)
+            return self._stand_in(node, leaves)
         shape = layouts.shape(reads.layout) if value is None else tuple(value.shape)
         return todo.left(self.recorder, problem, reads, shape) or Unknown()
 
-    def _stand_in(self, node: fx.Node) -> Any:
+    def _spread(self, node: Any, found: Any) -> Any:
+        """A tensor that was expanded, with each of its elements as often as it is there."""
+        value = node.meta.get("val") if isinstance(found, Data) else None
+        if not isinstance(value, Tensor) or value.dim() != len(found.layout):
+            return found
+        shape = layouts.shape(found.layout)
+        more = [n for n, size in enumerate(value.shape) if size != shape[n] and n > 0]
+        if not more or node in self.guessed:
+            return found
+        if len(shape) != 4:
+            raise Awkward("it works on a tensor that was expanded")
+        x = self.recorder.as_map(found)
+        made = x.value
+        if 1 in more:
+            made = self.recorder.once("concat", *([made] * int(value.shape[1])))
+        if {2, 3} & {*more}:
+            made = self.recorder.once(
+                "resize", made, size=(int(value.shape[2]), int(value.shape[3]))
+            )
+        return Data(made, layouts.usual(made.type, self.recorder.batch))
+
+    def _stand_in(self, node: fx.Node, leaves: Sequence[Any] = ()) -> Any:
         """Something of that shape, so that what follows is looked at, too."""
+        alike = {layouts.shape(one.layout): one.layout for one in leaves if isinstance(one, Data)}
 
         def one(found: Any) -> Any:
+            reads = next((one for one in leaves if isinstance(one, Data)), None)
+            if (
+                isinstance(found, Tensor)
+                and reads
+                and alike.get(tuple(found.shape)) == reads.layout
+            ):
+                return Data(self.recorder.value(reads.value.type), reads.layout)
             if not isinstance(found, Tensor) or found.dim() not in (2, 4):
                 return Unknown()
             value = self.recorder.value(TensorType(tuple(found.shape[1:])))

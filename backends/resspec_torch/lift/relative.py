@@ -3,7 +3,6 @@ by trying `relative_logits` on the same numbers, in float64."""
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from resspec.lift import arrange
 from resspec.lift import layout as layouts
 from resspec.lift.layout import Atom
 from resspec.lift.record import Data, Recorder, Taken
+from resspec_torch.lift.values import copied
 from resspec_torch.origins import Lifted
 
 CLOSE = 1e-10
@@ -62,7 +62,7 @@ def relative(module: nn.Module, reads: Tensor, gives: Tensor) -> Relative | None
     depth = reads.shape[-1]
     if any(one.shape[1] != depth for one in tables.values()) or gives.dim() < 2:
         return None
-    module = copy.deepcopy(module).double().eval()
+    module = copied(module).double().eval()
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(reads.shape, generator=generator, dtype=torch.float64)
     with torch.no_grad(), Lifted():

@@ -51,10 +51,12 @@ class Places(NamedTuple):
 def places(reader: Reader, value: Any) -> Places | None:
     """Of a parameter as it stands, or of what is made of one by moving its elements."""
     if isinstance(value, Weight):
-        if value.fixed or value.axes != tuple(range(len(value.axes or ()))):
+        if value.fixed:
             return None
-        count = value.tensor.numel()
-        return Places(value.name, np.arange(count).reshape(value.tensor.shape), count)
+        count, shape = value.tensor.numel(), tuple(value.tensor.shape)
+        axes = value.axes or tuple(range(len(shape)))
+        stored = [shape[axes.index(axis)] for axis in range(len(shape))]
+        return Places(value.name, np.arange(count).reshape(stored).transpose(axes), count)
     if not isinstance(value, Made):
         return None
     leaves = _leaves(value.node)
@@ -86,6 +88,16 @@ def is_fixed(reader: Reader, value: Any) -> bool:
     return isinstance(value, Constant) or (isinstance(value, Weight) and value.fixed)
 
 
+def constants(reader: Reader, made: Made) -> list[torch.Tensor]:
+    """Tensors that nothing trains, in what makes another."""
+    found = [made.node]
+    for one in found:
+        found += [other for other in one.all_input_nodes if other not in found]
+    held = (reader.env.get(one) for one in found)
+    return [one.tensor for one in held
+            if isinstance(one, Constant) or (isinstance(one, Weight) and one.fixed)]  # fmt: skip
+
+
 def _leaves(node: fx.Node) -> list[fx.Node]:
     rest, seen, found = [node], {node}, []
     while rest:
@@ -108,4 +120,4 @@ def _wide(value: Any) -> torch.Tensor:
     return tensor.double() if tensor.is_floating_point() else tensor
 
 
-__all__ = ["Places", "is_fixed", "places"]
+__all__ = ["Places", "constants", "is_fixed", "places"]

@@ -3,7 +3,6 @@ the same parameters on the same numbers, in float64."""
 
 from __future__ import annotations
 
-import copy
 import itertools
 import operator
 from collections.abc import Iterator, Mapping
@@ -23,6 +22,7 @@ from resspec.ops.base import OPS, Op, OpError
 from resspec.types import TensorType
 from resspec_torch.lift.reader import Opaque, Reader, frames_of
 from resspec_torch.lift.relative import relative
+from resspec_torch.lift.values import copied
 from resspec_torch.origins import Lifted
 
 NORMS = (
@@ -103,7 +103,7 @@ class Trials:
     def _search(
         self, module: nn.Module, kind: TensorType, inside: list[fx.Node], given: tuple[int, ...]
     ) -> tuple[tuple[Op, ...], tuple[str, ...]] | None:
-        module = copy.deepcopy(module).double().eval()
+        module = copied(module).double().eval()
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
             for value in _own(module).values():

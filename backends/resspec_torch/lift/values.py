@@ -3,11 +3,13 @@ made of parameters alone, and constants."""
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_leaves
 
 from resspec.lift.record import Taken
 
@@ -28,6 +30,11 @@ class Weight:
     def taken(self) -> Taken:
         axes = self.axes or ()
         return Taken(self.name, () if axes == tuple(range(len(axes))) else axes)
+
+    def widened(self) -> Weight:
+        """A kernel along one axis as one of columns."""
+        axes = None if self.axes is None else tuple(range(len(self.axes) + 1))
+        return Weight(self.name, self.tensor.unsqueeze(2), axes, self.fixed)
 
     def viewed(self, name: str, node: fx.Node, tensor: Tensor) -> Weight | None:
         """After a view of it; None for what is more than a transposition or a new shape."""
@@ -89,6 +96,13 @@ class Unfinished:
 
 class Unknown:
     """What an operation that could not be said gives."""
+
+
+def copied(module: nn.Module) -> Any:
+    """A copy of a module, which may hold tensors that it computed."""
+    held = tree_leaves([dict(vars(one)) for one in module.modules()])
+    made = [one for one in held if isinstance(one, Tensor) and one.grad_fn is not None]
+    return copy.deepcopy(module, {id(one): one.detach().clone() for one in made})
 
 
 def _list(value: Any) -> list[int]:

@@ -10,6 +10,8 @@ from resspec.lift import arrange
 from resspec.lift import layout as layouts
 from resspec.lift.layout import Awkward, Layout
 from resspec.lift.record import Data
+from resspec.ops.base import OpError
+from resspec_torch.lift import learned
 from resspec_torch.lift.aten.attention import biased
 from resspec_torch.lift.aten.moves import ranges
 from resspec_torch.lift.aten.norms import Length, scaled_to_one
@@ -81,6 +83,12 @@ def _enlarged(reader: Reader, a: Data, b: Data) -> tuple[Value, Value]:
     one, other = a.value, b.value
     if one.type == other.type:
         return one, other
+    if one.type.size == other.type.size == one.type.channels:  # a vector and a map of one position
+        flat = [
+            reader.recorder.once("flatten", value) if value.type.is_map else value
+            for value in (one, other)
+        ]
+        return flat[0], flat[1]
     flag(one.type.channels != other.type.channels or not one.type.is_map or not other.type.is_map,
          f"a sum of {one.type} and {other.type}")  # fmt: skip
     if other.type.spatial == (1, 1):
@@ -135,9 +143,8 @@ def _add(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
     a = reader.settled(a)
     if (table := _table(reader, a, b)) is not None:
         return _add(reader, a, table)
-    if not _is_channelwise(a, b):
+    if not isinstance(b, Weight) or not _is_channelwise(a, b):
         return biased(reader, a, b)
-    flag(not isinstance(b, Weight), "a sum with what is computed from parameters")
     shared = _channelwise(a, b)
     (value,) = reader.recorder.apply("bias", a.value, taken={"bias": b.taken}, shared=shared)
     return Data(value, a.layout)
@@ -151,9 +158,11 @@ def _sub(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
         (value,) = reader.recorder.apply("sub", *_enlarged(reader, a, b))
         return Data(value, layout)
     a, b = _held(a), _held(b)
-    flag(
-        isinstance(a, Weight | Made) or isinstance(b, Weight | Made), "a difference with parameters"
-    )
+    if isinstance(a, Weight | Made) or isinstance(b, Weight | Made):
+        like, given = (a, b) if isinstance(a, Data) else (b, a)
+        found = learned.data(reader, given, like)
+        flag(found is None, "a difference with what is computed from parameters")
+        return _sub(reader, a if like is a else found, found if like is a else b, alpha)
     if isinstance(a, Data):
         return _add(
             reader, a, Constant(-alpha * b.tensor) if isinstance(b, Constant) else -alpha * b
@@ -171,13 +180,24 @@ def _neg(reader: Reader, x: Any) -> Data:
     return unary(reader, x, "scale", value=-1.0)
 
 
+def _outer(reader: Reader, a: Data, b: Data) -> Data:
+    """A product of tensors that are laid out differently, or that each lack axes of the other."""
+    rank = max(len(a.layout), len(b.layout))
+    labels = [[str(n) for n in range(rank - len(one.layout), rank)] for one in (a, b)]
+    found = [reader.settled(one) for one in (a, b)]
+    return arrange.product(reader.recorder, found, labels, [str(n) for n in range(rank)])
+
+
 @aten("mul", "multiply")
 def multiplied(reader: Reader, a: Any, b: Any) -> Data:
     if not isinstance(a, Data):
         a, b = b, a
     if isinstance(b, Data):
-        a, b, layout = _aligned(reader, a, b)
-        (value,) = reader.recorder.apply("mul", a.value, b.value)
+        try:
+            one, other, layout = _aligned(reader, a, b)
+            (value,) = reader.recorder.apply("mul", one.value, other.value)
+        except (Awkward, OpError):
+            return _outer(reader, a, b)
         return Data(value, layout)
     b = _held(b)
     number = _number(b)
@@ -185,9 +205,17 @@ def multiplied(reader: Reader, a: Any, b: Any) -> Data:
         return a if number == 1 else unary(reader, a, "scale", value=number)
     if isinstance(b, Constant):
         return unary(reader, a, "scale", value=_numbers(a, b))
-    flag(not isinstance(b, Weight), "a product with what is computed from parameters")
-    if (table := _table(reader, a, b)) is not None:
+    if isinstance(b, Weight) and (table := _table(reader, a, b)) is not None:
         return multiplied(reader, a, table)
+    if not isinstance(b, Weight) or not _is_channelwise(a, b):
+        found = learned.data(reader, b, a)
+        if found is None:
+            raise Unliftable(
+                "a parameter that is neither one number nor one a channel"
+                if isinstance(b, Weight)
+                else "a product with what is computed from parameters"
+            )
+        return multiplied(reader, a, found)
     op = "gain" if _channelwise(a, b) else "layer_scale"
     (value,) = reader.recorder.apply(op, a.value, taken={"weight": b.taken})
     return Data(value, a.layout)

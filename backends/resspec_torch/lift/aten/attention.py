@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from typing import Any
 
@@ -12,8 +13,9 @@ from resspec.ir import Value
 from resspec.lift import arrange
 from resspec.lift import layout as layouts
 from resspec.lift.ancestry import cut_from
-from resspec.lift.layout import Atom
+from resspec.lift.layout import Atom, Awkward
 from resspec.lift.record import Data, Taken
+from resspec_torch.lift import learned
 from resspec_torch.lift.aten.activations import softmax
 from resspec_torch.lift.aten.layers import matrix
 from resspec_torch.lift.aten.registry import aten, flag, unary
@@ -38,9 +40,19 @@ def _matmul(reader: Reader, a: Any, b: Any, bias: Any = None) -> Data:
         return matrix(
             reader, a, b.tensor.shape[1], Taken(b.name, () if axes == (0, 1) else axes), bias
         )
-    if isinstance(a, Data) and isinstance(b, Data) and bias is None:
+    if bias is None:
+        a, b = _values(reader, [a, b])
         return _weighed_sum(reader, a, b) or _product(reader, a, b, "ik", "kj", "ij")
     raise Unliftable("a product with what is computed from parameters")
+
+
+def _values(reader: Reader, tensors: Any) -> list[Data]:
+    """Tensors of a product, parameters among them. Raises Unliftable."""
+    like = next(one for one in tensors if isinstance(one, Data))
+    found = [one if isinstance(one, Data) else learned.data(reader, one, Data(like.value, ()))
+             for one in tensors]  # fmt: skip
+    flag(None in found, "a product with what is computed from parameters")
+    return [one for one in found if one is not None]
 
 
 def _weighed_sum(reader: Reader, a: Data, b: Data) -> Data | None:
@@ -75,9 +87,8 @@ def _einsum(reader: Reader, equation: str, tensors: Any, **more: Any) -> Data:
     left, _, out = equation.replace(" ", "").partition("->")
     labels = [list(one) for one in left.split(",")]
     flag("." in equation or not out, "an equation that does not name all axes")
-    flag(not all(isinstance(one, Data) for one in tensors), "a product with parameters")
     flag(len(tensors) > 2, "a product of more than two values")
-    found = [reader.settled(one) for one in tensors]
+    found = [reader.settled(one) for one in _values(reader, tensors)]
     return arrange.product(reader.recorder, found, labels, list(out))
 
 
@@ -87,15 +98,17 @@ def _attention(
     causal: bool = False, scale: Any = None, gqa: bool = False, **more: Any,
 ) -> Data:  # fmt: skip
     scale, gqa = more.get("scale", scale), more.get("enable_gqa", gqa)
-    flag(not all(isinstance(one, Data) for one in (q, k, v)), "attention to parameters")
+    q, k, v = _values(reader, (q, k, v))
     flag(causal or gqa, "attention with a causal mask, or with groups of queries")
-    flag(rate > 0, "attention that drops weights")
     width = layouts.size(q.layout[-1])
     q = unary(reader, q, "scale", value=float(width**-0.5 if scale is None else scale))
     scores = _product(reader, q, k, "ik", "jk", "ij")
     if mask is not None:
         scores = biased(reader, scores, mask)
-    return _product(reader, softmax(reader, scores, -1), v, "ik", "kj", "ij")
+    weights = softmax(reader, scores, -1)
+    if rate > 0:
+        weights = unary(reader, weights, "dropout", rate=round(float(rate), 9))
+    return _product(reader, weights, v, "ik", "kj", "ij")
 
 
 # -- positions -----------------------------------------------------------------------------------
@@ -110,12 +123,46 @@ def biased(reader: Reader, scores: Data, bias: Any) -> Data:
         made = _masked(reader, scores, bias.tensor)
         flag(made is None, "a mask that is none of shifted windows")
     else:
-        made = _relative(reader, scores, bias)
-        flag(
-            made is None, "numbers for queries and keys that are no table of the ways between them"
-        )
+        made = _relative(reader, scores, bias) or _tabled(reader, scores, bias)
+        flag(made is None, learned.reason(reader, bias))
     assert made is not None
     return made
+
+
+def _tabled(reader: Reader, scores: Data, bias: Any) -> Data | None:
+    """A sum with trained numbers as a value; of scores of windows, the same for each."""
+    recorder = reader.recorder
+    found = learned.data(reader, bias, scores)
+    if found is None:
+        return None
+    with contextlib.suppress(Awkward):
+        layout = layouts.broadcast(scores.layout, found.layout)
+        pair = [scores.value, found.value]
+        if any(not one.type.is_map for one in pair) and found.value.type.spatial in ((), (1, 1)):
+            pair = [recorder.once("flatten", one) if one.type.is_map else one for one in pair]
+        if pair[0].type == pair[1].type:
+            (value,) = recorder.apply("add", *pair)
+            return Data(value, layout)
+    scores = of_scores(reader, scores)
+    if (found := learned.data(reader, bias, scores)) is None:
+        return None
+    (heads, height, keys), kind = scores.value.type.shape, found.value.type
+    axes = [axis for axis in found.layout if axis]
+    if (kind.channels, kind.width) != (heads, keys) or height % kind.height or axes != [
+        axis for axis in layouts.usual(kind, 1) if axis
+    ] or axes != [axis for axis in scores.layout[-3:] if axis]:  # fmt: skip
+        return None
+    table, queries = found.value, kind.height
+    if height > queries:  # windows below each other
+        like = recorder.once("subsample", scores.value, stride=(queries, keys))
+        sizes = (("n", queries), ("m", keys))
+        table = recorder.once("einsum", table, pattern="h n m -> (h n m) 1 1")
+        table = recorder.once("resize", table, like)
+        table = recorder.once(
+            "einsum", table, pattern="(h n m) g 1 -> h (g n) m", sizes=tuple(sorted(sizes))
+        )
+    (value,) = recorder.apply("add", scores.value, table)
+    return Data(value, scores.layout)
 
 
 def of_scores(reader: Reader, scores: Data) -> Data:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from resspec.lift import arrange
 from resspec.lift import layout as layouts
 from resspec.lift.layout import Atom
 from resspec.lift.record import Data, Taken
-from resspec_torch.lift import kernels
+from resspec_torch.lift import kernels, learned
 from resspec_torch.lift.aten.registry import aten, flag, pair
-from resspec_torch.lift.reader import Reader
+from resspec_torch.lift.reader import Reader, Unliftable
+from resspec_torch.lift.tables import is_fixed
 from resspec_torch.lift.values import Weight
 
 SIDE = 8  # rows that channels are laid out in
@@ -23,7 +25,7 @@ def conv2d(
 ) -> Data:  # fmt: skip
     recorder = reader.recorder
     value = recorder.map(x)
-    op, taken = kernels.kernel(weight)
+    op, taken = kernels.kernel(reader, weight)
     if bias is not None:
         flag(not isinstance(bias, Weight), "its bias is computed from parameters")
         taken["bias"] = bias.taken
@@ -53,19 +55,38 @@ def _conv1d(
 ) -> Data:  # fmt: skip
     kind = x.value.type
     (width,) = weight.tensor.shape[2:]
-    along = x.layout[2] if len(x.layout) == 3 else ()
-    flag(
-        not isinstance(weight, Weight) or layouts.dims(along) != "c" or x.layout[1] != ()
-        or layouts.size(along) != kind.channels or kind.spatial != (1, 1)
-        or weight.tensor.shape[0] != 1 or pair(stride)[0] != 1 or pair(dilation)[0] != 1
-        or (padding != "same" and pair(padding)[0] != (width - 1) // 2),
-        "a convolution along something else than the channels of one position",
+    sequence = x.layout[2] if len(x.layout) == 3 else ()
+    channels = (
+        layouts.dims(sequence) == "c" and x.layout[1] == () and kind.spatial in ((), (1, 1))
+        and layouts.size(sequence) == kind.channels and weight.tensor.shape[0] == 1
+        and pair(stride)[0] == pair(dilation)[0] == 1
+        and (padding == "same" or pair(padding)[0] == (width - 1) // 2)
     )  # fmt: skip
+    if not channels or not isinstance(weight, Weight):
+        flag(not isinstance(weight, Weight), kernels.why(reader, weight))
+        wide = weight.widened()
+        sides = padding if isinstance(padding, str) else (0, pair(padding)[0])
+        return along(
+            reader, x,
+            lambda one: conv2d(reader, one, wide, bias, (1, pair(stride)[0]), sides,
+                               (1, pair(dilation)[0]), groups),
+        )  # fmt: skip
     taken = {"weight": weight.taken} | ({"bias": bias.taken} if bias is not None else {})
     (value,) = reader.recorder.apply(
         "channel_conv", x.value, taken=taken, kernel_size=int(width), bias=bias is not None
     )
     return Data(value, x.layout)
+
+
+def along(reader: Reader, x: Data, layer: Callable[[Data], Data]) -> Data:
+    """A layer of maps over the last axis of a tensor (N, C, L), as one row. Raises Awkward."""
+    if len(x.layout) != 3:
+        raise Unliftable("one sequence, without examples")
+    row = arrange.rearranged(reader.recorder, reader.settled(x), [1], [], [2])
+    n, c, w = row.layout
+    made = layer(Data(row.value, (n, c, (), w)))
+    n, c, _, w = made.layout
+    return Data(made.value, (n, c, w))
 
 
 @aten("conv3d")
@@ -122,8 +143,27 @@ def conv_transpose2d(
 
 @aten("linear")
 def _linear(reader: Reader, x: Any, weight: Any, bias: Any = None) -> Data:
-    flag(not isinstance(weight, Weight), "its weight is computed from parameters")
+    if not isinstance(weight, Weight) or weight.fixed:
+        flag(is_fixed(reader, weight), kernels.why(reader, weight))
+        return _computed(reader, x, weight, bias)
     return matrix(reader, x, weight.tensor.shape[0], weight.taken, bias)
+
+
+def _computed(reader: Reader, x: Data, weight: Any, bias: Any) -> Data:
+    """With a weight that is a value, such as one of length one."""
+    x = reader.settled(x)
+    found = learned.data(reader, weight, Data(x.value, ()))
+    flag(found is None, "its weight is computed from parameters")
+    assert found is not None
+    own = [str(n) for n in range(len(x.layout) - 1)]
+    labels = [[*own, "in"], ["out", "in"]]
+    made = arrange.product(reader.recorder, [x, reader.settled(found)], labels, [*own, "out"])
+    if bias is None:
+        return made
+    made = arrange.focused(reader.recorder, made, len(made.layout) - 1)
+    flag(not isinstance(bias, Weight), "its bias is computed from parameters")
+    (value,) = reader.recorder.apply("bias", made.value, taken={"bias": bias.taken})
+    return Data(value, made.layout)
 
 
 def matrix(reader: Reader, x: Any, features: int, taken: Taken, bias: Any) -> Data:

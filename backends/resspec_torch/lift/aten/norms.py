@@ -67,11 +67,25 @@ def _over_last(reader: Reader, x: Data, shape: Any) -> Data:
     return arrange.focused(reader.recorder, reader.settled(x), len(x.layout) - 1)
 
 
+def _over_all(reader: Reader, x: Data, shape: Any, weight: Any, bias: Any, eps: float) -> Data:
+    """Over channels and positions, with a scale and a shift for each of them."""
+    kind = x.value.type
+    flag(len(x.layout) != 4 or tuple(shape) != kind.shape, "over some axes of a map")
+    x = reader.recorder.as_map(x)
+    (value,) = reader.recorder.apply("group_norm", x.value, groups=1, eps=eps, affine=False)
+    made = Data(value, x.layout)
+    for name, given in (("mul", weight), ("add", bias)):
+        made = made if given is None else reader.table[name](reader, made, given)
+    return made
+
+
 @aten("layer_norm")
 def layer_norm(
     reader: Reader, x: Any, shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5,
     *rest: Any,
 ) -> Data:  # fmt: skip
+    if len(shape) > 1:
+        return _over_all(reader, x, shape, weight, bias, eps)
     x = _over_last(reader, x, shape)
     born = "vector" if len(x.layout) == 2 else ""
     value = _normed(reader, x.value, "layer_norm", weight, bias, born, eps=float(eps))

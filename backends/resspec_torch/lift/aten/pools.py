@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from resspec.ir import Value
+from resspec.lift import arrange
 from resspec.lift import layout as layouts
-from resspec.lift.layout import Atom, Axis
+from resspec.lift.layout import Layout
 from resspec.lift.record import Data
 from resspec_torch.lift.aten.arithmetic import multiplied
+from resspec_torch.lift.aten.layers import along
+from resspec_torch.lift.aten.moves import ranges
 from resspec_torch.lift.aten.registry import aten, flag, pair
 from resspec_torch.lift.reader import Reader, Unliftable
 
@@ -59,6 +63,44 @@ def _pool(
         op, value, kernel_size=kernel, stride=stride, padding=sides, ceil_mode=ceil, **more
     )
     return Data(made, layouts.usual(made.type, recorder.batch))
+
+
+@aten("avg_pool1d")
+def _avg_pool1d(
+    reader: Reader, x: Any, kernel: Any, stride: Any = (), padding: Any = 0,
+    ceil_mode: bool = False, count: bool = True,
+) -> Data:  # fmt: skip
+    return along(
+        reader, x,
+        lambda one: _avg_pool2d(
+            reader, one, *_across(kernel, stride, padding), ceil_mode, count
+        ),
+    )  # fmt: skip
+
+
+@aten("max_pool1d")
+def _max_pool1d(
+    reader: Reader, x: Any, kernel: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False,
+) -> Data:  # fmt: skip
+    return along(
+        reader, x,
+        lambda one: _max_pool2d(
+            reader, one, *_across(kernel, stride, padding), pair(dilation)[0], ceil_mode
+        ),
+    )  # fmt: skip
+
+
+def _across(kernel: Any, stride: Any, padding: Any) -> tuple[Any, Any, Any]:
+    """A window along one axis as one of columns."""
+    steps = kernel if stride in ([], ()) else stride
+    return (1, pair(kernel)[0]), (1, pair(steps)[0]), (0, pair(padding)[0])
+
+
+@aten("adaptive_avg_pool1d")
+def _adaptive_avg_pool1d(reader: Reader, x: Any, wanted: Any) -> Data:
+    size = (1, pair(wanted)[0])
+    return along(reader, x, lambda one: _adaptive(reader, one, size, "avg"))
 
 
 @aten("adaptive_avg_pool2d", "_adaptive_avg_pool2d")
@@ -123,30 +165,63 @@ def reduced(reader: Reader, x: Any, dim: Any, keepdim: bool, kind: str) -> Data:
     gone = layouts.joined(atom for axis in axes for atom in axis)
     size, type_ = layouts.size(gone), x.value.type
     words = {atom.dim for axis in axes for atom in axis}
-    if not words:
-        value = x.value
-    elif words <= {"h", "w"} and size == type_.height * type_.width:
-        (value,) = recorder.apply(f"global_{kind}_pool", x.value)
-    elif words == {"c"} and size == type_.channels:
-        flag(kind == "sum", "a sum over the channels")
-        (value,) = recorder.apply(f"channel_{kind}_pool", x.value)
-    elif words == {"c"} and len(gone) == 1:
-        return _over_parts(reader, x, places, gone[0], keepdim, kind)
-    else:
-        raise Unliftable("over rows, columns or examples alone")
     kept = [() if at in places else axis for at, axis in enumerate(x.layout)]
-    layout = [axis for at, axis in enumerate(kept) if keepdim or at not in places]
-    return Data(value, tuple(layout))
-
-
-def _over_parts(
-    reader: Reader, x: Data, places: Sequence[int], atom: Atom, keepdim: bool, kind: str
-) -> Data:
-    recorder, channels = reader.recorder, x.value.type.channels
-    flag(atom.step * atom.size != channels, "over neighbouring channels")
-    parts = recorder.apply("split", x.value, sizes=(atom.step,) * atom.size)
-    (value,) = recorder.apply("maximum" if kind == "max" else "add", *parts)
-    kept: list[Axis] = [() if at in places else axis for at, axis in enumerate(x.layout)]
     layout = tuple(axis for at, axis in enumerate(kept) if keepdim or at not in places)
-    made = Data(value, layout)
-    return multiplied(reader, made, 1 / atom.size) if kind == "avg" else made
+    if not words:
+        return Data(x.value, layout)
+    if words <= {"h", "w"} and size == type_.height * type_.width:
+        (value,) = recorder.apply(f"global_{kind}_pool", x.value)
+        return Data(value, layout)
+    if kind != "sum" and words == {"c"} and size == type_.channels:
+        (value,) = recorder.apply(f"channel_{kind}_pool", x.value)
+        return Data(value, layout)
+    if "n" in words:
+        raise Unliftable("over examples")
+    if words == {"c"} and len(gone) == 1 and size < type_.channels:
+        return _over_parts(reader, x, places, keepdim, kind)
+    if kind == "sum":
+        return _summed(reader, x, places, layout)
+    if words in ({"h"}, {"w"}) and size == (type_.height if words == {"h"} else type_.width):
+        return Data(_over_one_side(reader, x.value, words == {"h"}, kind), layout)
+    raise Unliftable("over a part of the rows, the columns or the channels")
+
+
+def _over_one_side(reader: Reader, value: Value, down: bool, kind: str) -> Value:
+    """Over all rows, or over all columns."""
+    recorder, (height, width) = reader.recorder, value.type.spatial
+    maker = recorder.maker(value)
+    name = f"adaptive_{kind}_pool"
+    if maker is not None and name == maker.op.NAME and (width if down else height) == 1:
+        (value,) = recorder.apply(
+            f"global_{kind}_pool", maker.inputs[0]
+        )  # first one, then the other
+        return value
+    size = (1, width) if down else (height, 1)
+    (value,) = recorder.apply(name, value, output_size=size)
+    return value
+
+
+def _summed(reader: Reader, x: Data, places: Sequence[int], wanted: Layout) -> Data:
+    x = reader.settled(x)
+    labels = [str(n) for n in range(len(x.layout))]
+    out = [label for n, label in enumerate(labels) if n not in places]
+    made = arrange.product(reader.recorder, [x], [labels], out)
+    axes = list(made.layout)
+    if len(wanted) > len(axes):
+        for at in places:
+            axes.insert(at, ())
+    return Data(made.value, tuple(axes))
+
+
+def _over_parts(reader: Reader, x: Data, places: Sequence[int], keepdim: bool, kind: str) -> Data:
+    """Over groups of channels: the sum or the largest of as many parts."""
+    recorder = reader.recorder
+    (at,) = [place for place in places if x.layout[place]]
+    size = layouts.size(x.layout[at])
+    parts = ranges(reader, x, at, [1] * size)
+    (value,) = recorder.apply(
+        "maximum" if kind == "max" else "add", *(part.value for part in parts)
+    )
+    layout = [axis for n, axis in enumerate(parts[0].layout) if keepdim or n not in places]
+    made = Data(value, tuple(layout))
+    return multiplied(reader, made, 1 / size) if kind == "avg" else made

@@ -6,26 +6,81 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from resspec.lift import arrange
 from resspec.lift import layout as layouts
 from resspec.lift.layout import Atom
 from resspec.lift.record import Data
+from resspec_torch.lift import learned
 from resspec_torch.lift.aten.moves import joined, with_zeros
 from resspec_torch.lift.aten.registry import aten, flag
 from resspec_torch.lift.reader import Reader
-from resspec_torch.lift.tables import is_fixed, places
-from resspec_torch.lift.values import Constant, Unfinished
+from resspec_torch.lift.tables import is_fixed
+from resspec_torch.lift.values import Unfinished
 
 
 @aten("cat", "concat")
 def _cat(reader: Reader, tensors: Any, dim: int = 0) -> Data:
     found = [reader.settled(one) if isinstance(one, Data) else one for one in tensors]
+    at = dim % max(len(one.layout) for one in found if isinstance(one, Data))
+    found = [_token(reader, one, at) if isinstance(one, Data) else one for one in found]
     data = [one for one in found if isinstance(one, Data)]
-    at = dim % len(data[0].layout)
     if _is_tokens(found, at):
         return _columns(reader, found, at)
     if len(data) < len(found):
         return with_zeros(reader, tensors, dim)
-    return joined(reader, data, dim)
+    if _is_rows(data, at):
+        turned = [arrange.columned(reader.recorder, one, at) for one in data]
+        return _columns(reader, turned, at)
+    if all(len(one.layout) == 2 for one in data):
+        data = _vectors(reader, data)
+    return joined(reader, _enlarged(reader, data, at), dim)
+
+
+def _token(reader: Reader, x: Data, at: int) -> Data:
+    """A vector that is to stand among tokens, as a map of one position."""
+    if x.value.type.is_map or len(x.layout) != 3 or x.layout[at]:
+        return x
+    return Data(reader.recorder.once("einsum", x.value, pattern="c -> c 1 1"), x.layout)
+
+
+def _is_rows(tensors: Sequence[Data], at: int) -> bool:
+    """Whether what is joined are rows of maps, or rows of some and columns of others."""
+    return all(
+        one.value.type.is_map
+        and one.layout[at] in (layouts.joined([Atom("h", 1, one.value.type.height)]),
+                               layouts.joined([Atom("w", 1, one.value.type.width)]))
+        for one in tensors
+    ) and any(one.layout[at] for one in tensors)  # fmt: skip
+
+
+def _vectors(reader: Reader, tensors: list[Data]) -> list[Data]:
+    """Maps that were flattened as vectors, where any was of more than one position."""
+    kinds = [one.value.type for one in tensors]
+    whole = [layouts.joined(a for axis in layouts.usual(kind, 1)[1:] for a in axis)
+             for kind in kinds]  # fmt: skip
+    alike = all(one.layout[1] == axis for one, axis in zip(tensors, whole, strict=True))
+    if not alike or all(kind.is_map and kind.spatial == (1, 1) for kind in kinds):
+        return tensors
+    flat = [
+        reader.recorder.once("flatten", one.value) if one.value.type.is_map else one.value
+        for one in tensors
+    ]
+    return [Data(value, layouts.usual(value.type, reader.recorder.batch)) for value in flat]
+
+
+def _enlarged(reader: Reader, tensors: list[Data], at: int) -> list[Data]:
+    """Beside maps, those of one position that were expanded to their size."""
+    wide = next((one for one in tensors if one.value.type.is_map
+                 and one.value.type.spatial != (1, 1)), None)  # fmt: skip
+    if wide is None or len(wide.layout) != 4 or at != 1:
+        return tensors
+    made = []
+    for one in tensors:
+        if one.value.type.is_map and one.value.type.spatial == (1, 1) and len(one.layout) == 4:
+            value = reader.recorder.once("resize", one.value, wide.value)
+            one = Data(value, (one.layout[0], one.layout[1], *wide.layout[2:]))
+        made.append(one)
+    return made
 
 
 def _is_tokens(tensors: Sequence[Any], at: int) -> bool:
@@ -53,38 +108,51 @@ def _columns(reader: Reader, tensors: Sequence[Any], at: int) -> Data:
 
 def _learned(reader: Reader, like: Data, weight: Any, at: int) -> Data:
     """A parameter that stands before or behind the tokens of each example."""
-    found = places(reader, weight)
     flag(is_fixed(reader, weight), "joined with a constant")
-    assert found is not None or not isinstance(weight, Constant)
     like = reader.recorder.ordered(like)
-    channels = like.value.type.channels
-    words = [layouts.dims(axis) for axis in like.layout]
-    flag(found is None or found.at.ndim != len(words) or "c" not in words or at == words.index("c"),
+    layout = list(like.layout)
+    size = int(weight.tensor.shape[at])
+    layout[at] = layouts.joined([Atom("w", 1, size)])
+    made = learned.data(reader, weight, Data(like.value, tuple(layout)))
+    flag(made is None or len(made.layout) != len(layout),
          "joined with what is computed from parameters")  # fmt: skip
-    assert found is not None
-    one = found.at[:1]
-    shape = tuple(
-        1 if n not in (at, words.index("c")) else size for n, size in enumerate(one.shape)
-    )
-    flag(
-        bool((found.at != one).any()) or one.shape != shape
-        or one.shape[words.index("c")] != channels,
-        "joined with a parameter of another shape",
+    assert made is not None
+    axes = [axis or here for axis, here in zip(made.layout, layout, strict=True)]
+    wanted = (like.value.type.channels, 1, size)
+    flag(made.value.type.shape != wanted, "joined with a parameter of another shape")
+    return Data(made.value, tuple(axes))
+
+
+@aten("repeat_interleave")
+def _repeat_interleave(reader: Reader, x: Any, times: Any, dim: Any = None, **more: Any) -> Data:
+    """Each example as often as it has windows."""
+    flag(not isinstance(times, int) or dim is None, "repeated by other than one number")
+    x = reader.settled(x)
+    at = int(dim) % len(x.layout)
+    examples = any(atom.dim == "n" for atom in x.layout[at])
+    flag(not examples or not x.value.type.is_map, "repeated along something else than the examples")
+    row = arrange.rearranged(
+        reader.recorder, x,
+        [n for n, axis in enumerate(x.layout) if n != at and "c" in layouts.dims(axis)], [],
+        [n for n, axis in enumerate(x.layout) if n != at and "c" not in layouts.dims(axis)],
     )  # fmt: skip
-    order = (at, words.index("c"))
-    taken = found._replace(
-        at=one.transpose(*order, *(n for n in range(one.ndim) if n not in order)).reshape(
-            -1, channels
-        )
-    ).taken((0, 1))
-    flag(taken is None, "joined with some of a parameter's numbers")
-    assert taken is not None
-    (value,) = reader.recorder.apply(
-        "learned", like.value, taken={"weight": taken}, size=(1, one.shape[at])
-    )
-    axes = list(like.layout)
-    axes[at] = layouts.joined([Atom("w", 1, one.shape[at])])
+    value = reader.recorder.once("resize", row.value, size=(times, row.value.type.width))
+    axes = list(row.layout)
+    axes[at] = layouts.joined([*axes[at], Atom("h", 1, times)])
     return Data(value, tuple(axes))
+
+
+@aten("repeat", "tile")
+def _repeat(reader: Reader, x: Data, times: Any) -> Data:
+    """Along the channels, or where there is one position alone, which is spread as it is needed."""
+    times = [int(one) for one in times]
+    layout = ((),) * (len(times) - len(x.layout)) + x.layout
+    times = [1] * (len(layout) - len(times)) + times
+    x = Data(x.value, layout)
+    for at, count in enumerate(times):
+        if count > 1 and layout[at]:
+            x = joined(reader, [x] * count, at)
+    return x
 
 
 @aten("roll")
