@@ -45,6 +45,9 @@ def follow(recorder: Recorder, other: Recorder) -> None:
         made = step
         if _size(step) is not None and _size(step) != _size(one):
             like = _like(step, _size(step), _size(one), twin, recorder)
+            if like is None and (shorter := _shorter(step, one, recorder)) is not None:
+                steps.append(shorter)
+                (like,) = shorter.outputs
             if like is not None:
                 free: dict[str, Any] = {"height": 0, "width": 0}
                 op = step.op.replace(**(free if isinstance(step.op, Crop) else {"size": None}))
@@ -71,6 +74,23 @@ def _size(step: Step) -> tuple[int, int] | None:
     if isinstance(step.op, Crop) and len(step.inputs) == 1:
         return step.outputs[0].type.spatial if step.op.height or step.op.width else None
     return step.op.size if isinstance(step.op, Resize | Grid) else None
+
+
+def _shorter(step: Step, other: Step, recorder: Recorder) -> Step | None:
+    """Without as many of the first rows and columns as are cut off at both ends, which is as large
+    at every size; None where that is not what differs."""
+    if not isinstance(step.op, Crop) or not isinstance(other.op, Crop):
+        return None
+    cut, same = (
+        tuple(whole - left for whole, left in zip(one.inputs[0].type.spatial,
+                                                  one.outputs[0].type.spatial, strict=True))
+        for one in (step, other)
+    )  # fmt: skip
+    if cut != same or (step.op.top, step.op.left) != (other.op.top, other.op.left):
+        return None
+    op = Crop(top=cut[0], left=cut[1]).resolve(step.inputs[0].type)
+    (kind,) = op.infer(step.inputs[0].type)
+    return Step(op, step.inputs[:1], (recorder.value(kind),), step.frames)
 
 
 def _free(step: Step, other: Step) -> Op:

@@ -145,10 +145,14 @@ class Recorder:
 
     def output(self, data: Data) -> Value:
         """The tensor as what the network gives, N×C×H×W or N×C. Raises Awkward."""
-        if len(data.layout) == 2 and data.value.type.is_map and layouts.dims(data.layout[1]) in (
-            "h", "w",
-        ):  # fmt: skip
-            data = arrange.focused(self, data, 1)
+        kind = data.value.type
+        if len(data.layout) == 2 and kind.is_map:
+            whole = [a for axis in layouts.usual(kind, 1)[1:] for a in axis]
+            if data.layout[1] == layouts.joined(whole):  # flattened
+                (value,) = self.apply("flatten", data.value)
+                return value
+            if layouts.dims(data.layout[1]).strip("c"):
+                data = arrange.focused(self, data, 1)
         data = self.ordered(data)
         value = data.value
         if len(data.layout) == 2 and value.type.is_map:

@@ -72,7 +72,7 @@ def mixed() -> Any:
     z = layers.AveragePooling2D(2, padding="same")(x)
     z = layers.Conv2DTranspose(8, 3, strides=2, padding="same")(z)
     x = layers.Concatenate()([ops.multiply(y, 0.5), layers.LeakyReLU(0.3)(z)])
-    x = layers.Cropping2D(((1, 0), (1, 0)))(x)
+    x = layers.Cropping2D(((1, 0), (0, 1)))(x)
     x = layers.UpSampling2D(2, interpolation="bilinear")(x)
     x = ops.silu(ops.subtract(x, 0.25))
     x = layers.Conv2D(4, 3, strides=4)(x)
@@ -92,6 +92,18 @@ def nested() -> Any:
     return keras.Model(start, {"small": layers.GlobalMaxPooling2D()(x), "map": x})
 
 
+def attends() -> Any:
+    """Tokens: a transformer, a row that is convolved and pooled, a flattened map given as it is."""
+    start = layers.Input((16, 16, 3))
+    x = layers.Reshape((-1, 8))(layers.Conv2D(8, 4, strides=4)(start))
+    y = layers.LayerNormalization()(x)
+    x = layers.Add()([x, layers.MultiHeadAttention(2, 3, dropout=0.1)(y, y)])
+    y = layers.MaxPooling1D(2)(layers.Conv1D(6, 3, padding="same", activation="relu")(x))
+    y = layers.GlobalAveragePooling1D()(y)
+    return keras.Model(start, {"few": y, "all": layers.Dense(5)(layers.Flatten()(x)),
+                               "map": layers.Flatten()(layers.Conv2D(2, 5, strides=5)(start))})  # fmt: skip
+
+
 def drawn(model: Any) -> Any:
     """With statistics that hide nothing."""
     rng = np.random.default_rng(0)
@@ -101,7 +113,7 @@ def drawn(model: Any) -> Any:
     return model
 
 
-@pytest.mark.parametrize("make", [resnet, mixed, nested])
+@pytest.mark.parametrize("make", [resnet, mixed, nested, attends])
 def test_models_are_lifted_and_the_same(make: Any) -> None:
     model = make()
     shape = (1, *(size or 64 for size in model.inputs[0].shape[1:]))

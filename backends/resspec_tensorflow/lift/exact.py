@@ -19,6 +19,8 @@ def told(layer: Any) -> None:
     if kind == "Rescaling":
         layer.scale = np.asarray(layer.scale, np.float64)
         layer.offset = np.asarray(layer.offset, np.float64)
+    elif kind == "MultiHeadAttention":
+        layer._inverse_sqrt_key_dim = np.float64(layer._inverse_sqrt_key_dim)
     elif kind == "Normalization":
         layer.finalize_state()  # it computes with copies of its variables
         if layer.input_mean is not None:

@@ -25,8 +25,9 @@ from resspec_tensorflow.trace import graph_of_layers
 from resspec_tensorflow.variables import names, ordered
 
 Array = NDArray[Any]
-RATES = ("rate", "drop_path_rate")
-NOISE = frozenset({"Dropout", "SpatialDropout2D", "StochasticDepth", "GaussianDropout"})
+RATES = ("rate", "drop_path_rate", "dropout")
+NOISE = frozenset({"Dropout", "SpatialDropout2D", "StochasticDepth", "GaussianDropout",
+                   "MultiHeadAttention"})  # fmt: skip
 
 
 class KerasNetwork(Network):

@@ -94,8 +94,11 @@ class Walker:
             if handler is None:
                 raise Unliftable(_why(layer))
             made = handler(self, layer, *args, **kwargs)
-        except (Unliftable, Awkward, OpError, ValueError) as problem:
+        except Exception as problem:  # what a rule did not think of is told, too
             reason = problem.message if isinstance(problem, OpError) else str(problem)
+            if not isinstance(problem, Unliftable | Awkward | OpError | ValueError):
+                what = type(problem).__name__
+                reason = f"it is called in a way that is not read ({what}: {reason})"
             self._problem(layer, kind, reason.splitlines()[0] if reason else "no op says this")
             return self._left(node, found) or self._stand_in(node)
         return list(made) if isinstance(made, list | tuple) else [made]
@@ -212,6 +215,6 @@ def _why(layer: Any) -> str:
         return "code of its own, which nothing tells; write it with stock layers"
     if not is_stock(layer):
         return "a class of its own, whose code nothing tells; write it with stock layers"
-    if "Attention" in kind:
-        return "attention; the import has no op for it yet"
+    if kind.startswith("Random") or kind in ("GaussianNoise", "AutoContrast"):
+        return "it changes what it reads while training alone; leave it to where images are read"
     return "no op says this"

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from resspec_tensorflow.lift.stock import activations, arithmetic, layers, moves, norms, pools
+from resspec_tensorflow.lift.stock import (
+    activations,
+    arithmetic,
+    attention,
+    layers,
+    moves,
+    norms,
+    pools,
+)
 from resspec_tensorflow.lift.stock.registry import TABLE, layer, merged
 
 __all__ = [
     "TABLE",
     "activations",
     "arithmetic",
+    "attention",
     "layer",
     "layers",
     "merged",

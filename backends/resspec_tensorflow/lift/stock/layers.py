@@ -90,7 +90,7 @@ def _dense(walk: Walker, one: Any, x: Any) -> Any:
     features, recorder = int(one.units), walk.recorder
     kind, axis = x.value.type, x.layout[-1]
     weight = walk.taken(one.kernel, (1, 0))
-    if layouts.dims(axis) == "hwc" and kind.spatial != (1, 1):
+    if layouts.dims(axis) in ("hwc", "hc", "wc") and kind.spatial != (1, 1):
         # positions before channels, as Keras flattens
         flag(layouts.size(axis) != kind.size, "its input mixes channels and positions")
         (flat,) = recorder.apply("flatten", x.value)

@@ -24,11 +24,10 @@ def _zero_padding(walk: Walker, one: Any, x: Any) -> Data:
 def _cropping(walk: Walker, one: Any, x: Any) -> Data:
     (top, bottom), (left, right) = one.cropping
     value = walk.map(one, x)
-    height, width = value.type.spatial
-    rest = (height - top - bottom, width - left - right)
-    flag(bool(bottom or right), "rows or columns cut off at the end; `crop` leaves out the first, "
-         f"or keeps as many at every size (here {rest[0]}×{rest[1]})")  # fmt: skip
-    (value,) = walk.recorder.apply("crop", value, top=top, left=left)
+    recorder, kept = walk.recorder, []
+    if bottom or right:  # as many as there are without the first of both ends
+        kept = [recorder.once("crop", value, top=top + bottom, left=left + right)]
+    (value,) = recorder.apply("crop", value, *kept, top=top, left=left)
     return walk.laid(one, value)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from resspec.lift import arrange
 from resspec.lift import layout as layouts
 from resspec.lift.record import Data
 from resspec.lift.table import Table
@@ -23,6 +24,8 @@ def over_channels(x: Any, axis: Any) -> None:
 def merged(walk: Walker, op: str, tensors: Sequence[Any]) -> Data:
     """Tensors joined element by element."""
     flag(not all(isinstance(one, Data) for one in tensors), "some of it does not depend on input")
+    if any(one.layout != tensors[0].layout for one in tensors):
+        tensors = [arrange.in_rows(walk.recorder, one) for one in tensors]  # some are, already
     layout = tensors[0].layout
     for one in tensors[1:]:
         layout = layouts.broadcast(layout, one.layout)
