@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def read(path: Path, format: str) -> Run:
     if format in ("tflite", "tflite_int8"):
         return _lite(path)
     if ":" in format:
-        return partial(_engine, path, format.partition(":")[2])
+        return _Engine(path, format.partition(":")[2])
     call = _saved_model(path) if format == "saved_model" else _keras(path)
 
     def run(x: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -65,34 +66,64 @@ import sys
 import keras, numpy as np
 path, folder = sys.argv[1:]
 model = keras.saving.load_model(path, compile=False)
-found = model(np.load(folder + "/x.npy"), training=False)
-found = found if isinstance(found, dict) else {"": found}
-flat = {}
-for name, values in found.items():
-    several = values if isinstance(values, list | tuple) else [values]
-    flat |= {name if len(several) == 1 else f"{name}.{i}": y for i, y in enumerate(several)}
-arrays = {f"y{name}": keras.ops.convert_to_numpy(y) for name, y in flat.items()}
-np.savez(folder + "/y.npz", **arrays)
+for _ in sys.stdin:
+    found = model(np.load(folder + "/x.npy"), training=False)
+    found = found if isinstance(found, dict) else {"": found}
+    flat = {}
+    for name, values in found.items():
+        several = values if isinstance(values, list | tuple) else [values]
+        flat |= {name if len(several) == 1 else f"{name}.{i}": y for i, y in enumerate(several)}
+    arrays = {f"y{name}": keras.ops.convert_to_numpy(y) for name, y in flat.items()}
+    np.savez(folder + "/y.npz", **arrays)
+    print("told", flush=True)
 """
 
 
-def _engine(path: Path, engine: str, x: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """What Keras gives on another engine, which a process has but one of."""
-    if importlib.util.find_spec(engine) is None:
-        help = f"pip install 'resspec[{engine}]'"
-        raise error("no-exporter", f"Keras needs {engine} for that, which is missing", help=help)
-    words = {"KERAS_BACKEND": engine, "JAX_ENABLE_X64": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    with tempfile.TemporaryDirectory(prefix="resspec-") as folder:
-        np.save(Path(folder, "x.npy"), np.moveaxis(x, 1, -1))
-        command = [sys.executable, "-c", ENGINE, str(path), folder]
-        done = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, env={**os.environ, **words}
-        )
-        if done.returncode != 0:
-            last = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
-            raise error("export-failed", f"Keras on {engine} cannot run it: {escape(last[:300])}")
-        with np.load(Path(folder, "y.npz"), allow_pickle=False) as found:
+class _Engine:
+    """What Keras gives on another engine, which a process has but one of: started when it is first
+    asked, and ended with this."""
+
+    def __init__(self, path: Path, engine: str) -> None:
+        self.path, self.engine = path, engine
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> subprocess.Popen[str]:
+        if importlib.util.find_spec(self.engine) is None:
+            help = f"pip install 'resspec[{self.engine}]'"
+            message = f"Keras needs {self.engine} for that, which is missing"
+            raise error("no-exporter", message, help=help)
+        self.folder = tempfile.TemporaryDirectory(prefix="resspec-")
+        self.said = Path(self.folder.name, "said.txt")
+        words = {"KERAS_BACKEND": self.engine, "JAX_ENABLE_X64": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        command = [sys.executable, "-c", ENGINE, str(self.path), self.folder.name]
+        with self.said.open("w") as said:
+            process = subprocess.Popen(  # noqa: S603
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
+                text=True, env={**os.environ, **words},
+            )  # fmt: skip
+        weakref.finalize(self, _ended, process, self.folder)
+        return process
+
+    def __call__(self, x: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        process = self.process = self.process or self.start()
+        folder = Path(self.folder.name)
+        np.save(folder / "x.npy", np.moveaxis(x, 1, -1))
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(BrokenPipeError):
+            print("x.npy", file=process.stdin, flush=True)
+        if not any(line == "told\n" for line in process.stdout):
+            lines = self.said.read_text("utf-8", "replace").strip().splitlines()
+            last = (lines or [f"it ended with {process.wait()}"])[-1]
+            message = f"Keras on {self.engine} cannot run it: {escape(last[:300])}"
+            raise error("export-failed", message)
+        with np.load(folder / "y.npz", allow_pickle=False) as found:
             return {name[1:]: channels_first(found[name]) for name in found.files}
+
+
+def _ended(process: subprocess.Popen[str], folder: tempfile.TemporaryDirectory[str]) -> None:
+    process.communicate()  # nothing more is asked
+    folder.cleanup()
 
 
 def _lite(path: Path) -> Run:

@@ -101,7 +101,7 @@ def test_what_was_fine_tuned_by_torch_is_served_by_tensorflow(tmp_path: Path):
 
 def test_a_detector_learns_and_both_frameworks_see_the_same(tmp_path: Path):
     example, out = import_module("examples.detector.__main__"), tmp_path / "seen.svg"
-    precision, recall, apart = example.main(["--steps", "300", "--out", str(out)])
+    precision, recall, apart = example.main(["--steps", "200", "--out", str(out)])
     assert apart < 1e-4
     assert precision > 0.5
     assert recall > 0.1
