@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 Shapes = Mapping[str, tuple[int, ...]]
 SHOWN = 20  # differences that are listed one by one
+SHARD = re.compile(r"-\d{5}-of-\d{5}\.")
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -164,6 +166,8 @@ def _must_fit(
 
 def _help(given: Given, lines: tuple[Difference, ...], fits: int, graph: Graph) -> str | None:
     """The way out that the differences suggest."""
+    if given.path is not None and SHARD.search(given.path.name):
+        return "it is one of several files: give their folder, or the `….index.json` in it"
     if not graph.inference and _folded(given, graph):
         return "it is folded for inference: add --optimize inference (optimize='inference')"
     if not fits:

@@ -101,6 +101,13 @@ def test_a_long_list_of_differences_is_cut(tmp_path: Path, graph: Graph) -> None
     assert notes[-1].message == f"and {50 + len(graph.parameters()) - 20} more"
 
 
+def test_one_shard_of_several_says_what_to_give(tmp_path: Path, graph: Graph) -> None:
+    weights = dict(list(draw(graph).items())[:3])
+    path = tmp_path / "model-00001-of-00002.safetensors"
+    save(path, weights, "tiny")
+    assert "give their folder" in str(problem(path, graph).help)
+
+
 def test_arrays_given_directly_are_checked_too(graph: Graph) -> None:
     weights: dict[str, Any] = dict(draw(graph))
     assert check(weights, graph) is weights
