@@ -38,7 +38,10 @@ class Made:
     tensor: Lazy | None = None
 
     def __str__(self) -> str:
-        return str(self.by) if isinstance(self.by, Named | Made) else type(self.by).__name__
+        by = self.by
+        while isinstance(by, Made):  # what was made by what was made, to any depth
+            by = by.by
+        return str(by) if isinstance(by, Named) else type(by).__name__
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +107,7 @@ def called(by: object, arguments: tuple[Any, ...]) -> object:
     if (make := TENSORS.get(name)) is not None:
         try:
             return make(*arguments)
-        except (TypeError, IndexError, AttributeError) as problem:
+        except (TypeError, IndexError, AttributeError, RecursionError) as problem:
             raise Unreadable(f"a tensor in it is damaged: `{shown(name)}` was given "
                              f"{len(arguments)} things that do not fit") from problem  # fmt: skip
     if name in ("copy_reg._reconstructor", "copyreg._reconstructor") and arguments:

@@ -59,6 +59,18 @@ code("code_in_the_older_format", "it holds a `posix.system`",
      b"".join(pickle.dumps(one, 2) for one in (0x1950A86A20F9469CFC6C, 1001, {})) + SYSTEM + b"."
      + pickle.dumps([], 2))  # fmt: skip
 
+for number, maker in enumerate(
+    ("torch._tensor._rebuild_from_type_v2", "jax._src.array._reconstruct_array")
+):
+    # each is the arguments of the one around it; memo 0: the function, memo 1: what is inside
+    code(f"rebuilt_within_itself_{number}", "a tensor in it is damaged", b"\x80\x02" + name(maker)
+         + b"q\x000)q\x010" + b"h\x00h\x01h\x01\x87q\x010" * 20_000 + b"h\x00h\x01R.")  # fmt: skip
+code(
+    "called_by_what_it_called",
+    "it holds",
+    b"\x80\x02" + name("builtins.print") + b")R" * 20_000 + b".",
+)
+
 # Pickles that claim much.
 
 code("text_that_claims_an_exabyte", DAMAGED, b"\x80\x04\x8d" + struct.pack("<Q", 1 << 60) + b"ab.")
