@@ -66,12 +66,12 @@ def compared_at(
         size = shape[1:]
         second = (size[0] + 32, size[1] + 64)
     if full and second and not _is_there(network, at, shape, second, True):
-        where = f"{second[0]}×{second[1]}"
-        return (
-            size,
-            None,
-            [f"at {where} the original is another network: its code counts with sizes"],
+        here, there = (f"{height}×{width}" for height, width in (shape[1:], second))
+        note = (
+            f"the spec is the original at {here}; at {there} the original is another network, as "
+            "its code counts with sizes, and the spec stays as it is"
         )
+        return size, None, [note]
     return size, second, []
 
 

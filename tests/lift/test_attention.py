@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import resspec
+from resspec import compile
 from resspec.diagnostics import SpecError
 from resspec.lift import bring, probe
+from resspec.options import LoadOptions
 
 torch = pytest.importorskip("torch")
 modules: Any = pytest.importorskip("tests.lift.modules")
@@ -21,13 +24,17 @@ def brought(model: Any, size: int, check: Any = "outputs") -> bring.Imported:
     return made
 
 
-def test_products_written_out_are_the_library_s_transformer() -> None:
+def test_products_written_out_are_the_library_s_transformer(tmp_path: Path) -> None:
     made = brought(modules.Attends(), 16, check=True)
     assert {"outputs", "gradients"} <= {check.quantity for check in made.checks}
     assert made.spec.model["block"] == "transformer"
     assert made.spec.model["stages"] == [{"depth": 2, "heads": 3}]
     assert "concat_columns" in str(made.spec.model["stem"])
     assert made.second is None  # its table of positions has one size
+    path = made.save(tmp_path / "mine")
+    larger = compile.load(str(path), LoadOptions().having("input=[3, 32, 32]")).graph
+    with pytest.raises(SpecError, match="weight"):  # a network with a larger table
+        resspec.build(larger, weights=path.parent / "weights.safetensors")
 
 
 @pytest.mark.needs("timm")

@@ -22,9 +22,9 @@ from resspec_torch.lift.aten import TABLE
 
 # what may be called of parameters and constants alone, beside what can be lifted
 BESIDE = frozenset(
-    "abs arange div eq erf exp expand full full_like gt linalg_vector_norm log lt mean neg norm "
-    "ones ones_like outer pow prod reciprocal repeat rsqrt scalar_tensor sqrt square std std_mean "
-    "sub sum t unsqueeze var var_mean view where zeros zeros_like".split()
+    "abs arange div eq erf exp expand full full_like gt index linalg_vector_norm log lt mean neg "
+    "norm ones ones_like outer pow prod reciprocal repeat rsqrt scalar_tensor sqrt square std "
+    "std_mean sub sum t unsqueeze var var_mean view where zeros zeros_like".split()
 )
 FACTORIES = frozenset("arange full ones scalar_tensor zeros".split())
 SCALARS: Mapping[str, Callable[..., Any]] = {
