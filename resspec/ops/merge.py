@@ -5,6 +5,14 @@ from __future__ import annotations
 from resspec.ops.base import Op, OpError, op
 from resspec.types import TensorType
 
+MOST = 128  # values of one expression: Python's parser takes 200 parentheses in one another
+
+
+def few(name: str, inputs: tuple[TensorType, ...]) -> None:
+    if len(inputs) > MOST:
+        message = f"{name}: takes {MOST} values at most, found {len(inputs)}"
+        raise OpError("bad-value", message, help="do it in parts, or join them and use `einsum`")
+
 
 class Elementwise(Op):
     """What the ops share whose inputs have one shape."""
@@ -12,6 +20,7 @@ class Elementwise(Op):
     SAME_SIZE = True
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        few(self.NAME, inputs)
         if len(set(inputs)) > 1:
             shapes = ", ".join(map(str, inputs))
             raise OpError("shape-mismatch", f"{self.NAME}: shapes differ: {shapes}")
@@ -55,6 +64,7 @@ class Mul(Op):
     CHANNELS = MOMENTS = "product"
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        few(self.NAME, inputs)
         rank = len(inputs[0].shape)
         shapes = ", ".join(map(str, inputs))
         if any(len(x.shape) != rank for x in inputs):

@@ -566,16 +566,18 @@ class Sides(nn.Module):
 
 
 class Spread(nn.Module):
-    """One channel as three, one position as all, vectors of pools of several sizes."""
+    """One channel as three, one position as all, vectors of pools of several sizes, many parts
+    that are added up."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.one, self.c, self.d = nn.Conv2d(3, 1, 1), nn.Conv2d(3, 4, 3), nn.Conv2d(12, 4, 1)
+        self.one, self.c, self.d = nn.Conv2d(3, 1, 1), nn.Conv2d(3, 4, 3), nn.Conv2d(12, 40, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.c(self.one(x).expand(-1, 3, -1, -1))
         whole = x.mean((2, 3), keepdim=True)
         x = self.d(torch.cat([x, whole.expand(-1, -1, *x.shape[2:]), x.repeat(1, 1, 1, 1)], 1))
+        x = x.unflatten(1, (10, 4)).sum(1)
         pools = [functional.adaptive_max_pool2d(x, size).flatten(1) for size in (1, 2)]
         return torch.cat(pools, 1)
 

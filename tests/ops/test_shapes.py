@@ -150,6 +150,7 @@ REFUSED: list[tuple[str, dict[str, Any], list[tuple[int, ...]], str]] = [
     ("conv_transpose2d", {"out_channels": 4, "kernel_size": 1, "stride": 9999}, [MAP], "bad-value"),
     ("linear", {"out_features": 3}, [MAP], "rank-mismatch"),
     ("add", {}, [MAP, (6, 7, 1)], "shape-mismatch"),
+    *((merge, {}, [MAP] * 129, "bad-value") for merge in ("add", "maximum", "mul")),
     ("sub", {}, [MAP, (6, 1, 1)], "shape-mismatch"),
     ("sub", {}, [MAP, MAP, MAP], "bad-value"),
     ("maximum", {}, [MAP, VECTOR], "shape-mismatch"),

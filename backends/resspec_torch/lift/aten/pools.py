@@ -213,11 +213,18 @@ def _summed(reader: Reader, x: Data, places: Sequence[int], wanted: Layout) -> D
     return Data(made.value, tuple(axes))
 
 
+FEW = 8  # parts that are added one by one, as split attention does
+
+
 def _over_parts(reader: Reader, x: Data, places: Sequence[int], keepdim: bool, kind: str) -> Data:
     """Over groups of channels: the sum or the largest of as many parts."""
     recorder = reader.recorder
     (at,) = [place for place in places if x.layout[place]]
     size = layouts.size(x.layout[at])
+    if size > FEW and kind != "max":
+        layout = tuple(axis for n, axis in enumerate(x.layout) if keepdim or n not in places)
+        made = _summed(reader, x, places, layout)
+        return multiplied(reader, made, 1 / size) if kind == "avg" else made
     parts = ranges(reader, x, at, [1] * size)
     (value,) = recorder.apply(
         "maximum" if kind == "max" else "add", *(part.value for part in parts)
