@@ -7,11 +7,10 @@ import csv
 import sys
 from collections.abc import Iterator
 
-from resspec import api, counted, zoo
+from resspec import api, counted, summary, zoo
 from resspec.counted import Counted
 from resspec.diagnostics import SpecError
 from resspec.paths import specs_dir
-from resspec.summary import summarize
 from tests.zoo.cases import cases
 
 
@@ -24,21 +23,12 @@ def originals() -> dict[str, list[str]]:
     return found
 
 
-def of(name: str, equal_to: list[str]) -> Counted:
-    """A network, counted. Errors: SpecError, of a base that only its variants complete."""
-    graph = api.load(name).graph
-    cost = summarize(graph)
-    output = next(iter(graph.outputs))[1][0].type.shape
-    counts = (cost.params, cost.buffers, cost.macs)
-    return Counted(name, graph.input.type.shape, *counts, output, tuple(sorted(equal_to)))
-
-
 def rows() -> Iterator[Counted]:
-    """All of them, by name."""
+    """All of them, by name, but bases that only their variants complete."""
     theirs = originals()
     for name in sorted({entry.name for entry in zoo.models()}):
         try:
-            yield of(name, theirs.get(name, []))
+            yield summary.counted(api.load(name).graph, name, theirs.get(name, []))
         except SpecError as problem:
             print(f"{name}: {problem}", file=sys.stderr)
 

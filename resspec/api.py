@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from resspec import compile as driver
 from resspec.compile import LoadedSpec
-from resspec.diagnostics import SpecError, error
+from resspec.diagnostics import SpecError, error, escape
 from resspec.ir import Graph
 from resspec.options import Limits, LoadOptions
 from resspec.summary import Summary
@@ -29,6 +29,7 @@ Spec = str | Path | LoadedSpec | Graph
 Weights = Any  # a file's path, a mapping of tensors or arrays by name, or a live model
 META = "meta"  # the device of a model that is its architecture alone: torch's own word
 DTYPES = ("float32", "float64", "float16", "bfloat16")
+FOREIGN = frozenset({".bin", ".ckpt", ".h5", ".keras", ".npz", ".onnx", ".pkl", ".pt", ".pth"})
 
 
 def load(
@@ -261,9 +262,13 @@ def save_weights(
 ) -> None:
     """Write the weights of a live model as safetensors in canonical names, which every backend
     loads; `spec` as for `read_weights`. dtype: float32, or float64 where the model computes in it,
-    unless told. Errors: also `exists`, unless `force`, and `io-error`."""
+    unless told. Errors: also `weights-format`, of a name that ends as other files do, `exists`,
+    unless `force`, and `io-error`."""
     from resspec import weights
 
+    if Path(path).suffix.lower() in FOREIGN:
+        message = f"{escape(str(path))}: a name of other files; weights are safetensors"
+        raise error("weights-format", message, help="end it in `.safetensors`")
     arrays, name = _weights_of(model, spec)
     dtypes = {one: dtype or array.dtype.name for one, array in arrays.items()}
     weights.save(path, arrays, name, dtype=dtypes, force=force)

@@ -13,6 +13,7 @@ from html import escape as markup
 from typing import Any, Literal
 
 from resspec import sizes, table
+from resspec.counted import Counted
 from resspec.diagnostics import escape
 from resspec.ir import Graph, Item, Node, Region, Value
 from resspec.sizes import Sizes
@@ -181,6 +182,14 @@ def summarize(graph: Graph) -> Summary:
         return Summary(graph, *graph.root.once(_total))
     rows = [row for _, row in _layers(graph)]  # something is used again
     return Summary(graph, *(sum(getattr(row, one) for row in rows) for one in COSTS))
+
+
+def counted(graph: Graph, name: str, equal_to: Iterable[str] = ()) -> Counted:
+    """What the table of shipped networks says of one."""
+    cost = summarize(graph)
+    output = next(iter(graph.outputs))[1][0].type.shape
+    counts = (cost.params, cost.buffers, cost.macs)
+    return Counted(name, graph.input.type.shape, *counts, output, tuple(sorted(equal_to)))
 
 
 def _total(region: Region) -> Sequence[int]:

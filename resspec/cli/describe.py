@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from resspec.cli import common
@@ -15,6 +16,7 @@ from resspec.diagnostics import Diagnostic, SpecError, did_you_mean, error, esca
 from resspec.docstrings import docstring
 
 if TYPE_CHECKING:
+    from resspec.counted import Counted
     from resspec.zoo import Entry
 
 WIDTH = 96
@@ -25,7 +27,8 @@ def show(
     names: Annotated[
         list[str],
         Argument(
-            metavar="NAME...", help="Of a model, block, op, backend, or a word of the language."
+            metavar="NAME...",
+            help="Of a model, block, op, backend or word of the language; or a file of YAML.",
         ),
     ],
     format: Annotated[str, Option(help="text or json.")] = "text",
@@ -37,7 +40,7 @@ def show(
       resspec show bottleneck
       resspec show conv2d residual when
       resspec show resnet50
-      resspec show efficientnet_b3
+      resspec show efficientnet_b3 mine.yaml
     """
     common.choice(format, ("text", "json"), "--format")
     found = list[dict[str, Any]]()
@@ -61,7 +64,8 @@ def _described(data: dict[str, Any]) -> str:
     parts = [f"{data['name']} ({data['kind']})"]
     if data["file"]:
         parts[0] += f"\n{escape(data['file'])}"
-    parts.append(data["doc"].strip())
+    if data["doc"]:
+        parts.append(data["doc"].strip())
     if facts := data.get("facts"):
         parts.append(table.pairs([(f"  {name}", value) for name, value in _facts(facts)]))
     if data["params"]:
@@ -92,11 +96,30 @@ def _known(entry: Entry) -> dict[str, Any]:
     """Whose network it is, its papers, and what it costs; nothing where it is not in the table."""
     from resspec import counted
 
-    if (found := counted.table().get(entry.name)) is None:
-        return {}
+    found = counted.table().get(entry.name)
+    return {} if found is None else _facts_of(found, entry.doc)
+
+
+def _facts_of(found: Counted, doc: str) -> dict[str, Any]:
     facts = asdict(found)
     del facts["name"]
-    return {"facts": facts | {"papers": list(dict.fromkeys(PAPER.findall(entry.doc)))}}
+    return {"facts": facts | {"papers": list(dict.fromkeys(PAPER.findall(doc)))}}
+
+
+def _of_file(path: Path) -> dict[str, Any]:
+    """The same of a model or block in a file of one's own. Errors: SpecError."""
+    from resspec import api, summary
+    from resspec.syntax import Map, read
+
+    text, data = read(path)
+    doc = data.get("doc") if isinstance(data, Map) else None
+    found: dict[str, Any] = {"doc": doc if isinstance(doc, str) else "", "file": str(path),
+                             "text": text}  # fmt: skip
+    if isinstance(data, Map) and "block" in data:
+        return found | {"name": path.stem, "kind": "block", "params": _block_params(path)}
+    spec = api.load(path)
+    known = _facts_of(summary.counted(spec.graph, spec.graph.name), found["doc"])
+    return found | known | {"name": spec.graph.name, "kind": "model"}
 
 
 def _word(value: object) -> str:
@@ -120,12 +143,14 @@ def _describe(name: str) -> dict[str, Any]:
         kind = f"variant in {entry.path.name}" if entry.variant else "model"
         data |= _file(entry) | _known(entry) | {"kind": kind}
     elif entry := next((one for one in blocks if one.name == name), None):
-        data |= _file(entry) | {"kind": "block", "params": _block_params(entry)}
+        data |= _file(entry) | {"kind": "block", "params": _block_params(entry.path)}
     elif name in OPS:
         data |= {"kind": "op", "doc": docstring(OPS[name])}
         data["params"] = _op_params(name)
     elif name in DOCS:
         data |= {"kind": "word of the language", "doc": f"{DOCS[name][0].upper()}{DOCS[name][1:]}."}
+    elif name.endswith((".yaml", ".yml")):
+        data |= _of_file(Path(name))
     elif name in backend.names():
         lacking = sorted(one for one in OPS if OPS[one] not in backend.get(name).rules)
         lacks = f"; it has no rule for {', '.join(lacking)}" if lacking else ""
@@ -149,11 +174,11 @@ def _file(entry: Entry) -> dict[str, Any]:
     return {"doc": entry.doc, "file": str(entry.path), "text": text}
 
 
-def _block_params(entry: Entry) -> list[dict[str, Any]]:
+def _block_params(path: Path) -> list[dict[str, Any]]:
     from resspec.language.grammar import Grammar
     from resspec.syntax import Map, read
 
-    data = read(entry.path)[1]
+    data = read(path)[1]
     block = Grammar().block(data) if isinstance(data, Map) else None
     return [
         _param(

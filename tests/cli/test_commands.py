@@ -176,6 +176,21 @@ def test_show(run: Run, name: str) -> None:
 WORDS = ["residual", "repeat", "reuse", "when", "add", "mul", "concat", "split", "stages"]
 
 
+def test_show_takes_files_of_models_and_blocks(run: Run, tmp_path: Path) -> None:
+    model, block = tmp_path / "mine.yaml", tmp_path / "pair.yaml"
+    model.write_text(
+        "model: mine\ndoc: As in arXiv:1512.03385.\ninput: [3, 8, 8]\nstem: [pair]\n", "utf-8"
+    )
+    block.write_text("block: pair\nparams: {width: 4}\nlayers:\n  - {conv: "
+                     "{out_channels: width, kernel_size: 1, bias: true}}\n", "utf-8")  # fmt: skip
+    shown = json.loads(run("show", str(model), str(block), "--format", "json").out)
+    assert shown[0]["facts"]["params"] == 16
+    assert shown[0]["facts"]["papers"] == ["arXiv:1512.03385"]
+    assert [one["name"] for one in shown[1]["params"]] == ["width"]
+    model.write_text("model: mine\n", "utf-8")
+    assert "error[" in run("show", str(model)).err
+
+
 def test_show_knows_the_words_of_the_language_and_several_names_at_once(run: Run) -> None:
     data = json.loads(run("show", *WORDS, "resnet18", "--format", "json").out)
     assert [one["name"] for one in data] == [*WORDS, "resnet18"]

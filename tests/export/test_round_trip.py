@@ -274,6 +274,8 @@ def test_saved_weights_build_the_same(backend: str, dtype: str, spec: Path, tmp_
     resspec.save_weights(model, tmp_path / "w.safetensors")
     with pytest.raises(resspec.SpecError, match="exists"):
         resspec.save_weights(model, tmp_path / "w.safetensors")
+    with pytest.raises(resspec.SpecError, match="a name of other files"):
+        resspec.save_weights(model, tmp_path / "w.pth")
     first = resspec.read_weights(model)
     other = resspec.build(spec, "torch", dtype=dtype, weights=tmp_path / "w.safetensors")
     for name, array in resspec.read_weights(other).items():

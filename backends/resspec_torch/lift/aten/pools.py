@@ -221,14 +221,15 @@ def _over_parts(reader: Reader, x: Data, places: Sequence[int], keepdim: bool, k
     recorder = reader.recorder
     (at,) = [place for place in places if x.layout[place]]
     size = layouts.size(x.layout[at])
+    layout = tuple(axis for n, axis in enumerate(x.layout) if keepdim or n not in places)
     if size > FEW and kind != "max":
-        layout = tuple(axis for n, axis in enumerate(x.layout) if keepdim or n not in places)
         made = _summed(reader, x, places, layout)
-        return multiplied(reader, made, 1 / size) if kind == "avg" else made
-    parts = ranges(reader, x, at, [1] * size)
-    (value,) = recorder.apply(
-        "maximum" if kind == "max" else "add", *(part.value for part in parts)
-    )
-    layout = [axis for n, axis in enumerate(parts[0].layout) if keepdim or n not in places]
-    made = Data(value, tuple(layout))
+    else:
+        parts = ranges(reader, x, at, [1] * size)
+        (value,) = recorder.apply(
+            "maximum" if kind == "max" else "add", *(part.value for part in parts)
+        )
+        shown = parts[0].layout  # without what the range has cut away
+        layout = tuple(axis for n, axis in enumerate(shown) if keepdim or n not in places)
+        made = Data(value, layout)
     return multiplied(reader, made, 1 / size) if kind == "avg" else made
