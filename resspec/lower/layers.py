@@ -36,16 +36,7 @@ from resspec.lower.refs import parse_value_ref
 from resspec.lower.resolve import Resolver, constant_index
 from resspec.lower.scope import Scope
 from resspec.lower.trace import MISSING
-from resspec.lower.values import (
-    POISON,
-    Failed,
-    Poison,
-    Val,
-    flat,
-    poisoned,
-    show_value,
-    splice,
-)
+from resspec.lower.values import POISON, Failed, Poison, Val, flat, poisoned, show_value, splice
 from resspec.ops.base import OPS, Op
 
 if TYPE_CHECKING:

@@ -9,6 +9,6 @@ from __future__ import annotations
 from resspec.parity.compare import Options as Options
 from resspec.parity.compare import Report as Report
 from resspec.parity.compare import compare as compare
-from resspec.parity.compare import reason as reason
 from resspec.parity.runners import Runner as Runner
+from resspec.parity.runners import reason as reason
 from resspec.parity.runners import runner as runner

@@ -9,7 +9,7 @@ from typing import Any
 
 from resspec import optim, passes, sizes, weights
 from resspec.backend import DEFAULT
-from resspec.diagnostics import SpecError, error, escape
+from resspec.diagnostics import SpecError, error
 from resspec.export import calibrated
 from resspec.ir import Graph
 from resspec.parity import graphs, judge, locate
@@ -19,7 +19,7 @@ from resspec.parity.kept import kept
 from resspec.parity.locate import Departure, Pair
 from resspec.parity.lone import check_norms
 from resspec.parity.measure import MODES, SECOND, SECOND_SLOPES, Array, Job, Result, Say
-from resspec.parity.runners import Runner, Subject, together
+from resspec.parity.runners import Runner, Subject, reason, together
 
 DTYPES = ("float64", "float32")
 SETTINGS = ("eps", "momentum")  # attributes that outputs show least
@@ -237,17 +237,6 @@ def compare(
         failures,
         calibrated(examples) if any("int8" in plan for plan in plans.values()) else "",
     )
-
-
-def reason(problem: Exception) -> str:
-    """Why there is no result, in a line."""
-    if isinstance(problem, SpecError):
-        first = problem.diagnostics[0]
-        return first.message + (f" ({first.help})" if first.help else "")
-    lines = str(problem).strip().splitlines() or ["no message"]
-    if isinstance(problem, MemoryError):
-        return "memory ran out"
-    return f"{type(problem).__name__}: {escape(lines[0][:200])}"
 
 
 def _plan(where: Endpoint, options: Options) -> dict[str, Job]:

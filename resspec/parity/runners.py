@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from resspec import backend, digests, weights
-from resspec.diagnostics import Note, SpecError, error
+from resspec.diagnostics import Note, SpecError, error, escape
 from resspec.ir import Graph
 from resspec.parity.endpoints import Endpoint, endpoint, foreign
 from resspec.parity.kept import is_large
@@ -231,3 +231,14 @@ def together(
             for (name, dtype), result in zip(jobs, results, strict=True):
                 found.setdefault(name, {})[dtype] = result
     return found
+
+
+def reason(problem: Exception) -> str:
+    """Why there is no result, in a line."""
+    if isinstance(problem, SpecError):
+        first = problem.diagnostics[0]
+        return first.message + (f" ({first.help})" if first.help else "")
+    lines = str(problem).strip().splitlines() or ["no message"]
+    if isinstance(problem, MemoryError):
+        return "memory ran out"
+    return f"{type(problem).__name__}: {escape(lines[0][:200])}"
