@@ -61,11 +61,11 @@ def show(
 def _described(data: dict[str, Any]) -> str:
     from resspec import table
 
-    parts = [f"{data['name']} ({data['kind']})"]
+    parts = [f"{escape(data['name'])} ({data['kind']})"]
     if data["file"]:
         parts[0] += f"\n{escape(data['file'])}"
     if data["doc"]:
-        parts.append(data["doc"].strip())
+        parts.append(_escaped(data["doc"].strip()))
     if facts := data.get("facts"):
         parts.append(table.pairs([(f"  {name}", value) for name, value in _facts(facts)]))
     if data["params"]:
@@ -75,8 +75,13 @@ def _described(data: dict[str, Any]) -> str:
         ]
         parts.append(table.text(("  parameter", "default", ""), rows))
     if data["text"]:
-        parts.append(data["text"].rstrip())
+        parts.append(_escaped(data["text"].rstrip()))
     return "\n\n".join(parts)
+
+
+def _escaped(text: str) -> str:
+    """Of several lines, any of which may be a stranger's."""
+    return "\n".join(map(escape, text.split("\n")))
 
 
 def _facts(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -115,8 +120,9 @@ def _of_file(path: Path) -> dict[str, Any]:
     doc = data.get("doc") if isinstance(data, Map) else None
     found: dict[str, Any] = {"doc": doc if isinstance(doc, str) else "", "file": str(path),
                              "text": text}  # fmt: skip
-    if isinstance(data, Map) and "block" in data:
-        return found | {"name": path.stem, "kind": "block", "params": _block_params(path)}
+    if isinstance(data, Map) and "block" in data and "model" not in data:
+        name = str(data["block"])
+        return found | {"name": name, "kind": "block", "params": _block_params(path)}
     spec = api.load(path)
     known = _facts_of(summary.counted(spec.graph, spec.graph.name), found["doc"])
     return found | known | {"name": spec.graph.name, "kind": "model"}

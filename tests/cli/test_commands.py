@@ -179,12 +179,13 @@ WORDS = ["residual", "repeat", "reuse", "when", "add", "mul", "concat", "split",
 def test_show_takes_files_of_models_and_blocks(run: Run, tmp_path: Path) -> None:
     model, block = tmp_path / "mine.yaml", tmp_path / "pair.yaml"
     model.write_text(
-        "model: mine\ndoc: As in arXiv:1512.03385.\ninput: [3, 8, 8]\nstem: [pair]\n", "utf-8"
+        "model: mine\ndoc: As in arXiv:1512.03385.\ninput: [3, 8, 8]\nstem: [pair]\nblock: basic\nstages: [{depth: 1, width: 4}]\n",
+        "utf-8",
     )
     block.write_text("block: pair\nparams: {width: 4}\nlayers:\n  - {conv: "
                      "{out_channels: width, kernel_size: 1, bias: true}}\n", "utf-8")  # fmt: skip
     shown = json.loads(run("show", str(model), str(block), "--format", "json").out)
-    assert shown[0]["facts"]["params"] == 16
+    assert shown[0]["facts"]["params"] == 16 + 2 * (4 * 4 * 9 + 8)  # the pair, and a basic block
     assert shown[0]["facts"]["papers"] == ["arXiv:1512.03385"]
     assert [one["name"] for one in shown[1]["params"]] == ["width"]
     model.write_text("model: mine\n", "utf-8")
