@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ MOST = 512  # examples that are taken
 LISTED = 100_000  # entries of a folder that are looked at
 BYTES = 1 << 30  # of numbers in one file
 PIXELS = 1 << 26  # of one image
+NUMBERED = re.compile(r"arr_\d+")  # by `numpy.savez`, arrays without a name
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
@@ -31,7 +33,8 @@ def synthetic(shape: tuple[int, ...]) -> Array:
 def read(path: Path, shape: tuple[int, ...]) -> Array:
     """Examples (N, C, H, W) for an input (C, H, W): of a folder, an .npz or an .npy.
 
-    Arrays are what the network is fed, (N, C, H, W) or (N, H, W, C), one example also without N.
+    Arrays are what the network is fed, (N, C, H, W) or (N, H, W, C), one example also without N; of
+    an .npz with several names, `x`.
     Images are scaled to the input's size and normalised as for ImageNet. At most MOST are taken,
     in the order of their names. Errors: SpecError(bad-value, io-error, not-found).
     """
@@ -79,20 +82,29 @@ def _examples(path: Path, shape: tuple[int, ...]) -> Iterator[Array]:
 
 
 def _stored(path: Path, kind: str) -> Iterator[Array]:
-    """Arrays of a file, none of which is larger than it may be."""
+    """Arrays of a file, none of which is larger than it may be: the only one, `x` among several
+    with names, or all that `numpy.savez` numbered (`arr_0`, `arr_1`, …)."""
     if kind == ".npy":
         with path.open("rb") as file:
             _bounded(path, file)
         yield np.load(path, allow_pickle=False)
         return
     with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as arrays:
-        left = BYTES
+        left, entries = BYTES, dict[str, zipfile.ZipInfo]()
         for entry in archive.infolist():
             if not entry.filename.endswith(".npy"):
                 raise ValueError(f"it holds `{escape(entry.filename[:80])}`")
+            entries[entry.filename.removesuffix(".npy")] = entry
+        if len(entries) > 1 and not all(map(NUMBERED.fullmatch, entries)):
+            if "x" not in entries:
+                some = ", ".join(f"`{escape(name[:80])}`" for name in list(entries)[:5])
+                raise _bad(path, f"holds {len(entries)} arrays, {some}: which is fed is not told; "
+                           "call it `x`")  # fmt: skip
+            entries = {"x": entries["x"]}
+        for name, entry in entries.items():
             with archive.open(entry) as file:
                 left -= _bounded(path, file, left)
-            yield arrays[entry.filename.removesuffix(".npy")]
+            yield arrays[name]
 
 
 def _bounded(path: Path, file: Any, most: int = BYTES) -> int:

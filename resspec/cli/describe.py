@@ -111,21 +111,22 @@ def _facts_of(found: Counted, doc: str) -> dict[str, Any]:
     return {"facts": facts | {"papers": list(dict.fromkeys(PAPER.findall(doc)))}}
 
 
-def _of_file(path: Path) -> dict[str, Any]:
-    """The same of a model or block in a file of one's own. Errors: SpecError."""
+def _of_file(place: str) -> dict[str, Any]:
+    """The same of a model, `path#variant`, or block in a file of one's own. Errors: SpecError."""
     from resspec import api, summary
     from resspec.syntax import Map, read
 
-    text, data = read(path)
+    path, _, variant = place.partition("#")
+    text, data = read(Path(path))
     doc = data.get("doc") if isinstance(data, Map) else None
-    found: dict[str, Any] = {"doc": doc if isinstance(doc, str) else "", "file": str(path),
-                             "text": text}  # fmt: skip
-    if isinstance(data, Map) and "block" in data and "model" not in data:
+    found: dict[str, Any] = {"doc": doc if isinstance(doc, str) else "", "file": path, "text": text}
+    if isinstance(data, Map) and "block" in data and "model" not in data and not variant:
         name = str(data["block"])
-        return found | {"name": name, "kind": "block", "params": _block_params(path)}
-    spec = api.load(path)
+        return found | {"name": name, "kind": "block", "params": _block_params(Path(path))}
+    spec = api.load(place)
     known = _facts_of(summary.counted(spec.graph, spec.graph.name), found["doc"])
-    return found | known | {"name": spec.graph.name, "kind": "model"}
+    kind = f"variant in {Path(path).name}" if variant else "model"
+    return found | known | {"name": spec.graph.name, "kind": kind}
 
 
 def _word(value: object) -> str:
@@ -155,8 +156,8 @@ def _describe(name: str) -> dict[str, Any]:
         data["params"] = _op_params(name)
     elif name in DOCS:
         data |= {"kind": "word of the language", "doc": f"{DOCS[name][0].upper()}{DOCS[name][1:]}."}
-    elif name.endswith((".yaml", ".yml")):
-        data |= _of_file(Path(name))
+    elif name.partition("#")[0].endswith((".yaml", ".yml")):
+        data |= _of_file(name)
     elif name in backend.names():
         lacking = sorted(one for one in OPS if OPS[one] not in backend.get(name).rules)
         lacks = f"; it has no rule for {', '.join(lacking)}" if lacking else ""

@@ -179,7 +179,7 @@ WORDS = ["residual", "repeat", "reuse", "when", "add", "mul", "concat", "split",
 def test_show_takes_files_of_models_and_blocks(run: Run, tmp_path: Path) -> None:
     model, block = tmp_path / "mine.yaml", tmp_path / "pair.yaml"
     model.write_text(
-        "model: mine\ndoc: As in arXiv:1512.03385.\ninput: [3, 8, 8]\nstem: [pair]\nblock: basic\nstages: [{depth: 1, width: 4}]\n",
+        "model: mine\ndoc: As in arXiv:1512.03385.\ninput: [3, 8, 8]\nstem: [pair]\nblock: basic\nstages: [{depth: 1, width: 4}]\nvariants: {wide: {stages: [{depth: 1, width: 8}]}}\n",
         "utf-8",
     )
     block.write_text("block: pair\nparams: {width: 4}\nlayers:\n  - {conv: "
@@ -188,6 +188,14 @@ def test_show_takes_files_of_models_and_blocks(run: Run, tmp_path: Path) -> None
     assert shown[0]["facts"]["params"] == 16 + 2 * (4 * 4 * 9 + 8)  # the pair, and a basic block
     assert shown[0]["facts"]["papers"] == ["arXiv:1512.03385"]
     assert [one["name"] for one in shown[1]["params"]] == ["width"]
+    wide = json.loads(run("show", f"{model}#wide", "--format", "json").out)
+    assert (wide["name"], wide["kind"]) == ("wide", "variant in mine.yaml")
+    assert wide["file"] == str(model)
+    assert wide["facts"]["params"] > shown[0]["facts"]["params"]
+    for place, says in ((f"{model}#wid", "wid"), (f"{block}#a", "block"), ("no.yaml#a", "no.yaml")):
+        result = run("show", place)
+        assert (result.code, result.out, says in result.err) == (1, "", True)
+        assert result.err.count("error[") == 1
     model.write_text("model: mine\n", "utf-8")
     assert "error[" in run("show", str(model)).err
 

@@ -27,6 +27,18 @@ def test_arrays_come_in_either_layout_and_folders_in_the_order_of_their_names(
     np.testing.assert_array_equal(calibration.read(tmp_path / "b.npz", SHAPE), first)
 
 
+def test_of_several_arrays_with_names_the_input_is_taken(tmp_path: Path) -> None:
+    first, second = (np.full((1, *SHAPE), float(i), "float32") for i in range(2))
+    np.savez(tmp_path / "io.npz", y=second, x=first)
+    np.testing.assert_array_equal(calibration.read(tmp_path / "io.npz", SHAPE), first)
+    np.savez(tmp_path / "plain.npz", second, first)
+    found = calibration.read(tmp_path / "plain.npz", SHAPE)
+    np.testing.assert_array_equal(found, np.concatenate([second, first]))
+    np.savez(tmp_path / "two.npz", images=first, masks=second)
+    with pytest.raises(SpecError, match=r"holds 2 arrays, `images`, `masks`: .* call it `x`"):
+        calibration.read(tmp_path / "two.npz", SHAPE)
+
+
 def test_images_are_scaled_and_normalised_as_for_imagenet(tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image")
     image.new("RGB", (20, 10), (255, 0, 51)).save(tmp_path / "one.png")

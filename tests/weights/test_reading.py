@@ -372,6 +372,61 @@ def test_a_trainers_folder(tmp_path: Path, state: dict[str, Any]) -> None:
     assert same(read(tmp_path, budget=BUDGET), state)
 
 
+def test_a_folder_that_holds_the_weights_twice_says_so_or_asks(
+    tmp_path: Path, state: dict[str, Any]
+) -> None:
+    safetensors = pytest.importorskip("safetensors.torch")
+    safetensors.save_file(state, tmp_path / "model.safetensors")
+    saved(tmp_path, {**state, "tied.weight": state["fc.weight"]}, "pytorch_model.bin")
+    saved(tmp_path, {"w": torch.ones(2)}, "adapter.pt")
+    found = read(tmp_path, budget=BUDGET)
+    np.testing.assert_array_equal(found.tensors["fc.weight"], state["fc.weight"].numpy())
+    assert found.described() == (
+        "took the weights of `model.safetensors`, as `pytorch_model.bin` has them, not of "
+        "`adapter.pt`"
+    )
+    both = "it holds `model.safetensors` and `pytorch_model.bin`, which are not the same: "
+    last = "fc.bias"  # whatever was compared before it is the same
+    for other, why in (
+        (state | {last: state[last] + 1}, f"`{last}` has other numbers"),
+        (state | {last: torch.ones(3)}, f"`{last}` is another, or not there"),
+        ({name: one for name, one in state.items() if name != last}, f"`{last}` is another"),
+        (argparse.Namespace(lr=1), "it holds a `argparse.Namespace`"),
+    ):
+        saved(tmp_path, other, "pytorch_model.bin")
+        assert both + why in refused(tmp_path)
+
+
+def test_of_two_lists_of_shards_none_is_guessed(tmp_path: Path, state: dict[str, Any]) -> None:
+    for kind, factor in (("", 1), (".half", 2)):
+        name = f"pytorch_model{kind}-1.bin"
+        saved(tmp_path, {key: one * factor for key, one in state.items()}, name)
+        listed = json.dumps({"weight_map": dict.fromkeys(state, name)})
+        (tmp_path / f"pytorch_model{kind}.bin.index.json").write_text(listed)
+    assert "which are not the same" in refused(tmp_path)
+    assert same(read(tmp_path / "pytorch_model.bin.index.json", budget=BUDGET), state)
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        (argparse.Namespace(), "a `argparse.Namespace`, whose code is never run"),
+        (argparse.Namespace(lr=1), "a `argparse.Namespace`, whose code is never run"),
+        (np.float64(1), "a `numpy"),
+        ("fc.npy", "a text, no tensor"),
+        (0.5, "a number, no tensor"),
+        ([0.5, 1.5], "a list, no tensor"),
+    ],
+)
+def test_what_stands_in_a_tensors_place_is_named(
+    tmp_path: Path, state: dict[str, Any], what: Any, says: str
+) -> None:
+    path = saved(tmp_path, {**state, "fc.weight": what})
+    assert f": `fc.weight` is {says}" in refused(path)
+    whole = {"state_dict": state, "fc.weight": what, "epoch": 3}  # where there are no tensors
+    assert same(read(saved(tmp_path, whole), budget=BUDGET), state)
+
+
 def test_shards_are_put_together(tmp_path: Path, state: dict[str, Any]) -> None:
     names = list(state)
     for number, half in enumerate((names[:3], names[3:])):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from resspec import artifacts
@@ -44,6 +45,7 @@ class Checkpoint:
     Whole numbers and truth values (`num_batches_tracked`) are among them.
     dtypes: what the file holds, by name. chosen: the key of the set. sets: all that there are.
     layout: how a convolution's axes are ordered, OIHW (PyTorch) or HWIO (TensorFlow).
+    of_folder: which of a folder's files it is, for people.
     """
 
     path: Path
@@ -54,17 +56,18 @@ class Checkpoint:
     sets: tuple[WeightSet, ...] = ()
     layout: str = "OIHW"
     metadata: Mapping[str, str] = field(default_factory=dict)
+    of_folder: str = ""
 
     def described(self) -> str:
         """What was taken, for people: "" where there was nothing to choose."""
         others = [one for one in self.sets if one.key != self.chosen]
         if not self.chosen and not others:
-            return ""
+            return self.of_folder
         line = f"took `{called(self.chosen)}` ({len(self.tensors)} tensors)"
         if others:
             words = ", ".join(f"`{called(one.key)}` ({one.tensors})" for one in others[:5])
             line += f"; also there, with --key: {words}{', …' * (len(others) > 5)}"
-        return line
+        return f"{self.of_folder}; {line}" if self.of_folder else line
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,8 @@ def read(
     """
     path = Path(path)
     with _told(path), ExitStack() as stack:
-        contents, taken, sets = _taken(path, key, stack)
+        found = folder.files(path)
+        contents, taken, sets = _taken(found.taken, key, stack)
         tensors, asked = taken.tensors, set(taken.tensors)
         if wanted is not None:
             asked &= set(wanted({name: one.shape for name, one in tensors.items()}, taken.key))
@@ -102,17 +106,44 @@ def read(
             name: array_of(name, one) if name in asked else hollow(name, one)
             for name, one in tensors.items()
         }
+        for again in found.again:
+            read_here = {name: arrays[name] for name in tensors if name in asked}
+            if why := _apart(again, key, read_here, limit(budget)):
+                raise found.differ(again, why)
     dtypes = {name: tensor.dtype for name, tensor in taken.tensors.items()}
     every = tuple(WeightSet(one.key, len(one.tensors)) for one in sets)
     return Checkpoint(
-        path, contents.format, arrays, dtypes, taken.key, every, contents.layout, contents.metadata
-    )
+        path, contents.format, arrays, dtypes, taken.key, every, contents.layout,
+        contents.metadata, found.described(),
+    )  # fmt: skip
+
+
+def _apart(
+    paths: list[Path], key: str | None, arrays: Mapping[str, NDArray[Any]], most: int
+) -> str:
+    """Why files do not hold these arrays, one of which is compared at a time; "" where they do.
+    most: bytes that are held, these arrays among them."""
+    left = most - sum(array.nbytes for array in arrays.values())
+    try:
+        with ExitStack() as stack:
+            tensors = _taken(paths, key, stack)[1].tensors
+            for name, array in arrays.items():
+                other = tensors.get(name)
+                if other is None or other.shape != array.shape:
+                    return f"`{shown(name)}` is another, or not there"
+                measured([(name, other)], left)
+                floats = array.dtype.kind == "f"
+                if not np.array_equal(array, array_of(name, other), equal_nan=floats):
+                    return f"`{shown(name)}` has other numbers"
+    except Unreadable as problem:
+        return problem.reason
+    return ""
 
 
 def check(path: str | Path, *, budget: int) -> str:
     """Its format; refuses what `read` would refuse before it reads numbers. Errors: as there."""
     with _told(Path(path)), ExitStack() as stack:
-        contents, taken, _ = _taken(Path(path), None, stack)
+        contents, taken, _ = _taken(folder.files(Path(path)).taken, None, stack)
         measured(taken.tensors.items(), limit(budget))
         return contents.format
 
@@ -139,9 +170,10 @@ def _told(path: Path) -> Iterator[None]:
         raise artifacts.io_error("read", path, problem) from problem
 
 
-def _taken(path: Path, key: str | None, stack: ExitStack) -> tuple[_Contents, Found, list[Found]]:
+def _taken(
+    paths: list[Path], key: str | None, stack: ExitStack
+) -> tuple[_Contents, Found, list[Found]]:
     """The set that is meant, its tensors placed and none read; the files stay open in `stack`."""
-    paths = folder.files(path)
     contents, taken, sets = _one(stack.enter_context(Opened(paths[0])), key)
     for shard in paths[1:]:
         _, more, _ = _one(stack.enter_context(Opened(shard)), key)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -40,11 +41,38 @@ OTHERS = {
 }  # fmt: skip
 
 
-def files(path: Path) -> list[Path]:
-    """The files that hold the weights together: of a folder or an index, or the file itself.
-    Errors: Unreadable; OSError."""
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Those that hold the weights together. `again`: those that hold them once more, if a folder's
+    names are right: `pytorch_model.bin` beside `model.safetensors`. `beside`: its other ones."""
+
+    taken: list[Path]
+    again: tuple[list[Path], ...] = ()
+    beside: tuple[str, ...] = ()
+
+    def described(self) -> str:
+        """What was taken of a folder, for people: "" where there was nothing to choose."""
+        words = [f"as {_named(one)} has them" for one in self.again]
+        if self.beside:
+            some = ", ".join(f"`{shown(name)}`" for name in self.beside[:5])
+            words.append(f"not of {some}{', …' * (len(self.beside) > 5)}")
+        return f"took the weights of {_named(self.taken)}, {', '.join(words)}" if words else ""
+
+    def differ(self, again: list[Path], why: str) -> Unreadable:
+        """What to say where one of `again` holds others."""
+        both = f"{_named(self.taken)} and {_named(again)}"
+        return Unreadable(f"it holds {both}, which are not the same: {why}", "name one of them")
+
+
+def _named(paths: list[Path]) -> str:
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"`{shown(paths[0].name)}`{more}"
+
+
+def files(path: Path) -> Files:
+    """What to read: of a folder, of an index, or the file itself. Errors: Unreadable; OSError."""
     if path.name.endswith(INDEXES):
-        return _shards(path.parent, path.name)
+        return Files(_shards(path.parent, path.name))
     if path.is_dir():
         return _of_folder(path)
     if path.suffix == ".msgpack":
@@ -52,20 +80,22 @@ def files(path: Path) -> list[Path]:
     prefix = OF_TENSORFLOW.sub("", path.name)
     if path.with_name(f"{prefix}.index").exists() and (prefix != path.name or not path.exists()):
         raise Unreadable("it is " + CHECKPOINT[0], CHECKPOINT[1])
-    return [path]
+    return Files([path])
 
 
-def _of_folder(folder: Path) -> list[Path]:
+def _of_folder(folder: Path) -> Files:
     names = sorted(path.name for path in islice(folder.iterdir(), ENTRIES))
-    for index in (name for ending in INDEXES for name in names if name.endswith(ending)):
-        return _shards(folder, index)
     held = [name for name in names if name.endswith(ENDINGS) and not BESIDE.fullmatch(name)]
     several = [name for name in held if re.fullmatch(r"(pytorch_)?model_\d+\..*", name)]
-    for name in PREFERRED:
-        if name in held and not several:
-            return [folder / name]
-    if len(held) == 1:
-        return [folder / held[0]]
+    indexes = [name for ending in INDEXES for name in names if name.endswith(ending)]
+    found = [_shards(folder, index) for index in indexes]
+    if not several:
+        found += [[folder / name] for name in PREFERRED if name in held]
+    if not found and len(held) == 1:
+        found = [[folder / held[0]]]
+    if found:
+        known = {one.name for paths in found for one in paths}
+        return Files(found[0], tuple(found[1:]), tuple(one for one in held if one not in known))
     for name, (what, help) in OTHERS.items():
         if name in names and not held:
             raise Unreadable(f"it is {what}", help)

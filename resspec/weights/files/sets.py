@@ -10,7 +10,7 @@ from typing import Any
 from resspec.diagnostics import suggest
 from resspec.weights.files.inert import Made, OddKey
 from resspec.weights.files.source import SAVE, Unreadable, shown
-from resspec.weights.files.tensors import Lazy
+from resspec.weights.files.tensors import Lazy, is_weight
 
 COLLECTIONS = frozenset({"params", "batch_stats"})  # of Flax Linen
 DEPTH = 32  # of nesting in which sets are looked for
@@ -157,7 +157,7 @@ def find(root: object) -> Iterator[Found]:
         if not isinstance(node, dict | list | tuple | Made):
             continue
         beside = beside or any(key == "param_groups" for key, _ in _entries(node))
-        tensors, odd = {}, []
+        tensors, strangers, odd = dict[str, Lazy](), dict[str, Lazy](), list[str]()
         inner: list[tuple[object, Place, bool]] = []
         for key, value in _entries(node):
             leaf = tensor_of(value)
@@ -165,6 +165,8 @@ def find(root: object) -> Iterator[Found]:
                 if not isinstance(key, str):
                     odd.append(_kind(key))
                 tensors[_text(key)] = leaf
+            elif strange := _instead(key, value):
+                strangers[_text(key)] = strange
             elif isinstance(value, dict | list | tuple | Made):
                 here = _text(key)[:WORD]
                 apart = beside or bool(BESIDE.fullmatch(here))
@@ -173,7 +175,7 @@ def find(root: object) -> Iterator[Found]:
             if isinstance(node, list | tuple):
                 odd = ["its place in a list"]
             sets += 1
-            yield Found(str(place), tensors, odd, beside)
+            yield Found(str(place), tensors | strangers, odd, beside)
         todo += reversed(inner)
 
 
@@ -187,6 +189,20 @@ def tensor_of(value: object) -> Lazy | None:
         if str(value).endswith("Tensor"):
             return Lazy(str(value), (1,), trouble=f"is a {shown(value)}")
     return None
+
+
+def _instead(key: object, value: object) -> Lazy | None:
+    """What stands where the name says that a layer's tensor should (`fc.weight`), and is none."""
+    if not isinstance(key, str) or value is None or "." not in key or not is_weight(key):
+        return None
+    if isinstance(value, dict | list | tuple | Made) and any(
+        tensor_of(one) or isinstance(one, dict | list | tuple | Made) for _, one in _entries(value)
+    ):  # tensors may be in it
+        return None
+    trouble = f"is {_kind(value)}, no tensor"
+    if isinstance(value, Made):
+        trouble = f"is a `{shown(value)}`, whose code is never run"
+    return Lazy(type(value).__name__, (1,), trouble=trouble)
 
 
 def _entries(node: dict[Any, Any] | list[Any] | tuple[Any, ...] | Made) -> Iterator[Any]:

@@ -95,7 +95,7 @@ def measured(tensors: Iterable[tuple[str, Lazy]], limit: int) -> None:
         if tensor.trouble:
             raise Unreadable(f"`{shown(name)}` {tensor.trouble}, and cannot be read as weights",
                              "save it as a plain tensor of float32 numbers")  # fmt: skip
-        if tensor.dtype not in PLAIN or (tensor.dtype not in FLOATS and _is_weight(name)):
+        if tensor.dtype not in PLAIN or (tensor.dtype not in FLOATS and is_weight(name)):
             raise Unreadable(
                 f"`{shown(name)}` is stored as {shown(tensor.dtype or 'bytes')}; weights are read "
                 f"as {', '.join(FLOATS)}",
@@ -144,7 +144,7 @@ def span_of(name: str, tensor: Lazy) -> Span | None:
     return Span(start, stop, strides, stored)
 
 
-def _is_weight(name: str) -> bool:
+def is_weight(name: str) -> bool:
     """Whether it can be nothing else: counters and index tables may be whole numbers."""
     return re.split(r"[./:]", name)[-1] in WEIGHTS
 
