@@ -14,12 +14,13 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_STORED
 
 from resspec.weights.files.chunks import chunked
 from resspec.weights.files.inert import NUMPY, WIDTHS
 from resspec.weights.files.source import Data, Held, Opened, Part, Unreadable, whole
 from resspec.weights.files.tensors import Lazy, extents
-from resspec.weights.files.zips import STORED, Archive
+from resspec.weights.files.zips import Archive
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 INSIDE = "model.weights.h5"
@@ -50,7 +51,7 @@ def is_keras(archive: Archive) -> bool:
 
 def read_keras(archive: Archive) -> dict[str, Lazy]:
     """The tensors of a `.keras` archive, not yet read. Errors: Unreadable."""
-    if archive.members[INSIDE].method != STORED:
+    if archive.members[INSIDE].compress_type != ZIP_STORED:
         raise Unreadable(f"`{INSIDE}` in it is compressed, which Keras does not do",
                          "unpack it, and give the file that is in it")  # fmt: skip
     return read(archive.file, *archive.place(INSIDE))

@@ -33,11 +33,11 @@ def read_zip(archive: Archive, folder: str) -> object:
     """What was saved, its tensors not yet read. Errors: Unreadable."""
     prefix = f"{folder}/" if folder else ""
     main = archive.members[f"{prefix}data.pkl"]
-    if main.size > PICKLE:
+    if main.file_size > PICKLE:
         raise Unreadable(LARGE, SAVE)
     order = f"{prefix}byteorder"
     big = False
-    if order in archive.members and archive.members[order].size < 16:
+    if order in archive.members and archive.members[order].file_size < 16:
         data = archive.open(order)
         big = whole(data, 0, data.size) == b"big"
     storages: dict[str, Data] = {}
@@ -53,7 +53,7 @@ def read_zip(archive: Archive, folder: str) -> object:
             storages[name] = archive.open(name)
         return storage_of(kind, storages[name], count, big=big)
 
-    data = archive.open(main.name)
+    data = archive.open(main.filename)
     return Machine(Held(whole(data, 0, data.size)), outside).load()
 
 

@@ -2,53 +2,43 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from copy import copy
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from resspec.weights.files.source import PIECE, Data, Opened, Part, Unreadable, shown, whole
+from resspec.weights.files.source import PIECE, Opened, Part, Unreadable, shown
 
 DIRECTORY = 16 << 20  # bytes of a central directory
 MEMBERS = 65_536
 HEAD = 1 << 16
-STORED, DEFLATED = 0, 8
-END, END64, LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
-WIDE = 0xFFFFFFFF
+ENCRYPTED = 1  # of a member's flags
 DAMAGED = "its zip archive is damaged or cut off"
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A file in an archive. `begin`: where its local header stands."""
-
-    name: str
-    method: int
-    packed: int
-    size: int
-    crc: int
-    begin: int
-    encrypted: bool
+BAD = (BadZipFile, NotImplementedError, ValueError, EOFError, OverflowError,
+       struct.error, zlib.error)  # fmt: skip
 
 
 class Archive:
     """The members of a zip archive by name. Errors: Unreadable."""
 
     def __init__(self, file: Opened) -> None:
-        self.file = file
-        start, size, self._shift = _directory(file)
-        if size > DIRECTORY:
-            raise Unreadable(f"its zip archive lists {size:,} bytes of names")
-        self.members: dict[str, Member] = {}
-        for member in _entries(file.read(start, size)):
-            if member.name in self.members:
-                raise Unreadable(f"its zip archive holds `{shown(member.name)}` twice")
-            self.members[member.name] = member
+        self.file, self.members = file, dict[str, ZipInfo]()
+        with _told():
+            self.zip = ZipFile(_Stream(file))
         end = 0
-        for member in sorted(self.members.values(), key=lambda one: one.begin):
-            if member.begin < end:
-                raise Unreadable(f"in its zip archive `{shown(member.name)}` overlaps another file")
-            end = member.begin + 30 + member.packed
+        for member in sorted(self.zip.infolist(), key=lambda one: one.header_offset):
+            name = member.filename
+            if member.header_offset < 0:
+                raise Unreadable(DAMAGED)
+            if name in self.members:
+                raise Unreadable(f"its zip archive holds `{shown(name)}` twice")
+            if member.header_offset < end:
+                raise Unreadable(f"in its zip archive `{shown(name)}` overlaps another file")
+            self.members[name] = member
+            end = member.header_offset + 30 + member.compress_size
 
     def place(self, name: str) -> tuple[int, int]:
         """Where a member's bytes begin in the file, and how many they are as stored there.
@@ -56,141 +46,85 @@ class Archive:
         Errors: Unreadable.
         """
         member = self.members[name]
-        if member.encrypted:
+        if member.flag_bits & ENCRYPTED:
             raise Unreadable("its zip archive is encrypted")
-        begin = member.begin + self._shift
-        header = self.file.read(begin, 30)
+        header = self.file.read(member.header_offset, 30)
         if not header.startswith(b"PK\x03\x04"):
             raise Unreadable(DAMAGED)
-        name_size, extra_size = struct.unpack_from("<HH", header, 26)
-        return begin + 30 + name_size + extra_size, member.packed
+        begin = member.header_offset + 30 + sum(struct.unpack_from("<HH", header, 26))
+        return begin, member.compress_size
 
-    def open(self, name: str) -> Data:
+    def open(self, name: str) -> Member:
         """A member's bytes, not yet read. Errors: Unreadable."""
         member = self.members[name]
-        packed = Part(self.file, *self.place(name))
-        if member.method == STORED:
-            if member.packed != member.size:
-                raise Unreadable(DAMAGED)
-            return Checked(packed, member)
-        if member.method == DEFLATED:
-            return Checked(Inflated(packed, member), member)
-        raise Unreadable(f"`{shown(name)}` in it is compressed by a method that is not read")
+        stored = Part(self.file, *self.place(name))
+        if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+            raise Unreadable(f"`{shown(name)}` in it is compressed by a method that is not read")
+        if member.compress_type == ZIP_STORED and stored.size != member.file_size:
+            raise Unreadable(DAMAGED)
+        return Member(self.zip, member, stored)
 
 
-class Inflated:
-    """A deflated member: sequential, and cut at the size that it claims."""
+class Member:
+    """A member's bytes. Their checksum is compared wherever they are read to their end, from near
+    their start: an array's header stands before its numbers."""
 
-    sequential = True
-
-    def __init__(self, packed: Part, member: Member) -> None:
-        self.packed, self.size, self.name = packed, member.size, member.name
+    def __init__(self, archive: ZipFile, info: ZipInfo, stored: Part) -> None:
+        self.zip, self.info, self.stored, self.size = archive, copy(info), stored, info.file_size
+        self.sequential, self.checksum = info.compress_type != ZIP_STORED, info.CRC
+        del self.info.CRC  # zipfile does not say whether a member is damaged or too short
 
     def pieces(self, start: int, stop: int) -> Iterator[bytes]:
-        if start == stop:
+        if not self.sequential and (start > HEAD or stop < self.size):
+            yield from self.stored.pieces(start, stop)
             return
-        engine, at = zlib.decompressobj(-15), 0
-        for packed in self.packed.pieces(0, self.packed.size):
-            while True:  # a piece that is full may not be the last of what was packed
-                try:
-                    piece = engine.decompress(packed, PIECE)
-                except zlib.error as problem:
-                    raise Unreadable(DAMAGED) from problem
-                packed = engine.unconsumed_tail
-                low, high = max(start, at), min(stop, at + len(piece))
-                if low < high:
-                    yield piece[low - at : high - at]
-                at += len(piece)
-                if at >= stop:
-                    return
-                if engine.eof or (not packed and len(piece) < PIECE):
-                    break
-            if engine.eof:
-                break
-        raise Unreadable(f"`{shown(self.name)}` in it holds less than it claims, or is damaged")
+        name, at, total = shown(self.info.filename), 0, 0
+        with _told(), self.zip.open(self.info) as stream:
+            while at < stop:
+                found = stream.read(min(PIECE, (start if at < start else stop) - at))
+                if not found:
+                    raise Unreadable(f"`{name}` in it holds less than it claims, or is damaged")
+                if at >= start:
+                    yield found
+                at, total = at + len(found), zlib.crc32(found, total)
+        if stop == self.size and total != self.checksum:
+            raise Unreadable(f"it is damaged: `{name}` in it has another checksum")
 
 
-class Checked:
-    """A member whose checksum is compared wherever it is read to its end, from near its start."""
+class _Stream(io.RawIOBase):
+    """A file as zipfile reads it, which takes the whole directory at once."""
 
-    def __init__(self, data: Data, member: Member) -> None:
-        self.data, self.size, self.member = data, data.size, member
-        self.sequential = data.sequential
+    def __init__(self, file: Opened) -> None:
+        self.file, self.at = file, 0
 
-    def pieces(self, start: int, stop: int) -> Iterator[bytes]:
-        # an array's header stands before its numbers
-        checked, total = stop == self.size and start <= HEAD, 0
-        if checked:
-            total = zlib.crc32(whole(self.data, 0, start))
-        for piece in self.data.pieces(start, stop):
-            total = zlib.crc32(piece, total)
-            yield piece
-        if checked and total != self.member.crc:
-            raise Unreadable(
-                f"it is damaged: `{shown(self.member.name)}` in it has another checksum"
-            )
+    def seekable(self) -> bool:
+        return True
 
+    def tell(self) -> int:
+        return self.at
 
-def _directory(file: Opened) -> tuple[int, int, int]:
-    """Where the central directory begins, its size, and by how much every place is shifted by
-    what stands before the archive."""
-    tail_size = min(file.size, 65_557)
-    tail = file.read(file.size - tail_size, tail_size)
-    at = tail.rfind(END)
-    if at < 0 or at + 22 > len(tail):
-        raise Unreadable(DAMAGED)
-    size, start = struct.unpack_from("<II", tail, at + 12)
-    end = file.size - tail_size + at
-    locator = file.read(end - 20, 20) if end >= 20 else b""
-    if locator.startswith(LOCATOR):  # PyTorch writes it whether or not it is needed
-        (place,) = struct.unpack_from("<Q", locator, 8)
-        record = file.read(place, 56)
-        if not record.startswith(END64) or place + 56 > end:
-            raise Unreadable(DAMAGED)
-        size, start = struct.unpack_from("<QQ", record, 40)
-        end = place
-    if start + size > end:
-        raise Unreadable(DAMAGED)
-    shift = end - size - start
-    return start + shift, size, shift
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self.at = offset + (0, self.at, self.file.size)[whence]
+        if self.at < 0:
+            raise OSError("before the start of the file")
+        return self.at
 
-
-def _entries(directory: bytes) -> Iterator[Member]:
-    at = count = 0
-    while at < len(directory):
-        if directory[at : at + 4] != b"PK\x01\x02" or at + 46 > len(directory):
-            raise Unreadable(DAMAGED)
-        flags, method = struct.unpack_from("<HH", directory, at + 8)
-        crc, packed, size, name_size, extra_size, comment_size = struct.unpack_from(
-            "<IIIHHH", directory, at + 16
-        )
-        (begin,) = struct.unpack_from("<I", directory, at + 42)
-        name = directory[at + 46 : at + 46 + name_size]
-        extra = directory[at + 46 + name_size : at + 46 + name_size + extra_size]
-        size, packed, begin = _wide(extra, [size, packed, begin])
-        yield Member(
-            name.decode("utf-8" if flags & 0x800 else "cp437", "replace"),
-            method, packed, size, crc, begin, bool(flags & 1),
-        )  # fmt: skip
-        at += 46 + name_size + extra_size + comment_size
-        count += 1
-        if count > MEMBERS:
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(0, self.file.size - self.at)
+        size = left if size is None or size < 0 else min(size, left)
+        if size > DIRECTORY:
+            raise Unreadable(f"its zip archive lists {size:,} bytes of names")
+        found = self.file.read(self.at, size)
+        if size > 46 * MEMBERS and found.count(b"PK\x01\x02") > MEMBERS:
             raise Unreadable(f"its zip archive lists more than {MEMBERS:,} files")
+        self.at += size
+        return found
 
 
-def _wide(extra: bytes, numbers: list[int]) -> list[int]:
-    """The zip64 field holds those of the three numbers that did not fit, in this order."""
-    at = 0
-    while at + 4 <= len(extra):
-        tag, length = struct.unpack_from("<HH", extra, at)
-        if tag == 1:
-            field = extra[at + 4 : at + 4 + length]
-            for index, number in enumerate(numbers):
-                if number == WIDE:
-                    if len(field) < 8:
-                        raise Unreadable(DAMAGED)
-                    (numbers[index],) = struct.unpack_from("<Q", field)
-                    field = field[8:]
-            break
-        at += 4 + length
-    return numbers
+@contextmanager
+def _told() -> Iterator[None]:
+    """Whatever zipfile finds wrong, in a line."""
+    try:
+        yield
+    except BAD as problem:
+        raise Unreadable(DAMAGED) from problem

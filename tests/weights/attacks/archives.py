@@ -196,7 +196,7 @@ simple("a_shape_that_is_a_set", DAMAGED_SHAPE, lambda folder: npz(
     folder, F4.replace("(4,)", "{4}")))  # fmt: skip
 
 
-@attack("it is cut off, or damaged")
+@attack("its zip archive is damaged or cut off")
 def a_locator_that_leads_to_itself(folder: Path) -> Path:
     found = npz(folder, F4).read_bytes()
     at = found.rfind(b"PK\x05\x06")
