@@ -23,6 +23,7 @@ from resspec.rule import Rule as Rule
 from resspec.rule import RuleChoice as RuleChoice
 from resspec.rule import RuleTable as RuleTable
 from resspec.rule import Source as Source
+from resspec.rule import Types as Types
 from resspec.rule import Unsupported as Unsupported
 from resspec.rule import Variable as Variable
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from resspec.ops.base import Op
@@ -37,7 +37,8 @@ class Unsupported(Exception):
     """A rule's answer where the backend cannot express the op; the text is the reason."""
 
 
-RuleChoice = Rule | Callable[["Op", "tuple[TensorType, ...]"], Rule]
+Types: TypeAlias = "tuple[TensorType, ...]"  # of the inputs
+RuleChoice = Rule | Callable[[Any, Types], Rule]  # a function takes the ops that it stands for
 RuleTable = Mapping[type["Op"], RuleChoice]
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleTable
+from resspec.backend import Rule, RuleTable, Types
 from resspec.emit.rules import constant, helper, joined, layer, own, pairwise
 from resspec.ops import activation, merge, scaling
 from resspec.ops.base import Op
-from resspec.types import TensorType
 
 
 def function(name: str) -> Rule:
@@ -19,13 +18,11 @@ def scaled(name: str, arguments: str, variable: str = "scale") -> Rule:
     return own(name, arguments, (("bias" if variable == "bias" else "weight", variable, ""),))
 
 
-def gelu(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, activation.Gelu)
+def gelu(op: activation.Gelu, types: Types) -> Rule:
     return Rule(f"nnx.gelu({{x}}, approximate={op.approximate == 'tanh'})")
 
 
-def softmax(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, activation.Softmax)
+def softmax(op: activation.Softmax, types: Types) -> Rule:
     if op.over == "columns":
         return Rule("nnx.softmax({x}, axis=2)")
     if op.over == "positions":
@@ -35,7 +32,7 @@ def softmax(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return helper("group_softmax", ", {groups}")
 
 
-def drop_path(op: Op, types: tuple[TensorType, ...]) -> Rule:
+def drop_path(op: Op, types: Types) -> Rule:
     axes = tuple(range(1, 1 + len(types[0].shape)))
     return layer(f"nnx.Dropout({{rate}}, broadcast_dims={axes}, rngs=rngs)")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleChoice, RuleTable
+from resspec.backend import Rule, RuleChoice, RuleTable, Types
 from resspec.emit.rules import (
     Variables,
     evonorm_s0,
@@ -15,23 +15,20 @@ from resspec.emit.rules import (
     where_affine,
 )
 from resspec.ops import conv, linear, norm
-from resspec.ops.base import Op
-from resspec.types import TensorType
 
 SCALE: Variables = (("weight", "scale", ""),)
 STORED: Variables = (("running_mean", "mean", ""), ("running_var", "var", ""))
 AFFINE = SCALE + same("bias")
 
 
-def padding(op: conv.Convolution, types: tuple[TensorType, ...], *, pairs: bool = False) -> str:
+def padding(op: conv.Convolution, types: Types, *, pairs: bool = False) -> str:
     """What a convolution pads with, as its argument."""
     if op.padding == "same":
         return '"SAME"'
     return "{pad}" if not pairs and conv.symmetric(op.sides(*types)) else "{pad_nested}"
 
 
-def conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, conv.Conv2d)
+def conv2d(op: conv.Conv2d, types: Types) -> Rule:
     return layer(
         "nnx.Conv({in_channels}, {out_channels}, {kernel_size_pair}, strides={stride|1}, "
         f"padding={padding(op, types)}, kernel_dilation={{dilation|1}}, "
@@ -40,8 +37,7 @@ def conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     )
 
 
-def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, conv.StdConv2d | conv.ScaledStdConv2d)
+def std_conv2d(op: conv.StdConv2d | conv.ScaledStdConv2d, types: Types) -> Rule:
     name, more, variables = "StdConv", "", kernel(op, "OIHW->HWIO")
     if isinstance(op, conv.ScaledStdConv2d):
         name, more = "ScaledStdConv", "gamma={gamma|1.0}, "
@@ -56,8 +52,7 @@ def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     )
 
 
-def conv_transpose2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, conv.ConvTranspose2d)
+def conv_transpose2d(op: conv.ConvTranspose2d, types: Types) -> Rule:
     sides, pads = op.sides(*types), []
     for axis, (k, d) in enumerate(zip(op.kernel_size, op.dilation, strict=True)):
         reach = d * (k - 1)
@@ -75,8 +70,7 @@ def conv_transpose2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return layer(init, variables, "GroupedConvTranspose")
 
 
-def channel_conv(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, conv.ChannelConv)
+def channel_conv(op: conv.ChannelConv, types: Types) -> Rule:
     call = "{self}({x}[..., None])[..., 0]"
     if types[0].is_map:
         call = "{self}({x}[:, 0, 0, :, None])[:, None, None, :, 0]"
@@ -84,14 +78,12 @@ def channel_conv(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(call, init, kernel(op, "OIW->WIO"))
 
 
-def dense(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, linear.Linear)
+def dense(op: linear.Linear, types: Types) -> Rule:
     init = "nnx.Linear({in_features}, {out_features}, use_bias={bias|True}, rngs=rngs)"
     return layer(init, kernel(op, "OI->IO"))
 
 
-def batch_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, norm.BatchNorm)
+def batch_norm(op: norm.BatchNorm, types: Types) -> Rule:
     keep = round(1 - op.momentum, 15)  # Flax weighs the old statistics, the op the new batch
     parts = ("" if op.shift else "use_bias=False, ") + ("" if op.scale else "use_scale=False, ")
     return own(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleTable
+from resspec.backend import Rule, RuleTable, Types
 from resspec.emit.rules import NONE, blurred, helper, nested, resized, sliced, subsampled
 from resspec.ops import pool, shape
 from resspec.ops.base import Op
 from resspec.ops.conv import symmetric
 from resspec.ops.fields import Sides
-from resspec.types import TensorType
 
 WINDOW = "{kernel_size_pair}, strides={stride_pair}"
 
@@ -26,8 +25,7 @@ def window(name: str, x: str, sides: Sides, more: str = "") -> str:
     return f"{name}({x}, {WINDOW}{pads}{more})"
 
 
-def max_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, pool.MaxPool)
+def max_pool(op: pool.MaxPool, types: Types) -> Rule:
     zero = op.pad_value == "zero"
     if op.padding == "same":
         if zero:
@@ -41,8 +39,7 @@ def max_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(window("nnx.max_pool", "{x}", (top, bottom + partial[1], left, right + partial[3])))
 
 
-def avg_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, pool.AvgPool)
+def avg_pool(op: pool.AvgPool, types: Types) -> Rule:
     x = "{x}"
     if op.padding == "same":
         if op.count_include_pad:
@@ -61,22 +58,20 @@ def avg_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(window("avg_pool_inside", x, sides), helpers=("zero_pad", "avg_pool_inside"))
 
 
-def blur_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, pool.BlurPool)
+def blur_pool(op: pool.BlurPool, types: Types) -> Rule:
     mode = ', mode="reflect"' if op.pad_mode == "reflect" else ""
     if op.padding == "same":
         return blurred(op, f"same_pad({{x}}, {op.window[0]}, {{stride_pair}}{mode})", "same_pad")
     return blurred(op, padded("{x}", op.sides(*types), mode))
 
 
-def flatten(op: Op, types: tuple[TensorType, ...]) -> Rule:
+def flatten(op: Op, types: Types) -> Rule:
     if types[0].spatial == (1, 1):
         return Rule("jnp.squeeze({x}, (1, 2))")
     return Rule("jax.lax.collapse({x}.transpose(0, 3, 1, 2), 1)")  # channels are slowest
 
 
-def split(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, shape.Split)
+def split(op: shape.Split, types: Types) -> Rule:
     sizes = op.resolve(*types).sizes
     if len(set(sizes)) == 1:
         return Rule("jnp.split({x}, {chunks}, axis=-1)")
@@ -84,19 +79,17 @@ def split(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(f"jnp.split({{x}}, {ends}, axis=-1)")
 
 
-def pad(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, shape.Pad)
+def pad(op: shape.Pad, types: Types) -> Rule:
     more = {"zero": "", "lowest": ", constant_values=-jnp.inf", "reflect": ', mode="reflect"'}
     return Rule(padded("{x}", op.padding, more[op.mode]))
 
 
-def pad_channels(op: Op, types: tuple[TensorType, ...]) -> Rule:
+def pad_channels(op: Op, types: Types) -> Rule:
     others = "(0, 0), " * len(types[0].shape)
     return Rule(f"jnp.pad({{x}}, ({others}({{before}}, {{after}})))")
 
 
-def resize(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, shape.Resize)
+def resize(op: shape.Resize, types: Types) -> Rule:
     target, helpers = "({height}, {width})", tuple[str, ...]()
     x = "{x}"
     if len(types) > 1:

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleTable
+from resspec.backend import Rule, RuleTable, Types
 from resspec.emit.equation import channels_last
 from resspec.emit.rules import cropped, helper, nested, own, same
 from resspec.ops import conv, einsum, relative, tokens
 from resspec.ops.base import Op
-from resspec.types import TensorType
 
 from .shapes import padded
 
 
-def product(op: Op, types: tuple[TensorType, ...]) -> Rule:
+def product(op: einsum.Einsum, types: Types) -> Rule:
     return channels_last(op, types, "jnp.einsum", "-1")
 
 
-def grid(op: Op, types: tuple[TensorType, ...]) -> Rule:
+def grid(op: Op, types: Types) -> Rule:
     if len(types) > 1:
         return Rule("{x0}.reshape(*{x1}.shape[:3], -1)")
     return Rule("cut_axes({x}, (), ({height}, {width}), (-1,))", helpers=("cut_axes",))
 
 
-def crop(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, tokens.Crop)
+def crop(op: tokens.Crop, types: Types) -> Rule:
     if len(types) > 1:
         return Rule(f"crop_like({{x0}}, {op.top}, {op.left}, {{x1}}.shape)", helpers=("crop_like",))
     return cropped(op)
 
 
-def windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, tokens.Windows)
+def windows(op: tokens.Windows, types: Types) -> Rule:
     call = f"cut_windows(%s, {{size_pair}}, {op.steps})"
     if op.padding == "cover":
         covered = "cover_windows({x}, {size_pair})"
@@ -38,8 +35,7 @@ def windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(call % padded("{x}", op.padding), helpers=("cut_windows",))
 
 
-def dynamic_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, conv.DynamicConv2d)
+def dynamic_conv2d(op: conv.DynamicConv2d, types: Types) -> Rule:
     pads = '"SAME"' if op.padding == "same" else nested(op.sides(*types))
     call = (
         f"dynamic_conv({{x0}}, {{x1}}, {{kernel_size_pair}}, {{stride_pair}}, {pads}, "

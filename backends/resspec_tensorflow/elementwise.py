@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from resspec.backend import Rule, RuleChoice, RuleTable
+from resspec.backend import Rule, RuleChoice, RuleTable, Types
 from resspec.emit.rules import helper, own
 from resspec.ops import activation, merge, scaling
 from resspec.ops.base import Op
@@ -27,7 +27,7 @@ def trainable(call: str, count: str, name: str = "weight") -> RuleChoice:
     `call` holds %s where that tensor stands.
     """
 
-    def rule(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    def rule(op: Op, types: Types) -> Rule:
         return Rule(
             call % f"{{self}}({one(types[0])})",
             f"keras.layers.Dense({count}, use_bias=False, name={{name}})",
@@ -47,13 +47,11 @@ def checked(constructor: str) -> Rule:
     return replace(rule, helpers=("Agree",))
 
 
-def gelu(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, activation.Gelu)
+def gelu(op: activation.Gelu, types: Types) -> Rule:
     return helper("gelu_tanh" if op.approximate == "tanh" else "gelu")
 
 
-def softmax(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, activation.Softmax)
+def softmax(op: activation.Softmax, types: Types) -> Rule:
     if op.over == "columns":
         return layer("Softmax", "axis=2, ")
     if op.over == "positions":
@@ -63,12 +61,12 @@ def softmax(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return helper("group_softmax", ", {groups}")
 
 
-def layer_scale(op: Op, types: tuple[TensorType, ...]) -> Rule:
+def layer_scale(op: Op, types: Types) -> Rule:
     init = channel_affine(bias=False)
     return Rule(on_map(types[0]), init, (("weight", "kernel", ""),), ("ChannelAffine",))
 
 
-def drop_path(op: Op, types: tuple[TensorType, ...]) -> Rule:
+def drop_path(op: Op, types: Types) -> Rule:
     ones = ", 1" * (len(types[0].shape))
     return layer("Dropout", f"{{rate}}, noise_shape=(None{ones}), ")
 

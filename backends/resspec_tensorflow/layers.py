@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleChoice, RuleTable
+from resspec.backend import Rule, RuleChoice, RuleTable, Types
 from resspec.emit.rules import CALL, NONE, Variables, helper, kernel, nested, same, where_affine
 from resspec.ops import conv, norm
 from resspec.ops.base import Op
@@ -32,8 +32,7 @@ def on_map(x: TensorType) -> str:
     return "{self}({x})" if x.is_map else "{self}({x}[:, None, None])[:, 0, 0]"
 
 
-def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, conv.StdConv2d | conv.ScaledStdConv2d)
+def std_conv2d(op: conv.StdConv2d | conv.ScaledStdConv2d, types: Types) -> Rule:
     stride, dilated = op.stride, op.dilation != (1, 1)
     depthwise = op.groups == types[0].channels and op.groups > 1
     # Keras refuses stride with dilation, TensorFlow unequal strides of a depthwise convolution
@@ -68,8 +67,7 @@ def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     )
 
 
-def conv_transpose2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, conv.ConvTranspose2d)
+def conv_transpose2d(op: conv.ConvTranspose2d, types: Types) -> Rule:
     sides = op.sides(*types)
     # without padding Keras gives (H - 1) s + max(window, s) rows, of which `top` are cut off
     top, bottom, left, right = (
@@ -111,8 +109,7 @@ def spread_conv2d(op: conv.ConvTranspose2d, sides: Sides) -> Rule:
     )
 
 
-def channel_conv(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, conv.ChannelConv)
+def channel_conv(op: conv.ChannelConv, types: Types) -> Rule:
     back = "(-1, 1, 1, {channels})" if types[0].is_map else "(-1, {channels})"
     return Rule(
         "keras.ops.reshape({x}, (-1, {channels}, 1))\n{self}({x})\n"
@@ -144,7 +141,7 @@ def normalised(helper: str, arguments: str, *, bias: bool = True) -> RuleChoice:
     """A function that normalises, then the scale and shift of the channels."""
     step = f"{helper}({{x}}, {arguments})"
 
-    def rule(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    def rule(op: Op, types: Types) -> Rule:
         if not is_affine(op):
             return Rule(step, helpers=(helper,))
         return Rule(
@@ -157,15 +154,14 @@ def normalised(helper: str, arguments: str, *, bias: bool = True) -> RuleChoice:
     return rule
 
 
-def rms_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
+def rms_norm(op: Op, types: Types) -> Rule:
     if not is_affine(op):
         return Rule("keras.ops.rms_normalization({x}, epsilon={eps})")
     init = "keras.layers.RMSNormalization(epsilon={eps}, name={name})"
     return Rule("{self}({x})", init, (("weight", "scale", ""),))
 
 
-def evonorm_s0(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, norm.EvoNormS0)
+def evonorm_s0(op: norm.EvoNormS0, types: Types) -> Rule:
     if op.activate:
         variables = (("weight", "affine/kernel"), ("bias", "affine/bias"), ("v", "v/kernel"))
         return Rule(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from resspec.backend import Rule, RuleTable
+from resspec.backend import Rule, RuleTable, Types
 from resspec.emit.program import Arg
 from resspec.emit.rules import CALL, NONE, kernel, nested, trained
 from resspec.ops.activation import Relu
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from resspec.emit.program import Layer
     from resspec.ops.base import Op
     from resspec.ops.fields import Sides
-    from resspec.types import TensorType
 
 GAMMA = (("weight", "gamma", ""), ("bias", "beta", ""))
 MOVING = (("running_mean", "moving_mean", ""), ("running_var", "moving_variance", ""))
@@ -154,8 +153,7 @@ def padded(
     return zero_pad(sides), False, ()
 
 
-def conv2d(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, Conv2d)
+def conv2d(op: Conv2d, inputs: Types) -> Rule:
     channels = inputs[0].channels
     depthwise = op.groups == channels and op.groups > 1
     stride, dilated = op.stride, op.dilation != (1, 1)
@@ -194,8 +192,7 @@ def conv2d(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     )
 
 
-def batch_norm(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, BatchNorm)
+def batch_norm(op: BatchNorm, inputs: Types) -> Rule:
     keep = round(1 - op.momentum, 15)  # Keras weighs the old statistics, the op the new batch
     parts = f"momentum={keep!r}, epsilon={{eps}}"
     parts += ("" if op.shift else ", center=False") + ("" if op.scale else ", scale=False")
@@ -207,8 +204,7 @@ def batch_norm(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     )
 
 
-def linear(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, Linear)
+def linear(op: Linear, inputs: Types) -> Rule:
     rule = layer("Dense", "{out_features}, use_bias={bias|True}, ")
     return replace(rule, variables=kernel(op, "OI->IO"))
 
@@ -225,10 +221,7 @@ def is_same_pool(op: MaxPool | AvgPool) -> bool:
     return op.ceil_mode and sides == NONE and small
 
 
-def max_pool(
-    op: Op, inputs: tuple[TensorType, ...], lowest: Callable[[Sides], str] = lowest_pad
-) -> Rule:
-    assert isinstance(op, MaxPool)
+def max_pool(op: MaxPool, inputs: Types, lowest: Callable[[Sides], str] = lowest_pad) -> Rule:
     padding, pads, helpers = "", "", tuple[str, ...]()
     zero = op.pad_value == "zero"
     if zero and sees_size(op):
@@ -247,7 +240,7 @@ def max_pool(
     return replace(rule, helpers=helpers)
 
 
-def flatten(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
+def flatten(op: Op, inputs: Types) -> Rule:
     if inputs[0].spatial == (1, 1):
         return layer("Flatten")
     # channels are slowest in the canonical order
@@ -256,8 +249,7 @@ def flatten(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
     )
 
 
-def split(op: Op, inputs: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, Split)
+def split(op: Split, inputs: Types) -> Rule:
     sizes = op.resolve(*inputs).sizes
     if len(set(sizes)) == 1:
         return Rule(call=f"keras.ops.split({{x}}, {len(sizes)}, axis=-1)")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from resspec.backend import Rule, RuleChoice, RuleTable
+from resspec.backend import Rule, RuleChoice, RuleTable, Types
 from resspec.emit.rules import NONE, blurred, helper, nested, resized
 from resspec.ops import pool, shape
 from resspec.ops.base import Op
 from resspec.ops.fields import Sides
-from resspec.types import TensorType
 
 from .rules import (
     is_same_pool,
@@ -23,8 +22,7 @@ from .rules import (
 )
 
 
-def avg_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, pool.AvgPool)
+def avg_pool(op: pool.AvgPool, types: Types) -> Rule:
     arguments = "{kernel_size}, strides={stride}, "
     if sees_size(op) and op.count_include_pad:
         rule = layer("AveragePooling2D", arguments, same_pad(op) + "{self}({x})")
@@ -47,8 +45,7 @@ def avg_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
 def adaptive(whole: str, kind: str) -> RuleChoice:
     """Windows that share the input out; one alone is what the layer `whole` pools, if any."""
 
-    def rule(op: Op, types: tuple[TensorType, ...]) -> Rule:
-        assert isinstance(op, pool.AdaptiveAvgPool | pool.AdaptiveMaxPool)
+    def rule(op: pool.AdaptiveAvgPool | pool.AdaptiveMaxPool, types: Types) -> Rule:
         if op.output_size == (1, 1) and whole:
             return layer(whole, "keepdims=True, ")
         return Rule(f"{kind}({{x}}, {op.output_size})", helpers=(kind,))
@@ -60,8 +57,7 @@ def reflect_pad(sides: Sides) -> str:
     return f'keras.ops.pad({{x}}, {widths(sides)}, mode="reflect")\n'
 
 
-def blur_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, pool.BlurPool)
+def blur_pool(op: pool.BlurPool, types: Types) -> Rule:
     reflect = op.pad_mode == "reflect"
     if sees_size(op):
         return blurred(op, "{x}", "same_pad", step=same_pad(op, reflect=reflect))
@@ -69,8 +65,7 @@ def blur_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return blurred(op, "{x}", step=pads)
 
 
-def slice_(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, shape.Slice)
+def slice_(op: shape.Slice, types: Types) -> Rule:
     start = "{start}" if op.start else ""
     stop = "" if op.stop == types[0].channels else "{stop}"
     # no `...`: Keras writes it into `.h5` files and cannot read it there
@@ -78,25 +73,22 @@ def slice_(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(f"{{x}}[{others}{start}:{stop}]")
 
 
-def subsample(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, shape.Subsample)
+def subsample(op: shape.Subsample, types: Types) -> Rule:
     start = op.offset or ""
     return Rule(f"{{x}}[:, {start}::{op.stride[0]}, {start}::{op.stride[1]}]")
 
 
-def pad(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, shape.Pad)
+def pad(op: shape.Pad, types: Types) -> Rule:
     steps = {"zero": zero_pad, "lowest": lowest_pad, "reflect": reflect_pad}
     return Rule(steps[op.mode](op.padding).rstrip("\n") or "{x}")
 
 
-def pad_channels(op: Op, types: tuple[TensorType, ...]) -> Rule:
+def pad_channels(op: Op, types: Types) -> Rule:
     others = "(0, 0), " * len(types[0].shape)
     return Rule(f"keras.ops.pad({{x}}, ({others}({{before}}, {{after}})))")
 
 
-def resize(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, shape.Resize)
+def resize(op: shape.Resize, types: Types) -> Rule:
     fits, helpers, target = "", tuple[str, ...](), "({height}, {width})"
     if op.scale_factor is not None:
         if op.mode != "bilinear" and op.factor.denominator == 1:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleTable
+from resspec.backend import Rule, RuleTable, Types
 from resspec.emit.equation import channels_last
 from resspec.emit.rules import cropped, helper
 from resspec.ops import conv, einsum, relative, tokens
 from resspec.ops.base import Op
-from resspec.types import TensorType
 
 from .rules import merge, same_pad, sides_of, widths, zero_pad
 from .shapes import divides
 
 
-def product(op: Op, types: tuple[TensorType, ...]) -> Rule:
+def product(op: einsum.Einsum, types: Types) -> Rule:
     return channels_last(op, types, "keras.ops.einsum", "None")
 
 
-def grid(op: Op, types: tuple[TensorType, ...]) -> Rule:
+def grid(op: Op, types: Types) -> Rule:
     if len(types) > 1:
         return Rule("grid({x0}, {x1})", helpers=("grid",))
     return Rule("cut_axes({x}, (), ({height}, {width}), (None,))", helpers=("cut_axes",))
 
 
-def crop(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, tokens.Crop)
+def crop(op: tokens.Crop, types: Types) -> Rule:
     if len(types) > 1:
         return Rule(f"crop_like({{x0}}, {op.top}, {op.left}, {{x1}})", helpers=("crop_like",))
     if not (op.height or op.width):
@@ -40,8 +38,7 @@ def crop(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule("\n".join(steps))
 
 
-def windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, tokens.Windows)
+def windows(op: tokens.Windows, types: Types) -> Rule:
     window = "{size_pair}, " + str(op.steps)
     if op.padding == "cover":
         return Rule(
@@ -57,7 +54,7 @@ def windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(f"{pads}cut_windows({{x}}, {window})", helpers=helpers)
 
 
-def learned(op: Op, types: tuple[TensorType, ...]) -> Rule:
+def learned(op: Op, types: Types) -> Rule:
     return Rule(
         "{self}(keras.ops.ones_like({x}[:, 0, 0, :1]))"
         if types[0].is_map
@@ -68,8 +65,7 @@ def learned(op: Op, types: tuple[TensorType, ...]) -> Rule:
     )
 
 
-def dynamic_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, conv.DynamicConv2d)
+def dynamic_conv2d(op: conv.DynamicConv2d, types: Types) -> Rule:
     helpers = tuple[str, ...](("dynamic_conv2d",))
     if op.padding == "same":
         pads, helpers = same_pad(op).replace("{x}", "{x0}").rstrip("\n"), ("same_pad", *helpers)

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleTable
+from resspec.backend import Rule, RuleTable, Types
 from resspec.emit.rules import constant, helper, layer, own, pairwise, same
 from resspec.ops import activation, merge, scaling
-from resspec.ops.base import Op
-from resspec.types import TensorType
 
 WEIGHT = same("weight")
 
 
-def leaky_relu(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, activation.LeakyRelu)
+def leaky_relu(op: activation.LeakyRelu, types: Types) -> Rule:
     # what it gives tells no sign of what it read where the slope is negative
     more = ", inplace={inplace|False}" if op.slope >= 0 else ""
     return layer(f"nn.LeakyReLU({{slope}}{more})")
 
 
-def gelu(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, activation.Gelu)
+def gelu(op: activation.Gelu, types: Types) -> Rule:
     return layer('nn.GELU(approximate="tanh")' if op.approximate == "tanh" else "nn.GELU()")
 
 
-def celu(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, activation.Celu)
+def celu(op: activation.Celu, types: Types) -> Rule:
     # the slope of nn.CELU knows alpha in float32 only, whatever the input
     return layer("nn.CELU()") if op.alpha == 1 else Rule("{alpha} * F.elu({x} / {alpha})")
 
 
-def softmax(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, activation.Softmax)
+def softmax(op: activation.Softmax, types: Types) -> Rule:
     if op.over == "columns":
         return layer("nn.Softmax(dim=3)")
     if op.over == "positions":

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleTable
+from resspec.backend import Rule, RuleTable, Types
 from resspec.emit.rules import Variables, evonorm_s0, layer, own, same, where_affine
 from resspec.ops import conv, norm
-from resspec.ops.base import Op
 from resspec.ops.linear import Linear
-from resspec.types import TensorType
 
 WEIGHT, AFFINE = same("weight"), same("weight", "bias")
 
@@ -16,8 +14,7 @@ def weighed(op: conv.Convolution | conv.ChannelConv | Linear) -> Variables:
     return AFFINE if op.bias else WEIGHT
 
 
-def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, conv.StdConv2d | conv.ScaledStdConv2d)
+def std_conv2d(op: conv.StdConv2d | conv.ScaledStdConv2d, types: Types) -> Rule:
     name, variables = type(op).__name__, weighed(op)
     more = "eps={eps|1e-06}"
     if isinstance(op, conv.ScaledStdConv2d):
@@ -36,8 +33,7 @@ def std_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(call, init, variables, (name,))
 
 
-def conv_transpose2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, conv.ConvTranspose2d)
+def conv_transpose2d(op: conv.ConvTranspose2d, types: Types) -> Rule:
     sides = op.sides(*types)
     even = conv.symmetric(sides)
     init = (
@@ -53,8 +49,7 @@ def conv_transpose2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(call, init, weighed(op))
 
 
-def channel_conv(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, conv.ChannelConv)
+def channel_conv(op: conv.ChannelConv, types: Types) -> Rule:
     call = "{self}({x}.unsqueeze(1)).squeeze(1)"
     if types[0].is_map:
         call = "{self}({x}.squeeze(3).transpose(1, 2)).transpose(1, 2).unsqueeze(3)"
@@ -62,8 +57,7 @@ def channel_conv(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(call, init, weighed(op))
 
 
-def layer_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, norm.LayerNorm)
+def layer_norm(op: norm.LayerNorm, types: Types) -> Rule:
     ours = ("LayerNorm2d",) if types[0].is_map else ()
     arguments = "({in_channels}, eps={eps}, elementwise_affine={affine|True})"
     return layer("".join(ours or ["nn.LayerNorm"]) + arguments, AFFINE if op.affine else (), *ours)

@@ -6,17 +6,15 @@ string, and grouping keeps nodes with different strings in different classes.
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleTable
+from resspec.backend import Rule, RuleTable, Types
 from resspec.emit.rules import joined, layer, own, pairwise, same, trained
 from resspec.ops.activation import Relu
-from resspec.ops.base import Op
 from resspec.ops.conv import Conv2d, PointwiseConv2d, symmetric
 from resspec.ops.linear import Linear
 from resspec.ops.merge import Add, CheckedAdd, CheckedMaximum, CheckedSub, Concat, Mul
 from resspec.ops.norm import BatchNorm, FrozenBatchNorm
 from resspec.ops.pool import GlobalAvgPool, MaxPool
 from resspec.ops.shape import Flatten, Split
-from resspec.types import TensorType
 
 from .elementwise import ELEMENTWISE
 from .layers import AFFINE, LAYERS, weighed
@@ -27,8 +25,7 @@ from .windows import is_native
 RUNNING = same("running_mean", "running_var")
 
 
-def conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, Conv2d)
+def conv2d(op: Conv2d, types: Types) -> Rule:
     init = (
         "%s({in_channels}, {out_channels}, {kernel_size}, stride={stride|1}, %s"
         "dilation={dilation|1}, groups={groups|1}, bias={bias|True})"
@@ -40,8 +37,7 @@ def conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule("{self}(F.pad({x}, {pad_ltrb}))", init % ("nn.Conv2d", ""), weighed(op))
 
 
-def batch_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, BatchNorm)
+def batch_norm(op: BatchNorm, types: Types) -> Rule:
     init = "nn.BatchNorm2d({in_channels}, eps={eps}, momentum={momentum})"
     variables = (*trained(op, AFFINE), *RUNNING)
     if op.scale and op.shift:
@@ -52,13 +48,11 @@ def batch_norm(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return layer(init.replace("nn.BatchNorm2d", name), variables, name)
 
 
-def linear(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, Linear)
+def linear(op: Linear, types: Types) -> Rule:
     return layer("nn.Linear({in_features}, {out_features}, bias={bias|True})", weighed(op))
 
 
-def max_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, MaxPool)
+def max_pool(op: MaxPool, types: Types) -> Rule:
     sides, zero = op.sides(*types), op.pad_value == "zero"
     value = "" if zero else ', value=float("-inf")'
     pool = "nn.MaxPool2d({kernel_size}, {stride}%s)"
@@ -75,8 +69,7 @@ def max_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(call, helpers=("max_pool_ceil",))
 
 
-def split(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, Split)
+def split(op: Split, types: Types) -> Rule:
     if len(set(op.sizes)) == 1:
         return Rule("{x}.chunk({chunks}, dim=1)")
     return Rule("{x}.split({sizes}, dim=1)")

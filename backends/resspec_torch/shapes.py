@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from resspec.backend import Rule, RuleTable
+from resspec.backend import Rule, RuleTable, Types
 from resspec.emit.rules import blurred, helper, layer, resized, sliced, subsampled
 from resspec.ops import pool, shape
 from resspec.ops.base import Op
-from resspec.types import TensorType
 
 from .windows import is_native
 
 
-def avg_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, pool.AvgPool)
+def avg_pool(op: pool.AvgPool, types: Types) -> Rule:
     sides, inside = op.sides(*types), not op.count_include_pad
     window = "{kernel_size_pair}, {stride_pair}"
     pool2d = "nn.AvgPool2d({kernel_size}, {stride}%s)"
@@ -31,8 +29,7 @@ def avg_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(f"{name}({{x}}, {window}, {{pad_ltrb}})", helpers=(name,))
 
 
-def blur_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, pool.BlurPool)
+def blur_pool(op: pool.BlurPool, types: Types) -> Rule:
     mode = ', mode="reflect"' if op.pad_mode == "reflect" else ""
     if op.padding == "same":
         x = f"same_pad({{x}}, {op.window[0]}, {{stride_pair}}{mode})"
@@ -40,27 +37,24 @@ def blur_pool(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return blurred(op, f"F.pad({{x}}, {{pad_ltrb}}{mode})" if any(op.sides(*types)) else "{x}")
 
 
-def pad(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, shape.Pad)
+def pad(op: shape.Pad, types: Types) -> Rule:
     more = {"zero": "", "lowest": ', value=float("-inf")', "reflect": ', mode="reflect"'}
     return Rule(f"F.pad({{x}}, {{pad_ltrb}}{more[op.mode]})")
 
 
-def pad_channels(op: Op, types: tuple[TensorType, ...]) -> Rule:
+def pad_channels(op: Op, types: Types) -> Rule:
     spatial = "0, 0, 0, 0, " if types[0].is_map else ""
     return Rule(f"F.pad({{x}}, ({spatial}{{before}}, {{after}}))")
 
 
-def channel_shuffle(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, shape.ChannelShuffle)
+def channel_shuffle(op: shape.ChannelShuffle, types: Types) -> Rule:
     if op.block_size == 1:
         return Rule("{x}.unflatten(1, ({groups}, -1)).transpose(1, 2).flatten(1, 2)")
     groups = "({groups}, -1, {block_size})"
     return Rule(f"{{x}}.unflatten(1, {groups}).transpose(1, 2).flatten(1, 3)")
 
 
-def resize(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, shape.Resize)
+def resize(op: shape.Resize, types: Types) -> Rule:
     factor = op.factor if op.scale_factor is not None else None
     kind, more = resized(op)
     if kind == "nearest":
@@ -78,7 +72,7 @@ def resize(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(f"F.interpolate({target(op, types, 'size=')}, {more})")
 
 
-def target(op: shape.Resize, types: tuple[TensorType, ...], keyword: str = "") -> str:
+def target(op: shape.Resize, types: Types, keyword: str = "") -> str:
     """What is resized, and to what: the size, or the fraction of its own."""
     if len(types) > 1:
         return f"{{x0}}, {keyword}{{x1}}.shape[2:]"

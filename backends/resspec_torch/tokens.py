@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from itertools import chain
 
-from resspec.backend import Rule, RuleTable
+from resspec.backend import Rule, RuleTable, Types
 from resspec.emit.equation import equation, sizes
 from resspec.emit.rules import helper, own, same
 from resspec.ops import conv, einsum, relative, tokens
 from resspec.ops.base import Op
 from resspec.ops.pattern import Term
-from resspec.types import TensorType
 
 
 def cut(x: str, term: Term, known: dict[str, int]) -> str:
@@ -34,8 +33,7 @@ def joined(x: str, term: Term) -> str:
     return x
 
 
-def product(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, einsum.Einsum)
+def product(op: einsum.Einsum, types: Types) -> Rule:
     pattern, known = op.parsed, op.known(*types)
     names = ["{x}"] if len(types) == 1 else [f"{{x{i}}}" for i in range(len(types))]
     parts = [cut(x, term, known) for x, term in zip(names, pattern.inputs, strict=True)]
@@ -50,14 +48,13 @@ def product(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(joined(text, pattern.output))
 
 
-def grid(op: Op, types: tuple[TensorType, ...]) -> Rule:
+def grid(op: Op, types: Types) -> Rule:
     if len(types) > 1:
         return Rule("{x0}.squeeze(2).unflatten(2, {x1}.shape[2:])")
     return Rule("{x}.squeeze(2).unflatten(2, ({height}, {width}))")
 
 
-def crop(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, tokens.Crop)
+def crop(op: tokens.Crop, types: Types) -> Rule:
     if len(types) > 1:
         x = "{x0}"
         for dim, start in ((2, op.top), (3, op.left)):
@@ -72,8 +69,7 @@ def crop(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(text)
 
 
-def windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, tokens.Windows)
+def windows(op: tokens.Windows, types: Types) -> Rule:
     name = "overlapping_windows"
     more, x = ", {stride_pair}", "{x}"
     if op.steps == op.size:
@@ -89,8 +85,7 @@ def windows(op: Op, types: tuple[TensorType, ...]) -> Rule:
     return Rule(f"{name}({x}, {{size_pair}}{more})", helpers=helpers)
 
 
-def dynamic_conv2d(op: Op, types: tuple[TensorType, ...]) -> Rule:
-    assert isinstance(op, conv.DynamicConv2d)
+def dynamic_conv2d(op: conv.DynamicConv2d, types: Types) -> Rule:
     sides, x, more = op.sides(*types), "{x0}", ""
     if op.padding == "same":
         x = "same_pad({x0}, {kernel_size_pair}, {stride_pair}, {dilation_pair})"

@@ -6,10 +6,8 @@ from itertools import chain
 from string import ascii_lowercase
 
 from resspec.ops import einsum
-from resspec.ops.base import Op
 from resspec.ops.pattern import Axis, Term
-from resspec.rule import Rule
-from resspec.types import TensorType
+from resspec.rule import Rule, Types
 
 
 def letters(names: tuple[str, ...]) -> dict[str, str]:
@@ -34,9 +32,8 @@ def equation(inputs: list[Term], output: Term, names: tuple[str, ...]) -> str:
     return f"{','.join(terms[:-1])}->{terms[-1]}"
 
 
-def channels_last(op: Op, types: tuple[TensorType, ...], call: str, rest: str) -> Rule:
+def channels_last(op: einsum.Einsum, types: Types, call: str, rest: str) -> Rule:
     """The rule where channels are the last axis; its helpers are `cut_axes` and `join_axes`."""
-    assert isinstance(op, einsum.Einsum)
     pattern, known = op.parsed, op.known(*types)
     values = ["{x}"] if len(types) == 1 else [f"{{x{i}}}" for i in range(len(types))]
     inputs, output = [_last(term) for term in pattern.inputs], _last(pattern.output)

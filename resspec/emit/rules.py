@@ -8,8 +8,7 @@ from resspec.ops import conv, norm, pool, scaling, shape, tokens
 from resspec.ops.base import Op
 from resspec.ops.fields import Sides
 from resspec.ops.linear import Linear
-from resspec.rule import Rule, RuleChoice
-from resspec.types import TensorType
+from resspec.rule import Rule, RuleChoice, Types
 
 Variables = tuple[tuple[str, str, str], ...]
 CALL = "{self}({x})"
@@ -44,7 +43,7 @@ def where_affine(rule: Rule) -> RuleChoice:
 def joined(sign: str, inplace: str | None = None) -> RuleChoice:
     """Operands with a sign between them; `inplace`: two, the first of which may be written over."""
 
-    def rule(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    def rule(op: Op, types: Types) -> Rule:
         text = f" {sign} ".join(f"{{x{i}}}" for i in range(len(types)))
         return Rule(text, inplace=inplace if len(types) == 2 else None)
 
@@ -54,7 +53,7 @@ def joined(sign: str, inplace: str | None = None) -> RuleChoice:
 def pairwise(name: str, *helpers: str) -> RuleChoice:
     """A function of two, of the first and each other one in turn."""
 
-    def rule(op: Op, types: tuple[TensorType, ...]) -> Rule:
+    def rule(op: Op, types: Types) -> Rule:
         text = "{x0}"
         for i in range(1, len(types)):
             text = f"{name}({text}, {{x{i}}})"
@@ -66,8 +65,7 @@ def pairwise(name: str, *helpers: str) -> RuleChoice:
 def constant(one: str, each: str, name: str) -> RuleChoice:
     """A rule with `value`: one number, or, by a snippet, one a channel, which stand for `…`."""
 
-    def rule(op: Op, types: tuple[TensorType, ...]) -> Rule:
-        assert isinstance(op, scaling.Scale | scaling.Shift)
+    def rule(op: scaling.Scale | scaling.Shift, types: Types) -> Rule:
         if not isinstance(op.value, tuple):
             return Rule(one)
         return Rule(each.replace("…", numbers(op.value)), helpers=(name,))
@@ -102,8 +100,7 @@ def resized(op: shape.Resize) -> tuple[str, str]:
 def sliced(axes: str) -> RuleChoice:
     """Some channels; `axes` is what stands for the axes before them."""
 
-    def rule(op: Op, types: tuple[TensorType, ...]) -> Rule:
-        assert isinstance(op, shape.Slice)
+    def rule(op: shape.Slice, types: Types) -> Rule:
         start = "{start}" if op.start else ""
         stop = "" if op.stop == types[0].channels else "{stop}"
         return Rule(f"{{x}}[{axes}{start}:{stop}]")
@@ -114,8 +111,7 @@ def sliced(axes: str) -> RuleChoice:
 def subsampled(axes: str) -> RuleChoice:
     """Every so many rows and columns; `axes` is what stands for the axes before them."""
 
-    def rule(op: Op, types: tuple[TensorType, ...]) -> Rule:
-        assert isinstance(op, shape.Subsample)
+    def rule(op: shape.Subsample, types: Types) -> Rule:
         alike = op.stride[0] == op.stride[1]
         steps = ("{stride}", "{stride}") if alike else op.stride
         start = op.offset or ""
@@ -146,8 +142,7 @@ def trained(op: norm.BatchNorm, affine: Variables) -> Variables:
 def evonorm_s0(affine: Variables, eps: str) -> RuleChoice:
     """EvoNorm-S0 and what it is without its parts, as snippets."""
 
-    def rule(op: Op, types: tuple[TensorType, ...]) -> Rule:
-        assert isinstance(op, norm.EvoNormS0)
+    def rule(op: norm.EvoNormS0, types: Types) -> Rule:
         arguments = f"{{in_channels}}, {{groups}}, {eps}={{eps}}"
         if op.activate:
             return own("EvoNormS0", arguments, (*affine, *same("v")))
