@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,8 @@ def assert_same(
     its weights; or any function from NCHW (an array) to one array or arrays by output name.
     spec: what both should be, as for `resspec.load`. input: another (C, H, W) than the spec's.
 
-    Outputs are compared in evaluation. Two models in float64 have to agree to 1e-12; otherwise, to
+    Outputs are compared in evaluation, with each other and with what the spec's own network gives
+    for the weights of the first model. Two models in float64 have to agree to 1e-12; otherwise, to
     twice as far as the spec's network in float32 is from itself in float64. Gradients (of the mean
     of outputs by fixed weights) are compared where both are models whose weights the spec names;
     frozen ones are left out.
@@ -64,10 +65,17 @@ def assert_same(
         raise AssertionError("\n".join([f"a and b are not both {graph.name}:", *told]))
     kinds = {array.dtype.name for outputs in found for array in outputs.values()}
     drawn = next((side.weights for side in sides if side.weights is not None), None)
-    limit = EXACT if kinds == {"float64"} else _floor(graph, drawn, job)
+    wide, limit = _wanted(graph, drawn, job, kinds == {"float64"})
     name, error = judge.worst_of(judge.errors(found[1], found[0]))
     if not error <= limit:
         told.append(f"output `{name}` differs by {error:.1e}, more than {limit:.1e}")
+    elif (
+        drawn is not None
+        and not (error := judge.worst_of(judge.errors(found[0], wide))[1]) <= limit
+    ):
+        told.append(
+            f"they agree, and differ from {graph.name} by {error:.1e}, more than {limit:.1e}"
+        )
     elif gradients and all(side.trains for side in sides):
         a_has, b_has = (side.gradients(x) for side in sides)
         both = [{name: one[name] for name in a_has if name in b_has} for one in (a_has, b_has)]
@@ -125,9 +133,13 @@ def _side(name: str, model: Any, graph: Graph) -> _Side:
     assert owner.live is not None
     running = Running(owner, owner.emit(graph), model)
     known, variables = owner.live().shapes(model), running.source.variables
-    named = all(variable.name in known for variable in variables.values())
-    stored = running.read() if named else None
-    return _Side(name, lambda x: flat(running.forward(x)), running, stored)
+    lacking = [path for path, variable in variables.items() if variable.name not in known]
+    if lacking:
+        raise AssertionError(
+            f"{name} is no {graph.name}: it has no `{lacking[0]}`; of a model that was not emitted "
+            "for the spec, a function that runs it is compared by its outputs"
+        )
+    return _Side(name, lambda x: flat(running.forward(x)), running, running.read())
 
 
 def _named(found: Any) -> dict[str, Array]:
@@ -170,13 +182,18 @@ def _at(graph: Graph, input: tuple[int, int, int]) -> Graph:
     return sizes.resized(graph, height, width)
 
 
-def _floor(graph: Graph, drawn: Mapping[str, Array] | None, job: Job) -> float:
-    """Twice as far as float32 is from float64, in the spec's own network."""
+def _wanted(
+    graph: Graph, drawn: Mapping[str, Array] | None, job: Job, exact: bool
+) -> tuple[Mapping[str, Array], float]:
+    """What the spec's own network gives in float64, and how far from it others may be: in float32
+    twice as far as that network is."""
     given = weights.randomise(graph, job.seed) if drawn is None else drawn
     target = backend.get(backend.DEFAULT)
-    jobs = job, Job(job.modes, "float32", job.batch, job.seed)
-    wide, narrow = (measure(graph, target, given, one).arrays["outputs"] for one in jobs)
-    return FLOOR * max(judge.worst_of(judge.errors(narrow, wide))[1], QUIET)
+    wide = measure(graph, target, given, job).arrays["outputs"]
+    if exact:
+        return wide, EXACT
+    narrow = measure(graph, target, given, replace(job, dtype="float32")).arrays["outputs"]
+    return wide, FLOOR * max(judge.worst_of(judge.errors(narrow, wide))[1], QUIET)
 
 
 def _where(

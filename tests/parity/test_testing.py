@@ -54,6 +54,23 @@ def test_what_is_not_the_specs_is_told(spec: str, tmp_path: Path) -> None:
             assert_same(model, model, spec, **wrong)
 
 
+def test_two_models_of_another_spec_are_not_the_specs(spec: str, tmp_path: Path) -> None:
+    from tests.specs import TINY
+
+    longer = TINY.replace("depth: 1", "depth: 2")
+    assert longer != TINY
+    other = specs.write(tmp_path, name="longer.yaml", text=longer)
+    model, second = built(other, "torch"), built(other, "tensorflow")
+    assert_same(model, second, other)
+    with pytest.raises(AssertionError, match="they agree, and differ from"):
+        assert_same(model, second, spec)
+    short = built(spec, "torch")
+    with pytest.raises(AssertionError, match=r"a is no \w+: it has no `stages\.0\.1\."):
+        assert_same(short, built(spec, "tensorflow"), other)
+    run = backend.get("torch").runtime().forward
+    assert_same(lambda x: run(short, x)[0]["out"][0], short, spec)
+
+
 def test_frozen_parameters_have_no_gradients_to_compare(spec: str) -> None:
     frozen = built(spec, "torch")
     for parameter in frozen.parameters():
