@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,7 +75,7 @@ def import_(
             _left(rough, rough.save(out, force=force), format)
             return
         if parity:
-            reports = _compared(made, network.backend, doing)
+            reports = compared(made, network.backend, doing)
         path = made.save(out, force=force)
     seconds = time.perf_counter() - start
     if format == "json":
@@ -85,20 +86,24 @@ def import_(
         raise SystemExit(1)
 
 
-def _compared(made: Imported, first: str, doing: common.Progress) -> list[Report]:
-    """Parity of the backends that can run it, the original's first."""
+def compared(
+    made: Imported, first: str, doing: common.Progress, others: Sequence[str] = ()
+) -> list[Report]:
+    """Parity of the first backend with others that can run it: all that are installed, unless
+    told."""
     from resspec import backend
     from resspec.parity.compare import Options, compare
     from resspec.parity.endpoints import endpoint
-    from resspec.parity.runners import Here
+    from resspec.parity.runners import Here, Once, Runner
 
     reports = []
-    for other in backend.names():
+    reference = Once(Here(endpoint(first)))
+    for other in others or backend.names():
         if other == first or backend.get(other).check(made.small):
             continue
         doing(f"comparing {first} and {other}")
         try:
-            runners = [Here(endpoint(first)), Here(endpoint(other))]
+            runners: list[Runner] = [reference, Here(endpoint(other))]
             reports.append(compare(made.small, runners, Options(modes=("eval", "grad"))))
         except SpecError as problem:
             if any(one.code != "no-backend" for one in problem.diagnostics):

@@ -2,6 +2,7 @@
 
     python -m tests.lift.table [SOURCE…]     # all of names.txt, families first, unless told
         --proof structure                    # outputs on torch at one size, instead of everything
+        --backends tensorflow                # beside torch; compiling for JAX takes most of a proof
         --again                              # lift what is there once more: is it of today's code?
         --minutes 60                         # time in all
         --jobs 2                             # networks at once, as many as there are processors
@@ -27,6 +28,7 @@ import signal
 import time
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +53,9 @@ KINDS = {
 }
 
 
-def one(source: str, proof: str) -> dict[str, Any]:
-    """A network's row, in this process. proof: full, structure or none."""
+def one(source: str, proof: str, others: Sequence[str]) -> dict[str, Any]:
+    """A network's row, in this process. proof: full, structure or none; others: the backends that
+    a full proof compares, beside torch."""
     from resspec.diagnostics import SpecError
     from resspec.lift import bring, same
 
@@ -76,7 +79,7 @@ def one(source: str, proof: str) -> dict[str, Any]:
         key = "second" if check_.quantity.endswith("second size") else check_.quantity.split()[-1]
         row[key] = f"{check_.error:.1e}"
     if proof == "full":
-        row |= _parity(made)
+        row |= _parity(made, others)
     return row
 
 
@@ -133,28 +136,22 @@ def _macs(model: Any, shape: tuple[int, ...]) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def _parity(made: Any) -> dict[str, str]:
-    """The other backends in float64, at the small size: how far they are, or what they lack."""
-    from resspec import backend
-    from resspec.parity.compare import Options, compare
-    from resspec.parity.endpoints import endpoint
-    from resspec.parity.runners import Here
+def _parity(made: Any, others: Sequence[str]) -> dict[str, str]:
+    """Other backends in float64, at the small size: how far they are."""
+    from resspec.cli.import_ import compared
 
     found = {}
-    for name in ("tensorflow", "jax"):
-        if name not in backend.names() or backend.get(name).check(made.small):
-            continue
-        runners = [Here(endpoint("torch")), Here(endpoint(name))]
-        report = compare(made.small, runners, Options(modes=("eval", "grad")))
+    for report in compared(made, "torch", lambda _: None, others):
         worst = max((check.error for check in report.checks), default=0.0)
-        found[name] = f"{worst:.1e}" if report.ok else f"NOT the same: {worst:.1e}"
+        same = f"{worst:.1e}" if report.ok else f"NOT the same: {worst:.1e}"
+        found[report.backends[1]] = same
     return found
 
 
 class Run:
     """A network in a process of its own, which may take so long and so much."""
 
-    def __init__(self, source: str, proof: str) -> None:
+    def __init__(self, source: str, proof: str, others: Sequence[str]) -> None:
         self.source, self.proof, self.start = source, proof, time.perf_counter()
         self.reads, writes = os.pipe()
         self.child = os.fork()
@@ -166,7 +163,7 @@ class Run:
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         try:
-            row = one(source, proof)
+            row = one(source, proof, others)
         except BaseException as problem:  # whatever it is, it is this network's
             line = (str(problem).splitlines() or [""])[0]
             row = {"lifted": "no", "why": f"{type(problem).__name__}: {line}"[:200]}
@@ -220,7 +217,7 @@ def rows() -> dict[str, dict[str, Any]]:
 def main(arguments: argparse.Namespace) -> None:
     known, found = names(), rows()
     if not arguments.page:
-        _warm()
+        _warm(arguments.backends if arguments.proof == "full" else ())
         _try_all(arguments, known, found)
     _write(found)
     PAGE.write_text(page(found, known), "utf-8")
@@ -240,7 +237,7 @@ def _try_all(
             done = before is not None and (proof == before["proof"] or before["proof"] == "full"
                                            or before["lifted"] == "no")  # fmt: skip
             if arguments.again or not done:
-                runs.append(Run(source, proof))
+                runs.append(Run(source, proof, arguments.backends))
             continue
         if not runs:
             break
@@ -249,7 +246,7 @@ def _try_all(
         if run.proof == "none" and row["lifted"] == "yes":
             assert before is not None
             if row.get("graph") != before["graph"]:
-                runs.append(Run(run.source, arguments.proof))
+                runs.append(Run(run.source, arguments.proof, arguments.backends))
                 continue
             row |= {key: before[key] for key in (*PROVEN, "seconds")}
         found[run.source] = row
@@ -257,19 +254,22 @@ def _try_all(
         print(row["lifted"], run.source, row["seconds"], row.get("why", ""), flush=True)
 
 
-def _warm() -> None:
-    """What every network needs, imported once."""
+def _warm(others: Sequence[str]) -> None:
+    """What every network needs, imported once; a framework takes seconds."""
     import resspec_torch.lift.export
     import torch
     from resspec_torch import origins
 
     import resspec.lift.bring
+    from resspec import backend
 
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     assert resspec.lift.bring
     assert resspec_torch.lift.export
     origins.TIMM.made("resnet10t")
+    for name in others:
+        backend.get(name).training()
 
 
 def _write(found: dict[str, dict[str, Any]]) -> None:
@@ -353,6 +353,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("sources", nargs="*")
     parser.add_argument("--proof", choices=("structure", "full"), default="full")
+    parser.add_argument("--backends", type=lambda s: s.split(","), default=["tensorflow", "jax"])
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--page", action="store_true")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))

@@ -155,6 +155,10 @@ def test_frozen_parameters_are_compared_and_told() -> None:
     assert not any(one.requires_grad for one in model[0].parameters())
 
 
+def test_slopes_that_torch_has_in_single_precision_are_compared_in_double() -> None:
+    assert imported(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Hardsigmoid())).checks
+
+
 def test_what_layers_share_in_part_is_refused() -> None:
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), torch.nn.Conv2d(3, 3, 1))
     model[1].weight = model[0].weight

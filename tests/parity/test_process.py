@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from resspec.diagnostics import SpecError
+from resspec.diagnostics import SpecError, error
 from resspec.parity import Options, compare, runner
 from resspec.parity.endpoints import endpoint
 from resspec.parity.measure import Job, Result, measure
-from resspec.parity.runners import Elsewhere, Here, Subject
+from resspec.parity.runners import Elsewhere, Here, Nowhere, Once, Subject
 from resspec.parity.worker import read, write
 from resspec.weights import randomise
 from tests import specs
@@ -124,3 +125,20 @@ def test_watched_values_are_those_of_the_graph(tmp_path: Path) -> None:
     found = watched.arrays["activations"]
     assert list(found) == ["v2", f"v{last.index}"]
     assert np.array_equal(found[f"v{last.index}"], plain.arrays["outputs"]["out"])
+
+
+def test_several_comparisons_run_the_first_backend_once(tmp_path: Path) -> None:
+    class Counting(Nowhere):
+        count = 0
+
+        def run(self, *given: Any) -> list[Result]:
+            self.count += 1
+            return [Result({}, {})]
+
+    runner = Counting("torch", error("no-backend", ""))
+    once, subject = Once(runner), Subject(specs.load(tmp_path).graph, {})
+    jobs = [Options().job(dtype) for dtype in ("float64", "float32")]
+    first = [once.run(subject, [job], print)[0] for job in jobs]
+    again = [once.run(subject, [replace(job)], print)[0] for job in jobs]
+    assert runner.count == 2
+    assert all(one is other for one, other in zip(first, again, strict=True))
