@@ -117,6 +117,16 @@ class Recorder:
             (self.moved[key],) = self.apply(op, *inputs, **arguments)
         return self.moved[key]
 
+    def alike(self, op: str, data: Data, *others: Value, **arguments: Any) -> Data:
+        """What an op gives of a tensor, laid out as that is."""
+        (value,) = self.apply(op, data.value, *others, **arguments)
+        return Data(value, data.layout)
+
+    def usual(self, op: str, *inputs: Value, **arguments: Any) -> Data:
+        """What an op gives, as N×C×H×W or N×C."""
+        (value,) = self.apply(op, *inputs, **arguments)
+        return Data(value, layouts.usual(value.type, self.batch))
+
     def maker(self, value: Value) -> Step | None:
         """The step that gave it; None for the input."""
         return self.makers.get(value)

@@ -123,8 +123,7 @@ class Walker:
         """An op that treats all elements alike, however they are laid out."""
         if not isinstance(x, Data):
             raise Unliftable("its input does not depend on the model's")
-        (value,) = self.recorder.apply(op, x.value, **arguments)
-        return Data(value, x.layout)
+        return self.recorder.alike(op, x, **arguments)
 
     # -- what could not be said ------------------------------------------------------------------
 

@@ -81,8 +81,7 @@ def _prelu(walk: Walker, one: Any, x: Any) -> Data:
     flag(extents[:-1] != (1,) * (len(extents) - 1), "a slope for each position (`shared_axes`)")
     taken = {"weight": walk.taken(one.alpha)}
     shared = extents[-1] == 1 and x.value.type.channels != 1
-    (value,) = walk.recorder.apply("prelu", x.value, taken=taken, shared=shared)
-    return Data(value, x.layout)
+    return walk.recorder.alike("prelu", x, taken=taken, shared=shared)
 
 
 @layer("Dropout")

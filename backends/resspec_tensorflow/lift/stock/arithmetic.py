@@ -32,8 +32,7 @@ def _number(x: Data, given: Any) -> Any:
 @layer("LayerScale")
 def _layer_scale(walk: Walker, one: Any, x: Any) -> Data:
     over_channels(x, -1)
-    (value,) = walk.recorder.apply("layer_scale", x.value, taken={"weight": walk.taken(one.gamma)})
-    return Data(value, x.layout)
+    return walk.recorder.alike("layer_scale", x, taken={"weight": walk.taken(one.gamma)})
 
 
 @layer("CustomScaleLayer")

@@ -19,16 +19,11 @@ def _batch_norm(walk: Walker, one: Any, x: Any) -> Data:
     taken = {name: walk.taken(variable) for name, variable in given.items() if variable is not None}
     if not one.trainable:
         flag(len(taken) < 4, "a frozen batch norm without its scale or shift")
-        (value,) = walk.recorder.apply(
-            "frozen_batch_norm", x.value, taken=taken, eps=float(one.epsilon)
-        )
-        return Data(value, x.layout)
-    (value,) = walk.recorder.apply(
-        "batch_norm", x.value, taken=taken, eps=float(one.epsilon),
+        return walk.recorder.alike("frozen_batch_norm", x, taken=taken, eps=float(one.epsilon))
+    return walk.recorder.alike("batch_norm", x, taken=taken, eps=float(one.epsilon),
         momentum=float(f"{1 - one.momentum:.12g}"), scale=one.gamma is not None,
         shift=one.beta is not None,
     )  # fmt: skip
-    return Data(value, x.layout)
 
 
 def _normed(walk: Walker, one: Any, x: Any, op: str, **arguments: Any) -> Data:
@@ -59,8 +54,7 @@ def _layer_norm(walk: Walker, one: Any, x: Any) -> Data:
 def _rms_norm(walk: Walker, one: Any, x: Any) -> Data:
     over_channels(x, one.axis)
     taken = {"weight": walk.taken(one.scale)}
-    (value,) = walk.recorder.apply("rms_norm", x.value, taken=taken, eps=float(one.epsilon))
-    return Data(value, x.layout)
+    return walk.recorder.alike("rms_norm", x, taken=taken, eps=float(one.epsilon))
 
 
 @layer("GroupNormalization")
@@ -88,8 +82,7 @@ def _standardize(walk: Walker, one: Any, x: Any) -> Data:
         return walk.elementwise(x, "scale", value=scale)
     taken = {"mean": walk.taken(one.adapt_mean), "var": walk.taken(one.adapt_variance),
              "count": walk.taken(one.count)}  # fmt: skip
-    (value,) = walk.recorder.apply("standardize", x.value, taken=taken)
-    return Data(value, x.layout)
+    return walk.recorder.alike("standardize", x, taken=taken)
 
 
 def _floats(value: Any, channels: int) -> list[float]:

@@ -93,8 +93,7 @@ def _prelu(reader: Reader, x: Any, weight: Any) -> Data:
     flag(not isinstance(weight, Weight), "its slope is no parameter as it stands")
     taken = {"weight": weight.taken}
     shared = weight.tensor.numel() == 1 and x.value.type.channels != 1
-    (value,) = reader.recorder.apply("prelu", x.value, taken=taken, shared=shared)
-    return Data(value, x.layout)
+    return reader.recorder.alike("prelu", x, taken=taken, shared=shared)
 
 
 @aten("softmax", "_softmax")

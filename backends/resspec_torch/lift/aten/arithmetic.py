@@ -117,8 +117,7 @@ def _table(reader: Reader, x: Data, weight: Any) -> Data | None:
     taken = seen.taken(tuple(words.index(word) for word in "hwc" if word in words))
     if taken is None:
         return None
-    (value,) = reader.recorder.apply("learned", x.value, taken={"weight": taken})
-    return Data(value, x.layout)
+    return reader.recorder.alike("learned", x, taken={"weight": taken})
 
 
 @aten("add")
@@ -146,8 +145,7 @@ def _add(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
     if not isinstance(b, Weight) or not _is_channelwise(a, b):
         return biased(reader, a, b)
     shared = _channelwise(a, b)
-    (value,) = reader.recorder.apply("bias", a.value, taken={"bias": b.taken}, shared=shared)
-    return Data(value, a.layout)
+    return reader.recorder.alike("bias", a, taken={"bias": b.taken}, shared=shared)
 
 
 @aten("sub")
@@ -217,8 +215,7 @@ def multiplied(reader: Reader, a: Any, b: Any) -> Data:
             )
         return multiplied(reader, a, found)
     op = "gain" if _channelwise(a, b) else "layer_scale"
-    (value,) = reader.recorder.apply(op, a.value, taken={"weight": b.taken})
-    return Data(value, a.layout)
+    return reader.recorder.alike(op, a, taken={"weight": b.taken})
 
 
 @aten("div")

@@ -161,8 +161,7 @@ def _tabled(reader: Reader, scores: Data, bias: Any) -> Data | None:
         table = recorder.once(
             "einsum", table, pattern="(h n m) g 1 -> h (g n) m", sizes=tuple(sorted(sizes))
         )
-    (value,) = recorder.apply("add", scores.value, table)
-    return Data(value, scores.layout)
+    return recorder.alike("add", scores, table)
 
 
 def of_scores(reader: Reader, scores: Data) -> Data:
@@ -210,10 +209,9 @@ def _relative(reader: Reader, scores: Data, bias: Any) -> Data | None:
             (head * ways + way, Taken(found.name, (1, 0), (heads, ways))),
         ):
             if np.array_equal(told, at):
-                (value,) = reader.recorder.apply(
-                    "relative_bias", scores.value, taken={"weight": taken}, window=window
+                return reader.recorder.alike(
+                    "relative_bias", scores, taken={"weight": taken}, window=window
                 )
-                return Data(value, scores.layout)
     return None
 
 

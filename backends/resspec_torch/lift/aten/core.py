@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from resspec.lift import layout as layouts
 from resspec.lift.record import Data
 from resspec_torch.lift.aten.layers import conv2d, conv_transpose2d
 from resspec_torch.lift.aten.norms import batch_norm, group_norm, layer_norm
@@ -48,8 +47,7 @@ def _group_norm(
 
 @aten("avg_pool_sides")
 def _avg_pool_sides(reader: Reader, x: Any, kernel: Any, stride: Any, sides: Any) -> Data:
-    (made,) = reader.recorder.apply(
+    return reader.recorder.usual(
         "avg_pool", reader.recorder.map(x), kernel_size=pair(kernel), stride=pair(stride),
         padding=tuple(sides), count_include_pad=False,
     )  # fmt: skip
-    return Data(made, layouts.usual(made.type, reader.recorder.batch))

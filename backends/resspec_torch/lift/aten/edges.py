@@ -99,5 +99,4 @@ def _upsample(reader: Reader, x: Any, size: Any, *rest: Any, **more: Any) -> Dat
     factor = target[0] / value.type.height
     if target[1] / value.type.width == factor and isinstance(factors, list | tuple):
         arguments = {"scale_factor": factor}
-    (value,) = reader.recorder.apply("resize", value, mode=mode, align_corners=align, **arguments)
-    return Data(value, layouts.usual(value.type, reader.recorder.batch))
+    return reader.recorder.usual("resize", value, mode=mode, align_corners=align, **arguments)

@@ -44,8 +44,7 @@ def conv2d(
         down, across = pair(padding)
         sides = (down, down, across, across)
     value, sides = recorder.before_pad(value, sides, "zero")
-    (made,) = recorder.apply(op.name, value, taken=taken, padding=sides, **arguments)
-    return Data(made, layouts.usual(made.type, recorder.batch))
+    return recorder.usual(op.name, value, taken=taken, padding=sides, **arguments)
 
 
 @aten("conv1d")
@@ -72,10 +71,9 @@ def _conv1d(
                                (1, pair(dilation)[0]), groups),
         )  # fmt: skip
     taken = {"weight": weight.taken} | ({"bias": bias.taken} if bias is not None else {})
-    (value,) = reader.recorder.apply(
-        "channel_conv", x.value, taken=taken, kernel_size=int(width), bias=bias is not None
+    return reader.recorder.alike(
+        "channel_conv", x, taken=taken, kernel_size=int(width), bias=bias is not None
     )
-    return Data(value, x.layout)
 
 
 def along(reader: Reader, x: Data, layer: Callable[[Data], Data]) -> Data:
@@ -132,13 +130,12 @@ def conv_transpose2d(
     down, across = pair(padding)
     shape = weight.tensor.shape
     taken = {"weight": weight.taken} | ({"bias": bias.taken} if bias is not None else {})
-    (made,) = reader.recorder.apply(
+    return reader.recorder.usual(
         "conv_transpose2d", value, taken=taken, out_channels=int(shape[1]) * groups,
         kernel_size=(int(shape[2]), int(shape[3])), stride=pair(stride),
         padding=(down, down, across, across), output_padding=pair(output_padding),
         dilation=pair(dilation), groups=int(groups), bias=bias is not None,
     )  # fmt: skip
-    return Data(made, layouts.usual(made.type, reader.recorder.batch))
 
 
 @aten("linear")
@@ -162,8 +159,7 @@ def _computed(reader: Reader, x: Data, weight: Any, bias: Any) -> Data:
         return made
     made = arrange.focused(reader.recorder, made, len(made.layout) - 1)
     flag(not isinstance(bias, Weight), "its bias is computed from parameters")
-    (value,) = reader.recorder.apply("bias", made.value, taken={"bias": bias.taken})
-    return Data(value, made.layout)
+    return reader.recorder.alike("bias", made, taken={"bias": bias.taken})
 
 
 def matrix(reader: Reader, x: Any, features: int, taken: Taken, bias: Any) -> Data:

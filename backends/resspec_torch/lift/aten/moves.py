@@ -89,8 +89,7 @@ def _shuffled(reader: Reader, x: Data, block: int, order: tuple[Atom, ...]) -> D
         (value,) = recorder.apply("channel_shuffle", value, groups=rest.size)
     elif not down.step > across.step > rest.step:
         raise Awkward("an order of channels in positions that no op has")
-    (value,) = recorder.apply("depth_to_space", value, block_size=block)
-    return Data(value, layouts.usual(value.type, recorder.batch))
+    return recorder.usual("depth_to_space", value, block_size=block)
 
 
 @aten("pixel_shuffle")
@@ -99,16 +98,14 @@ def _pixel_shuffle(reader: Reader, x: Any, block: int) -> Data:
     left = value.type.channels // block**2
     if left > 1:
         (value,) = reader.recorder.apply("channel_shuffle", value, groups=left)
-    (value,) = reader.recorder.apply("depth_to_space", value, block_size=int(block))
-    return Data(value, layouts.usual(value.type, reader.recorder.batch))
+    return reader.recorder.usual("depth_to_space", value, block_size=int(block))
 
 
 @aten("pixel_unshuffle")
 def _pixel_unshuffle(reader: Reader, x: Any, block: int) -> Data:
     value = reader.recorder.map(x)
     (value,) = reader.recorder.apply("space_to_depth", value, block_size=int(block))
-    (value,) = reader.recorder.apply("channel_shuffle", value, groups=int(block) ** 2)
-    return Data(value, layouts.usual(value.type, reader.recorder.batch))
+    return reader.recorder.usual("channel_shuffle", value, groups=int(block) ** 2)
 
 
 @aten("channel_shuffle")
@@ -224,8 +221,7 @@ def with_zeros(reader: Reader, tensors: Any, dim: int) -> Data:
     at = next(place for place, one in enumerate(tensors) if one is data)
     counts = [0 if one is data else int(one.tensor.shape[1]) for one in tensors]
     before, after = sum(counts[:at]), sum(counts[at:])
-    (value,) = reader.recorder.apply("pad_channels", value, before=before, after=after)
-    return Data(value, layouts.usual(value.type, reader.recorder.batch))
+    return reader.recorder.usual("pad_channels", value, before=before, after=after)
 
 
 @aten("stack")

@@ -97,10 +97,7 @@ def _rms_norm(reader: Reader, x: Any, shape: Any, weight: Any = None, eps: Any =
     x = _over_last(reader, x, shape)
     flag(eps is None, "its eps is that of the type of its input; give it a number")
     taken = {} if weight is None else {"weight": weight.taken}
-    (value,) = reader.recorder.apply(
-        "rms_norm", x.value, taken=taken, eps=float(eps), affine=bool(taken)
-    )
-    return Data(value, x.layout)
+    return reader.recorder.alike("rms_norm", x, taken=taken, eps=float(eps), affine=bool(taken))
 
 
 @dataclass(eq=False, slots=True)
@@ -130,8 +127,7 @@ def scaled_to_one(reader: Reader, x: Data, length: Length) -> Data:
     flag(not same, "a quotient of two values")
     flag(length.eps <= 0, "a length that may be zero is divided by")
     x = arrange.focused(reader.recorder, reader.settled(x), length.axis)
-    (value,) = reader.recorder.apply("l2_normalize", x.value, eps=float(length.eps))
-    return Data(value, x.layout)
+    return reader.recorder.alike("l2_normalize", x, eps=float(length.eps))
 
 
 @aten("group_norm")

@@ -59,10 +59,9 @@ def _pool(
     elif not any(sides) and not ceil:
         value, sides = recorder.before_pad(value, sides, "zero")
         more |= {"count_include_pad": True} if any(sides) else {}
-    (made,) = recorder.apply(
+    return recorder.usual(
         op, value, kernel_size=kernel, stride=stride, padding=sides, ceil_mode=ceil, **more
     )
-    return Data(made, layouts.usual(made.type, recorder.batch))
 
 
 @aten("avg_pool1d")
@@ -119,10 +118,8 @@ def _adaptive(reader: Reader, x: Any, wanted: Any, kind: str) -> Data:
     size = tuple(own if one is None else int(one)
                  for one, own in zip(wanted, value.type.spatial, strict=True))  # fmt: skip
     if size == (1, 1):
-        (made,) = recorder.apply(f"global_{kind}_pool", value)
-    else:
-        (made,) = recorder.apply(f"adaptive_{kind}_pool", value, output_size=size)
-    return Data(made, layouts.usual(made.type, recorder.batch))
+        return recorder.usual(f"global_{kind}_pool", value)
+    return recorder.usual(f"adaptive_{kind}_pool", value, output_size=size)
 
 
 @aten("mean")

@@ -24,8 +24,7 @@ def unary(reader: Reader, x: Any, op: str, **arguments: Any) -> Data:
     """An op that treats all elements alike, however they are laid out."""
     if not isinstance(x, Data):
         raise Unliftable("its input does not depend on the model's")
-    (value,) = reader.recorder.apply(op, x.value, **arguments)
-    return Data(value, x.layout)
+    return reader.recorder.alike(op, x, **arguments)
 
 
 def flag(condition: bool, reason: str) -> None:

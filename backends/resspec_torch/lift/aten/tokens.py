@@ -168,8 +168,7 @@ def _roll(reader: Reader, x: Data, shifts: Any, dims: Any = ()) -> Data:
         shift[word] += int(by)
     if not any(shift.values()):
         return x
-    (value,) = reader.recorder.apply("roll", x.value, shift=(shift["h"], shift["w"]))
-    return Data(value, x.layout)
+    return reader.recorder.alike("roll", x, shift=(shift["h"], shift["w"]))
 
 
 @dataclass(eq=False, slots=True)
