@@ -56,7 +56,7 @@ def graph_of(spec: Spec, outputs: Sequence[str] | None = None) -> Graph:
         spec = (spec if isinstance(spec, LoadedSpec) else load(spec)).graph
     if outputs is None:
         return spec
-    from resspec.passes.select import select
+    from resspec.passes.outputs import select
 
     return select(spec, outputs)
 

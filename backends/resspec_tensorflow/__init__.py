@@ -10,10 +10,14 @@ from resspec.emit.snippets import needed
 from resspec.least import least
 
 from . import emitter
+from .elementwise import ELEMENTWISE
 from .export import FORMATS
 from .functions import GLOBALS
+from .layers import LAYERS
+from .rules import BASIC
+from .shapes import SHAPES
 from .snippets import HELPERS
-from .table import RULES
+from .tokens import TOKENS
 
 
 def variable_name(path: str, name: str) -> str:
@@ -66,7 +70,7 @@ _module = partial(module, needs="TensorFlow and Keras", install="pip install 're
 
 BACKEND = Backend(
     name="tensorflow",
-    rules=RULES,
+    rules={**BASIC, **ELEMENTWISE, **LAYERS, **SHAPES, **TOKENS},
     emitter=emit,
     runtime=_module("resspec_tensorflow.runtime"),
     training=_module("resspec_tensorflow.training"),

@@ -12,10 +12,9 @@ from resspec.emit.template import literal, render
 from resspec.emit.turns import Turns
 
 from .functions import GLOBALS, OWN
+from .naming import Path, Statement, Tensors
 from .rules import written
 from .snippets import HELPERS
-from .tensors import Tensors
-from .text import Path, Statement
 
 if TYPE_CHECKING:
     from resspec.emit.program import Definition, Item

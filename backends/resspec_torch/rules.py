@@ -18,9 +18,8 @@ from resspec.ops.shape import Flatten, Split
 
 from .elementwise import ELEMENTWISE
 from .layers import AFFINE, LAYERS, weighed
-from .shapes import SHAPES
+from .shapes import SHAPES, is_native
 from .tokens import TOKENS
-from .windows import is_native
 
 RUNNING = same("running_mean", "running_var")
 

@@ -6,8 +6,8 @@ from resspec.backend import Rule, RuleTable, Types
 from resspec.emit.rules import blurred, helper, layer, resized, sliced, subsampled
 from resspec.ops import pool, shape
 from resspec.ops.base import Op
-
-from .windows import is_native
+from resspec.ops.conv import symmetric
+from resspec.ops.fields import Sides
 
 
 def avg_pool(op: pool.AvgPool, types: Types) -> Rule:
@@ -99,3 +99,8 @@ SHAPES: RuleTable = {
     shape.SpaceToDepth: helper("space_to_depth", ", {block_size}"),
     shape.DepthToSpace: helper("depth_to_space", ", {block_size}"),
 }
+
+
+def is_native(sides: Sides, kernel: tuple[int, int]) -> bool:
+    """Whether torch's pools take such padding: even, and at most half of the window."""
+    return symmetric(sides) and sides[0] <= kernel[0] // 2 and sides[2] <= kernel[1] // 2

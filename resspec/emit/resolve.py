@@ -11,8 +11,7 @@ from resspec.emit.program import Arguments, Hole, Leaf
 from resspec.emit.template import is_numeric, leaves, placeholders
 from resspec.ir import Graph, Node
 from resspec.ops.base import attributes
-from resspec.passes.channels import channels_last
-from resspec.passes.guard import guard
+from resspec.passes.written import channels_last, guard
 from resspec.rule import Rule, RuleTable, Unsupported
 from resspec.sizes import Sizes
 from resspec.types import TensorType

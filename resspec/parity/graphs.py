@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from resspec.ir import Graph, Node
-from resspec.passes.expose import expose as expose
 from resspec.passes.noops import remove_noise as remove_noise
+from resspec.passes.outputs import expose as expose
 
 
 def layers(graph: Graph) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resspec.passes.expose import expose
+from resspec.passes.outputs import expose
 from resspec.port.distance import distance
 from resspec.running import Running
 

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from resspec import api, live  # noqa: E402
 from resspec.api import compile_for  # noqa: E402
-from resspec.passes.expose import expose  # noqa: E402
+from resspec.passes.outputs import expose  # noqa: E402
 from tests.builds.twins import graph  # noqa: E402
 
 NET = """\

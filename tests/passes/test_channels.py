@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from resspec.ir import Graph
 from resspec.ops.base import OPS
-from resspec.passes.channels import channels_last
+from resspec.passes.written import channels_last
 from tests.graphs import GraphBuilder
 
 

@@ -13,7 +13,7 @@ from resspec import api, sizes
 from resspec.ir import Graph
 from resspec.ops import OPS, OpError
 from resspec.ops.extent import INPUT, ONE, Extent
-from resspec.passes.guard import guard
+from resspec.passes.written import guard
 from resspec.types import TensorType
 from tests.graphs import GraphBuilder
 

@@ -2,26 +2,7 @@
 
 from __future__ import annotations
 
-from resspec_tensorflow.lift.stock import (
-    activations,
-    arithmetic,
-    attention,
-    layers,
-    moves,
-    norms,
-    pools,
-)
+from resspec_tensorflow.lift.stock import attention, elements, layers, moves, norms
 from resspec_tensorflow.lift.stock.registry import TABLE, layer, merged
 
-__all__ = [
-    "TABLE",
-    "activations",
-    "arithmetic",
-    "attention",
-    "layer",
-    "layers",
-    "merged",
-    "moves",
-    "norms",
-    "pools",
-]
+__all__ = ["TABLE", "attention", "elements", "layer", "layers", "merged", "moves", "norms"]

@@ -8,7 +8,7 @@ from resspec.lift import arrange
 from resspec.lift import layout as layouts
 from resspec.lift.layout import Atom
 from resspec.lift.record import Data
-from resspec_tensorflow.lift.stock.activations import activated
+from resspec_tensorflow.lift.stock.elements import activated
 from resspec_tensorflow.lift.stock.registry import layer
 from resspec_tensorflow.lift.walk import NCHW, Unliftable, Walker, flag, turned
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from resspec.lift import layout as layouts
 from resspec.lift.record import Data, Taken
-from resspec_tensorflow.lift.stock.activations import activated
+from resspec_tensorflow.lift.stock.elements import activated
 from resspec_tensorflow.lift.stock.registry import layer
 from resspec_tensorflow.lift.walk import Walker, flag
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resspec_torch.lift.onnx.operators import activations, arithmetic, layers, moves, norms, pools
+from resspec_torch.lift.onnx.operators import elements, layers, moves
 from resspec_torch.lift.onnx.translate import TABLE
 
-__all__ = ["TABLE", "activations", "arithmetic", "layers", "moves", "norms", "pools"]
+__all__ = ["TABLE", "elements", "layers", "moves"]

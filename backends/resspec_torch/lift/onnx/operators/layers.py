@@ -1,11 +1,12 @@
-"""Convolutions and linear layers."""
+"""Convolutions, products, norms and pools."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from resspec_torch.lift.onnx.model import Node
-from resspec_torch.lift.onnx.operators.shared import Values, data, padded, pads_of
+from resspec_torch.lift.onnx.operators.shared import Values, data, ints, padded, pads_of
 from resspec_torch.lift.onnx.translate import Made, Translator, flag, operator
 
 
@@ -58,3 +59,98 @@ def _matmul(t: Translator, node: Node, x: Values, weight: Values) -> Any:
 @operator("resspec.Linear")
 def _linear(t: Translator, node: Node, x: Values, weight: Values, bias: Values) -> Any:
     return t.emit("linear", data(x), t.emit("t", data(weight)), data(bias))
+
+
+@operator("BatchNormalization")
+def _batch_norm(t: Translator, node: Node, x: Values, *given: Values) -> Any:
+    scale, shift = (data(one) for one in given[:2])
+    mean, var = (t.tensor(name, "buffers") if name in t.model.tensors else data(one)
+                 for name, one in zip(node.inputs[3:5], given[2:4], strict=True))  # fmt: skip
+    found = node.attributes
+    momentum = float(f"{1 - found.get('momentum', 0.9):.6g}")
+    return t.emit(
+        "batch_norm", data(x), scale, shift, mean, var, False, momentum,
+        float(f"{found.get('epsilon', 1e-5):.7g}"), False,
+    )  # fmt: skip
+
+
+@operator("LayerNormalization")
+def _layer_norm(t: Translator, node: Node, x: Values, scale: Values, shift: Values = None) -> Any:
+    rank, axis = len(data(x).shape), node.attributes.get("axis", -1)
+    flag(axis % rank != rank - 1, "over several axes")
+    eps = float(f"{node.attributes.get('epsilon', 1e-5):.7g}")
+    size = [data(x).shape[-1]]
+    return [t.emit("layer_norm", data(x), size, scale and data(scale), shift and data(shift), eps)]
+
+
+@operator("resspec.GroupNorm")
+def _group_norm(t: Translator, node: Node, x: Values, scale: Values, shift: Values) -> Any:
+    scale, shift = (t.emit("view", data(one), [-1]) for one in (scale, shift))
+    found = node.attributes
+    return t.emit(
+        "group_norm", data(x), found["groups"], scale, shift,
+        float(f"{found['epsilon']:.7g}"), False,
+    )  # fmt: skip
+
+
+@operator("GroupNormalization")
+def _group_normalization(t: Translator, node: Node, x: Values, scale: Values, shift: Values) -> Any:
+    flag(t.model.opset < 21, "a scale for each group")
+    eps = float(f"{node.attributes.get('epsilon', 1e-5):.7g}")
+    groups = node.attributes["num_groups"]
+    return t.emit("group_norm", data(x), groups, data(scale), data(shift), eps, False)
+
+
+@operator("InstanceNormalization")
+def _instance_norm(t: Translator, node: Node, x: Values, scale: Values, shift: Values) -> Any:
+    flag(len(data(x).shape) != 4, "over other than rows and columns")
+    eps = float(f"{node.attributes.get('epsilon', 1e-5):.7g}")
+    return t.emit(
+        "instance_norm", data(x), data(scale), data(shift), None, None, True, 0.0, eps, False
+    )
+
+
+@operator("MaxPool")
+def _max_pool(t: Translator, node: Node, x: Values) -> list[Any]:
+    found, kernel = node.attributes, node.attributes["kernel_shape"]
+    x, pads = padded(t, data(x), pads_of(t, node, data(x), kernel), -math.inf)
+    return [t.emit(
+        "max_pool2d", x, list(kernel), list(found.get("strides", [1, 1])), pads,
+        list(found.get("dilations", [1, 1])), bool(found.get("ceil_mode", 0)),
+    )]  # fmt: skip
+
+
+@operator("AveragePool")
+def _average_pool(t: Translator, node: Node, x: Values) -> Any:
+    found, kernel = node.attributes, node.attributes["kernel_shape"]
+    flag(any(one != 1 for one in found.get("dilations", [1])), "dilated")
+    sides = pads_of(t, node, data(x), kernel)
+    count = bool(found.get("count_include_pad", 0)) or not any(sides)
+    top, bottom, left, right = sides
+    strides = list(found.get("strides", [1, 1]))
+    if not count and (top, left) != (bottom, right):
+        return t.emit("avg_pool_sides", data(x), list(kernel), strides, sides)
+    x, pads = padded(t, data(x), sides, 0.0)
+    return t.emit(
+        "avg_pool2d", x, list(kernel), strides, pads, bool(found.get("ceil_mode", 0)), count
+    )
+
+
+@operator("GlobalAveragePool")
+def _global_average(t: Translator, node: Node, x: Values) -> Any:
+    return t.emit("adaptive_avg_pool2d", data(x), [1, 1])
+
+
+@operator("GlobalMaxPool")
+def _global_max(t: Translator, node: Node, x: Values) -> Any:
+    return t.emit("amax", data(x), [2, 3], True)
+
+
+@operator("ReduceMean", "ReduceSum", "ReduceMax")
+def _reduce(t: Translator, node: Node, x: Values, axes: Values = None) -> Any:
+    found = list(node.attributes.get("axes", [])) if axes is None else ints(axes)
+    flag(not found, "over the whole batch")
+    keep = bool(node.attributes.get("keepdims", 1))
+    name, overload = {"ReduceMean": ("mean", "dim"), "ReduceSum": ("sum", "dim_IntList"),
+                      "ReduceMax": ("amax", "default")}[node.op]  # fmt: skip
+    return t.emit(name, data(x), found, keep, overload=overload)

@@ -1,13 +1,34 @@
-"""Tell the 1x1 convolutions whose channels lie last in memory: behind a norm over channels."""
+"""What is told apart right before source is written: sums that must refuse what a framework would
+broadcast, and convolutions whose channels lie last in memory."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from resspec import sizes
 from resspec.ir import Graph, Node
 from resspec.ops.base import attributes
 from resspec.ops.conv import Conv2d, PointwiseConv2d
+from resspec.ops.merge import CHECKED
 from resspec.ops.norm import GlobalResponseNorm, LayerNorm
+from resspec.sizes import Sizes
+
+
+def guard(graph: Graph, found: Sizes | None = None) -> Graph:
+    """The same function, where two inputs of a sum may differ in size by the checked op.
+
+    Done last, right before source is written: what can be proven depends on the outputs chosen.
+    `found` are the graph's sizes, where they are known.
+    """
+    unproven = (found or sizes.of(graph)).unproven
+
+    def checked(node: Node) -> Node:
+        kind = CHECKED.get(type(node.op))
+        if kind is None or node.path not in unproven:
+            return node
+        return replace(node, op=kind(**{k: getattr(node.op, k) for k in attributes(node.op)}))
+
+    return replace(graph, root=graph.root.map(checked)) if unproven else graph
 
 
 def channels_last(graph: Graph) -> Graph:

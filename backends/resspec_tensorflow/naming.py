@@ -1,15 +1,14 @@
-"""Names of the tensors in one function."""
+"""Names of the tensors in one function, and of layers, as text."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
+from resspec.emit.lines import broken
 from resspec.emit.locals import Locals
 from resspec.emit.names import is_name
-from resspec.emit.program import Call, Layer, Run
-
-if TYPE_CHECKING:
-    from resspec.emit.program import Definition, Item
+from resspec.emit.program import Call, Definition, Item, Layer, Run
+from resspec.emit.template import literal
 
 MAIN = ("x", "h")
 
@@ -73,3 +72,33 @@ def _kept(item: Item) -> tuple[int, ...]:
     if isinstance(item, Layer) and "\n" in item.rule.call:
         return item.inputs[1:]
     return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Source of a layer's name: literal parts and placeholders, as in an f-string. Its steps are
+    joined by a sign that no name of a spec has and every engine of Keras takes: torch refuses dots.
+    """
+
+    text: str
+
+    def __truediv__(self, part: str) -> Path:
+        parts = (self.text, *part.split("."))
+        return Path("-".join(filter(None, parts)))
+
+    def __str__(self) -> str:
+        if self.text.startswith("{") and self.text.find("}") == len(self.text) - 1:
+            return self.text[1:-1]
+        return ("f" if "{" in self.text else "") + literal(self.text)
+
+
+@dataclass(slots=True)
+class Statement:
+    code: str
+    depth: int
+    target: str = ""
+
+    @property
+    def lines(self) -> list[str]:
+        code = f"{self.target} = {self.code}" if self.target else self.code
+        return broken(code, 4 + 4 * self.depth)
