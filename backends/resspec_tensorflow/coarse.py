@@ -96,20 +96,12 @@ class _File:
             given = [values[i] for i in step.inputs]
             found = OPERATIONS[word](step.builtinOptions, *given)
             several = found if isinstance(found, list) else [found]
+            bounds = FUSED[getattr(step.builtinOptions, "fusedActivationFunction", 0)]
             for i, value in zip(step.outputs, several, strict=True):
-                array = np.asarray(value)
+                array = np.clip(value, *bounds) if bounds else np.asarray(value)
                 values[i] = self.grids[i].rounded(array) if rounded and i in self.grids else array
         found = {name: values[i] for name, i in self.outputs.items()}
         return {name: channels_first(y) for name, y in found.items()}
-
-
-def _fused(operation: Operation) -> Operation:
-    def run(how: Any, *given: Array) -> Any:
-        y = operation(how, *given)
-        bounds = FUSED[how.fusedActivationFunction]
-        return np.clip(y, *bounds) if bounds else y
-
-    return run
 
 
 def _plain(function: Callable[..., Any]) -> Operation:
@@ -186,56 +178,44 @@ def _sliced(how: Any, x: Array, begin: Array, size: Array) -> Any:
     return x[tuple(slice(b, e) for b, e in zip(begin, ends, strict=True))]
 
 
-def _logistic(x: Array) -> Any:
-    return 0.5 * (1 + np.tanh(x / 2))
-
-
 _erf = np.vectorize(erf, otypes=[np.float64])
 
+NUMPY = (  # what NumPy calls the same
+    "abs ceil equal exp floor greater greater_equal less less_equal log maximum minimum "
+    "pad sign sqrt square tanh tile transpose"
+)
 OPERATIONS: dict[str, Operation] = {
-    "ABS": _plain(np.abs),
-    "ADD": _fused(lambda how, a, b: a + b),
+    **{word.upper(): _plain(getattr(np, word)) for word in NUMPY.split()},
+    "ADD": lambda how, a, b: a + b,
     "ADD_N": _plain(lambda *given: sum(given)),
-    "AVERAGE_POOL_2D": _fused(_pooled("AVG")),
+    "AVERAGE_POOL_2D": _pooled("AVG"),
     "BATCH_MATMUL": _product,
     "BATCH_TO_SPACE_ND": _plain(lambda *given: tf.batch_to_space(*given).numpy()),
     "BROADCAST_TO": _plain(lambda x, shape: np.broadcast_to(x, tuple(shape))),
     "CAST": lambda how, x: x.astype(np.float64 if how.outDataType < 2 else KINDS[how.outDataType]),
-    "CEIL": _plain(np.ceil),
-    "CONCATENATION": _fused(lambda how, *given: np.concatenate(given, how.axis)),
-    "CONV_2D": _fused(_convolved),
+    "CONCATENATION": lambda how, *given: np.concatenate(given, how.axis),
+    "CONV_2D": _convolved,
     "CUMSUM": lambda how, x, axis: tf.cumsum(x, int(axis), how.exclusive, how.reverse).numpy(),
-    "DEPTHWISE_CONV_2D": _fused(_depthwise),
+    "DEPTHWISE_CONV_2D": _depthwise,
     "DEQUANTIZE": _plain(lambda x: x),
-    "DIV": _fused(lambda how, a, b: a / b),
+    "DIV": lambda how, a, b: a / b,
     "ELU": _plain(lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0)))),
-    "EQUAL": _plain(np.equal),
-    "EXP": _plain(np.exp),
     "EXPAND_DIMS": _plain(lambda x, axis: np.expand_dims(x, int(axis))),
     "FILL": _plain(lambda shape, value: np.full(tuple(shape), value)),
-    "FLOOR": _plain(np.floor),
     "FLOOR_DIV": _plain(np.floor_divide),
     "FLOOR_MOD": _plain(np.mod),
-    "FULLY_CONNECTED": _fused(_dense),
+    "FULLY_CONNECTED": _dense,
     "GATHER": lambda how, x, at: tf.gather(x, at, axis=how.axis, batch_dims=how.batchDims).numpy(),
     "GELU": _gelu,
-    "GREATER": _plain(np.greater),
-    "GREATER_EQUAL": _plain(np.greater_equal),
     "HARD_SWISH": _plain(lambda x: x * np.clip(x + 3, 0, 6) / 6),
     "LEAKY_RELU": lambda how, x: np.where(x > 0, x, how.alpha * x),
-    "LESS": _plain(np.less),
-    "LESS_EQUAL": _plain(np.less_equal),
-    "LOG": _plain(np.log),
-    "LOGISTIC": _plain(_logistic),
-    "MAXIMUM": _plain(np.maximum),
-    "MAX_POOL_2D": _fused(_pooled("MAX")),
+    "LOGISTIC": _plain(lambda x: 0.5 * (1 + np.tanh(x / 2))),
+    "MAX_POOL_2D": _pooled("MAX"),
     "MEAN": _along(np.mean),
-    "MINIMUM": _plain(np.minimum),
     "MIRROR_PAD": lambda how, x, by: np.pad(x, by, ("reflect", "symmetric")[how.mode]),
-    "MUL": _fused(lambda how, a, b: a * b),
+    "MUL": lambda how, a, b: a * b,
     "NEG": _plain(np.negative),
     "PACK": lambda how, *given: np.stack(given, how.axis),
-    "PAD": _plain(np.pad),
     "PADV2": _plain(lambda x, by, value: np.pad(x, by, constant_values=value)),
     "POW": _plain(np.power),
     "PRELU": _plain(lambda x, slope: np.where(x > 0, x, slope * x)),
@@ -251,7 +231,6 @@ OPERATIONS: dict[str, Operation] = {
     "RSQRT": _plain(lambda x: 1 / np.sqrt(x)),
     "SELECT_V2": _plain(np.where),
     "SHAPE": _plain(lambda x: np.array(x.shape, np.int32)),
-    "SIGN": _plain(np.sign),
     "SLICE": _sliced,
     "SOFTMAX": _softmax,
     "SPACE_TO_BATCH_ND": _plain(lambda *given: tf.space_to_batch(*given).numpy()),
@@ -259,15 +238,10 @@ OPERATIONS: dict[str, Operation] = {
     "DEPTH_TO_SPACE": lambda how, x: tf.nn.depth_to_space(x, how.blockSize).numpy(),
     "SPLIT": lambda how, axis, x: np.split(x, how.numSplits, int(axis)),
     "SPLIT_V": lambda how, x, sizes, axis: np.split(x, np.cumsum(sizes)[:-1], int(axis)),
-    "SQRT": _plain(np.sqrt),
-    "SQUARE": _plain(np.square),
     "SQUARED_DIFFERENCE": _plain(lambda a, b: (a - b) ** 2),
     "SQUEEZE": lambda how, x: np.squeeze(x, tuple(how.squeezeDims)),
     "STRIDED_SLICE": _strided,
-    "SUB": _fused(lambda how, a, b: a - b),
+    "SUB": lambda how, a, b: a - b,
     "SUM": _along(np.sum),
-    "TANH": _plain(np.tanh),
-    "TILE": _plain(np.tile),
-    "TRANSPOSE": _plain(np.transpose),
     "UNPACK": lambda how, x: [np.take(x, i, how.axis) for i in range(how.num)],
 }
