@@ -167,9 +167,10 @@ def _outputs(
     dtype: str, exact: list[NDArray[Any]] | None = None, *, loud: bool = False,
 ) -> list[NDArray[Any]] | None:  # fmt: skip
     """Outputs of the original and of each backend, and again where each norm gives more, if the
-    network is one that magnifies the rounding of its weights beyond what may differ. What the original gives in float64 where they
-    have to be compared in float32, since it holds numbers that are rounded to float32; then given
-    again as `exact`, since both sides may be as far from each other as each is from its own."""
+    network is one that magnifies the rounding of its weights beyond what may differ. What the
+    original gives in float64 where they have to be compared in float32, since it holds numbers that
+    are rounded to float32; then given again as `exact`, since both sides may be as far from each
+    other as each is from its own."""
     original = _opened(case, origin, graph, dtype)
     matching = _structure(original, graph, result)
     if matching is None:
