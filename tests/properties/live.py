@@ -7,7 +7,7 @@ import gc
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from tests.properties.calls import allowed, called
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 FIXED_FILTERS = ("blur_pool",)  # convolutions for a framework, but none of the network's
 BATCH = 2
+Shapes = dict[str, list[tuple[int, ...]]]
 
 
 class Wrong(AssertionError):
@@ -49,26 +50,16 @@ def check(graph: Graph, backend: str, *, thorough: bool = True) -> bool:
 
     Errors: Wrong where the live model differs from the graph.
     """
-    try:
-        compiled = api.compile_for(graph, backend)
-    except SpecError as caught:
-        if any(found.code != "unsupported" for found in caught.diagnostics):
-            raise Wrong(f"{backend}: {caught}") from caught
+    compiled = expressed(graph, backend)
+    if compiled is None:
         return False
-    strange = called(compiled.source.text) - allowed(backend)
-    if strange:
-        raise Wrong(f"{backend}: the source calls {sorted(strange)}")
     with warnings.catch_warnings(), tidy():
         warnings.simplefilter("ignore")
-        live = compiled.running().model
-        summary = api.summarize(graph)
-        counted = compiled.backend.runtime().counts(live)
-        expect(f"{backend}: counts", counted, (summary.params, summary.buffers))
+        live = held(compiled)
         if backend == "tensorflow":
             symbolic(graph, live)
-        stored(compiled, live)
         x = np.random.default_rng(0).standard_normal((BATCH, *graph.input.type.shape), np.float32)
-        forward(compiled, live, x, summary.macs)
+        forward(compiled, live, x, api.summarize(graph).macs)
         if not thorough:
             return True
         another_size(compiled, live)
@@ -78,6 +69,30 @@ def check(graph: Graph, backend: str, *, thorough: bool = True) -> bool:
         }
         expect(f"{backend}: gradients", {n: s.shape for n, s in slopes.items()}, trained)
     return True
+
+
+def expressed(graph: Graph, backend: str) -> Compiled | None:
+    """Its source, which calls what it may; None where the backend cannot express it and says so.
+    Errors: Wrong."""
+    try:
+        compiled = api.compile_for(graph, backend)
+    except SpecError as caught:
+        if any(found.code != "unsupported" for found in caught.diagnostics):
+            raise Wrong(f"{backend}: {caught}") from caught
+        return None
+    strange = called(compiled.source.text) - allowed(backend)
+    if strange:
+        raise Wrong(f"{backend}: the source calls {sorted(strange)}")
+    return compiled
+
+
+def held(compiled: Compiled) -> Any:
+    """A live model of as many parameters as the graph has, with random weights. Errors: Wrong."""
+    live, summary = compiled.running().model, api.summarize(compiled.graph)
+    counted = compiled.backend.runtime().counts(live)
+    expect(f"{compiled.backend.name}: counts", counted, (summary.params, summary.buffers))
+    stored(compiled, live)
+    return live
 
 
 def stored(compiled: Compiled, live: Any) -> None:
@@ -154,20 +169,32 @@ def untrained(live: Any) -> Iterator[None]:
 def another_size(compiled: Compiled, live: Any) -> None:
     """A network is right at a size that nobody compiled it for, or refuses it."""
     graph, backend = compiled.graph, compiled.backend
-    _, height, width = graph.input.type.shape
-    there, what = at(graph, height + 3, width + 6), f"{backend.name} at {height + 3}×{width + 6}"
-    size = (BATCH, graph.input.type.channels, height + 3, width + 6)
-    x = np.random.default_rng(2).standard_normal(size, np.float32)
-    try:
+
+    def run(height: int, width: int) -> Shapes:
+        size = (BATCH, graph.input.type.channels, height, width)
+        x = np.random.default_rng(2).standard_normal(size, np.float32)
         outputs = backend.runtime().forward(live, x)[0]
+        return {name: [value.shape[1:] for value in values] for name, values in outputs.items()}
+
+    elsewhere(graph, backend.name, run)
+
+
+def elsewhere(graph: Graph, backend: str, run: Callable[[int, int], Shapes]) -> bool:
+    """What a run, of another height and width, gives or refuses is what the graph does there;
+    whether it gives something. Errors: Wrong."""
+    _, height, width = graph.input.type.shape
+    height, width = height + 3, width + 6
+    there, what = at(graph, height, width), f"{backend} at {height}×{width}"
+    try:
+        found = run(height, width)
     except Exception as caught:
         if there is None or not sizes.of(graph).free:
-            return
+            return False
         raise Wrong(f"{what}: {type(caught).__name__}: {caught}") from caught
     if there is None:
         raise Wrong(f"{what}: runs, and does not fit it")
-    found = {name: [value.shape[1:] for value in values] for name, values in outputs.items()}
     expect(f"{what}: shapes", found, types(there))
+    return True
 
 
 def at(graph: Graph, height: int, width: int) -> Graph | None:

@@ -13,6 +13,7 @@ from resspec.ir import Graph
 
 FAULTS = ("traceback", "hang", "wrongly accepted", "wrongly rejected")
 THOROUGH = {"torch": 1, "tensorflow": 4, "jax": 4}  # of every how many specs; these take time
+COMPUTED = 100  # of so many JAX specs one, where there are many: XLA compiles for seconds
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,20 @@ class Tried:
         self.faults.append(fault)
 
 
-def valid(first: int, last: int, backend: str) -> Tried:
+def valid(first: int, last: int, backend: str, computed: int = 1) -> Tried:
     """Specs that are valid by construction, built and run; with `parity`, torch and TensorFlow
-    compared. Of JAX those that are tried thoroughly are compared with torch, too."""
+    compared. Of JAX those that are tried thoroughly are compared with torch, too. computed: of how
+    many one is run; the others are built and traced (JAX alone)."""
     from tests.properties import live, parity
     from tests.properties.generate import made
 
     def use(seed: int, graph: Graph) -> str:
         if backend == "parity":
             return "compared" if parity.compare(graph) else "not compared"
+        if seed % computed:
+            from tests.properties import traced
+
+            return "traced" if traced.check(graph) else "unsupported"
         thorough = seed % THOROUGH[backend] == 0
         if not live.check(graph, backend, thorough=thorough):
             return "unsupported"
