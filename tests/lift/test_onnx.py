@@ -237,6 +237,61 @@ def beside(folder: Path, location: str, **told: str) -> Path:
     return inner / "mine.onnx"
 
 
+def test_windows_along_one_axis(tmp_path: Path) -> None:
+    b = Builder()
+    b.add("Conv", "x", b.weight(8, 3, 3, 3), pads=[1, 1, 1, 1], strides=[2, 2])
+    b.add("Reshape", b.last, b.numbers([0, 8, -1]))
+    b.add("MaxPool", kernel_shape=[3], strides=[2], pads=[1, 1])
+    b.add("Conv", b.last, b.weight(8, 4, 3), b.weight(8), pads=[0, 1], group=2)
+    b.add("AveragePool", kernel_shape=[2], strides=[2])
+    b.add("GlobalAveragePool")
+    b.add("Flatten")
+    made = brought(b.saved(tmp_path))
+    assert made.summary.params == 8 * 27 + 8 * 4 * 3 + 8
+    b.add("AveragePool", "v3_0", kernel_shape=[2], pads=[0, 1])
+    with pytest.raises(SpecError, match="padded on one end"):
+        brought(b.saved(tmp_path))
+
+
+def test_values_that_are_spread_repeated_and_picked(tmp_path: Path) -> None:
+    b = Builder(opset=18)
+    x = b.add("Conv", "x", b.weight(6, 3, 3, 3))
+    b.add("ReduceL2", x, b.numbers([1]), keepdims=1)
+    b.add("Clip", b.last, b.numbers(1e-12, np.float32))
+    b.add("Expand", b.last, b.add("Shape", x))
+    unit = b.add("Div", x, b.last)
+    b.add("Concat", b.add("Gather", unit, b.numbers([2, 3, 4]), axis=1), unit, axis=1)
+    b.add("Tile", b.last, b.numbers([1, 2, 1, 1]))
+    made = brought(b.saved(tmp_path))
+    assert "l2_normalize" in str(made.files)
+    for places, why in (([3, 1], "in no order"), ([0, 2, 4], "every second one")):
+        b.add("Gather", unit, b.numbers(places), axis=1)
+        with pytest.raises(SpecError, match=why):
+            brought(b.saved(tmp_path))
+    b.add("Tile", unit, b.numbers([1, 1 << 40, 1, 1]))
+    with pytest.raises(SpecError, match="more often than"):
+        brought(b.saved(tmp_path))
+
+
+def test_vectors_stored_once_are_each_layer_s_own(tmp_path: Path) -> None:
+    """As exporters store all biases of zeros, layer scales and norms of untrained networks."""
+    b = Builder()
+    bias, scale = b.weight(4), b.weight(4, 1, 1)
+    b.add("Mul", b.add("Conv", "x", b.weight(4, 3, 1, 1), bias), scale)
+    b.add("Mul", b.add("Conv", b.last, b.weight(4, 4, 1, 1), bias), scale)
+    b.add("Transpose", perm=[0, 2, 3, 1])
+    for _ in range(2):
+        b.add("Add", b.add("MatMul", b.last, b.weight(4, 4)), bias)
+    made = brought(b.saved(tmp_path))
+    assert made.summary.params == 12 + 3 * 16 + 4 * 4 + 2 * 4
+    both = Builder()  # a layer that is called twice stays one
+    weight, bias = both.weight(4, 4), both.weight(4)
+    both.add("Transpose", both.add("Conv", "x", both.weight(4, 3, 1, 1)), perm=[0, 2, 3, 1])
+    for _ in range(2):
+        both.add("Add", both.add("MatMul", both.last, weight), bias)
+    assert brought(both.saved(tmp_path)).summary.params == 12 + 16 + 4
+
+
 def test_data_beside_the_file_is_read_from_its_folder_alone(tmp_path: Path) -> None:
     assert brought(beside(tmp_path, "data.bin")).summary.params == 12
     (tmp_path / "model" / "link.bin").symlink_to(tmp_path / "secret.bin")

@@ -10,6 +10,7 @@ from resspec.lift import arrange
 from resspec.lift import layout as layouts
 from resspec.lift.layout import Atom
 from resspec.lift.record import Data
+from resspec.ops.merge import MOST
 from resspec_torch.lift import learned
 from resspec_torch.lift.aten.moves import joined, with_zeros
 from resspec_torch.lift.aten.registry import aten, flag
@@ -151,6 +152,7 @@ def _repeat(reader: Reader, x: Data, times: Any) -> Data:
     x = Data(x.value, layout)
     for at, count in enumerate(times):
         if count > 1 and layout[at]:
+            flag(count > MOST, f"repeated more often than {MOST} times")
             x = joined(reader, [x] * count, at)
     return x
 

@@ -22,6 +22,7 @@ Array = NDArray[Any]
 LARGEST = 2 << 30  # bytes of the file, which its format cannot exceed
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 NORMS = ("BatchNormalization", "LayerNormalization", "InstanceNormalization", "GroupNormalization")
+WITH_VECTORS = ("Conv", "Gemm", "Add", "Mul")  # biases and scales
 
 
 @dataclass(eq=False)
@@ -155,14 +156,17 @@ def _unshared(graph: Any, tensors: dict[str, Array]) -> None:
         graph.initializer.append(numpy_helper.from_array(tensors[name], name))
         graph.node.remove(node)
     uses = Counter(name for node in graph.node for name in node.input if name in tensors)
-    wide = {name for name, array in tensors.items() if array.ndim > 1}
+    wide = {name for name, array in tensors.items() if array.size > max(array.shape, default=1)}
+    maker = {name: node for node in graph.node for name in node.output}
     seen: Counter[str] = Counter()
     for node in graph.node:
-        shared = any(name in wide and uses[name] > 1 for name in node.input)
-        if node.op_type not in NORMS and (node.op_type not in ("Conv", "Gemm") or shared):
+        made = [maker[name] for name in node.input if node.op_type == "Add" and name in maker]
+        read = [name for one in (node, *(made if len(made) == 1 else ())) for name in one.input]
+        shared = any(name in wide and uses[name] > 1 for name in read)
+        if node.op_type not in NORMS and (node.op_type not in WITH_VECTORS or shared):
             continue
         for place, name in enumerate(list(node.input)):
-            if name not in tensors or name in wide or uses[name] < 2:
+            if name not in tensors or tensors[name].size == 1 or name in wide or uses[name] < 2:
                 continue
             seen[name] += 1
             if seen[name] > 1:

@@ -60,6 +60,8 @@ def _clip(t: Translator, node: Node, x: Values, low: Values = None, high: Values
         flag(value is not None and one is None, "between values")
         wide = one is None or abs(one) > 1e38
         ends.append(None if wide or one is None else int(one) if one == int(one) else one)
+    if ends[1] is None and ends[0] is not None:
+        return t.emit("clamp_min", data(x), ends[0])
     return t.emit("clamp", data(x), *ends)
 
 

@@ -6,19 +6,18 @@ import math
 from typing import Any
 
 from resspec_torch.lift.onnx.model import Node
-from resspec_torch.lift.onnx.operators.shared import Values, data, ints, padded, pads_of
+from resspec_torch.lift.onnx.operators.shared import Values, data, ints, over, padded, pads_of
 from resspec_torch.lift.onnx.translate import Made, Translator, flag, operator
 
 
 @operator("Conv")
 def _conv(t: Translator, node: Node, x: Values, weight: Values, bias: Values = None) -> Any:
-    kernel = data(weight).shape[2:]
-    flag(len(kernel) != 2, "over other than rows and columns")
-    found = node.attributes
+    kernel, found = data(weight).shape[2:], node.attributes
+    word, ones = over(len(kernel)), [1] * len(kernel)
     x, pads = padded(t, data(x), pads_of(t, node, data(x), kernel), 0.0)
     return t.emit(
-        "conv2d", x, weight, bias and data(bias), list(found.get("strides", [1, 1])), pads,
-        list(found.get("dilations", [1, 1])), found.get("group", 1),
+        f"conv{word}", x, weight, bias and data(bias), list(found.get("strides", ones)), pads,
+        list(found.get("dilations", ones)), found.get("group", 1),
     )  # fmt: skip
 
 
@@ -27,6 +26,7 @@ def _conv_transpose(
     t: Translator, node: Node, x: Values, weight: Values, bias: Values = None
 ) -> Any:
     found = node.attributes
+    flag(len(data(weight).shape) != 4, "over other than rows and columns")
     flag("output_shape" in found or found.get("auto_pad", "NOTSET") != "NOTSET",
          "a size that is told in place of padding")  # fmt: skip
     top, bottom, left, right = pads_of(t, node, data(x), data(weight).shape[2:])
@@ -113,10 +113,11 @@ def _instance_norm(t: Translator, node: Node, x: Values, scale: Values, shift: V
 @operator("MaxPool")
 def _max_pool(t: Translator, node: Node, x: Values) -> list[Any]:
     found, kernel = node.attributes, node.attributes["kernel_shape"]
+    word, ones = over(len(kernel)), [1] * len(kernel)
     x, pads = padded(t, data(x), pads_of(t, node, data(x), kernel), -math.inf)
     return [t.emit(
-        "max_pool2d", x, list(kernel), list(found.get("strides", [1, 1])), pads,
-        list(found.get("dilations", [1, 1])), bool(found.get("ceil_mode", 0)),
+        f"max_pool{word}", x, list(kernel), list(found.get("strides", ones)), pads,
+        list(found.get("dilations", ones)), bool(found.get("ceil_mode", 0)),
     )]  # fmt: skip
 
 
@@ -127,23 +128,32 @@ def _average_pool(t: Translator, node: Node, x: Values) -> Any:
     sides = pads_of(t, node, data(x), kernel)
     count = bool(found.get("count_include_pad", 0)) or not any(sides)
     top, bottom, left, right = sides
-    strides = list(found.get("strides", [1, 1]))
+    word, strides = over(len(kernel)), list(found.get("strides", [1] * len(kernel)))
     if not count and (top, left) != (bottom, right):
+        flag(len(kernel) == 1, "padded on one end with what is not counted")
         return t.emit("avg_pool_sides", data(x), list(kernel), strides, sides)
     x, pads = padded(t, data(x), sides, 0.0)
     return t.emit(
-        "avg_pool2d", x, list(kernel), strides, pads, bool(found.get("ceil_mode", 0)), count
+        f"avg_pool{word}", x, list(kernel), strides, pads, bool(found.get("ceil_mode", 0)), count
     )
 
 
 @operator("GlobalAveragePool")
 def _global_average(t: Translator, node: Node, x: Values) -> Any:
-    return t.emit("adaptive_avg_pool2d", data(x), [1, 1])
+    axes = len(data(x).shape) - 2
+    return t.emit(f"adaptive_avg_pool{over(axes)}", data(x), [1] * axes)
 
 
 @operator("GlobalMaxPool")
 def _global_max(t: Translator, node: Node, x: Values) -> Any:
-    return t.emit("amax", data(x), [2, 3], True)
+    return t.emit("amax", data(x), list(range(2, len(data(x).shape))), True)
+
+
+@operator("ReduceL2")
+def _length(t: Translator, node: Node, x: Values, axes: Values = None) -> Any:
+    found = list(node.attributes.get("axes", [])) if axes is None else ints(axes)
+    keep = bool(node.attributes.get("keepdims", 1))
+    return t.emit("linalg_vector_norm", data(x), 2, found, keep)
 
 
 @operator("ReduceMean", "ReduceSum", "ReduceMax")

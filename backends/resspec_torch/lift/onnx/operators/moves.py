@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from resspec_torch.lift.onnx.model import Node
 from resspec_torch.lift.onnx.operators.shared import Values, data, ints, number
 from resspec_torch.lift.onnx.translate import Known, Made, Translator, flag, operator
@@ -87,9 +89,31 @@ def _slice(t: Translator, node: Node, x: Values, *given: Values) -> Any:
 
 @operator("Gather")
 def _gather(t: Translator, node: Node, x: Values, index: Values) -> Any:
-    flag(not isinstance(index, Known) or index.array.ndim > 0, "more than one of an axis")
-    axis = node.attributes.get("axis", 0)
-    return t.emit("select", data(x), axis, int(index.array), overload="int")
+    axis = node.attributes.get("axis", 0) % len(data(x).shape)
+    places = t.array(index) if isinstance(index, Known | Made) else None
+    flag(places is None, "places that depend on the data")
+    assert places is not None
+    if places.ndim == 0:
+        return t.emit("select", data(x), axis, int(places), overload="int")
+    size, taken = data(x).shape[axis], places.reshape(-1) % data(x).shape[axis]
+    step = int(taken[1] - taken[0]) if taken.size > 1 else 1
+    flag(step < 1 or any(np.diff(taken) != step), "places of an axis in no order")
+    first, last = int(taken[0]), int(taken[-1])
+    made = data(x)
+    if (first, last, step) != (0, size - 1, 1):
+        made = t.emit("slice", made, axis, first, last + 1, step, overload="Tensor")
+    shape = [*made.shape[:axis], *places.shape, *made.shape[axis + 1 :]]
+    return made if list(made.shape) == shape else t.emit("reshape", made, shape)
+
+
+@operator("Expand")
+def _expand(t: Translator, node: Node, x: Values, shape: Values) -> Any:
+    return t.emit("expand", data(x), list(np.broadcast_shapes(data(x).shape, tuple(ints(shape)))))
+
+
+@operator("Tile")
+def _tile(t: Translator, node: Node, x: Values, times: Values) -> Any:
+    return t.emit("repeat", data(x), ints(times))
 
 
 @operator("Pad")

@@ -45,17 +45,18 @@ def constant(t: Translator, value: Any) -> Any:
 
 
 def pads_of(t: Translator, node: Node, x: Made, kernel: Sequence[int]) -> list[int]:
-    """top, bottom, left, right."""
-    found = node.attributes
-    strides = found.get("strides", [1, 1])
-    dilations = found.get("dilations", [1, 1])
+    """top, bottom, left, right; along one axis, that of columns."""
+    found, count = node.attributes, len(kernel)
+    strides = found.get("strides", [1] * count)
+    dilations = found.get("dilations", [1] * count)
     auto = found.get("auto_pad", "NOTSET")
     if auto in ("NOTSET", ""):
-        top, left, bottom, right = found.get("pads", [0, 0, 0, 0])
-        return [top, bottom, left, right]
+        pads = found.get("pads", [0] * (2 * count))
+        ends = [one for pair in zip(pads[:count], pads[count:], strict=True) for one in pair]
+        return [0, 0, *ends][-4:]
     if auto == "VALID":
         return [0, 0, 0, 0]
-    sides: list[int] = []
+    sides = [0, 0] * (2 - count)
     for size, k, s, d in zip(x.shape[2:], kernel, strides, dilations, strict=True):
         total = max((-(-size // s) - 1) * s + (k - 1) * d + 1 - size, 0)
         less, more = total // 2, total - total // 2
@@ -64,8 +65,16 @@ def pads_of(t: Translator, node: Node, x: Made, kernel: Sequence[int]) -> list[i
 
 
 def padded(t: Translator, x: Made, sides: list[int], fill: float) -> tuple[Made, list[int]]:
-    """The input, and what is left to pad on both ends alike."""
+    """The input, and what is left to pad on both ends of an axis alike."""
     top, bottom, left, right = sides
+    axes = len(x.shape) - 2
     if top == bottom and left == right:
-        return x, [top, left]
-    return t.emit("constant_pad_nd", x, [left, right, top, bottom], fill), [0, 0]
+        return x, [top, left][-axes:]
+    ends = [left, right, top, bottom][: 2 * axes]
+    return t.emit("constant_pad_nd", x, ends, fill), [0] * axes
+
+
+def over(axes: int) -> str:
+    """What ATen calls an operation of windows over so many axes."""
+    flag(axes not in (1, 2), "over other than rows and columns")
+    return f"{axes}d"
