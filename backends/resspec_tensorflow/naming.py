@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from resspec.emit.lines import broken
-from resspec.emit.locals import Locals
-from resspec.emit.names import is_name
+from resspec.emit.names import Locals, is_name
 from resspec.emit.program import Call, Definition, Item, Layer, Run
 from resspec.emit.template import literal
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from resspec.draw.colours import colour
-from resspec.draw.picture import Box, Frame, Picture
+from resspec.draw.picture import Box, Frame, Picture, colour
 
 PLAIN = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 .,_-/×·()")
 

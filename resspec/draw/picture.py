@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from resspec import table
 
@@ -92,3 +93,32 @@ class Picture:
             new = set(arrow.shapes) - known.get(arrow.source, set())
             known.setdefault(arrow.target, set()).update(arrow.shapes)
             yield arrow, arrow.shapes if new else ()
+
+
+class Colour(NamedTuple):
+    fill: str
+    line: str
+    dark: str  # fill on a dark page
+
+
+_COLOURS = {
+    "block": Colour("#dbeafe", "#3b82f6", "#1e3a5f"),
+    "conv": Colour("#bfdbfe", "#2563eb", "#1e40af"),
+    "linear": Colour("#c7d2fe", "#4f46e5", "#3730a3"),
+    "norm": Colour("#d1fae5", "#059669", "#065f46"),
+    "activation": Colour("#fee2e2", "#dc2626", "#7f1d1d"),
+    "pool": Colour("#fef3c7", "#d97706", "#78350f"),
+    "merge": Colour("#ede9fe", "#7c3aed", "#4c1d95"),
+    "scaling": Colour("#fce7f3", "#db2777", "#831843"),
+    "shape": Colour("#cffafe", "#0891b2", "#164e63"),
+}
+_OTHER = Colour("#f3f4f6", "#6b7280", "#374151")
+
+
+def every() -> dict[str, Colour]:
+    """By kind; `other` is that of all other kinds."""
+    return {**_COLOURS, "other": _OTHER}
+
+
+def colour(kind: str) -> Colour:
+    return _COLOURS.get(kind, _OTHER)

@@ -8,9 +8,8 @@ from xml.sax.saxutils import quoteattr
 
 from resspec import table
 from resspec.diagnostics import escape
-from resspec.draw.colours import colour
 from resspec.draw.layout import FONT, LINE, SMALL, WIDE, Layout, Place, Point, Route
-from resspec.draw.picture import Box, Frame
+from resspec.draw.picture import Box, Frame, colour
 
 HEAD, FOOT, MARGIN = 34, 34, 12  # pixels: title, legend, around all
 ROUND = 8  # pixels: of the corners of arrows

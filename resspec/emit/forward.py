@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 from resspec.emit.dialect import Dialect
 from resspec.emit.lines import READABLE, broken
-from resspec.emit.locals import Locals
-from resspec.emit.names import RESERVED, is_name, unique
+from resspec.emit.names import RESERVED, Locals, is_name, unique
 from resspec.emit.program import Call, Chain, Definition, Item, Layer, Run
 from resspec.emit.template import render
 

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from resspec.ir import Value
 from resspec.lift import layout as layouts
 from resspec.lift.ancestry import cut_from, nearest
-from resspec.lift.data import Data
-from resspec.lift.layout import Atom, Awkward, Layout
+from resspec.lift.layout import Atom, Awkward, Data, Layout
 from resspec.lift.naming import fresh
 from resspec.ops.einsum import written
 from resspec.types import TensorType

@@ -4,9 +4,11 @@ rows and columns. So reshapes and transpositions are followed without being oper
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
+from resspec.ir import Value
 from resspec.types import TensorType
 
 
@@ -124,3 +126,11 @@ def broadcast(first: Layout, second: Layout) -> Layout:
 def _filled(layout: Layout, rank: int) -> Iterator[Axis]:
     yield from [()] * (rank - len(layout))
     yield from layout
+
+
+@dataclass(eq=False, slots=True)
+class Data:
+    """A tensor of the original that depends on the input: a value, and how it is laid out."""
+
+    value: Value
+    layout: Layout

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 from resspec.ir import Value
 from resspec.lift import arrange
 from resspec.lift import layout as layouts
-from resspec.lift.data import Data
-from resspec.lift.layout import Atom, Awkward
+from resspec.lift.layout import Atom, Awkward, Data
 from resspec.ops.base import OPS, Op
 from resspec.types import TensorType
 

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from resspec.draw import colours, layout
+from resspec.draw import layout, picture
 from resspec.draw.svg import text as harmless
 
 SCRIPTS = ("picture.js", "panels.js", "page.js")
@@ -94,7 +94,7 @@ def palette() -> str:
     """Colours of the kinds of boxes, light and dark."""
     rules = [
         f".k-{kind}{{--fill:light-dark({one.fill},{one.dark});--line:{one.line}}}"
-        for kind, one in colours.every().items()
+        for kind, one in picture.every().items()
     ]
     return "\n".join(rules) + "\n"
 
