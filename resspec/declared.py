@@ -7,6 +7,7 @@ limits is held as it is; whatever is to be converted or refused goes to pydantic
 
 from __future__ import annotations
 
+import builtins
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -37,10 +38,10 @@ BOUNDS = {"ge": "Ge", "gt": "Gt", "le": "Le", "lt": "Lt", "min_length": "MinLen"
 Quick = Callable[[Any], Any]
 
 
-T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def once(function: Callable[[type[Record]], T]) -> Callable[[type[Record]], T]:
+def once(function: F) -> F:
     """`cache`, which is typed as if classes that say how to hash their instances had no hash."""
     cached: Any = cache(function)
     return cached  # type: ignore[no-any-return]
@@ -186,12 +187,24 @@ def hints(cls: type[Record]) -> Mapping[str, Any]:
     return {name: found[name] for name in cls.FIELDS}
 
 
+@once
+def _check(cls: type[Record], name: str) -> Quick:
+    """`quick` of a field: a hint takes longer to be looked up than a value to be looked at."""
+    return quick(hints(cls)[name])
+
+
+@once
+def _defaults(cls: type[Record]) -> Mapping[str, Any]:
+    return {name: field.default for name, field in cls.FIELDS.items()}
+
+
 @cache
 def _meant(text: str, module: str) -> Any:
     """What an annotation means in a module; most are a name."""
     names = vars(sys.modules[module])
-    if text in names:
-        return names[text]
+    for known in (names, vars(builtins)):
+        if text in known:
+            return known[text]
     one = SimpleNamespace(__annotations__={text: text})
     return get_type_hints(one, names, include_extras=True)[text]
 
@@ -203,10 +216,10 @@ def held(
 
     Raises pydantic.ValidationError.
     """
-    base = {name: field.default for name, field in cls.FIELDS.items()} if over is None else over
-    made, known = dict(base), hints(cls)
+    base = _defaults(cls) if over is None else over
+    made = dict(base)
     for name, value in given.items():
-        made[name] = quick(known[name])(value) if name in known else LEFT
+        made[name] = _check(cls, name)(value) if name in base else LEFT
     if LEFT not in made.values() and REQUIRED not in made.values():
         return made
     settled = {name: value for name, value in base.items() if value is not REQUIRED}

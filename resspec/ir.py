@@ -55,16 +55,20 @@ class Facts:
     other_macs: int  # products of values and fixed filters
     trainable: int  # numbers in its parameters
     buffers: int  # and in its buffers
+    noop: bool  # it gives its input, whatever that is
+    zero: bool  # it gives zeros, whatever its input
 
 
 @lru_cache(maxsize=1 << 14)
 def facts(op: Op, inputs: tuple[TensorType, ...]) -> Facts:
     """What an op makes of its inputs. Raises OpError where they do not fit."""
     outputs, params = op.infer(*inputs), op.params(*inputs)
-    trainable = sum(param.size for param in params.values() if param.trainable)
-    buffers = sum(param.size for param in params.values()) - trainable
+    numbers = {True: 0, False: 0}
+    for param in params.values():
+        numbers[param.trainable] += param.size
     macs, others = op.macs(outputs, *inputs), op.other_macs(outputs, *inputs)
-    return Facts(outputs, params, macs, others, trainable, buffers)
+    noop = not params and ((op.ALONE and len(inputs) == 1) or op.is_noop)
+    return Facts(outputs, params, macs, others, numbers[True], numbers[False], noop, op.is_zero)
 
 
 @fixed(frozen=True, slots=True)
@@ -146,6 +150,12 @@ class Region:
             found[find] = find(self)
         answer: T = found[find]
         return answer
+
+    def placed(self, step: Step | None) -> Region:
+        """The same at another place in a row."""
+        told = (self.path, self.block, self.inputs, self.outputs, self.items, self.span)
+        said = (self.definition, self.doc, self.labels, self.turn)
+        return Region(*told, *said, step, self.args)
 
     @property
     def title(self) -> str:

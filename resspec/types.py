@@ -27,7 +27,7 @@ class TensorType:
 
     @property
     def spatial(self) -> tuple[int, int]:
-        return (self.height, self.width)
+        return self.shape[1:] if self.is_map else (1, 1)  # type: ignore[return-value]
 
     @property
     def is_map(self) -> bool:

@@ -96,6 +96,8 @@ class ExprError(Exception):
 
 def as_int(value: object) -> int | None:
     """`value` as an exact integer (16.0 is 16), or None. A boolean is not one."""
+    if type(value) is int:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
         return None
     if isinstance(value, float) and not math.isfinite(value):

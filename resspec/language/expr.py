@@ -34,6 +34,8 @@ _ARITY = dict.fromkeys(FUNCTIONS, (1, 1)) | {
     "min": (1, MAX_NODES),
     "max": (1, MAX_NODES),
 }
+_BLANKS = str.maketrans("\t\r\n", "   ")
+_STRANGE = "\\#;`$@"
 _KEYWORDS = ("v", "divisor", "min_value", "round_limit")
 
 _OPERATORS = (
@@ -77,13 +79,13 @@ def parse_expr(text: str) -> Expr:
     if end > MAX_TEXT:
         message = f"the expression has {end} characters; the limit is {MAX_TEXT}"
         raise ExprError("expression-limit", message, 0, end)
-    source = re.sub(r"[\t\r\n]", " ", text)
+    source = text.translate(_BLANKS)
     if not source.strip():
         raise ExprError("expression-syntax", "an expression is missing", 0, end)
-    if bad := re.search(r"[^ -~]|[\\#;`$@]", source):
-        char = bad.group()
-        message = f"unexpected character {f'`{char}`' if char.isascii() else named(char)}"
-        raise ExprError("expression-syntax", message, bad.start(), bad.end())
+    for place, char in enumerate(source):
+        if not " " <= char <= "~" or char in _STRANGE:
+            message = f"unexpected character {f'`{char}`' if char.isascii() else named(char)}"
+            raise ExprError("expression-syntax", message, place, place + 1)
     tree = _parse(source)
     checker = _Checker()
     checker.check(tree, 1)

@@ -94,10 +94,10 @@ class Builder:
         if len(region.items) == 1 and region.turn:
             (only,) = region.items
             if isinstance(only, Region) and only.outputs == region.outputs:
-                step = region.step
-                if only.step is not None:  # a row of one turn, in a turn of another
-                    step = replace(only.step, outer=region.step)
-                self.stack[-1].items.append(replace(only, step=step))
+                step, own = region.step, only.step
+                if own is not None:  # a row of one turn, in a turn of another
+                    step = Step(own.row, own.number, region.step)
+                self.stack[-1].items.append(only.placed(step))
                 return
         if region.items:
             if not self.reusing and self.has(region.path):

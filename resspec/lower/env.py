@@ -108,6 +108,13 @@ class Env:
         return Env(self.ambient, self.roles, self.frames[:-1], self.trace)
 
 
+def by_name(bound: Bound, outer: Env) -> bool:
+    """Whether a role stands for a name that means the same everywhere, and no more."""
+    ref, scope = bound.ref, bound.scope
+    plain = not ref.args and ref.index is None and ref.name not in outer.roles
+    return plain and ref.name not in scope.params and ref.name not in scope.lets
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
     """An item with a label, for `reuse`: where it was applied, and what its text could see there.

@@ -109,7 +109,6 @@ class Sharing:
         self.current, self.env, self.frames, self.builder = current, scope.env, frames, builder
         self.path = scope.path
         self.key = known_by(spec, args, current, scope, builder)
-        self.env.trace.call(frames)
 
     def find(self, library: Library, steps: int) -> Instance | None:
         """One that was lowered, read what this would read, and passes no limit here."""
@@ -193,10 +192,12 @@ class Sharing:
 def _inside(region: Region) -> bool:
     """Whether all in a region is named below it: nothing is applied again that stands elsewhere."""
     start = f"{region.path}."
-    return all(
-        item.path.startswith(start) and (isinstance(item, Node) or item.once(_inside))
-        for item in region.items
-    )
+    for item in region.items:
+        if not item.path.startswith(start):
+            return False
+        if isinstance(item, Region) and not item.once(_inside):
+            return False
+    return True
 
 
 def again(

@@ -12,7 +12,7 @@ from resspec.diagnostics import SpecError
 from resspec.ir import Value
 from resspec.language.spec import BlockSpec, Ref
 from resspec.lower.builder import Builder
-from resspec.lower.env import Blocks, Bound, Env, Thunk
+from resspec.lower.env import Blocks, Env, Thunk, by_name
 from resspec.lower.scope import Scope
 from resspec.lower.trace import MISSING
 from resspec.lower.values import Failed, Val, flat, typed
@@ -133,16 +133,9 @@ def _roles(env: Env) -> Any:
             for role, (bound, outer) in env.roles.items()
         ]
     )
-    if all(_by_name(bound, outer) for bound, outer in env.roles.values()):
+    if all(by_name(bound, outer) for bound, outer in env.roles.values()):
         env.trace.roles[id(env.roles)] = (env.roles, found)
     return found
-
-
-def _by_name(bound: Bound, outer: Env) -> bool:
-    """Whether a role stands for a name that means the same everywhere, and no more."""
-    ref, scope = bound.ref, bound.scope
-    plain = not ref.args and ref.index is None and ref.name not in outer.roles
-    return plain and ref.name not in scope.params and ref.name not in scope.lets
 
 
 def _outer(ref: Ref, env: Env) -> Any:

@@ -314,12 +314,14 @@ class Layers(Problems):
         note = f"in block `{spec.name}`, used" + (f" by {where}" if where else "")
         inside = env.call(Note(note, call_span))
         scope = Scope(spec.name, str(place), inside, spec.params, args, spec.let, input=current)
-        shared = Sharing(spec, args, current, scope, len(env.frames), self.builder)
-        made = shared.find(self.resolve.library, self.steps)
-        if made is not None:
-            self.steps += made.counts[0]
-            self.offered |= made.offered
-            return again(made, place, current, call_span, self.builder, scope.asked())
+        env.trace.call(len(env.frames))
+        if spec.layers:  # what has none is sooner checked than known
+            shared = Sharing(spec, args, current, scope, len(env.frames), self.builder)
+            made = shared.find(self.resolve.library, self.steps)
+            if made is not None:
+                self.steps += made.counts[0]
+                self.offered |= made.offered
+                return again(made, place, current, call_span, self.builder, scope.asked())
         found, missing = check_arguments(spec, args, call_span, env, self.resolve)
         self.report(*found)
         if missing:
@@ -333,6 +335,8 @@ class Layers(Problems):
                 help = "give it a list: `from: [a, b]`"
                 raise failure(env, "not-a-tuple", message, span, help)
             scope.values.update(zip(spec.inputs, parts, strict=True))
+        if not spec.layers:
+            return current
         problems = len(self.problems)
         shared.record(self.steps)
         try:

@@ -10,7 +10,7 @@ from resspec.diagnostics import Note, Span, SpecError, did_you_mean
 from resspec.language.layer_grammar import ROLES
 from resspec.language.spec import Arg, BlockSpec, Item, Ref
 from resspec.lower.arguments import needless, whole
-from resspec.lower.env import Bound, Env, Known, Library, Thunk, failure
+from resspec.lower.env import Bound, Env, Known, Library, Thunk, by_name, failure
 from resspec.lower.scope import Scope
 from resspec.lower.values import NO_VALUE, show_value
 from resspec.ops.base import OPS, Op
@@ -45,13 +45,14 @@ class Resolver:
 
     def __init__(self, library: Library, known: Known) -> None:
         self.library, self.known = library, known
+        self.ops: dict[int, tuple[Bound, Target]] = {}  # what roles are bound to, by their ids
 
     def __call__(self, ref: Ref, scope: Scope, env: Env) -> Target:
         """Follow a reference through params and roles. Arguments nearer the call win."""
         args = {key: Thunk(arg, scope) for key, arg in ref.args.items()} if ref.args else {}
         if ref.layers is not None:
             return Target(ref.layers, {}, scope)
-        bound = scope.block_param(ref.name, env)
+        bound = scope.block_param(ref.name, env) if ref.name in scope.params else None
         if isinstance(bound, tuple):
             if ref.index is None:
                 help = f"call one of them: `{ref.name}[i]`"
@@ -67,7 +68,7 @@ class Resolver:
             return self(bound.ref, bound.scope, env).given(args)
         if ref.name in env.roles:
             role, outer = env.roles[ref.name]
-            target = self(role.ref, role.scope, env.under(outer.roles))
+            target = self.role(role, outer, env)
             if isinstance(target.callee, BlockSpec):
                 known = target.callee.params
                 args = {
@@ -89,6 +90,16 @@ class Resolver:
             found = f"a param that is called says so: `{ref.name}: {{type: block, default: …}}`"
         message = f"no block or op is called `{ref.name}`"
         raise failure(env, "unknown-name", message, ref.span, found)
+
+    def role(self, role: Bound, outer: Env, env: Env) -> Target:
+        """What a role is bound to; an op by its name alone is found once."""
+        if id(role) in self.ops:
+            env.trace.block(role.ref.name, None)
+            return self.ops[id(role)][1]
+        target = self(role.ref, role.scope, env.under(outer.roles))
+        if isinstance(target.callee, type) and by_name(role, outer):
+            self.ops[id(role)] = role, target
+        return target
 
     def find(self, ref: Ref, env: Env) -> BlockSpec | None:
         """The block of that name; a problem without a place gets that of the reference."""

@@ -26,8 +26,9 @@ class Scales:
 
     def made(self, op: Op, inputs: tuple[Value, ...], outputs: Iterable[Value], span: Span) -> None:
         """An op gave these."""
+        factor = op.declared_stride()
         for scales in (self.whole, *self.bodies):
-            found = scaled(op, inputs, scales, span)
+            found = scaled(op, factor, inputs, scales, span)
             for value in outputs:
                 scales[value.index] = found
 
@@ -83,10 +84,15 @@ class Scales:
             del self.bodies[depth - 1 :]
 
 
-def scaled(op: Op, inputs: tuple[Value, ...], scales: Mapping[int, Scale], span: Span) -> Scale:
-    """Declared stride of an op's output. Inputs with none (a gate made by global pooling) follow
-    the others; inputs that disagree have none."""
-    factor = op.declared_stride()
+def scaled(
+    op: Op,
+    factor: Factor | None,
+    inputs: tuple[Value, ...],
+    scales: Mapping[int, Scale],
+    span: Span,
+) -> Scale:
+    """Declared stride of the output of an op that strides by `factor`. Inputs with none (a gate
+    made by global pooling) follow the others; inputs that disagree have none."""
     if factor is None:
         return Lost(f"`{op.NAME}` in the body has no stride of its own", span)
     sized = inputs[-1:] if op.VALUE_ARGS else inputs  # `like` has the size of what it names

@@ -9,6 +9,7 @@ from typing import Any
 from resspec.diagnostics import Span, SpecError, did_you_mean, suggest
 from resspec.ir import Given
 from resspec.language.checker import show, spelt
+from resspec.language.evaluate import CONSTANTS
 from resspec.language.expr import ExprError, as_int, number_of, parse_expr
 from resspec.language.spec import Arg, Args, ParamSpec
 from resspec.lower.env import AMBIENT, Blocks, Bound, Env, Named, Thunk, failure
@@ -130,12 +131,15 @@ class Scope:
             return raw
         if raw in words:
             return raw
-        if words:
-            spec = self.params.get(raw)
-            if spec is not None and (spec.type == "choice" or spec.word):
-                return self.param(raw, env)
+        spec = self.params.get(raw)
+        if words and spec is not None and (spec.type == "choice" or spec.word):
+            return self.param(raw, env)
         try:
-            value = parse_expr(raw).evaluate(lambda name: self.lookup(name, env, current, span))
+            other = raw in self.bridge or raw in self.counters or raw in CONSTANTS
+            if spec is not None and not other:  # the name of a param alone
+                value = self.param(raw, env)
+            else:
+                value = parse_expr(raw).evaluate(lambda name: self.lookup(name, env, current, span))
         except ExprError as caught:
             if raw.isidentifier() and word == "always":  # a word that Python reserves
                 return raw
@@ -351,9 +355,9 @@ class Scope:
         return tuple(found)
 
     def block_param(self, name: str, env: Env) -> Bound | Blocks | None:
-        """The reference bound to a block-valued param, or None where there is no such param."""
-        spec = self.params.get(name)
-        if spec is None or spec.type not in ("block", "blocks"):
+        """The reference bound to a param, or None where that is no block."""
+        spec = self.params[name]
+        if spec.type not in ("block", "blocks"):
             return None
         given = self.args.get(name)
         if isinstance(given, tuple):

@@ -134,21 +134,13 @@ def dead_layers(lowered: Graph, final: Graph) -> Iterator[Diagnostic]:
         yield _warning("dead-layer", message, node.span, "use its result, or remove it")
 
 
-def _activations(region: Region) -> list[Node]:
-    found: list[Node] = []
-    for item in region.items:
-        if isinstance(item, Region):
-            found += item.once(_activations)
-        elif item.op.KIND == "activation":
-            found.append(item)
-    return found
-
-
 def double_activations(graph: Graph) -> Iterator[Diagnostic]:
     """An activation of an activation."""
     makers: dict[int, Node] = {}
     seen: set[Span] = set()
-    for node in graph.root.once(_activations):
+    for node in graph.nodes:
+        if node.op.KIND != "activation":
+            continue
         makers[node.outputs[0].index] = node
         before = makers.get(node.inputs[0].index)
         if before is not None and node.span not in seen:
@@ -177,24 +169,15 @@ def odd_momenta(within: Iterable[ModelSpec | BlockSpec], graph: Graph) -> Iterat
     """Momenta of batch norms in the sense of the other framework, or 0: at the number where the
     text has it, else at each line of a norm."""
     places: dict[Span, float] = {}
-    for node, momentum in graph.root.once(_odd):
-        places.setdefault(next(_numbers(within, momentum), node.span), momentum)
+    for node in graph.nodes:
+        if isinstance(node.op, BatchNorm) and not 0 < (momentum := node.op.momentum) <= MOMENTUM:
+            places.setdefault(next(_numbers(within, momentum), node.span), momentum)
     for span, momentum in places.items():
         message = f"momentum {momentum:g}: each batch counts for {momentum:.0%} of the statistics"
         kept = 1 - momentum
         meant = f"for Keras's {momentum:g} write {kept:.6g}" if 0 < momentum < 1 else "write 0.1"
         help = f"it is the weight of the new batch, as in PyTorch; Keras's is 1 minus it: {meant}"
         yield _warning("odd-momentum", message, span, help)
-
-
-def _odd(region: Region) -> list[tuple[Node, float]]:
-    found: list[tuple[Node, float]] = []
-    for item in region.items:
-        if isinstance(item, Region):
-            found += item.once(_odd)
-        elif isinstance(item.op, BatchNorm) and not 0 < item.op.momentum <= MOMENTUM:
-            found.append((item, item.op.momentum))
-    return found
 
 
 def _numbers(within: Iterable[ModelSpec | BlockSpec], number: float) -> Iterator[Span]:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
 
-from resspec.declared import Argument, held, hints
+from resspec.declared import Argument, held, hints, once
 from resspec.ops.extent import Extent
 from resspec.ops.fields import PaddingWord, Sides
 from resspec.ops.reach import HERE, Reach, reduced
@@ -166,8 +165,10 @@ class Op(Record):
     def padded(self, *inputs: TensorType) -> TensorType:
         """The first input where a framework pads it first: to its sides, and with dilation to a
         multiple of it."""
-        top, bottom, left, right = self.sides(*inputs)
+        top, bottom, left, right = sides = self.sides(*inputs)
         x, (down, across) = inputs[0], getattr(self, "dilation", (1, 1))
+        if not any(sides) and down == across == 1:
+            return x
         rows, columns = x.height + top + bottom, x.width + left + right
         return x.with_spatial(-(-rows // down) * down, -(-columns // across) * across)
 
@@ -232,12 +233,12 @@ def op(name: str, *, arity: int | None = 1) -> Callable[[_T], _T]:
     return register
 
 
+@once
 def words(cls: type[Op], name: str) -> tuple[str, ...]:
     """The words that an argument accepts."""
     return _literals(hints(cls)[name])
 
 
-@cache
 def _literals(hint: Any) -> tuple[str, ...]:
     parts = get_args(hint)
     return parts if get_origin(hint) is Literal else tuple(chain(*map(_literals, parts)))
@@ -292,7 +293,11 @@ class Windowed(Op):
         sides = self.padding
         if isinstance(sides, str) and not (sides == "same" and self.sees_size):
             sides = resolve_padding(sides, inputs[0].spatial, *self.window)
-        return self if sides == self.padding else self.replace(padding=sides)
+        if sides == self.padding:
+            return self
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__, padding=sides)
+        return made
 
     @property
     def sees_size(self) -> bool:

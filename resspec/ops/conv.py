@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from resspec.declared import arg
 from resspec.ops.base import (
@@ -20,7 +20,16 @@ from resspec.ops.base import (
     window_output,
 )
 from resspec.ops.extent import Extent
-from resspec.ops.fields import Epsilon, Number, Padding, Pair, PairFromZero, PositiveInt, Sides
+from resspec.ops.fields import (
+    Epsilon,
+    Number,
+    Padding,
+    Pair,
+    PairFromZero,
+    PositiveInt,
+    Sides,
+    WeightStart,
+)
 from resspec.ops.reach import Reach
 from resspec.types import TensorType
 
@@ -87,7 +96,7 @@ class Convolution(ConvolutionWindow):
     """What the convolutions share that hold their weight: parameters and cost."""
 
     bias: bool = arg(False, "add one number a channel")
-    init: Literal["default", "zero"] = arg("default", "how the weight starts")
+    init: WeightStart = arg("default", "how the weight starts")
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         (x,) = inputs

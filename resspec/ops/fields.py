@@ -34,6 +34,8 @@ Pair = Annotated[tuple[PositiveInt, PositiveInt], Limits(before=pair)]
 PairFromZero = Annotated[tuple[NonNegativeInt, NonNegativeInt], Limits(before=pair)]
 Sides = tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt, NonNegativeInt]
 SidesValue = Annotated[Sides, Limits(before=sides)]
+WeightStart = Literal["default", "zero"]
+ScaleStart = Literal["one", "zero"]
 PaddingWord = Literal["symmetric", "same", "valid"]
 Padding = Annotated[PaddingWord | Sides, Limits(before=sides)]
 # its square is a number in float32, and so is what divides by its root three times

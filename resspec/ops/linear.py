@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from resspec.declared import arg
 from resspec.ops.base import Init, Op, OpError, Param, Types, op
-from resspec.ops.fields import PositiveInt
+from resspec.ops.fields import PositiveInt, WeightStart
 from resspec.types import TensorType
 
 
@@ -24,7 +24,7 @@ class Linear(Op):
 
     out_features: PositiveInt = arg(doc="size of the output")
     bias: bool = arg(True, "add one number a feature")
-    init: Literal["default", "zero"] = arg("default", "how the weight starts")
+    init: WeightStart = arg("default", "how the weight starts")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         if inputs[0].is_map:

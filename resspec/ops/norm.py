@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from resspec.declared import arg
 from resspec.ops.base import Init, Op, OpError, Param, need_map, op
-from resspec.ops.fields import Epsilon, NonNegativeInt, PositiveInt, Rate
+from resspec.ops.fields import Epsilon, NonNegativeInt, PositiveInt, Rate, ScaleStart
 from resspec.types import TensorType
+
+ZEROS, ONES = Init("zeros"), Init("ones")
 
 
 def affine(channels: int, init: str, *, trainable: bool = True) -> dict[str, Param]:
     """Scale and shift of a normalisation, one number a channel."""
-    start = Init("zeros") if init == "zero" else Init("ones")
+    start = ZEROS if init == "zero" else ONES
     return {
         "weight": Param((channels,), start, trainable),
-        "bias": Param((channels,), Init("zeros"), trainable, role="shift"),
+        "bias": Param((channels,), ZEROS, trainable, role="shift"),
     }
 
 
 def running(channels: int, mean: str, var: str) -> dict[str, Param]:
     """Mean and variance that are stored, one number a channel, by those names."""
     return {
-        mean: Param((channels,), Init("zeros"), trainable=False, role="mean"),
-        var: Param((channels,), Init("ones"), trainable=False, role="var"),
+        mean: Param((channels,), ZEROS, trainable=False, role="mean"),
+        var: Param((channels,), ONES, trainable=False, role="var"),
     }
 
 
@@ -47,7 +49,7 @@ class BatchNorm(Op):
 
     eps: Epsilon = arg(1e-5, "added to the variance")
     momentum: Rate = arg(0.1, "weight of the new batch in the running statistics (PyTorch's sense)")
-    init: Literal["one", "zero"] = arg("one", "how the scale starts")
+    init: ScaleStart = arg("one", "how the scale starts")
     scale: bool = arg(True, "multiply each channel by a trainable number")
     shift: bool = arg(True, "add a trainable number to each channel")
 
@@ -125,7 +127,7 @@ class ExampleNorm(Op):
 
     eps: Epsilon = arg(1e-6, "added to the mean square or the variance")
     affine: bool = arg(True, "scale, and where the op has one shift, each channel")
-    init: Literal["one", "zero"] = arg("one", "how the scale starts")
+    init: ScaleStart = arg("one", "how the scale starts")
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         return affine(inputs[0].channels, self.init) if self.affine else {}
@@ -189,7 +191,7 @@ class GroupNorm(Grouped):
 
     eps: Epsilon = arg(1e-5, "added to the variance")
     affine: bool = arg(True, "scale and shift each channel")
-    init: Literal["one", "zero"] = arg("one", "how the scale starts")
+    init: ScaleStart = arg("one", "how the scale starts")
 
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         return affine(inputs[0].channels, self.init) if self.affine else {}
@@ -304,7 +306,7 @@ class EvoNormS0(Grouped):
     eps: Epsilon = arg(1e-5, "added to the variance")
     activate: bool = arg(True, "normalise and activate before scale and shift")
     divide: bool = arg(False, "normalise where nothing is activated, too")
-    init: Literal["one", "zero"] = arg("one", "how the scale starts")
+    init: ScaleStart = arg("one", "how the scale starts")
 
     @property
     def sees_all(self) -> bool:

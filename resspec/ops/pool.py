@@ -69,6 +69,9 @@ class WindowPool(Windowed):
         return (0, below, 0, beside)
 
 
+PadValue = Literal["lowest", "zero"]
+
+
 @op("max_pool")
 class MaxPool(WindowPool):
     """Largest element of each window.
@@ -80,7 +83,7 @@ class MaxPool(WindowPool):
     CHANNELS = "marked"
     MOMENTS = "largest"
 
-    pad_value: Literal["lowest", "zero"] = arg("lowest", "what the padding holds")
+    pad_value: PadValue = arg("lowest", "what the padding holds")
 
 
 @op("avg_pool")

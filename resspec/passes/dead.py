@@ -43,13 +43,13 @@ def _all_read(region: Region) -> bool:
     """Whether everything in a region is needed where all that it gives is, its inputs too."""
     live = {value.index for value in region.outputs}
     for item in reversed(region.items):
-        given = [value.index for value in item.outputs]
-        if isinstance(item, Region):
-            if not (live.issuperset(given) and item.once(_all_read)):
-                return False
-        elif live.isdisjoint(given):
+        unread = [value for value in item.outputs if value.index not in live]
+        if unread and (isinstance(item, Region) or len(unread) == len(item.outputs)):
             return False
-        live.update([value.index for value in item.inputs])
+        if isinstance(item, Region) and not item.once(_all_read):
+            return False
+        for value in item.inputs:
+            live.add(value.index)
     return live.issuperset([value.index for value in region.inputs])
 
 

@@ -21,12 +21,12 @@ def remove_noops(graph: Graph, training: bool = True) -> Graph:
 
     def kept(node: Node) -> Node | None:
         node = reading(node, instead)
-        if node.op.is_zero:
+        if node.facts.zero:
             zeros.add(node.outputs[0].index)
         if node.op.NEUTRAL_ZERO and any(value.index in zeros for value in node.inputs):
             terms = tuple(value for value in node.inputs if value.index not in zeros)
             node = replace(node, inputs=terms or node.inputs[:1])
-        if not (is_noop(node) or (node.op.ONLY_TRAINING and not training)):
+        if not (node.facts.noop or (node.op.ONLY_TRAINING and not training)):
             return node
         instead[node.outputs[0].index] = node.inputs[0]
         return None
@@ -41,10 +41,13 @@ def remove_noops(graph: Graph, training: bool = True) -> Graph:
 
 def _idle(region: Region) -> bool:
     """Whether anything in it does nothing, or gives zeros that others may add."""
-    return any(
-        item.once(_idle) if isinstance(item, Region) else is_noop(item) or item.op.is_zero
-        for item in region.items
-    )
+    for item in region.items:
+        if isinstance(item, Region):
+            if item.once(_idle):
+                return True
+        elif item.facts.noop or item.facts.zero:
+            return True
+    return False
 
 
 def _idle_at_inference(region: Region) -> bool:
@@ -56,17 +59,11 @@ def remove_noise(graph: Graph) -> Graph:
     return remove_noops(graph, training=False)
 
 
-def is_noop(node: Node) -> bool:
-    """Whether it gives its input, whatever that is."""
-    alone = node.op.ALONE and len(node.inputs) == 1
-    return (alone or node.op.is_noop) and not node.params
-
-
 def without_noops(graph: Graph) -> str | None:
     """Condition: every op does something."""
     if not graph.root.once(_idle):
         return None
-    left = next((node for node in graph.nodes if is_noop(node)), None)
+    left = next((node for node in graph.nodes if node.facts.noop), None)
     return f"{left.path} does nothing" if left else None
 
 

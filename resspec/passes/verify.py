@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from resspec.ir import Graph, Region, Value
 
 
@@ -35,16 +33,20 @@ def _made(region: Region) -> frozenset[int]:
             if value.index not in known:
                 raise _early(item.path, value)
         if isinstance(item, Region):
-            made: Collection[int] = item.once(_made)
-        else:
-            if tuple([value.type for value in item.outputs]) != item.facts.outputs:
-                given = tuple(value.type for value in item.outputs)
-                raise InvalidGraph(f"{item.path} gives {given}, its op infers otherwise")
-            made = [value.index for value in item.outputs]
-        before = len(known)
-        known.update(made)
-        if len(known) != before + len(made):
-            raise InvalidGraph(f"a value of {item.path} is made twice")
+            made = item.once(_made)
+            if not known.isdisjoint(made):
+                raise InvalidGraph(f"a value of {item.path} is made twice")
+            known |= made
+            continue
+        kinds = item.facts.outputs
+        if len(kinds) != len(item.outputs):
+            raise InvalidGraph(f"{item.path} gives {len(item.outputs)} values, its op {len(kinds)}")
+        for value, kind in zip(item.outputs, kinds, strict=True):
+            if value.type is not kind and value.type != kind:
+                raise InvalidGraph(f"{item.path} gives {value.type}, its op infers {kind}")
+            if value.index in known:
+                raise InvalidGraph(f"a value of {item.path} is made twice")
+            known.add(value.index)
     for value in region.outputs:
         if value.index not in known:
             raise InvalidGraph(f"{region.path} gives value {value.index}, never made")

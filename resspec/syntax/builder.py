@@ -15,7 +15,6 @@ MAX_DEPTH = 64
 MAX_VALUES = 50_000  # aliases expanded; a long text counts once per 64 characters
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_OF_NODES = (yaml.NodeEvent, yaml.CollectionEndEvent)  # what tells where one is
 
 
 class _Node:
@@ -46,14 +45,14 @@ class Builder:
         self.event = _Loader(text).get_event
 
     def document(self) -> Data:
-        self.next()
-        event = self.next()
+        self.event()
+        event = self.event()
         start = Span(self.file, 1, 1, 1, 1)
         if isinstance(event, yaml.StreamEndEvent):
             raise error("empty-spec", "the file is empty", start)
         node = self.node(self.next(), 0)
-        self.next()
-        event = self.next()
+        self.event()
+        event = self.event()
         if not isinstance(event, yaml.StreamEndEvent):
             message = "a file holds one document; a second one begins here"
             raise error("yaml-feature", message, self.span(event))
@@ -62,17 +61,18 @@ class Builder:
         return node.value
 
     def next(self) -> Any:
-        event = self.event()
-        if isinstance(event, _OF_NODES):
-            self.last = event
+        """What a node begins with, or the end of a collection: it tells where one is."""
+        self.last = event = self.event()
         return event
 
     def node(self, event: Any, depth: int) -> _Node:
-        if isinstance(event, yaml.AliasEvent):
+        is_scalar = isinstance(event, yaml.ScalarEvent)
+        if not is_scalar and isinstance(event, yaml.AliasEvent):
             return self.alias(event, depth)
         span = self.span(event)
-        self.count(1, span)
-        is_scalar = isinstance(event, yaml.ScalarEvent)
+        self.values += 1
+        if self.values > MAX_VALUES:
+            self.count(0, span)
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             self.report("yaml-feature", f"the tag `{tag}` is not allowed", span, "remove the tag")
@@ -121,7 +121,8 @@ class Builder:
         items: list[_Node] = []
         while not isinstance(inner := self.next(), yaml.SequenceEndEvent):
             items.append(self.node(inner, depth + 1))
-            self.find_strange(inner)
+            if not self.plain:
+                self.find_strange(inner)
         value = Seq((item.value for item in items), span=self.close(event, inner, items))
         value.item_spans = [item.span for item in items]
         if event.flow_style:
@@ -136,16 +137,18 @@ class Builder:
         torn = self.find_torn(parts) if event.flow_style else set()
         for index in range(0, len(parts), 2):
             key, item = parts[index].event, parts[index + 1].event
-            if self.find_strange(key):
-                continue
-            if getattr(key, "value", None) != "doc":
-                self.find_strange(item)
+            if not self.plain:
+                if self.find_strange(key):
+                    continue
+                if getattr(key, "value", None) != "doc":
+                    self.find_strange(item)
             if index not in torn:
                 self.entry(value, parts[index], parts[index + 1], flow=bool(event.flow_style))
         return self.collection(value, value.span, parts, event)
 
     def entry(self, value: Map, key: _Node, item: _Node, *, flow: bool) -> None:
-        name = self.key(key)
+        text = key.value
+        name = text if isinstance(text, str) and text != "<<" else self.key(key)
         if name is None:
             return
         if flow and item.value is None and (fixed := yamlhelp.glued(key.event, item.event)):
@@ -182,7 +185,7 @@ class Builder:
 
     def find_strange(self, event: Any) -> bool:
         """Reports characters of a name or an expression that are not what they seem."""
-        if self.plain or not isinstance(event, yaml.ScalarEvent) or event.style:
+        if not isinstance(event, yaml.ScalarEvent) or event.style:
             return False
         begin: Any = event.start_mark
         end: Any = event.end_mark

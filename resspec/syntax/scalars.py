@@ -10,7 +10,12 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+_SWITCHES = {
+    spelt: meant
+    for word, meant in {"yes": "true", "on": "true", "no": "false", "off": "false"}.items()
+    for spelt in (word, word.upper(), word.title())
+}
+_BEGIN = frozenset("0123456789+-.")  # of a number
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
@@ -39,11 +44,11 @@ def resolve(text: str) -> str | int | float | bool | None:
     """
     if text in _WORDS:
         return _WORDS[text]
-    if text.lower() in _SWITCHES and text in (text.lower(), text.upper(), text.title()):
-        fix = _SWITCHES[text.lower()]
+    if text in _SWITCHES:
+        fix = _SWITCHES[text]
         message = f"`{text}` is a boolean to some YAML readers and text to others"
         raise ScalarError("ambiguous-scalar", message, f'write `{fix}`, or quote it: `"{text}"`')
-    if not (text[0].isdigit() or text[0] in "+-."):
+    if text[0] not in _BEGIN:
         return text
     if _INT.fullmatch(text):
         if len(text) > 20 or abs(int(text)) > MAX_INT:
