@@ -10,8 +10,11 @@ from resspec.ir import Value
 from resspec.lift.record import Recorder, Step
 from resspec.ops.base import Op, OpError, Windowed
 from resspec.ops.einsum import Einsum
+from resspec.ops.pool import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from resspec.ops.shape import Resize
 from resspec.ops.tokens import Crop, Grid
+
+GLOBAL: dict[type[Op], type[Op]] = {AvgPool: GlobalAvgPool, MaxPool: GlobalMaxPool}
 
 
 def sized(recorder: Recorder) -> bool:
@@ -22,7 +25,7 @@ def sized(recorder: Recorder) -> bool:
 
 def fixed(recorder: Recorder) -> bool:
     """Whether it has sizes, or paddings, that the original may have computed."""
-    return any(_size(step) is not None or _sides(step) for step in recorder.steps)
+    return any(_size(s) is not None or _sides(s) or _whole(s) for s in recorder.steps)
 
 
 def either(recorder: Recorder) -> bool:
@@ -33,8 +36,8 @@ def either(recorder: Recorder) -> bool:
 
 
 def follow(recorder: Recorder, other: Recorder) -> None:
-    """Resizes and crops to a size become such `like` a value, and paddings `same`, where the trace
-    at another size says so."""
+    """Resizes and crops to a size become such `like` a value, paddings `same`, and pools of the
+    whole map global ones, where the trace at another size says so."""
     if [type(s.op) for s in recorder.steps] != [type(s.op) for s in other.steps]:
         return
     twin: dict[Value, Value] = {}
@@ -54,6 +57,8 @@ def follow(recorder: Recorder, other: Recorder) -> None:
                 made = replace(step, op=op, inputs=(*step.inputs, like))
         elif isinstance(step.op, Einsum) and isinstance(one.op, Einsum):
             made = replace(step, op=_free(step, one))
+        elif _whole(step) and _whole(one) and step.op != one.op:
+            made = replace(step, op=GLOBAL[type(step.op)]())
         elif isinstance(step.op, Windowed) and step.op.padding != one.op.padding:  # type: ignore[attr-defined]
             op = step.op.replace(padding="same")
             same = all(
@@ -74,6 +79,15 @@ def _size(step: Step) -> tuple[int, int] | None:
     if isinstance(step.op, Crop) and len(step.inputs) == 1:
         return step.outputs[0].type.spatial if step.op.height or step.op.width else None
     return step.op.size if isinstance(step.op, Resize | Grid) else None
+
+
+def _whole(step: Step) -> bool:
+    """Whether it is one window over a whole map."""
+    op = step.op
+    if not isinstance(op, AvgPool | MaxPool):
+        return False
+    kind = step.inputs[0].type
+    return op.kernel_size == kind.spatial and not any(op.sides(kind))
 
 
 def _shorter(step: Step, other: Step, recorder: Recorder) -> Step | None:

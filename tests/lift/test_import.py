@@ -155,6 +155,25 @@ def test_frozen_parameters_are_compared_and_told() -> None:
     assert not any(one.requires_grad for one in model[0].parameters())
 
 
+@pytest.mark.parametrize("pool", ["avg", "max"])
+def test_a_window_that_the_code_makes_as_large_as_the_map_is_a_global_pool(pool: str) -> None:
+    class Pooled(torch.nn.Conv2d):
+        def __init__(self, size: int = 0) -> None:
+            super().__init__(3, 4, 3)
+            self.size = size
+
+        def forward(self, x: Any) -> Any:
+            x = super().forward(x)
+            function = getattr(torch.nn.functional, f"{pool}_pool2d")
+            return function(x, self.size or (x.size(2), x.size(3))).flatten(1)
+
+    made = imported(Pooled())
+    assert f"global_{pool}_pool" in str(made.files)
+    assert made.second
+    assert not made.notes
+    assert f"- {pool}_pool" in str(imported(Pooled(30)).files)  # of 30 rows and columns, ever
+
+
 def test_slopes_that_torch_has_in_single_precision_are_compared_in_double() -> None:
     assert imported(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Hardsigmoid())).checks
 
