@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 Shapes = Mapping[str, tuple[int, ...]]
 SHOWN = 20  # differences that are listed one by one
 SHARD = re.compile(r"-\d{5}-of-\d{5}\.")
+# What PyTorch calls the parts of a weight that a layer makes anew each time, and what undoes it.
+REMADE = {
+    ".parametrizations.": "`torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight')`",
+    "weight_mask": "`torch.nn.utils.prune.remove(layer, 'weight')`",
+    "weight_g": "`torch.nn.utils.remove_weight_norm(layer)`",
+    "weight_u": "`torch.nn.utils.remove_spectral_norm(layer)`",
+}
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -36,9 +43,9 @@ class Difference:
     file: tuple[int, ...] | None
 
     def __str__(self) -> str:
-        return f"{self.name}: the network has {shown(self.network)}, the file has " + shown(
-            self.file
-        )
+        """Letters that only look like ours (`с` for `c`) by their number."""
+        name = self.name.encode("ascii", "backslashreplace").decode()
+        return f"{name}: the network has {shown(self.network)}, the file has {shown(self.file)}"
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "network": self.network, "file": self.file}
@@ -95,6 +102,7 @@ def take(
     _must_fit(given, lines, given_shapes, graph, partial=start is not None)
     kept = {name: found[name] for name in shapes if given_shapes.get(name) == shapes[name]}
     _must_be_numbers(given.what, kept, dtypes)
+    _must_be_variances(given.what, kept, graph)
     beside = tuple(Difference(name, None, given.arrays[name].shape) for name in naming.beside)
     taken = {name: dtypes[name] for name in kept if name in dtypes}
     weights = {name: kept[name] if name in kept else (start or {})[name] for name in shapes}
@@ -170,6 +178,9 @@ def _help(given: Given, lines: tuple[Difference, ...], fits: int, graph: Graph) 
         return "it is one of several files: give their folder, or the `….index.json` in it"
     if not graph.inference and _folded(given, graph):
         return "it is folded for inference: add --optimize inference (optimize='inference')"
+    for mark, undo in REMADE.items():
+        if any(mark in line.name and not line.network for line in lines):
+            return f"its layers compute their weights anew: {undo} before saving"
     if not fits:
         if any(line.network and line.file for line in lines):
             return None
@@ -284,6 +295,13 @@ def _must_be_numbers(what: str, weights: Arrays, dtypes: Mapping[str, str]) -> N
     if broken:
         more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
         raise error("weights-format", f"{what}: {broken[0]}{more} holds nan or infinity")
+
+
+def _must_be_variances(what: str, weights: Arrays, graph: Graph) -> None:
+    """A root of them is taken."""
+    for name, param in graph.parameters().items():
+        if param.role == "var" and name in weights and (weights[name] < 0).any():
+            raise error("weights-format", f"{what}: {name} holds variances below zero")
 
 
 def shown(shape: tuple[int, ...] | None) -> str:

@@ -180,6 +180,39 @@ def test_numbers_must_be_finite(tmp_path: Path, graph: Graph, bad: float) -> Non
     assert "stem.conv1.weight holds nan or infinity" in found.message
 
 
+def test_variances_are_not_below_zero(tmp_path: Path, graph: Graph) -> None:
+    weights = draw(graph)
+    name = next(name for name, one in graph.parameters().items() if one.role == "var")
+    weights[name][1] = -0.5
+    save(tmp_path / "w", weights, "tiny")
+    found = problem(tmp_path / "w", graph)
+    assert (found.code, f"{name} holds variances below zero" in found.message) == (
+        "weights-format", True)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("new", "says"),
+    [
+        ("stem.c\u043env1.weight", "\\u043env1.weight: the network has none"),
+        ("stem.conv1.weight\u200b", "weight\\u200b: the network has none"),
+        ("stem.conv1.parametrizations.weight.original0", "remove_parametrizations"),
+        ("stem.conv1.weight_mask", "prune.remove"),
+        ("stem.conv1.weight_v\0stem.conv1.weight_g", "remove_weight_norm"),
+        ("stem.conv1.weight_bar\0stem.conv1.weight_u", "remove_spectral_norm"),
+    ],
+)
+def test_names_that_look_alike_and_weights_that_are_made_anew_are_told(
+    tmp_path: Path, graph: Graph, new: str, says: str
+) -> None:
+    weights = draw(graph)
+    array = weights.pop("stem.conv1.weight")
+    save(tmp_path / "w", weights | dict.fromkeys(new.split("\0"), array), "tiny")
+    found = problem(tmp_path / "w", graph)
+    assert found.code == "weights-mismatch"
+    told = [found.help or "", *(note.message for note in found.notes)]
+    assert any(says in line for line in told)
+
+
 def test_types_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     text = "model: one\ninput: [1, 1, 1]\nhead: [{conv: {out_channels: 1, kernel_size: 1}}]\n"
     graph = specs.load(tmp_path, text).graph

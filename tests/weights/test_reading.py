@@ -427,6 +427,36 @@ def test_what_stands_in_a_tensors_place_is_named(
     assert same(read(saved(tmp_path, whole), budget=BUDGET), state)
 
 
+@pytest.mark.parametrize(
+    "place",
+    ["unet/diffusion_pytorch_model.safetensors", "data/model.pth", "logs/version_0/last.ckpt",
+     "global_step9/mp_rank_00_model_states.pt"],
+)  # fmt: skip
+def test_a_folder_of_folders_says_where_weights_may_be(
+    tmp_path: Path, state: dict[str, Any], place: str
+) -> None:
+    (tmp_path / place).parent.mkdir(parents=True)
+    saved(tmp_path, state, place)
+    saved((tmp_path / place).parent, {}, "optimizer.pt")
+    (tmp_path / "config.json").write_text("{}")
+    assert f"weights may be in `{place}`" in refused(tmp_path)
+
+
+def test_a_number_of_many_bytes_beside_the_weights(tmp_path: Path, state: dict[str, Any]) -> None:
+    for protocol in (2, 4):
+        what = {"state_dict": state, "seed": 1 << 100_000, "n": -(1 << 70)}
+        assert same(read(saved(tmp_path, what, pickle_protocol=protocol), budget=BUDGET), state)
+
+
+def test_a_zip_around_a_file_is_to_be_unpacked(tmp_path: Path, state: dict[str, Any]) -> None:
+    inner = saved(tmp_path, state)
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.write(inner, "a.pth")
+    with pytest.raises(SpecError) as caught:
+        read(tmp_path / "b.zip", budget=BUDGET)
+    assert caught.value.diagnostics[0].help == "unpack it first"
+
+
 def test_shards_are_put_together(tmp_path: Path, state: dict[str, Any]) -> None:
     names = list(state)
     for number, half in enumerate((names[:3], names[3:])):

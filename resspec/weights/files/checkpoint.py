@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from resspec import artifacts
 from resspec.diagnostics import error
 from resspec.weights.files import folder, hdf5, npz, safe, torch_files
+from resspec.weights.files.folder import ENDINGS
 from resspec.weights.files.pickles import DAMAGED
 from resspec.weights.files.sets import Found, called, chosen
 from resspec.weights.files.source import SAVE, Opened, Unreadable, shown
@@ -233,7 +234,9 @@ def _zipped(archive: Archive) -> _Contents:
     if npz.is_npz(archive):
         return _Contents("npz", npz.read_npz(archive))
     held = ", ".join(f"`{shown(name)}`" for name in list(names)[:3]) or "nothing"
-    raise Unreadable(f"it is a zip archive, but no checkpoint: it holds {held}")
+    packed = any(name.endswith(ENDINGS) for name in names)
+    raise Unreadable(f"it is a zip archive, but no checkpoint: it holds {held}",
+                     "unpack it first" if packed else None)  # fmt: skip
 
 
 UNKNOWN = "it is no file of weights: neither PyTorch's, Keras' or NumPy's, nor safetensors"

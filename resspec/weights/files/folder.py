@@ -105,7 +105,18 @@ def _of_folder(folder: Path) -> Files:
     if held:
         some = ", ".join(f"`{shown(name)}`" for name in held[:5])
         raise Unreadable(f"it is a folder of {len(held)} weight files: {some}", "name one of them")
+    if below := _below(folder):
+        some = ", ".join(f"`{shown(name)}`" for name in below[:5])
+        raise Unreadable(f"it is a folder of folders; weights may be in {some}", "name one of them")
     raise Unreadable("it is a folder without a file of weights")
+
+
+def _below(folder: Path) -> list[str]:
+    """Files that may hold weights in folders of the folder, or in theirs: of pipelines (Diffusers),
+    experiments (MLflow, Lightning) and partitions (DeepSpeed)."""
+    found = (path for deep in ("*/*", "*/*/*") for path in islice(folder.glob(deep), ENTRIES))
+    held = [one for one in found if one.name.endswith(ENDINGS) and not BESIDE.fullmatch(one.name)]
+    return sorted(one.relative_to(folder).as_posix() for one in held if one.is_file())
 
 
 def _shards(folder: Path, index: str) -> list[Path]:

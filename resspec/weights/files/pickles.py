@@ -150,11 +150,16 @@ class Machine:
         self.push(convert(line), EACH + 4 * len(line))
 
     def integer(self, form: str) -> None:
-        """A number of as many bytes as is said before it."""
+        """A number of as many bytes as is said before it; one that no shape has stays there."""
         length = self.number(form)
-        if not 0 <= length <= LEFT:
+        if length > LEFT:
+            start = self.at
+            self._skip(length)
+            self.push(Blob(Part(self.data, start, length)))
+        elif length >= 0:
+            self.push(int.from_bytes(self.take(length), "little", signed=True), EACH + length)
+        else:
             raise Unreadable(DAMAGED)
-        self.push(int.from_bytes(self.take(length), "little", signed=True), EACH + length)
 
     def named(self) -> None:
         name, module = self._stack.pop(), self._stack.pop()
