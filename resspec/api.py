@@ -126,6 +126,7 @@ class Compiled:
             found = weights.Stored(weights.draw(self.graph, seed, live.room()))
         else:
             found = self.weights(seed, stored, **how)
+            weights.must_hold(dtype or "float32", found.weights)
             live = self._bare(device, dtype)
         return self._loaded(live, found.weights), found
 

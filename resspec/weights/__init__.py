@@ -4,6 +4,7 @@ Canonical layout: convolutions (O, I/groups, kh, kw), linear (O, I), one number 
 """
 
 from resspec.weights.fitting import Stored as Stored
+from resspec.weights.fitting import must_hold as must_hold
 from resspec.weights.fitting import take as take
 from resspec.weights.given import model_of as model_of
 from resspec.weights.randomised import randomise as randomise

@@ -297,6 +297,18 @@ def _must_be_numbers(what: str, weights: Arrays, dtypes: Mapping[str, str]) -> N
         raise error("weights-format", f"{what}: {broken[0]}{more} holds nan or infinity")
 
 
+def must_hold(dtype: str, weights: Arrays) -> None:
+    """Numbers that are too large for a model's type would be infinite in it. Errors:
+    `weights-format`."""
+    width = {"float16": 2, "float32": 4}.get(dtype, 8)
+    for name, array in weights.items():
+        if array.dtype.itemsize <= width:
+            continue
+        if np.abs(array).max(initial=0) > np.finfo(dtype).max:
+            message = f"{name} holds a number that is too large for {dtype}"
+            raise error("weights-format", message)
+
+
 def _must_be_variances(what: str, weights: Arrays, graph: Graph) -> None:
     """A root of them is taken."""
     for name, param in graph.parameters().items():

@@ -18,6 +18,7 @@ from resspec.weights.naming import is_step
 
 Arrays = dict[str, NDArray[Any]]
 THEIRS = "the given weights"
+DEPTH = 32  # of mappings one in the other
 GENERATORS = ("RngKey", "RngCount")  # Flax's, in its states
 
 
@@ -71,6 +72,9 @@ def _by_path(tensors: Mapping[Any, Any]) -> Mapping[Any, Any]:
     the states of random generators in it. Anything else as it is."""
 
     def leaves(tree: Mapping[Any, Any], path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+        if len(path) > DEPTH:
+            raise error("weights-format", "the given weights nest without end",
+                        help="give the state dict alone")  # fmt: skip
         for name, value in tree.items():
             inner = (*path, str(name))
             if isinstance(value, Mapping) and list(value) == ["value"]:  # an NNX variable, saved
@@ -140,15 +144,17 @@ def _array(name: str, value: Any) -> tuple[NDArray[Any], str]:
         if hasattr(value, "detach"):  # one that gradients are kept of, wherever it is
             value = value.detach().cpu()
             value = value.float() if kind == "bfloat16" else value
-        array = value.numpy() if hasattr(value, "numpy") else np.asarray(value)
+        array = np.asanyarray(value.numpy() if hasattr(value, "numpy") else value)
     except SpecError:
         raise
     except Exception as problem:
         # sparse, quantised, without storage: each framework raises types of its own
         raise _no_tensor(name, value) from problem
     numeric = array.dtype.kind in "fiub" or array.dtype.name == "bfloat16"
-    if not isinstance(array, np.ndarray | np.generic) or not numeric:
+    if not numeric or np.ma.is_masked(array):
         raise _no_tensor(name, value)
+    if array.dtype.kind == "f" and not (array.dtype.isnative and array.dtype.itemsize <= 8):
+        array = array.astype(f"f{min(array.dtype.itemsize, 8)}")  # as frameworks take it
     return widened(np.asarray(array)), kind or array.dtype.name
 
 

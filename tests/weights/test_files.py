@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from resspec import api
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
-from resspec.weights import check, draw, encode, load, randomise, read, save
+from resspec.weights import check, draw, encode, fit, load, randomise, read, save
 from tests import specs
 from tests.weights import crafted
 from tests.weights.memory import Peak
@@ -115,6 +116,44 @@ def test_arrays_given_directly_are_checked_too(graph: Graph) -> None:
     with pytest.raises(SpecError, match=r"stem\.conv1\.weight") as caught:
         check(weights, graph)
     assert caught.value.diagnostics[0].code == "weights-mismatch"
+
+
+class Lying:
+    """What says that it is a tensor."""
+
+    shape, dtype = (8,), "float32"
+
+    def numpy(self) -> str:
+        return "none"
+
+
+@pytest.mark.parametrize("made", ["lying", "masked", "endless"])
+def test_what_is_given_and_holds_no_plain_numbers_is_one_message(graph: Graph, made: str) -> None:
+    weights: dict[str, Any] = dict(draw(graph))
+    if made == "lying":
+        weights["stem.conv1.weight"] = Lying()
+    elif made == "masked":
+        weights["stem.conv1.weight"] = np.ma.masked_less(weights["stem.conv1.weight"], 0)
+    else:
+        weights["again"] = weights
+    with pytest.raises(SpecError, match="given weights") as caught:
+        fit(weights, graph)
+    assert caught.value.diagnostics[0].code == "weights-format"
+
+
+def test_arrays_of_other_machines_are_taken_and_what_would_be_infinite_is_not(graph: Graph) -> None:
+    torch = pytest.importorskip("torch")
+    weights = draw(graph)
+    for kind in (">f4", "<f4", ">f8", np.longdouble):
+        given = {name: array.astype(kind) for name, array in weights.items()}
+        built = api.build(graph, weights=given).state_dict()["stem.conv1.weight"]
+        assert torch.equal(built, torch.from_numpy(weights["stem.conv1.weight"]))
+    large = weights | {"stem.conv1.weight": weights["stem.conv1.weight"] * np.float64(1e300)}
+    for dtype, one in (("float32", large), ("float16", fit(
+        {name: array * 1e10 for name, array in weights.items()}, graph).weights)):  # fmt: skip
+        with pytest.raises(SpecError, match=f"holds a number that is too large for {dtype}"):
+            api.build(graph, weights=one, dtype=dtype)
+    assert api.build(graph, weights=large, dtype="float64") is not None
 
 
 def header(entry: dict[str, Any], data: bytes = b"") -> bytes:
