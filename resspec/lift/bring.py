@@ -175,7 +175,7 @@ def _brought(
             for n, a in weights.items()}  # fmt: skip
     return Imported(
         spec.model["model"], network.name, graph, spec, files, made, recorder, checks, size,
-        second, summarize(graph), small, [*network.notes, *told],
+        second, summarize(graph), small, [*network.notes, *recorder.notes, *told],
     )  # fmt: skip
 
 

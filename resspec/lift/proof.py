@@ -167,6 +167,9 @@ def _second(
     except Exception:  # whatever its own code raises
         tell(f"the original takes no {size[0]}×{size[1]}")
         return []
+    if any(len(one) != len(x) for one in wanted.values()):
+        tell(f"at {size[0]}×{size[1]} the original makes parts of an example examples of their own")
+        return []
     try:
         made = graph(size)
         running = Running.start(made, running.backend, dtype="float64").load(drawn)

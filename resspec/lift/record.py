@@ -81,6 +81,7 @@ class Recorder:
     shuffled: dict[tuple[Value, tuple[int, int]], Value] = field(default_factory=dict)
     moved: dict[object, Value] = field(default_factory=dict)  # what only moves elements, by what
     windows: set[tuple[int, int]] = field(default_factory=set)  # sizes that maps are cut into
+    notes: list[str] = field(default_factory=list)  # what is worth knowing of how it was noted
 
     def value(self, kind: TensorType) -> Value:
         self.made += 1
@@ -155,6 +156,9 @@ class Recorder:
     def output(self, data: Data) -> Value:
         """The tensor as what the network gives, N×C×H×W or N×C. Raises Awkward."""
         kind = data.value.type
+        if data.layout == layouts.usual(kind, self.batch)[:1]:
+            data = Data(data.value, (*data.layout, ()))
+            self.notes.append("it gives N numbers, its spec N×1")
         if len(data.layout) == 2 and kind.is_map:
             whole = [a for axis in layouts.usual(kind, 1)[1:] for a in axis]
             if data.layout[1] == layouts.joined(whole):  # flattened

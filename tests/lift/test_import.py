@@ -174,6 +174,27 @@ def test_a_window_that_the_code_makes_as_large_as_the_map_is_a_global_pool(pool:
     assert f"- {pool}_pool" in str(imported(Pooled(30)).files)  # of 30 rows and columns, ever
 
 
+def test_a_number_for_each_example_comes_in_as_a_vector_of_one() -> None:
+    layers = (torch.nn.Conv2d(3, 4, 4, 4), torch.nn.BatchNorm2d(4), torch.nn.Conv2d(4, 1, 8))
+    made = imported(torch.nn.Sequential(*layers, torch.nn.Flatten(0)))
+    assert [one.type.shape for _, (one,) in made.graph.outputs] == [(1,)]
+    assert made.notes == [
+        "it gives N numbers, its spec N×1",
+        "at 64×96 the original makes parts of an example examples of their own",
+    ]
+    with pytest.raises(SpecError, match="neither"):
+        imported(torch.nn.Sequential(*layers, torch.nn.Flatten(0)), 64)
+
+
+def test_a_view_that_mixes_examples_at_another_size_is_told() -> None:
+    class View(torch.nn.Conv2d):
+        def forward(self, x: Any) -> Any:
+            return super().forward(x).view(-1, 4 * 4 * 4)
+
+    (note,) = imported(View(3, 4, 8, 8)).notes
+    assert note == "at 64×96 the original makes parts of an example examples of their own"
+
+
 def test_slopes_that_torch_has_in_single_precision_are_compared_in_double() -> None:
     assert imported(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Hardsigmoid())).checks
 

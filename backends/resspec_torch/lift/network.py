@@ -20,6 +20,7 @@ from resspec.lift.record import Recorder
 from resspec.weights import cotangent
 from resspec_torch import origins
 from resspec_torch.lift import archive, export, given
+from resspec_torch.lift.program import as_vectors
 from resspec_torch.lift.reader import output_names
 from resspec_torch.lift.values import copied
 
@@ -185,7 +186,9 @@ def _with_gradients() -> Iterator[None]:
 def named_outputs(result: Any) -> dict[str, torch.Tensor]:
     leaves, spec = torch.utils._pytree.tree_flatten(result)
     names = output_names(torch.utils._pytree.tree_unflatten(range(len(leaves)), spec))
-    return {names[at]: one for at, one in enumerate(leaves) if isinstance(one, torch.Tensor)}
+    return {
+        names[at]: as_vectors(one) for at, one in enumerate(leaves) if isinstance(one, torch.Tensor)
+    }
 
 
 def open_source(source: str) -> Network | None:

@@ -256,4 +256,10 @@ def computed(program: Program, tensors: Mapping[str, Tensor], x: Tensor) -> dict
             raise Unfit(f"{call.target}: {problem}") from problem
 
     found = followed(program, env, apply, lambda value, axis: int(value.shape[axis]))
-    return {name: one for (name, _), one in zip(program.outputs, found, strict=True)}
+    named = zip(program.outputs, found, strict=True)
+    return {name: as_vectors(one) for (name, _), one in named}
+
+
+def as_vectors(one: Tensor) -> Tensor:
+    """A number for each example as a spec gives it: N×1."""
+    return one[:, None] if one.dim() == 1 else one

@@ -99,7 +99,7 @@ class OnnxNetwork(PlayedNetwork):
             raise ValueError(str(problem)) from problem
         names = [name for name, _ in self.at(x.shape).outputs]
         wide = [one.transpose(0, 3, 1, 2) if self.channels_last and one.ndim == 4 else one
-                for one in found]  # fmt: skip
+                for one in (one[:, None] if one.ndim == 1 else one for one in found)]  # fmt: skip
         return dict(zip(names, wide, strict=True))
 
 
