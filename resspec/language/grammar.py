@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from resspec.diagnostics import Span, did_you_mean, suggest
-from resspec.language.checker import is_identifier, show
+from resspec.language.checker import show
 from resspec.language.layer_grammar import COMBINATORS, MODIFIERS, ROLES, LayerGrammar
 from resspec.language.spec import (
     PARAM_TYPES,
@@ -152,10 +152,13 @@ class Grammar(LayerGrammar):
                 "add `layers:`, a list; `layers: []` is the identity",
             )
         inputs = data.get("inputs", Seq())
-        if not isinstance(inputs, Seq) or not all(is_identifier(i) for i in inputs):
+        if not isinstance(inputs, Seq):
             message = f"`inputs` is a list of names, found {show(inputs)}"
             self.fail("wrong-type", message, data.at("inputs"), "write `inputs: [a, b]`")
-            inputs = ()
+            inputs = Seq()
+        for number, one in enumerate(inputs):
+            if self.named(one, inputs.at(number), "an input") and one in inputs[:number]:
+                self.fail("name-collision", f"two inputs are called `{one}`", inputs.at(number))
         spec: dict[str, Any] = {
             "doc": self.text(data, "doc"),
             "inputs": tuple(inputs),
