@@ -114,6 +114,7 @@ def build_keras() -> Figures:
         "layers": spent(compiled.running),
         "drawn": spent(lambda: weights.draw(compiled.graph)),
         "set": spent(lambda: live.load(drawn)),
+        "whole": spent(lambda: api.build("keras_resnet50", "tensorflow", weights=False)),
         "peer": spent(lambda: keras.applications.ResNet50(weights=None)),
     }
 
@@ -186,6 +187,39 @@ def traced(optimize: str | None) -> Figures:
     return {name: 1000 * one.median for name, one in times.items()}
 
 
+def fit() -> Figures:
+    """The milliseconds of a step of training, of the same of keras.applications', and of the
+    convolutions and their gradients alone, one by one."""
+    import keras
+    import tensorflow as tf
+
+    model = api.build("keras_resnet50", "tensorflow")
+    peer = keras.applications.ResNet50(weights=None)
+    convs = [one for one in model.layers if isinstance(one, keras.layers.Conv2D)]
+    x, y = tf.random.normal((BATCH, 224, 224, 3)), tf.range(BATCH)
+    given = keras.Model(model.input, [one.input for one in convs])(x, training=False)
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def alone(given: Sequence[Any]) -> Any:
+        total = tf.constant(0.0)
+        for conv, one in zip(convs, given, strict=True):
+            with tf.control_dependencies([total]), tf.GradientTape() as tape:  # one by one
+                one = tf.identity(one)
+                tape.watch(one)
+                made = conv(one)
+            needed = tape.gradient(made, [one, *conv.trainable_variables])
+            total += sum(tf.reshape(part, [-1])[0] for part in needed)  # else it is not run
+        return total
+
+    def step(one: Any) -> Work:
+        one.compile(keras.optimizers.SGD(0.001, momentum=0.9), "sparse_categorical_crossentropy")
+        return Work(lambda: one.train_on_batch(x, y))
+
+    works = {"whole": step(model), "peer": step(peer), "convs": Work(lambda: alone(given))}
+    times = interleave(works, 16)
+    return {name: 1000 * one.median for name, one in times.items()}
+
+
 def onnxruntime_nodes() -> Figures:
     """Milliseconds of the folded network's nodes in ONNX Runtime, by its own profiler."""
     import numpy as np
@@ -222,6 +256,7 @@ PROFILES: Mapping[str, Callable[[], Figures]] = {
     "cpu.resnet50.onnxruntime": onnxruntime_nodes,
     "tf.forward": lambda: traced(None),
     "tf.forward.folded": lambda: traced("inference"),
+    "tf.fit": fit,
 }
 
 

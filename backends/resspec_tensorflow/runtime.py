@@ -155,15 +155,18 @@ def load_weights(model: Any, variables: Variables, weights: Mapping[str, Array])
             continue  # all 0, as a layer that was just made has it, mostly
         stored = _packed(layout.stored(array, variable.layout, tuple(target.shape)))
         same = stored.dtype == target.value.dtype.as_numpy_dtype
-        target.value.assign(stored if same else tf.cast(stored, target.dtype))
+        stored = stored if same else tf.cast(stored, target.dtype)
+        target.value.assign(stored, read_value=False)  # which nobody asks for
     return model
 
 
 def _holds(variable: Any, number: float) -> bool:
     """Whether that is each of its numbers, where that is told without a copy of them."""
-    value = variable.value.read_value()
-    near = value.dtype == tf.float32 and "CPU" in value.device
-    return near and not np.any(np.asarray(memoryview(value)) != number)
+    held = variable.value
+    if isinstance(held, tf.distribute.DistributedValues) or held.dtype != tf.float32:
+        return False
+    value = tf.raw_ops.ReadVariableOp(resource=held.handle, dtype=held.dtype)
+    return "CPU" in value.device and not np.any(np.asarray(memoryview(value)) != number)
 
 
 def _packed(array: Array) -> Any:
