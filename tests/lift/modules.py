@@ -598,5 +598,28 @@ class Turned(nn.Module):
         return x.transpose(1, 2)
 
 
+class Selective(nn.Module):
+    """Two kernels, weighed by what both see: stacked one by one, and averaged side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.convs = nn.ModuleList(nn.Conv2d(4, 4, 3, padding=d, dilation=d) for d in (1, 2))
+        self.fc = nn.Linear(4, 2)
+        self.fcs = nn.ModuleList(nn.Linear(2, 4) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, other = torch.split(self.stem(x), 4, 1)
+        x = torch.max(one, other) + torch.min(one, other)
+        seen, weights = self.convs[0](x).unsqueeze(1), Tensor()
+        seen = torch.cat([seen, self.convs[1](x).unsqueeze(1)], 1)
+        squeezed = self.fc(seen.sum(1).mean(-1).mean(-1))
+        for at, layer in enumerate(self.fcs):
+            weight = layer(squeezed).unsqueeze(1)
+            weights = weight if at == 0 else torch.cat([weights, weight], 1)
+        return (seen * weights.softmax(1)[:, :, :, None, None]).sum(1)
+
+
 LIFTED = (Functional, Several, Skip, Gated, Positions, Residual, Shuffled, Repeated, Measured,
-          Mixed, Paths, Arithmetic, Table, Frozen, UNet, Cut, Scaled, Asking, Sides, Spread, Nonlocal)  # fmt: skip
+          Mixed, Paths, Arithmetic, Table, Frozen, UNet, Cut, Scaled, Asking, Sides, Spread, Nonlocal,
+          Selective)  # fmt: skip

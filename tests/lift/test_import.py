@@ -174,6 +174,12 @@ def test_a_window_that_the_code_makes_as_large_as_the_map_is_a_global_pool(pool:
     assert f"- {pool}_pool" in str(imported(Pooled(30)).files)  # of 30 rows and columns, ever
 
 
+def test_a_mean_over_one_side_and_then_the_other_is_one_of_the_map() -> None:
+    files = str(imported(modules.Selective()).files)
+    assert "global_avg_pool" in files
+    assert "adaptive" not in files
+
+
 def test_a_number_for_each_example_comes_in_as_a_vector_of_one() -> None:
     layers = (torch.nn.Conv2d(3, 4, 4, 4), torch.nn.BatchNorm2d(4), torch.nn.Conv2d(4, 1, 8))
     made = imported(torch.nn.Sequential(*layers, torch.nn.Flatten(0)))

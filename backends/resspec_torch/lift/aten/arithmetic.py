@@ -246,7 +246,7 @@ def _pow(reader: Reader, x: Any, exponent: Any = 2) -> Data:
 
 
 @aten("maximum")
-def _maximum(reader: Reader, a: Any, b: Any) -> Data:
+def maximum(reader: Reader, a: Any, b: Any) -> Data:
     flag(not isinstance(a, Data) or not isinstance(b, Data), "the larger of a value and a constant")
     a, b, layout = _aligned(reader, a, b)
     (value,) = reader.recorder.apply("maximum", *_enlarged(reader, a, b))
@@ -260,16 +260,16 @@ def _addcmul(reader: Reader, a: Any, b: Any, c: Any, value: Number = 1) -> Data:
 
 
 @aten("minimum")
-def _minimum(reader: Reader, a: Any, b: Any) -> Data:
+def minimum(reader: Reader, a: Any, b: Any) -> Data:
     flag(
         not isinstance(a, Data) or not isinstance(b, Data), "the smaller of a value and a constant"
     )
-    return _neg(reader, _maximum(reader, _neg(reader, a), _neg(reader, b)))
+    return _neg(reader, maximum(reader, _neg(reader, a), _neg(reader, b)))
 
 
 @aten("abs")
 def _abs(reader: Reader, x: Any) -> Data:
-    return _maximum(reader, x, _neg(reader, x))
+    return maximum(reader, x, _neg(reader, x))
 
 
 def _is_softsign(reader: Reader, a: Data, b: Data) -> bool:

@@ -150,7 +150,8 @@ def joined(reader: Reader, tensors: Sequence[Data], dim: int) -> Data:
     found = [recorder.ordered(one) for one in tensors]
     first = found[0]
     at = dim % len(first.layout)
-    if (merged := _merged(reader, found, at)) is not None:
+    merged = _merged(reader, found, at) or _stacked(reader, found, at)
+    if merged is not None:
         return merged
     for one in found:
         axis, channels = one.layout[at], one.value.type.channels
@@ -166,6 +167,24 @@ def joined(reader: Reader, tensors: Sequence[Data], dim: int) -> Data:
     )
     axes = list(first.layout)
     axes[at] = layouts.joined([Atom("c", 1, value.type.channels)])
+    return Data(value, tuple(axes))
+
+
+def _stacked(reader: Reader, tensors: Sequence[Data], at: int) -> Data | None:
+    """Parts of all channels, more of them: each tensor is one part, or several beside each other
+    already."""
+    counts = [layouts.size(one.layout[at]) for one in tensors]
+    inner = tensors[0].value.type.channels // counts[0]
+    others = {(*one.layout[:at], *one.layout[at + 1 :]) for one in tensors}
+    parts = [(Atom("c", inner, count),) if count > 1 else () for count in counts]
+    whole = [inner * count for count in counts]
+    if inner < 2 or len(others) > 1 or parts != [one.layout[at] for one in tensors]:
+        return None
+    if whole != [one.value.type.channels for one in tensors]:
+        return None
+    (value,) = reader.recorder.apply("concat", *(one.value for one in tensors))
+    axes = list(tensors[0].layout)
+    axes[at] = (Atom("c", inner, sum(counts)),)
     return Data(value, tuple(axes))
 
 

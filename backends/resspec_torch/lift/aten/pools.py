@@ -10,7 +10,7 @@ from resspec.lift import arrange
 from resspec.lift import layout as layouts
 from resspec.lift.layout import Layout
 from resspec.lift.record import Data
-from resspec_torch.lift.aten.arithmetic import multiplied
+from resspec_torch.lift.aten.arithmetic import maximum, minimum, multiplied
 from resspec_torch.lift.aten.layers import along
 from resspec_torch.lift.aten.moves import ranges
 from resspec_torch.lift.aten.registry import aten, flag, pair
@@ -139,6 +139,8 @@ def _amax(reader: Reader, x: Any, dim: Any = (), keepdim: bool = False) -> Data:
 
 @aten("max")
 def _max(reader: Reader, x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    if isinstance(dim, Data):
+        return maximum(reader, x, dim)
     return [reduced(reader, x, dim, keepdim, "max"), None]
 
 
@@ -150,6 +152,8 @@ def _amin(reader: Reader, x: Any, dim: Any = (), keepdim: bool = False) -> Data:
 
 @aten("min")
 def _min(reader: Reader, x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    if isinstance(dim, Data):
+        return minimum(reader, x, dim)
     return [_amin(reader, x, dim, keepdim), None]
 
 
@@ -167,7 +171,8 @@ def reduced(reader: Reader, x: Any, dim: Any, keepdim: bool, kind: str) -> Data:
     if not words:
         return Data(x.value, layout)
     if words <= {"h", "w"} and size == type_.height * type_.width:
-        (value,) = recorder.apply(f"global_{kind}_pool", x.value)
+        whole = _before_one_side(reader, x.value, kind)
+        (value,) = recorder.apply(f"global_{kind}_pool", whole)
         return Data(value, layout)
     if kind != "sum" and words == {"c"} and size == type_.channels:
         (value,) = recorder.apply(f"channel_{kind}_pool", x.value)
@@ -185,17 +190,20 @@ def reduced(reader: Reader, x: Any, dim: Any, keepdim: bool, kind: str) -> Data:
 
 def _over_one_side(reader: Reader, value: Value, down: bool, kind: str) -> Value:
     """Over all rows, or over all columns."""
-    recorder, (height, width) = reader.recorder, value.type.spatial
-    maker = recorder.maker(value)
-    name = f"adaptive_{kind}_pool"
-    if maker is not None and name == maker.op.NAME and (width if down else height) == 1:
-        (value,) = recorder.apply(
-            f"global_{kind}_pool", maker.inputs[0]
-        )  # first one, then the other
-        return value
+    height, width = value.type.spatial
     size = (1, width) if down else (height, 1)
-    (value,) = recorder.apply(name, value, output_size=size)
+    (value,) = reader.recorder.apply(f"adaptive_{kind}_pool", value, output_size=size)
     return value
+
+
+def _before_one_side(reader: Reader, value: Value, kind: str) -> Value:
+    """What was reduced over all rows, or over all columns, alone."""
+    maker = reader.recorder.maker(value)
+    name = f"adaptive_{kind}_pool"
+    if maker is None or name != maker.op.NAME:
+        return value
+    (height, width), here = maker.inputs[0].type.spatial, value.type.spatial
+    return maker.inputs[0] if here in ((1, width), (height, 1)) else value
 
 
 def _summed(reader: Reader, x: Data, places: Sequence[int], wanted: Layout) -> Data:
