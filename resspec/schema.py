@@ -20,7 +20,7 @@ from resspec.language.grammar import (
     STAGE_KEYS,
     Grammar,
 )
-from resspec.language.layer_grammar import ROLES, merge_ops
+from resspec.language.layer_grammar import ROLES, merges
 from resspec.language.spec import PARAM_TYPES, BlockSpec, ParamSpec
 from resspec.language.version import LANGUAGE
 from resspec.language.words import DOCS
@@ -171,7 +171,7 @@ def _calls() -> dict[str, Schema]:
     found: dict[str, Schema] = {}
     for name, cls in sorted(OPS.items()):
         doc = {"description": docstring(cls) or name}
-        if name in merge_ops():
+        if merges(name):
             branches = {"type": "array", "minItems": 1, "items": _ref("branch")}
             found[name] = {"anyOf": [branches, {"type": "null"}]} | doc
         else:

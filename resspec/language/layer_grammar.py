@@ -35,7 +35,12 @@ _INDEX = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]")
 
 def merge_ops() -> tuple[str, ...]:
     """Ops of several inputs, written with a list of branches."""
-    return tuple(name for name, cls in OPS.items() if cls.ARITY is None and cls.IS_MERGE)
+    return tuple(filter(merges, OPS))
+
+
+def merges(name: str) -> bool:
+    """Whether it is one of them."""
+    return name in OPS and OPS[name].ARITY is None and OPS[name].IS_MERGE
 
 
 class LayerGrammar(Checker):
@@ -122,7 +127,7 @@ class LayerGrammar(Checker):
         if verb == "residual":
             self.allow(raw, ("as", "from", "residual"), "`residual`")
             return self.residual(args, at, common)
-        if verb in merge_ops() and args is not None:
+        if merges(verb) and args is not None:
             self.allow(raw, ("as", "from", verb), f"`{verb}`")
             name = common["label"] or self.count(verb, ordinal=True)
             if not isinstance(args, Seq) or not args:
