@@ -13,13 +13,14 @@ from resspec.ir import Graph, Node
 from resspec.port.match import match
 from resspec.port.transfer import distance
 from resspec.weights import example, randomise
-from tests.conformance import originals, sample
 
 torch = pytest.importorskip("torch")
 timm = pytest.importorskip("timm")
 torchvision = pytest.importorskip("torchvision")
 
 from torch import nn  # noqa: E402
+
+from tests.conformance import originals, sample  # noqa: E402
 
 TABLE = (
     "pos_emb"  # of a lambda layer, which is called before its layers; it holds the ways reversed
