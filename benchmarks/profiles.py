@@ -131,9 +131,12 @@ def eager(optimize: str | None, *, last: bool) -> Figures:
     for name, model in models.items():
         run = model.eval().to(memory_format=layout)
         with torch.no_grad():
+            run(x)  # the first run of a process takes longer
             _, rows = operations.costs(Work(lambda run=run: run(x)))  # type: ignore[misc]
         convs = sum(one.ms for one in rows if "convolution" in one.name)
-        found |= {f"{name}convs": convs, f"{name}others": sum(one.ms for one in rows) - convs}
+        others = sum(one.ms for one in rows) - convs
+        calls = sum(one.count for one in rows if one.name.startswith("aten::"))
+        found |= {f"{name}convs": convs, f"{name}others": others, f"{name}calls": calls}
     return found
 
 
@@ -250,6 +253,7 @@ PROFILES: Mapping[str, Callable[[], Figures]] = {
     "build.resnet50": lambda: build("resnet50"),
     "build.resnet152": lambda: build("resnet152"),
     "build.keras": build_keras,
+    "cpu.resnet50.forward": lambda: eager(None, last=False),
     "cpu.resnet50.forward.channels_last": lambda: eager(None, last=True),
     "cpu.resnet50.forward.folded": lambda: eager("inference", last=False),
     "cpu.resnet50.linear": linear,
