@@ -16,6 +16,8 @@ from resspec.ops import OPS
 from tests.properties import live
 from tests.properties.calls import allowed, called
 from tests.properties.generate import KEEPERS, LAYERS, OPERATORS, Made, made
+from tests.properties.generate.choose import Seeded
+from tests.properties.generate.names import Names
 from tests.properties.generate.scope import HELD_BACK
 
 SEEDS = 600
@@ -139,3 +141,12 @@ def test_dropout_at_0_is_met() -> None:  # no graph shows it: it is nothing
 )
 def test_graphs_show(what: str) -> None:
     assert sum(bool(SHOWN[what](graph)) for _, graph in sample()) >= 2
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_name_is_given_once(seed: int) -> None:
+    """Odd ones, too, that look as if they were counted: `b12`."""
+    names = Names(Seeded(seed))
+    names.odd = 50
+    given = [names.new("b") for _ in range(200)]
+    assert len({*given}) == len(given)

@@ -50,4 +50,5 @@ class Names:
         while True:
             self.count += 1
             if (name := f"{word}{self.count}") not in self.used:  # an odd one may be called so
+                self.used.add(name)
                 return name
