@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from resspec import zoo
-from resspec.diagnostics import Span, SpecError, error
+from resspec.diagnostics import Span, SpecError, error, suggest
 from resspec.language.checker import show
 from resspec.language.variants import choose, extend, extended, inside, mentions
 from resspec.language.version import check_version
@@ -114,13 +114,11 @@ def _model(path: Path) -> tuple[str, Map]:
         raise no_mapping(message, str(path), data)
     check_version(data)
     if "model" not in data:
-        kind = "a block" if "block" in data else "no model"
-        raise error(
-            "missing-key",
-            f"`{path}` holds {kind}: there is no `model:`",
-            data.span,
-            help="name the block in a model: `block: …`"
-            if "block" in data
-            else "begin with `model: name`",
-        )
+        is_block = "block" in data and not data.keys() & {"input", "stem", "stages", "head"}
+        near = suggest("model", data)
+        message = f"`{path}` holds {'a block' if is_block else 'no model'}: there is no `model:`"
+        help = f"did you mean `model` by `{near}`?" if near else "begin with `model: name`"
+        if is_block:
+            help = "name the block in a model: `block: …`"
+        raise error("missing-key", message, data.key_at(near) if near else data.span, help=help)
     return text, data

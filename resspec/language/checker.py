@@ -75,7 +75,9 @@ class Checker:
         if value is None:
             return ()
         if not isinstance(value, Map):
-            self.fail("wrong-type", f"`{key}` is a mapping, found {show(value)}", data.at(key))
+            message = f"`{key}` is a mapping, found {show(value)}"
+            help = "write one `name: …` a line, and no dash before it"
+            self.fail("wrong-type", message, data.at(key), help)
             return ()
         return value.items()
 
@@ -98,7 +100,9 @@ class Checker:
                 else "letters, digits and _ only, at most 64, no digit and no __ first"
             )
             message = f"{what} cannot be called {show(name)}: {reason}"
-            self.fail("bad-identifier", message, span, computed(name, what))
+            spelt = re.sub(r"\W+", "_", name.strip()) if isinstance(name, str) else ""
+            near = f"write `{spelt}`" if spelt != name and is_identifier(spelt) else None
+            self.fail("bad-identifier", message, span, computed(name, what) or near)
             return False
         return True
 

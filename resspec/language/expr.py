@@ -36,6 +36,7 @@ _ARITY = dict.fromkeys(FUNCTIONS, (1, 1)) | {
 }
 _BLANKS = str.maketrans("\t\r\n", "   ")
 _STRANGE = "\\#;`$@"
+_FILLED = {"$": "nothing is filled in: name it under `params`, and set it by `--set`"}
 _KEYWORDS = ("v", "divisor", "min_value", "round_limit")
 
 _OPERATORS = (
@@ -49,7 +50,8 @@ _HINTS = (
     (r"!(?!=)", "write `not`"),
     (r"(?<![=!<>])=(?!=)", "write `==` to compare"),
     (r"\?", "write `a if condition else b`"),
-    (r"\^", "write `**` for powers"),
+    (r"^\s*\d+(x\d+)+\s*$", "write a list of numbers: `[a, b, c]`"),
+    (r"%\s*$", "write a share as a number: `0.5`"),
 )
 
 
@@ -85,7 +87,7 @@ def parse_expr(text: str) -> Expr:
     for place, char in enumerate(source):
         if not " " <= char <= "~" or char in _STRANGE:
             message = f"unexpected character {f'`{char}`' if char.isascii() else named(char)}"
-            raise ExprError("expression-syntax", message, place, place + 1)
+            raise ExprError("expression-syntax", message, place, place + 1, _FILLED.get(char))
     tree = _parse(source)
     checker = _Checker()
     checker.check(tree, 1)
@@ -157,7 +159,9 @@ class _Checker:
                 yield node.value
                 yield node.slice
             case ast.Tuple():
-                raise _refused(node, "a tuple is not known", "write a list: `[a, b]`")
+                raise _refused(
+                    node, "a tuple is not known", "write a list, `[a, b]`; numbers have no commas"
+                )
             case ast.IfExp() | ast.List():
                 yield from (c for c in ast.iter_child_nodes(node) if isinstance(c, ast.expr))
             case ast.BoolOp() | ast.UnaryOp() | ast.BinOp() | ast.Compare():
@@ -201,7 +205,12 @@ def _check_call(node: ast.Call) -> None:
 def _check_operators(node: ast.BoolOp | ast.UnaryOp | ast.BinOp | ast.Compare) -> None:
     used = node.ops if isinstance(node, ast.Compare) else [node.op]
     if not all(isinstance(op, _OPERATORS) for op in used):
-        advice = "use + - * / // % **, comparisons, and, or, not, in"
+        power = any(isinstance(op, ast.BitXor) for op in used)
+        advice = (
+            "write `**` for powers"
+            if power
+            else "use + - * / // % **, comparisons, and, or, not, in"
+        )
         raise _refused(node, "this operator is not known", advice)
 
 

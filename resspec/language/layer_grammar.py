@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 from resspec.diagnostics import Span, did_you_mean, suggest
@@ -29,6 +30,12 @@ from resspec.syntax import Map, Seq
 ROLES = ("conv", "norm", "act")
 COMBINATORS = ("residual", "repeat", "reuse")
 MODIFIERS = ("as", "from", "when", "then", "else", "offer", "defaults", "index", "layers")
+_OTHERWISE = {
+    "if": "write `when: condition`, and beside it `then: […]`",
+    "elif": "write `else:` with a `when:` in it",
+    "for": "write `repeat: 2` and, beside it, `layers: […]`",
+    "while": "write `repeat: 2` and, beside it, `layers: […]`",
+}
 _INDEXED = re.compile(r"\s*([A-Za-z_]\w*)((?:\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\])*)\s*")
 _INDEX = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]")
 
@@ -93,11 +100,16 @@ class LayerGrammar(Checker):
         verb = verbs[0]
         args, at = raw[verb], raw.at(verb)
         common["span"] = raw.key_at(verb)
+        if (said := verb.split(None, 1)[0] if verb.strip() else "") in _OTHERWISE:
+            message = f"`{said}` is no word of the language"
+            self.fail("unknown-key", message, raw.key_at(verb), _OTHERWISE[said])
+            return None
         if verb == "repeat":
             self.allow(raw, ("as", "from", "index", "layers", "repeat"), "`repeat`")
             name = common["label"] or self.count("repeat")
             if "layers" not in raw:
-                self.fail("missing-key", "`repeat` has no `layers`", raw.key_at(verb))
+                help = "write `repeat: 2` and, beside it, `layers: […]`"
+                self.fail("missing-key", "`repeat` has no `layers`", raw.key_at(verb), help)
                 return None
             index = raw.get("index", "i")
             self.named(index, raw.at("index"), "an index")
@@ -247,13 +259,17 @@ class LayerGrammar(Checker):
                     "wrong-type",
                     "a call has one name, and its arguments under it",
                     span,
-                    "write `{name: {argument: value}}`",
+                    "write `{name: {argument: value}}`; layers are a list, each with its own `- `",
                 )
                 return None
             ((name, given),) = raw.items()
             span = raw.key_at(name)
             if isinstance(given, Map):
                 args = {key: self.arg(given, key) for key in given}
+                for key in given.keys() & {"as", "from", "else"}:  # no name of a param
+                    message = f"`{key}` stands among the arguments of `{name}`, and is none"
+                    help = f"write it beside the call: `{{{name}: {{…}}, {key}: …}}`"
+                    self.fail("unknown-key", message, given.key_at(key), help)
             elif given is not None:
                 self.fail(
                     "wrong-type",
@@ -265,7 +281,7 @@ class LayerGrammar(Checker):
         match = _INDEXED.fullmatch(name) if isinstance(name, str) else None
         if match is None or not is_identifier(match[1]):
             message = f"expected the name of a block or an op, found {show(name)}"
-            self.fail("bad-identifier", message, span, computed(name, "a call"))
+            self.fail("bad-identifier", message, span, computed(name, "a call") or _meant(name))
             return None
         indices = _INDEX.findall(match[2])
         return Ref(name=match[1], span=span, args=args, index=indices[0] if indices else None)
@@ -302,7 +318,14 @@ class LayerGrammar(Checker):
         return found
 
     def two_verbs(self, raw: Map, verbs: list[str]) -> None:
-        """One item with two calls: a misspelt modifier, or a lost dash."""
+        """One item with two calls: a misspelt modifier, a lost indentation, or a lost dash."""
+        first, second = verbs[:2]
+        own = ("body", "shortcut") if first == "residual" else _fields(first)
+        if second in own or (raw[first] is None and not isinstance(raw[second], Map | None)):
+            message = f"`{second}` stands beside `{first}`, not among its arguments"
+            help = f"indent it below `{first}:`"
+            self.fail("unknown-key", message, raw.key_at(second), help)
+            return
         for verb in verbs:
             near = suggest(verb, MODIFIERS)
             if near and verb not in OPS and verb not in ROLES:
@@ -319,3 +342,27 @@ class LayerGrammar(Checker):
             raw.key_at(verbs[1]),
             "start each layer with its own `- `",
         )
+
+
+def _fields(name: str) -> Collection[str]:
+    """The arguments of an op, or of a role's usual one."""
+    usual = {"conv": "conv2d", "norm": "batch_norm", "act": "relu"}.get(name, name)
+    return OPS[usual].FIELDS if usual in OPS else ()
+
+
+def _meant(name: Any) -> str | None:
+    """How to write what was written like a call of another language, or with what is no name."""
+    if not isinstance(name, str):
+        return None
+    if call := re.fullmatch(r"(\w+)\s*\(.*\)", name):
+        return f"write `{call[1]}: {{argument: value}}`"
+    first, *rest = name.split()
+    if rest and (first in MODIFIERS or first in COMBINATORS):
+        return f"write `{first}: {' '.join(rest)}`"
+    if rest and all(map(is_identifier, (first, *rest))):
+        return "start each layer with its own `- `"
+    parts = [part.strip() for part in name.split(",")]
+    if len(parts) > 1 and all(map(is_identifier, parts)):
+        return f"write a list: `[{', '.join(parts)}]`"
+    bare = name.strip("\"',;:.`[]{}()")
+    return f"write `{bare}`" if bare != name and is_identifier(bare) else None

@@ -138,6 +138,8 @@ def invalid(
         return failure(env, "bad-value", message, at, hint)
     if kind == "tuple_type" and cls.FIELDS[name].default != ():
         return failure(env, "wrong-type", f"{what} is a whole number or two, found {found}", at)
+    if kind.startswith("bool_"):
+        return failure(env, "wrong-type", f"{what} is `true` or `false`, found {found}", at)
     text = complaint["msg"].replace("Input should be", "it should be")
     return failure(env, "wrong-type", f"{what}: {text}, found {found}", at)
 

@@ -1,5 +1,6 @@
 """YAML events → data, of which no more are drawn than the bounds admit."""
 
+import re
 from typing import Any
 
 import yaml
@@ -75,7 +76,10 @@ class Builder:
             self.count(0, span)
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self.report("yaml-feature", f"the tag `{tag}` is not allowed", span, "remove the tag")
+            help = "remove the tag"
+            if re.fullmatch(r"!\w+", tag):
+                help += f", or quote what begins with `!`; a condition says `not {tag[1:]}`"
+            self.report("yaml-feature", f"the tag `{tag}` is not allowed", span, help)
         if event.anchor is not None:
             self.anchors[event.anchor] = None
         if is_scalar:
@@ -148,23 +152,26 @@ class Builder:
 
     def entry(self, value: Map, key: _Node, item: _Node, *, flow: bool) -> None:
         text = key.value
-        name = text if isinstance(text, str) and text != "<<" else self.key(key)
+        name = text if isinstance(text, str) and text != "<<" else self.key(key, item, flow)
         if name is None:
             return
         if flow and item.value is None and (fixed := yamlhelp.glued(key.event, item.event)):
-            message = f"`{name}` is one word: a space is missing after the colon"
+            message = f"`{name}` is one word, and no key with a value"
             self.report("yaml-syntax", message, key.span, f"write `{fixed}`")
             return
         if name in value:
             first = Note("it is first given", value.key_spans[name])
             message = f"the key `{name}` is given twice"
-            self.problems.append(Diagnostic("duplicate-key", message, key.span, (first,)))
+            help = "keep one of the two"
+            if not flow:
+                help += "; layers are a list, each with its own `- `"
+            self.problems.append(Diagnostic("duplicate-key", message, key.span, (first,), help))
             return
         value[name] = item.value
         value.key_spans[name] = key.span
         value.value_spans[name] = item.span
 
-    def key(self, key: _Node) -> str | None:
+    def key(self, key: _Node, item: _Node, flow: bool) -> str | None:
         """The text of a key, or None if it was reported."""
         if isinstance(key.value, str):
             if key.value == "<<" and not getattr(key.event, "style", None):
@@ -173,11 +180,16 @@ class Builder:
                 return None
             return key.value
         if isinstance(key.value, Map | Seq) or not isinstance(key.event, yaml.ScalarEvent):
-            self.report("wrong-type", "a key must be text, not a list, a map or an alias", key.span)
+            filled = isinstance(key.value, Map) and getattr(key.event, "flow_style", False)
+            help = "no template is filled in: name it under `params`, set it by `--set`"
+            message = "a key must be text, not a list, a map or an alias"
+            self.report("wrong-type", message, key.span, help if filled else None)
             return None
         shown = key.event.value
         if shown:
             message, advice = f"the key `{shown}` is not text", f'quote the key: `"{shown}"`'
+            if flow and item.value is None:
+                advice = "a comma ends a value inside {…}; a number takes a point"
             self.report("wrong-type", message, key.span, advice)
         else:
             self.report("wrong-type", "a key is missing", key.span)

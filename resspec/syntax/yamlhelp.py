@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from resspec.diagnostics import Diagnostic, Note, Span
+from resspec.syntax import slips
 from resspec.syntax.place import place, split_lines
 
 FORBIDDEN = re.compile(
@@ -49,10 +50,16 @@ _MEANING: dict[str, tuple[str, str | None]] = {
         "there is text after the end of the document",
         "give the top-level keys the same indentation",
     ),
-    "could not find expected ':'": ("`: ` is missing after a key", None),
     "did not find expected node content": ("a value is missing here", None),
-    "found unexpected end of stream": ("the closing quote is missing", None),
-    "found unexpected document indicator": ("the closing quote is missing", None),
+    "found unexpected end of stream": ("the closing quote is missing", "close it, or remove it"),
+    "found unexpected document indicator": (
+        "the closing quote is missing",
+        "close it, or remove it",
+    ),
+    "did not find expected comment or line break": (
+        "the text of `|` and `>` begins in the next line",
+        "begin a new line, or quote the value",
+    ),
     "block sequence entries are not allowed in this context": (
         "a list cannot begin here",
         "begin a new line before `- `",
@@ -79,11 +86,11 @@ def quoted(text: str) -> str:
 
 
 def glued(key: Any, value: Any) -> str | None:
-    """How to write `width:64`, which YAML reads as one word; None if this is not that."""
+    """How to write `width:64` or `width=64`, which YAML reads as one word; else None."""
     if not (_is_plain(key) and _is_plain(value)) or value.value:
         return None
-    name, colon, rest = key.value.partition(":")
-    return f"{name}: {rest}" if colon and name and rest else None
+    parts = re.fullmatch(r"([A-Za-z_]\w*)(?::|\s*=)\s*(\S.*)", key.value)
+    return f"{parts[1]}: {parts[2]}" if parts else None
 
 
 def torn(events: Sequence[Any]) -> Iterator[tuple[int, int]]:
@@ -126,21 +133,48 @@ def explain(caught: yaml.YAMLError, text: str, file: str, last: Any) -> Diagnost
         fix = f"quote the expression: `{quoted(text[begin:end])}`"
         return Diagnostic("quote-expression", message, span, (), fix)
     lines = split_lines(text)
+    problem = str(getattr(caught, "problem", ""))
+    if problem != TOO_DEEP and (slip := _slip(problem, text, lines, caught, last)):
+        line, column, length, message, advice = slip
+        span = Span(file, line + 1, column + 1, line + 1, column + 1 + max(length, 1))
+        return Diagnostic("yaml-syntax", message, span, (), advice)
     line = min(mark.line, len(lines) - 1)
     column = mark.column if line == mark.line else len(lines[line])
     if line and column == 0 and not lines[line]:  # the end of the file: show its last line
         line -= 1
         column = len(lines[line])
     span = Span(file, line + 1, column + 1, line + 1, column + 2)
-    problem = str(getattr(caught, "problem", ""))
     if problem == TOO_DEEP:
         return Diagnostic("too-deep", "too many levels of nesting", span)
-    bad_start = problem == "found character that cannot start any token"
-    known = _bad_start(text[index : index + 1]) if bad_start else _MEANING.get(problem)
-    message, advice = known or (problem, None)
-    if problem.startswith("mapping values") and _runs_on(last):
-        return _run_on(last, file, lines)
+    message, advice = _MEANING.get(problem, (problem, None))
     return Diagnostic("yaml-syntax", message, span, _context(caught, file), advice)
+
+
+def _slip(problem: str, text: str, lines: list[str], caught: Any, last: Any) -> slips.Slip | None:
+    """What was probably meant where the reader stopped."""
+    mark, context = caught.problem_mark, getattr(caught, "context_mark", None)
+    line, column = mark.line, mark.column
+    if context is None:
+        if not problem.startswith("mapping values") or line >= len(lines):
+            return None
+        if _is_plain(last) and last.end_mark.line > last.start_mark.line:
+            return slips.run_on(lines, last)
+        return slips.second_colon(lines, last, line, column)
+    if problem == "found character that cannot start any token":
+        return slips.bad_start(lines, line, column)
+    if problem.startswith("did not find expected alphabetic"):
+        return slips.foreign(lines, line)
+    if problem == "could not find expected ':'":
+        return slips.keyless(lines, context.line, context.column)
+    if problem == "found unexpected end of stream" and context.line < line:
+        length = len(lines[context.line]) - context.column
+        message, advice = "this quote is not closed", "close it, or remove it"
+        return slips.Slip(context.line, context.column, length, message, advice)
+    if problem.startswith("did not find expected ',' or"):
+        return slips.unclosed(text, lines, caught, last)
+    if problem in ("did not find expected key", "did not find expected '-' indicator"):
+        return slips.misplaced(lines, line, column, last, in_list="'-'" in problem)
+    return None
 
 
 def _is_plain(event: Any) -> bool:
@@ -184,28 +218,6 @@ def _end_of_expression(text: str, begin: int) -> int:
         if char in "\r\n" or depth < 0 or (depth == 0 and char == ","):
             return begin + len(text[begin:index].rstrip())
     return begin + len(text[begin : begin + MAX_EXPRESSION].rstrip())
-
-
-def _bad_start(char: str) -> tuple[str, str | None]:
-    if char == "\t":
-        return "a tab cannot indent", "use spaces"
-    return f"a value cannot begin with `{char}`", "quote it"
-
-
-def _runs_on(last: Any) -> bool:
-    return _is_plain(last) and last.end_mark.line > last.start_mark.line
-
-
-def _run_on(last: Any, file: str, lines: list[str]) -> Diagnostic:
-    """A bare text went on in the next line, which was meant to be a key."""
-    line, column = last.start_mark.line, last.start_mark.column
-    first = lines[line][column:].rstrip()
-    span = Span(file, line + 1, column + 1, line + 1, column + 1 + len(first))
-    advice = "give the keys of one map the same indentation"
-    if re.match(r"\w+:\S", first):
-        advice = f"write a space after the colon: `{first.replace(':', ': ', 1)}`"
-    message = f"`{first}` goes on in the next line, which holds a key"
-    return Diagnostic("yaml-syntax", message, span, (), advice)
 
 
 def _context(caught: yaml.YAMLError, file: str) -> tuple[Note, ...]:

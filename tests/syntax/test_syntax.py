@@ -165,7 +165,7 @@ def test_data_copies() -> None:
         ("a: b: c", "yaml-syntax", (1, 5), None),
         ("a: {b: c\n", "yaml-syntax", (1, 9), None),
         ("a: 'b", "yaml-syntax", (1, 6), None),
-        ("a: @b", "yaml-syntax", (1, 4), "quote it"),
+        ("a: @b", "yaml-syntax", (1, 4), "leave it out, or quote it"),
         (" a: 1\nb: 2", "yaml-syntax", (2, 1), None),
         ("", "empty-spec", (1, 1), None),
         ("# nothing\n", "empty-spec", (1, 1), None),
