@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -235,11 +236,10 @@ def build(
     compiled = compile_for(spec, backend, outputs, optimize)
     how = {"partial": partial, "key": key, "adapt_input": adapt_input}
     live, stored = compiled.live(device, dtype, seed, weights, **how)
-    if stored.left_out:
-        import warnings
-
-        lines = "".join(f"\n  {one}" for one in stored.left_out)
-        warnings.warn(f"weights left out: {len(stored.left_out)}{lines}", stacklevel=2)
+    lines = "".join(f"\n  {one}" for one in stored.left_out)
+    left = f"weights left out: {len(stored.left_out)}{lines}" if lines else ""
+    for said in filter(None, (left, stored.other)):
+        warnings.warn(said, stacklevel=2)
     return live.model
 
 
@@ -270,9 +270,9 @@ def save_weights(
     if Path(path).suffix.lower() in FOREIGN:
         message = f"{escape(str(path))}: a name of other files; weights are safetensors"
         raise error("weights-format", message, help="end it in `.safetensors`")
-    arrays, name = _weights_of(model, spec)
+    arrays, graph = _weights_of(model, spec)
     dtypes = {one: dtype or array.dtype.name for one, array in arrays.items()}
-    weights.save(path, arrays, name, dtype=dtypes, force=force)
+    weights.save(path, arrays, graph, dtype=dtypes, force=force)
 
 
 def optimizer(name: str, model: Any, **settings: Any) -> Any:
@@ -292,11 +292,11 @@ def optimizer(name: str, model: Any, **settings: Any) -> Any:
     return owner.training().optimizer(model, rule)
 
 
-def _weights_of(model: Any, spec: Spec | None) -> tuple[dict[str, NDArray[Any]], str]:
+def _weights_of(model: Any, spec: Spec | None) -> tuple[dict[str, NDArray[Any]], Graph]:
     from resspec import weights
     from resspec.weights import models
 
     if spec is None:
         return models.read(model)
     graph = graph_of(spec)
-    return weights.take(weights.model_of(model), graph).weights, graph.name
+    return weights.take(weights.model_of(model), graph).weights, graph

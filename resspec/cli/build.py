@@ -263,6 +263,8 @@ def _tell(weights: Path | None, stored: Stored) -> None:
     total, missing = len(stored.weights), sum(one.network is not None for one in stored.left_out)
     if stored.taken:
         common.say(f"note: {escape(str(weights))}: {stored.taken}")
+    if stored.other:
+        common.say(f"warning: {stored.other}")
     for name in stored.adapted:
         common.say(f"{escape(str(weights))}: {name} was fitted to the input's channels")
     if not stored.left_out:
@@ -312,8 +314,9 @@ def _files(
     from resspec.language.version import LANGUAGE
     from resspec.summary import summarize
     from resspec.syntax import dump
+    from resspec.weights.purpose import metadata
 
-    graph, about, note = compiled.graph, {"spec": compiled.graph.name}, ""
+    graph, about, note = compiled.graph, metadata(compiled.graph), ""
     counted = summarize(graph).to_json()
     if graph.inference:
         about["optimize"] = counted["optimize"] = "inference"

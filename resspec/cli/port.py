@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,7 +109,7 @@ def port(
     from resspec.port import verify as examples
     from resspec.port.like import write as write_like
     from resspec.port.transfer import candidates, must_be_free, outputs_apart, write
-    from resspec.weights import Stored, stored
+    from resspec.weights import stored
 
     common.choice(format, ("text", "json"), "--format")
     if dtype is not None:
@@ -141,18 +141,20 @@ def port(
             if check:
                 doing("comparing outputs")
                 apart = outputs_apart(checkpoint, source, graph, found, model, key)
-            data = stored.encode(found.weights, graph.name, dtype or found.dtypes)
+            data = stored.encode(found.weights, graph, dtype or found.dtypes)
             artifacts.write_file(out, data, force=force)
         else:
             found = stored.read(checkpoint, graph)
             if dtype is not None:
-                found = Stored(found.weights, dict.fromkeys(found.weights, dtype))
+                found = replace(found, dtypes=dict.fromkeys(found.weights, dtype))
             if like is None:
                 report = write(found, target or "", graph, out, model, force=force)
             else:
                 report = write_like(
                     found, like, graph, out, key, trust_order=trust_order, force=force
                 )
+            if found.other:
+                report = replace(report, differences=(*report.differences, found.other))
     _warn(report, confirmed=verdict is not None)
     if format == "json":
         common.print_json({

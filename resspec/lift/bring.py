@@ -69,7 +69,7 @@ class Imported:
 
         Errors: `exists`, unless `force`; `io-error`."""
         data = stored.encode(
-            self.weights, self.name, {n: a.dtype.name for n, a in self.weights.items()}
+            self.weights, self.graph, {n: a.dtype.name for n, a in self.weights.items()}
         )
         _save(Path(folder), self.files, data, force=force)
         return Path(folder) / f"{self.name}.yaml"

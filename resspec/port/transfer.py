@@ -151,7 +151,7 @@ def _by_name(found: Given, stored: Stored) -> Ported:
         tuple(sorted(set(stored.dtypes.values()))) or ("float32",),
         (),
         (),
-        (),
+        (stored.other,) if stored.other else (),
         taken=found.taken,
         left_out=tuple(map(str, stored.left_out)),
     )

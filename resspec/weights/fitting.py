@@ -17,6 +17,7 @@ from resspec.weights import layout
 from resspec.weights.adapting import adapted, readers
 from resspec.weights.given import Arrays, Given
 from resspec.weights.naming import CANONICAL, Naming, recognised
+from resspec.weights.purpose import otherwise
 
 if TYPE_CHECKING:
     from resspec.ir import Graph
@@ -58,7 +59,7 @@ class Stored:
     dtypes: what the file holds, by name; a tensor that was not taken from one is float32.
     left_out: what a partial load did not take, and what lay beside the network's own tensors.
     adapted: first convolutions that were fitted to other channels. taken: which of a file's sets
-    it is, in words.
+    it is, in words. other: that they were saved for a network that computes something else.
     """
 
     weights: Arrays
@@ -66,6 +67,7 @@ class Stored:
     left_out: tuple[Difference, ...] = ()
     adapted: tuple[str, ...] = ()
     taken: str = ""
+    other: str = ""
 
     def made(self, weights: Mapping[str, NDArray[Any]]) -> Stored:
         """With the weights that passes made of these; a tensor that is new is stored as the weight
@@ -106,7 +108,8 @@ def take(
     beside = tuple(Difference(name, None, given.arrays[name].shape) for name in naming.beside)
     taken = {name: dtypes[name] for name in kept if name in dtypes}
     weights = {name: kept[name] if name in kept else (start or {})[name] for name in shapes}
-    return Stored(weights, taken, lines + beside, changed, given.taken)
+    other = otherwise(given.purpose, graph, given_shapes, kept, given.what.partition(",")[0])
+    return Stored(weights, taken, lines + beside, changed, given.taken, other)
 
 
 def named(given: Given, naming: Naming) -> tuple[Arrays, dict[str, str]]:

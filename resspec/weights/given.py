@@ -15,6 +15,7 @@ from resspec.weights import models
 from resspec.weights.files.sets import COLLECTIONS
 from resspec.weights.models import widened
 from resspec.weights.naming import is_step
+from resspec.weights.purpose import Purpose, network
 
 Arrays = dict[str, NDArray[Any]]
 THEIRS = "the given weights"
@@ -27,8 +28,8 @@ class Given:
     """Arrays by the names that they came with, half precision widened, and what each was stored as.
 
     what: as messages name it. canonical: the names are known to be. path: of a file.
-    taken, key: which of a file's sets it is, in words and as
-    `--key` names it.
+    taken, key: which of a file's sets it is, in words and as `--key` names it. purpose: the
+    network that they were saved for, where that is told.
     """
 
     what: str
@@ -38,6 +39,7 @@ class Given:
     path: Path | None = None
     taken: str = ""
     key: str = ""
+    purpose: Purpose | None = None
 
     @property
     def verb(self) -> str:
@@ -131,8 +133,8 @@ def model_of(model: object) -> Given:
     by its framework's names. Errors: `bad-value` for what is no model."""
     what = "the given model"
     if models.built(model) is not None:
-        arrays, _ = models.read(model)
-        return Given(what, arrays, canonical=True)
+        arrays, graph = models.read(model)
+        return Given(what, arrays, canonical=True, purpose=Purpose(graph.name, network(graph)))
     found = models.state(model)
     return Given(what, {name: array for name, array in found.items() if not is_step(name)})
 

@@ -32,7 +32,7 @@ KEPT = 64  # kinds of models that are remembered beyond their instances
 class Origin:
     """What a model was built from."""
 
-    spec: str
+    graph: Graph
     backend: Backend
     source: Source
 
@@ -44,7 +44,7 @@ _KINDS: OrderedDict[tuple[Any, ...], Origin] = OrderedDict()
 
 def remember(model: Any, graph: Graph, backend: Backend, source: Source) -> None:
     """Keep what a model was built from for as long as it lives."""
-    origin = Origin(graph.name, backend, source)
+    origin = Origin(graph, backend, source)
     with contextlib.suppress(TypeError):  # a value that has no hash or cannot be watched
         _INSTANCES[model] = origin
     if type(model).__module__.startswith(PREFIX):
@@ -77,7 +77,7 @@ def built(model: object) -> tuple[Any, Origin] | None:
         if origin is not None and all(part is not one for one, _ in found):
             found.append((part, origin))
     if len(found) > 1:
-        names = ", ".join(origin.spec for _, origin in found)
+        names = ", ".join(origin.graph.name for _, origin in found)
         raise error("bad-value", f"this model holds {len(found)} that resspec built: {names}",
                     help="give the one that is meant")  # fmt: skip
     if found:
@@ -94,8 +94,8 @@ def _instance(model: object) -> Origin | None:
     return None
 
 
-def read(model: object) -> tuple[dict[str, NDArray[Any]], str]:
-    """Canonical arrays of a model that resspec built, half precision widened, and its spec's name.
+def read(model: object) -> tuple[dict[str, NDArray[Any]], Graph]:
+    """Canonical arrays of a model that resspec built, half precision widened, and its graph.
 
     Errors: `bad-value` for a model of other origin, and for what is no model.
     """
@@ -104,7 +104,7 @@ def read(model: object) -> tuple[dict[str, NDArray[Any]], str]:
         raise foreign(model)
     inner, origin = found
     arrays = origin.backend.runtime().read_weights(inner, origin.source.variables)
-    return {name: widened(array) for name, array in arrays.items()}, origin.spec
+    return {name: widened(array) for name, array in arrays.items()}, origin.graph
 
 
 def state(model: object) -> dict[str, NDArray[Any]]:

@@ -21,6 +21,7 @@ from resspec.weights import files
 from resspec.weights.fitting import Stored, take
 from resspec.weights.given import Arrays, Given, arrays_of
 from resspec.weights.naming import is_step, recognised
+from resspec.weights.purpose import NAME, metadata, purpose
 
 if TYPE_CHECKING:
     from resspec.ir import Graph
@@ -75,8 +76,9 @@ def given(
     has use for, and of `wanted` alone where that is given. Errors: `io-error`, `weights-format`."""
     budget = sum(4 * param.size for param in graph.parameters().values())
     found = files.read(path, key=key, budget=budget, wanted=wanted)
-    made_for = found.metadata.get("spec")
-    saved = f", saved for {escape(made_for)}," if made_for and made_for != graph.name else ""
+    made_for = purpose(found.metadata)
+    other = made_for and made_for.name != graph.name
+    saved = f", saved for {escape(made_for.name)}," if made_for and other else ""
     return Given(
         f"`{path}`{saved}",
         {name: array for name, array in found.tensors.items() if not is_step(name)},
@@ -84,6 +86,7 @@ def given(
         path=path,
         taken=found.described(),
         key=found.chosen,
+        purpose=made_for,
     )
 
 
@@ -112,11 +115,11 @@ def check(weights: Mapping[str, NDArray[Any]], graph: Graph) -> Mapping[str, NDA
 
 def encode(
     weights: Mapping[str, NDArray[Any]],
-    spec: str | Mapping[str, str],
+    spec: str | Graph | Mapping[str, str],
     dtype: str | Mapping[str, str] = "float32",
 ) -> bytes:
-    """Weights as a safetensors file; the same bytes each time. `spec`, its name or more about it,
-    is kept as metadata.
+    """Weights as a safetensors file; the same bytes each time. `spec`, its name, its graph or more
+    about it, is kept as metadata.
 
     dtype: float32, float64, float16 or bfloat16, for all or by name (float32 where none is
     given); narrowing rounds to nearest. Errors: `weights-format` where a number is too large.
@@ -126,7 +129,8 @@ def encode(
     }
     # the widest first, so that each tensor starts at a multiple of its width
     order = sorted(weights, key=lambda name: (-WIDTHS[dtypes[name]], name))
-    about = {"spec": spec} if isinstance(spec, str) else dict(spec)
+    about = {NAME: spec} if isinstance(spec, str) else spec
+    about = dict(about) if isinstance(about, Mapping) else metadata(about)
     entries: dict[str, Any] = {"__metadata__": about}
     parts, end = [], 0
     for name in order:
@@ -145,7 +149,7 @@ def encode(
 def save(
     path: str | Path,
     weights: Mapping[str, NDArray[Any]],
-    spec: str,
+    spec: str | Graph,
     *,
     dtype: str | Mapping[str, str] = "float32",
     force: bool = False,

@@ -86,7 +86,7 @@ def test_a_half_precision_file_stays_what_it_was(
     from safetensors.torch import load_file
 
     path = tmp_path / "half.safetensors"
-    weights.save(path, weights.randomise(graph, 2), "tiny", dtype=dtype)
+    weights.save(path, weights.randomise(graph, 2), graph, dtype=dtype)
     assert build("--weights", path, "--out", tmp_path / "same") == 0
     assert (tmp_path / "same" / "weights.safetensors").read_bytes() == path.read_bytes()
     state = load_file(tmp_path / "same" / "state_dict.safetensors")
@@ -102,7 +102,7 @@ def test_tensors_of_several_types_each_stay(graph: Graph, build: Build, tmp_path
     kinds = ("float16", "float32", "bfloat16", "float64")
     chosen = {name: kinds[index % 4] for index, name in enumerate(graph.parameters())}
     path = tmp_path / "mixed.safetensors"
-    weights.save(path, weights.randomise(graph, 2), "tiny", dtype=chosen)
+    weights.save(path, weights.randomise(graph, 2), graph, dtype=chosen)
     assert weights.read(path, graph).dtypes == chosen
     assert build("--weights", path, "--out", tmp_path / "out") == 0
     assert (tmp_path / "out" / "weights.safetensors").read_bytes() == path.read_bytes()
