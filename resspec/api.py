@@ -6,10 +6,11 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from resspec import asked
 from resspec import compile as driver
 from resspec.compile import LoadedSpec
 from resspec.diagnostics import SpecError, error, escape
@@ -42,13 +43,20 @@ def load(
 ) -> LoadedSpec:
     """Read, check and lower a spec: a path, `path.yaml#variant`, or a name in the library.
 
-    overrides: `stages.2.depth=23`, applied before anything is checked.
+    overrides: `stages.2.depth=23`, one or a list, applied before anything is checked.
     search: folders to look for blocks in, before the shipped ones.
     limits: on nodes, parameters, elements of a tensor, turns and nesting.
     Errors: SpecError with every problem found.
     """
-    options = LoadOptions(tuple(overrides), tuple(map(Path, search)), limits=limits)
-    return driver.load(str(spec), options)
+    if not isinstance(spec, str | PathLike):
+        raise asked.refused("a spec", "a name or a path", spec)
+    if "\n" in (name := fspath(spec)):
+        message = "a spec is a name or a path, found a text of several lines"
+        raise error("bad-value", message, help="write it to a file, and give that")
+    if not isinstance(limits, Limits | None):
+        raise asked.refused("`limits`", "resspec.options.Limits", limits)
+    changes, folders = asked.texts(overrides, "`overrides`"), asked.paths(search, "`search`")
+    return driver.load(name, LoadOptions(changes, folders, limits=limits))
 
 
 def graph_of(spec: Spec, outputs: Sequence[str] | None = None) -> Graph:
@@ -59,7 +67,7 @@ def graph_of(spec: Spec, outputs: Sequence[str] | None = None) -> Graph:
         return spec
     from resspec.passes.outputs import select
 
-    return select(spec, outputs)
+    return select(spec, asked.texts(outputs, "`outputs`"))
 
 
 def summarize(spec: Spec) -> Summary:
@@ -166,7 +174,9 @@ class Compiled:
                 return weights.Stored(weights.draw(graph, seed))
             start = weights.draw(graph, seed) if partial else None
             if isinstance(stored, str | PathLike):
-                return weights.read(Path(stored), graph, start, key=key, adapt=adapt_input)
+                return weights.read(
+                    asked.path(stored, "`weights`"), graph, start, key=key, adapt=adapt_input
+                )
             if isinstance(stored, Mapping):
                 return weights.fit(stored, graph, start, adapt_input, key)
             return weights.take(weights.model_of(stored), graph, start, adapt_input)
@@ -191,8 +201,8 @@ def compile_for(
     from resspec import backend as backends
     from resspec import passes
 
-    target = backends.get(backend)
-    steps = passes.optimization(optimize) if optimize is not None else ()
+    target = backends.get(asked.text(backend, "`backend`"))
+    steps = passes.optimization(asked.text(optimize, "`optimize`")) if optimize is not None else ()
     trained = graph_of(spec, outputs)
     graph, _ = passes.run(trained, None, steps) if steps else (trained, None)
     return Compiled(graph, target, target.emit(graph), trained, steps)
@@ -233,6 +243,14 @@ def build(
     optimize: `inference` gives the same in fewer steps, norms folded into the layers before them,
     from the same weights; such a model refuses to be trained. Errors: SpecError.
     """
+    device, dtype, seed = asked.device(device), asked.dtype(dtype), asked.whole(seed, "`seed`")
+    if key is not None:
+        asked.text(key, "`key`")
+    if weights is None or weights is False:
+        for name, given in (("partial", partial), ("key", key), ("adapt_input", adapt_input)):
+            if given:
+                raise error("bad-value", f"`{name}` says how to load weights, and there are none",
+                            help="give `weights=`")  # fmt: skip
     compiled = compile_for(spec, backend, outputs, optimize)
     how = {"partial": partial, "key": key, "adapt_input": adapt_input}
     live, stored = compiled.live(device, dtype, seed, weights, **how)
@@ -267,7 +285,10 @@ def save_weights(
     unless `force`, and `io-error`."""
     from resspec import weights
 
-    if Path(path).suffix.lower() in FOREIGN:
+    path, dtype = asked.path(path, "the file"), asked.dtype(dtype)
+    if dtype not in (None, *DTYPES):
+        raise asked.refused("`dtype`", f"one of {', '.join(DTYPES)}", dtype)
+    if path.suffix.lower() in FOREIGN:
         message = f"{escape(str(path))}: a name of other files; weights are safetensors"
         raise error("weights-format", message, help="end it in `.safetensors`")
     arrays, graph = _weights_of(model, spec)

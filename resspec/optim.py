@@ -9,10 +9,12 @@ correction, as PyTorch does; Keras' own optimisers differ in all three.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from numbers import Real
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from resspec import asked
 from resspec.diagnostics import did_you_mean, error
 
 Slots: TypeAlias = Mapping[str, Any]
@@ -199,7 +201,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {cls.NAME: cls for cls in (SGD, Adam, A
 
 def make(name: str, **settings: Any) -> Optimizer:
     """A definition from plain data. Raises SpecError(unknown-name, unknown-argument, bad-value)."""
-    if name not in OPTIMIZERS:
+    if asked.text(name, "an optimiser") not in OPTIMIZERS:
         raise _unknown("optimiser", name, OPTIMIZERS)
     cls = OPTIMIZERS[name]
     settings = dict(settings)
@@ -210,8 +212,16 @@ def make(name: str, **settings: Any) -> Optimizer:
         _known("schedule", chosen, Schedule)
         settings["schedule"] = Schedule(**chosen)
     _known(name, settings, cls)
+    betas = settings.get("betas", (0.9, 0.999))
+    if not isinstance(betas, Sequence) or len(betas) != 2:
+        raise error("bad-value", f"`betas` is two numbers, found {betas!r}")
     if "betas" in settings:
-        settings["betas"] = tuple(settings["betas"])
+        settings["betas"] = tuple(betas)
+    apart = ("schedule", "betas")
+    numbers = [pair for pair in settings.items() if pair[0] not in apart]
+    for key, value in [*numbers, *(("each of betas", one) for one in betas)]:
+        if not isinstance(value, Real):
+            raise error("bad-value", f"`{key}` is a number, found {value!r}")
     return cls(**settings)
 
 

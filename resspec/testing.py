@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from resspec import api, backend, sizes, table, weights
+from resspec import api, asked, backend, sizes, table, weights
 from resspec.compile import LoadedSpec
 from resspec.parity import judge, locate
 from resspec.parity.judge import EXACT, FLOOR, LOTTERY, QUIET
@@ -127,8 +127,8 @@ def _side(name: str, model: Any, graph: Graph) -> _Side:
     """Errors: TypeError."""
     owner = next((one for one in map(backend.get, backend.names()) if one.owns(model)), None)
     if owner is None:
-        if not callable(model):
-            raise TypeError(f"{name} is a {type(model).__name__}: neither a model nor a function")
+        if not callable(model) or isinstance(model, type):
+            raise TypeError(f"{name} is {asked.kind(model)}: neither a model nor a function")
         return _Side(name, lambda x: _named(model(x)))
     assert owner.live is not None
     running = Running(owner, owner.emit(graph), model)
@@ -174,7 +174,11 @@ def _shown(shape: tuple[int, ...] | None) -> str:
 
 
 def _at(graph: Graph, input: tuple[int, int, int]) -> Graph:
-    if len(input) != 3 or min(input) < 1:
+    if (
+        not isinstance(input, Sequence)
+        or len(input) != 3
+        or not all(isinstance(one, int) and one > 0 for one in input)
+    ):
         raise ValueError(f"input is channels, height and width, not {input}")
     channels, height, width = input
     if channels != graph.input.type.channels:

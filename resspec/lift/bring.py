@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from resspec import artifacts, compile, zoo
+from resspec import artifacts, asked, compile, zoo
 from resspec import backend as backends
 from resspec.diagnostics import SpecError, error
 from resspec.ir import Graph
@@ -312,9 +312,10 @@ def import_model(
     network = of_model(model, kind)
     shape = network.shape
     if example_input is not None:
-        given = tuple(int(one) for one in example_input.shape)
+        given = tuple(int(one) for one in getattr(example_input, "shape", ()))
         if len(given) != 4:
-            raise error("bad-value", f"the example input has 4 dimensions, found {len(given)}")
+            found = len(given) or asked.kind(example_input)
+            raise error("bad-value", f"the example input is an array of 4 axes, found {found}")
         shape = (given[3], given[1], given[2]) if network.channels_last else given[1:]
     if shape is None:
         raise error("bad-value", f"{kind} does not say what it reads: give an example input")
@@ -331,4 +332,6 @@ def of_model(model: Any, name: str) -> Network:
         if found is not None:
             network: Network = found
             return network
-    raise error("bad-value", f"{type(model).__name__} is no model that a backend imports")
+    help = "the command takes files and names: `resspec import timm:NAME`" \
+        if isinstance(model, str | Path) else None  # fmt: skip
+    raise asked.refused("what is imported", "a live model of a framework", model, help)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from resspec import asked
 from resspec.diagnostics import SpecError, error, escape
 from resspec.weights import models
 from resspec.weights.files.sets import COLLECTIONS
@@ -132,6 +133,9 @@ def model_of(model: object) -> Given:
     """What a live model holds: by canonical name where resspec built it in this process, otherwise
     by its framework's names. Errors: `bad-value` for what is no model."""
     what = "the given model"
+    if models.backend_of(model) is None:
+        wanted = "a file's path, tensors by name, or a live model"
+        raise asked.refused("what weights are taken from", wanted, model)
     if models.built(model) is not None:
         arrays, graph = models.read(model)
         return Given(what, arrays, canonical=True, purpose=Purpose(graph.name, network(graph)))

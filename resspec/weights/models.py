@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from resspec import asked
 from resspec import backend as backends
 from resspec.backend import Backend, Live, Source
 from resspec.diagnostics import SpecError, error
@@ -126,7 +127,7 @@ def foreign(model: object) -> SpecError:
     if backend_of(model) is None:
         return error(
             "bad-value",
-            f"a {kind} is no live model",
+            f"{asked.kind(model)} is no live model",
             help="give what `resspec.build` returned, in whatever wraps it",
         )
     return error(
