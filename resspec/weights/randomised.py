@@ -18,7 +18,7 @@ from resspec.weights import moments, sampling
 from resspec.weights.start import Weights, draw
 
 if TYPE_CHECKING:
-    from resspec.ir import Graph, Node
+    from resspec.ir import Graph, Node, Value
     from resspec.ops.base import Param
     from resspec.weights.moments import Moments
 
@@ -34,8 +34,9 @@ def randomise(graph: Graph, seed: int = 0) -> Weights:
     Fresh scales, shifts and running statistics hide a wrong eps or order, so scales are drawn in
     (½, 1½), shifts and biases around 0, layers that start at zero like any other, and running
     statistics such that activations stay O(1) in evaluation, however deep the network is. Layers
-    with a shift before an activation are drawn half as large, their shift in (½, 1½); the last
-    layer of a residual branch a quarter as large.
+    with a shift before an activation, or before a sum of such that it reads, are drawn half as
+    large, their shift in (½, 1½), over the root of how many are summed; the last layer of a
+    residual branch a quarter as large.
     """
     weights = draw(graph, seed)
     _set_parameters(weights, graph, seed)
@@ -44,15 +45,16 @@ def randomise(graph: Graph, seed: int = 0) -> Weights:
 
 
 def _set_parameters(weights: Weights, graph: Graph, seed: int) -> None:
-    activated, last = _activated(graph), _last_of_branches(graph)
+    last = _last_of_branches(graph)
+    activated = _activated(graph, last)
     for name, param in graph.parameters().items():
         if param.role in ("mean", "var", "count"):
             continue
         path = name.rpartition(".")[0]
-        shifted = path in activated
+        addends = activated.get(path, 0)
         if param.init.kind in ("zeros", "ones", "constant"):
-            weights[name] = _spread(param, seed, name, shifted)
-        if shifted and param.role != "shift":
+            weights[name] = _spread(param, seed, name, addends)
+        if addends and param.role != "shift":
             weights[name] *= np.float32(KINK)
         if path in last:
             weights[name] *= np.float32(BRANCH)
@@ -74,12 +76,26 @@ def _set_statistics(weights: Weights, graph: Graph, seed: int) -> None:
         levels.update((value.index, one) for value, one in zip(node.outputs, outputs, strict=True))
 
 
-def _activated(graph: Graph) -> set[str]:
-    """Paths of layers with a shift whose output an activation reads."""
-    producers = _producers(graph)
-    read = (node.inputs[0].index for node in graph.nodes if node.op.KIND == "activation")
-    layers = (producers[index] for index in read if index in producers)
-    return {layer.path for layer in layers if "shift" in _by_role(layer)}
+def _activated(graph: Graph, last: set[str]) -> dict[str, int]:
+    """Layers with a shift whose output an activation reads, by path: alone, or as one of so many in
+    a sum of such, of which the `last` one of a branch is none."""
+    producers, depths = _producers(graph), _depths(graph)
+
+    def summed(value: Value) -> list[str] | None:
+        """The layers of which a value is the sum; None where it is more than that."""
+        layer = producers.get(value.index)
+        if layer is None:
+            return None
+        if layer.op.MOMENTS == "product":  # a gate is the longer way to it
+            return summed(min(layer.inputs, key=lambda value: depths[value.index]))
+        if layer.op.MOMENTS != "sum":
+            return [layer.path] if "shift" in _by_role(layer) else None
+        parts = [summed(one) for one in layer.inputs]
+        paths = [path for part in parts for path in part or ()]
+        return None if None in parts else [path for path in paths if path not in last]
+
+    read = (node.inputs[0] for node in graph.nodes if node.op.KIND == "activation")
+    return {path: len(paths) for value in read if (paths := summed(value)) for path in paths}
 
 
 def _by_role(node: Node) -> dict[str, str]:
@@ -89,11 +105,7 @@ def _by_role(node: Node) -> dict[str, str]:
 
 def _last_of_branches(graph: Graph) -> set[str]:
     """Paths of the last layers with parameters before a sum, on its longest way."""
-    producers = _producers(graph)
-    depths = {graph.input.index: 0}
-    for node in graph.nodes:
-        depth = 1 + max((depths[value.index] for value in node.inputs), default=0)
-        depths.update((value.index, depth) for value in node.outputs)
+    producers, depths = _producers(graph), _depths(graph)
     found = set()
     for node in graph.nodes:
         if node.op.MOMENTS != "sum":
@@ -106,6 +118,15 @@ def _last_of_branches(graph: Graph) -> set[str]:
             # a gate is the longer way to a product
             value = min(layer.inputs, key=lambda value: depths[value.index])
     return found
+
+
+def _depths(graph: Graph) -> dict[int, int]:
+    """How many nodes lie on the longest way to each value, by its index."""
+    depths = {graph.input.index: 0}
+    for node in graph.nodes:
+        depth = 1 + max((depths[value.index] for value in node.inputs), default=0)
+        depths.update((value.index, depth) for value in node.outputs)
+    return depths
 
 
 def _producers(graph: Graph) -> dict[int, Node]:
@@ -130,13 +151,15 @@ def _statistics(
     return middle.astype(np.float32), spread.astype(np.float32)
 
 
-def _spread(param: Param, seed: int, name: str, shifted: bool) -> NDArray[np.float32]:
+def _spread(param: Param, seed: int, name: str, addends: int) -> NDArray[np.float32]:
     """In place of a constant start."""
     if param.size > param.shape[0]:  # more than one number a channel: a layer's weight, no scale
         fan = param.size // param.shape[1]
         values = sampling.normal("weights", seed, name, param.shape) * sqrt(2.0 / fan)
-    elif param.role == "shift" and not shifted:
+    elif param.role == "shift" and not addends:
         values = 0.2 * sampling.normal("spread", seed, name, param.shape)
     else:
         values = 1.0 + 0.5 * sampling.uniform("spread", seed, name, param.shape)
+        if addends > 1 and param.role == "shift":  # their sizes add up by squares
+            values /= sqrt(addends)
     return values.astype(np.float32)

@@ -122,12 +122,21 @@ def test_activations_stay_in_range(tmp_path: Path, text: str, seed: int) -> None
                 "stages.1.0.norm1.weight": (0.25, 0.75),  # an activation reads it
                 "stages.1.0.norm1.bias": (0.5, 1.5),
                 "stages.1.0.norm2.weight": (0.125, 0.375),  # ends the branch
-                "stages.1.0.shortcut.norm1.weight": (0.5, 1.5),
+                "stages.1.0.shortcut.norm1.weight": (0.25, 0.75),  # is read in a sum with that
             },
         ),
         ("convnext_atto", {"stages.1.0.gamma.weight": (0.125, 0.375)}),
         ("convmixer_768_32", {"stages.0.0.norm1.weight": (0.125, 0.375)}),
         ("seresnet18", {"stages.1.0.norm2.weight": (0.125, 0.375)}),  # a gate comes after it
+        (
+            "mobileone_s4",
+            {
+                "stages.2.5.branched_conv.full.0.norm1.weight": (0.125, 0.375),
+                "stages.2.5.branched_conv.norm2.weight": (0.25, 0.75),  # a gate comes after the sum
+                "stages.2.5.branched_conv.norm2.bias": (0.35, 1.07),  # of this and the next
+                "stages.2.5.branched_conv.same_norm.bias": (0.35, 1.07),
+            },
+        ),
     ],
 )
 def test_rounding_is_not_magnified(name: str, ranges: dict[str, tuple[float, float]]) -> None:
