@@ -130,8 +130,10 @@ def _macs(model: Any, shape: tuple[int, ...]) -> int:
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.utils.flop_counter import FlopCounterMode
 
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True), counter:
+    from tests.properties.live import untrained
+
+    counter, fake = FlopCounterMode(display=False), FakeTensorMode(allow_non_fake_inputs=True)
+    with torch.no_grad(), untrained(model), fake, counter:
         model.eval()(torch.zeros(1, *shape))
     return int(counter.get_total_flops()) // 2
 

@@ -324,3 +324,23 @@ def test_code_of_the_folder_that_one_stands_in(
         with pytest.raises(SpecError, match=said) as caught:
             bring.opened(source)
         assert caught.value.diagnostics[0].code == "not-liftable"
+
+
+def test_macs_are_counted_where_a_parameter_is_handed_on_as_it_is() -> None:
+    """As PiT hands on its class token: torch's counter asks who made what asks for a gradient."""
+    from tests.lift.table import _macs
+
+    class Handing(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.token = torch.nn.Parameter(torch.zeros(1, 1, 4))
+            self.last = torch.nn.Sequential(torch.nn.Identity())
+            self.fc = torch.nn.Linear(4, 2)
+
+        def forward(self, x: Any) -> Any:
+            x, token = self.last((x, self.token.expand(len(x), -1, -1)))
+            return self.fc(x.flatten(2).mean(-1) + token[:, 0])
+
+    model = Handing()
+    assert _macs(model, (4, 8, 8)) == 8
+    assert all(one.requires_grad for one in model.parameters())
