@@ -113,11 +113,10 @@ def parity(
     if bool(specs) == everything:
         raise BadUse("Name some specs, or give --all.", hint="SPEC")
     optimize = common.optimization(optimize)
-    mode = mode or ("eval" if optimize else "eval,grad")
+    mode = ("eval" if optimize else "eval,grad") if mode is None else mode
     measured = _options(mode, dtype, steps, optimizer, lr, batch, seed, device, optimize)
-    runners = _runners(
-        between or backends, python or [], "--between" if between is not None else "--backends"
-    )
+    option, places = ("--backends", backends) if between is None else ("--between", between)
+    runners = _runners(places, python or [], option)
     wanted = common.names(outputs)
     child = Child() if APART and not os.environ.get("RESSPEC_DEBUG") else None
     comparison = _Comparison(
@@ -208,9 +207,11 @@ def _runners(text: str, pythons: list[str], option: str) -> list[Runner]:
     from resspec.parity.endpoints import words
     from resspec.parity.runners import Nowhere
 
-    names = list(dict.fromkeys(common.names(text, option) or []))
+    named = common.names(text, option) or []
+    names = list(dict.fromkeys(named))
     if len(names) < 2:
-        raise BadUse("Two are compared: torch,tensorflow.", hint=option)
+        twice = f"'{escape(names[0])}' is named {len(named)} times; two" if named[1:] else "Two"
+        raise BadUse(f"{twice} different ones are compared: torch,torch@cuda,onnx.", hint=option)
     where: dict[str, str] = {}
     for one in pythons:
         name, equals, path = one.partition("=")

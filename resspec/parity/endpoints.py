@@ -8,10 +8,16 @@ import re
 from dataclasses import dataclass
 
 from resspec import backend as backends
-from resspec.diagnostics import SpecError, did_you_mean, error
+from resspec.diagnostics import SpecError, did_you_mean, error, suggest
 
 NARROW = ("bfloat16", "float16", "tf32")  # judged by what rounding to them explains
 DTYPES = ("float64", "float32", *NARROW)
+SHORT = {
+    word: dtype
+    for dtype, also in (("bfloat16", "bf16"), ("float16", "fp16 half"), ("float32", "fp32 float"),
+                        ("float64", "fp64 double")) for word in also.split()
+}  # fmt: skip
+PARTS = re.compile(r"([^@:\s]*)\s*(@[^:\s]*(?::-?[0-9]+)?)?\s*(.*)", re.DOTALL)
 WORD = re.compile(rf"([a-z_0-9]+)(?:@([A-Za-z]+(?::[0-9]+)?))?(?::({'|'.join(DTYPES)}|int8))?")
 
 
@@ -92,13 +98,29 @@ def _files() -> dict[str, tuple[str, str, tuple[str, ...]]]:
 
 
 def _unknown(text: str) -> SpecError:
-    name, colon, dtype = text.rpartition(":")
-    if colon and name.partition("@")[0] in backends.names():
-        message = f"`{text}`: no backend computes in `{dtype}` here"
-        return error("bad-value", message, help=f"there are {', '.join(DTYPES)}")
+    known = words()
+    parts = PARTS.fullmatch(text)
+    assert parts is not None  # it takes any text
+    name, device, dtype = parts.groups()
+    meant = name if name in backends.names() else suggest(name, backends.names())
+    if meant is not None and (name == meant or device or dtype):
+        asked = dtype.lstrip(": ")
+        spelt = SHORT.get(asked.lower(), asked)
+        right = f"{meant}{device or ''}{f':{spelt}' if spelt else ''}"
+        if text != right and WORD.fullmatch(right) and spelt != "int8":
+            message = f"`{text}` is no place where networks run"
+            return error("bad-value", message, help=f"did you mean `{right}`?")
+        if device and not WORD.fullmatch(meant + device):
+            message = f"`{text}`: `{device[1:]}` is no device's name"
+            return error("bad-value", message, help=f"write `{meant}@cpu` or `{meant}@cuda:1`")
+        eight = ", ".join(word for word in known if word.endswith(":int8"))
+        help = (
+            f"files of eight bits: {eight}" if asked == "int8" else f"there are {', '.join(DTYPES)}"
+        )
+        return error("bad-value", f"`{text}`: no backend computes in `{asked}` here", help=help)
     return error(
         "no-backend",
-        f"`{text}` is no place where networks run; there are {', '.join(words())}, a backend also "
+        f"`{text}` is no place where networks run; there are {', '.join(known)}, a backend also "
         "with a device, `@cpu`, and a dtype, `:bfloat16`",
-        help=did_you_mean(text, words()),
+        help=did_you_mean(text, known) or did_you_mean(name, known),
     )

@@ -139,6 +139,58 @@ def test_an_endpoint_that_breaks_leaves_the_rest(tiny: str, tmp_path: Path, caps
 
 @pytest.mark.needs("torch")
 @pytest.mark.parametrize(
+    ("word", "help"),
+    [
+        ("torch:bf16", "did you mean `torch:bfloat16`?"),
+        ("torch@cuda:half", "did you mean `torch@cuda:float16`?"),
+        ("torch bfloat16", "did you mean `torch:bfloat16`?"),
+        ("torch:", "did you mean `torch`?"),
+        ("pytorch", "did you mean `torch`?"),
+        ("Torch@cuda", "did you mean `torch@cuda`?"),
+        ("torch@", "write `torch@cpu` or `torch@cuda:1`"),
+        ("torch@0", "write `torch@cpu` or `torch@cuda:1`"),
+        ("torch@cuda:-1", "write `torch@cpu` or `torch@cuda:1`"),
+        ("torch:int8", "files of eight bits: "),
+        ("onnx:int4", "did you mean `onnx:int8`?"),
+        ("onnx@cuda", "write `onnx`"),
+        ("onnx:half", "did you mean `onnx`?"),
+        ("", None),
+        ("@cpu", None),
+        ("./model.onnx", None),
+        ("\x1b[31m", None),
+    ],
+)
+def test_a_word_that_is_no_endpoint_is_told_with_the_one_that_is_meant(
+    word: str, help: str | None
+) -> None:
+    from resspec.diagnostics import SpecError
+    from resspec.parity.endpoints import endpoint
+
+    with pytest.raises(SpecError) as raised:
+        endpoint(word)
+    (found,) = raised.value.diagnostics
+    assert (help or "") in (found.help or "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--between", ""), "'' names nothing"),
+        (("--backends", ""), "'' names nothing"),
+        (("--mode", ""), "'' names nothing"),
+        (("--between", "torch,torch"), "'torch' is named 2 times"),
+        (("--between", "torch"), "Two different ones are compared"),
+    ],
+)
+def test_nothing_to_compare_is_a_usage_error(
+    tiny: str, arguments: tuple[str, str], says: str, capsys: Err
+) -> None:
+    assert command("parity", tiny, *arguments) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.needs("torch")
+@pytest.mark.parametrize(
     ("place", "why"),
     [
         ("torch@meta", "the device `meta` computes nothing"),
