@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from resspec.diagnostics import SpecError, did_you_mean, error
+from resspec.diagnostics import SpecError, did_you_mean, error, suggest
 from resspec.files import MAX_BYTES, content, head, kind, no_file, stored
 from resspec.paths import specs_dir
 
@@ -164,15 +164,14 @@ def locate(name: str) -> tuple[Path, str | None]:
         if other is not None:
             raise no_file(file, other)
         if not os.path.isfile(file):  # noqa: PTH113 (a name may be too long to ask for)
-            raise error("not-found", f"there is no file `{file}`")
+            raise error("not-found", f"there is no file `{file}`", help=_nearby(file))
         return Path(file), variant or None
     entries = shipped(file, "model")
     if not entries:
-        raise error(
-            "not-found",
-            f"no model is called `{file}`",
-            help=did_you_mean(file, _index()[0], "`resspec list` names them; a file ends in .yaml"),
-        )
+        help = did_you_mean(file, _index()[0], "`resspec list` names them; a file ends in .yaml")
+        if len(file) < 200 and os.path.isfile(f"{file}.yaml"):  # noqa: PTH113
+            help = f"did you mean the file `{file}.yaml`?"
+        raise error("not-found", f"no model is called `{file}`", help=help)
     if len(entries) > 1:
         raise error(
             "name-clash",
@@ -181,6 +180,20 @@ def locate(name: str) -> tuple[Path, str | None]:
         )
     (entry,) = entries
     return Path(shown(entry.path)), variant or (file if entry.variant else None)
+
+
+def _nearby(file: str) -> str | None:
+    """What may be meant by a file that is not there."""
+    if "://" in file:
+        return "a spec is a file of this machine, or a name: download it first"
+    if file.startswith("~"):
+        return "`~` is not expanded here: write the folder out"
+    try:
+        beside = [path.name for path in sorted(Path(file).parent.glob("*.y*ml"))[:200]]
+    except OSError:  # a name that is too long, a folder that is not to be read
+        return None
+    near = suggest(Path(file).name, beside)
+    return near and f"did you mean `{Path(file).parent / near}`?"
 
 
 def candidates(name: str, what: str, folders: Sequence[Path]) -> list[Path]:

@@ -83,12 +83,15 @@ def read(command: Callable[..., None], words: Sequence[str]) -> dict[str, Any]:
         text = value if equals else next(rest, "-")
         if text.startswith("-") and not equals:
             raise Unread
-        made = _made(kind, text, one.annotation.__metadata__[0].min)
+        made = _made(kind, text, name, one.annotation.__metadata__[0].min)
         given[one.name] = [*(given[one.name] or ()), made] if several else made
     for one in places:
         kind, several = _kind(one)
         count = len(found) if several else min(len(found), 1)
-        taken, found = [_made(kind, word) for word in found[:count]], found[count:]
+        taken, found = (
+            [_made(kind, word, one.name.upper()) for word in found[:count]],
+            found[count:],
+        )
         if taken:
             given[one.name] = taken if several else taken[0]
     if found or inspect.Parameter.empty in given.values():
@@ -105,7 +108,9 @@ def _kind(parameter: inspect.Parameter) -> tuple[type, bool]:
     return (get_args(kind)[0], True) if get_origin(kind) is list else (kind, False)
 
 
-def _made(kind: type, text: str, least: int | None = None) -> Any:
+def _made(kind: type, text: str, hint: str, least: int | None = None) -> Any:
+    if kind is Path and not text:  # which is where the command runs, to `Path`
+        raise BadUse("'' is no path.", hint=hint)
     if kind in (str, Path):
         return kind(text)
     if not (WHOLE if kind is int else NUMBER).fullmatch(text):

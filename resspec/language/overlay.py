@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 from resspec.diagnostics import Span, did_you_mean, error
 from resspec.diagnostics import SpecError as SpecError
 from resspec.language.checker import show, spelt
@@ -149,7 +151,8 @@ def _descend(data: Map, keys: list[str], place: Map, setting: str) -> Map:
                 raise error(
                     "not-found",
                     f"`--set {setting}`: {at} has no `{key}`",
-                    help=did_you_mean(key, here, f"it has {', '.join(here) or 'nothing'}"),
+                    help=_by_dots(key)
+                    or did_you_mean(key, here, f"it has {', '.join(here) or 'nothing'}"),
                 )
             if not last:
                 child = _copy_any(here[key])
@@ -203,3 +206,9 @@ def plain(data: Data) -> Data:
     if isinstance(data, Seq):
         return [plain(value) for value in data]  # type: ignore[return-value]
     return data
+
+
+def _by_dots(key: str) -> str | None:
+    """How `stages[0]` is written here."""
+    parts = re.fullmatch(r"(\w+)\[(\d+)\]", key)
+    return parts and f"write `{parts[1]}.{parts[2]}`"

@@ -12,6 +12,7 @@ import pytest
 import resspec
 from resspec import optim
 from resspec.diagnostics import SpecError
+from tests.commands import command
 
 SPEC = """model: tiny
 input: [3, 16, 16]
@@ -152,3 +153,41 @@ def test_no_example_input(example: object) -> None:
 @pytest.mark.parametrize(("name", "settings"), OPTIMISERS, ids=repr)
 def test_no_optimiser(name: Any, settings: dict[str, Any]) -> None:
     refused(lambda: optim.make(name, **settings))
+
+
+@pytest.mark.parametrize(
+    ("name", "help"),
+    [
+        ("tinny.yaml", "did you mean `tiny.yaml`?"),
+        ("Tiny.yaml", "did you mean `tiny.yaml`?"),
+        ("tiny", "did you mean the file `tiny.yaml`?"),
+        ("https://example.com/tiny.yaml", "download it first"),
+        ("~/tiny.yaml", "`~` is not expanded here"),
+    ],
+)
+def test_a_name_of_nothing_says_what_may_be_meant(
+    name: str, help: str, spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(spec.parent)
+    with pytest.raises(SpecError, match=help.replace("?", r"\?")):
+        resspec.load(name)
+
+
+def test_items_are_set_by_their_number(spec: Path) -> None:
+    with pytest.raises(SpecError, match=r"write `stages\.0`"):
+        resspec.load(spec, overrides="stages[0].depth=2")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("summarize", "resnet18", "--path", ""),
+        ("source", "resnet18", "-o", ""),
+        ("build", "resnet18", "--weights", ""),
+        ("port", "", "--from", "torch", "--spec", "resnet18", "--out", "x"),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_path_is_not_here(words: tuple[str, ...], capsys: Any) -> None:
+    assert command(*words) == 2
+    assert "'' is no path" in capsys.readouterr().err
