@@ -91,6 +91,9 @@ def _base(base: str, span: Span, search: Sequence[Path]) -> tuple[Path, str | No
             return zoo.locate(base)
         except SpecError as caught:
             (problem,) = caught.diagnostics
+            if file == own.stem:
+                message, help = f"`{file}` extends itself", "name another model, or remove it"
+                raise error("extends-cycle", message, span, help=help) from None
             raise error(problem.code, problem.message, span, help=problem.help) from None
     if len(found) > 1:
         raise error(

@@ -188,6 +188,8 @@ def _nearby(file: str) -> str | None:
         return "a spec is a file of this machine, or a name: download it first"
     if file.startswith("~"):
         return "`~` is not expanded here: write the folder out"
+    if os.path.islink(file):  # noqa: PTH114 (a name may be too long to ask for)
+        return "it is a link that leads nowhere"
     try:
         beside = [path.name for path in sorted(Path(file).parent.glob("*.y*ml"))[:200]]
     except OSError:  # a name that is too long, a folder that is not to be read

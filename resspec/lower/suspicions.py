@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
-from resspec.diagnostics import Diagnostic, Span
+from resspec.diagnostics import Diagnostic, Span, did_you_mean
 from resspec.ir import Graph, Node, Region
 from resspec.language.expr import ExprError, parse_expr
 from resspec.language.spec import Arg, BlockSpec, ModelSpec, Part, Ref, ValueRef, When, parts
@@ -14,6 +14,9 @@ from resspec.ops.norm import BatchNorm
 
 MOMENTUM = 0.5  # the weight of a new batch above which it is rather meant as Keras means it
 KEEPS_AT_LEAST = 1 / 10  # of its input's elements, or a stage loses more than is usual
+_COMPARED = re.compile(  # with a word in quotes, on either side
+    r"""\b([A-Za-z_]\w*)\s*[!=]=\s*['"]([^'"]*)['"]|['"]([^'"]*)['"]\s*[!=]=\s*([A-Za-z_]\w*)"""
+)
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -33,6 +36,7 @@ def suspicions(
     for part in within:
         yield from unused_names(part, family if part is spec else frozenset())
         yield from constant_conditions(part)
+        yield from words_of_none(part)
     yield from dead_layers(lowered, final)
     yield from double_activations(final)
     yield from shrinking_stages(final)
@@ -116,6 +120,21 @@ def constant_conditions(part: ModelSpec | BlockSpec) -> Iterator[Diagnostic]:
         message = f"this condition is always {'true' if truth else 'false'}"
         span = when.condition.span
         yield _warning("constant-condition", message, span, "remove the `when`, or test a name")
+
+
+def words_of_none(part: ModelSpec | BlockSpec) -> Iterator[Diagnostic]:
+    """Params of some words, compared with one that is none of them."""
+    choices = {name: param.choices for name, param in part.params.items() if param.choices}
+    own = tuple(getattr(part, name) for name in part.FIELDS if choices and name != "blocks")
+    for arg in parts(own):
+        text = arg.value if isinstance(arg, Arg) else None
+        for found in _COMPARED.finditer(text) if isinstance(text, str) else ():
+            name, word = found[1] or found[4], found[2] or found[3]
+            if name in choices and word not in choices[name]:
+                assert isinstance(arg, Arg)
+                help = did_you_mean(word, choices[name], f"it is one of {', '.join(choices[name])}")
+                message = f"`{name}` is never `{word}`"
+                yield _warning("constant-condition", message, arg.span, help or "")
 
 
 def dead_layers(lowered: Graph, final: Graph) -> Iterator[Diagnostic]:

@@ -162,6 +162,7 @@ def test_no_optimiser(name: Any, settings: dict[str, Any]) -> None:
         ("Tiny.yaml", "did you mean `tiny.yaml`?"),
         ("tiny", "did you mean the file `tiny.yaml`?"),
         ("https://example.com/tiny.yaml", "download it first"),
+        ("loop.yaml", "it is a link that leads nowhere"),
         ("~/tiny.yaml", "`~` is not expanded here"),
     ],
 )
@@ -169,6 +170,7 @@ def test_a_name_of_nothing_says_what_may_be_meant(
     name: str, help: str, spec: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(spec.parent)
+    Path("loop.yaml").symlink_to("loop.yaml")
     with pytest.raises(SpecError, match=help.replace("?", r"\?")):
         resspec.load(name)
 
@@ -191,3 +193,9 @@ def test_items_are_set_by_their_number(spec: Path) -> None:
 def test_an_empty_path_is_not_here(words: tuple[str, ...], capsys: Any) -> None:
     assert command(*words) == 2
     assert "'' is no path" in capsys.readouterr().err
+
+
+def test_a_model_that_extends_its_own_name_extends_itself(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("model: own\nextends: own\n")
+    with pytest.raises(SpecError, match=r"extends-cycle.*extends itself"):
+        resspec.load(tmp_path / "own.yaml")

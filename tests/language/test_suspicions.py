@@ -30,6 +30,18 @@ HEAD = "model: m\ninput: [4, 16, 16]\n"
             "shrinking-stage",
             4,
         ),
+        (
+            "params: {k: {type: choice, choices: [a, b], default: a}}\n"
+            "stem: [{when: k == 'c', relu: {}}]\n",
+            "constant-condition",
+            4,
+        ),
+        (
+            "params: {k: {type: choice, choices: [a, b], default: a}}\nlet: {n: 1 if 'c' != k else 2}\n"
+            "stem: [{conv: {out_channels: n, kernel_size: 1}}]\n",
+            "constant-condition",
+            4,
+        ),
         ("stem: [{norm: {momentum: 0.99}}]\n", "odd-momentum", 3),
         ("stem:\n- norm: {momentum: 0}\n- norm: {momentum: 0}\n", "odd-momentum", 4),
         ("params: {m: 0.9}\nstem: [{norm: {momentum: m}}]\n", "odd-momentum", 3),
