@@ -171,6 +171,9 @@ def _brought(
             if not any(one.quantity.endswith("second size") for one in checks):
                 second = None
     weights = names.canonical(arrays)
+    broken = next((n for n, a in weights.items() if not np.isfinite(a).all()), None)
+    if broken is not None:
+        raise error("weights-format", f"{network.name}: `{broken}` of it holds nan or infinity")
     made = {n: a.astype(np.float32) if a.dtype.kind == "f" and a.itemsize == 2 else a
             for n, a in weights.items()}  # fmt: skip
     return Imported(

@@ -97,7 +97,7 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        return self.error <= self.limit
+        return self.error <= self.limit < float("inf")
 
 
 def prove(
@@ -133,7 +133,7 @@ def prove(
         raise error("not-liftable", message) from problem
     checks.append(_check("outputs", _flat(running.forward(x)), wanted, limit))
     if second is not None:
-        checks += _second(other, graph, second, running, drawn, x, limit, tell)
+        checks += _second(other, graph, second, running, drawn, x, tell)
     if training and target.training is not None and not other.single:
         checks += _trained(other, names, made, drawn, x)
     failed = [check for check in checks if not check.ok]
@@ -157,8 +157,7 @@ def _limit(running: Running, made: Graph, drawn: Mapping[str, Array], x: Array) 
 
 def _second(
     other: Network, graph: Callable[[tuple[int, int]], Graph], size: tuple[int, int],
-    running: Running, drawn: Mapping[str, Array], x: Array, limit: float,
-    tell: Callable[[str], None],
+    running: Running, drawn: Mapping[str, Array], x: Array, tell: Callable[[str], None],
 ) -> list[Check]:  # fmt: skip
     """The same at another size, where the original takes one."""
     wide = weights.example((*x.shape[:2], *size), 1).astype(np.float64)
@@ -174,6 +173,7 @@ def _second(
         made = graph(size)
         running = Running.start(made, running.backend, dtype="float64").load(drawn)
         found = _flat(running.forward(wide))
+        limit = _limit(running, made, drawn, wide) if other.single else EXACT
     except SpecError as problem:
         reason = problem.diagnostics[0].message
         tell(f"the original takes {size[0]}×{size[1]}, its spec does not: {reason}")
@@ -228,6 +228,8 @@ def _check(
         mine = found.get(name)
         if mine is None or mine.shape != array.shape:
             return Check(quantity, float("inf"), limit, name)
+        if not (np.isfinite(array).all() and np.isfinite(mine).all()):
+            return Check(quantity, float("inf"), limit, f"{name} holds nan or infinity")
         scale = max(float(np.linalg.norm(array)), typical * array.size**0.5)
         apart = float(np.linalg.norm(mine - array))
         ratio = apart / scale if scale else (0.0 if apart == 0 else float("inf"))

@@ -22,9 +22,9 @@ from resspec_torch.lift.aten import TABLE
 
 # what may be called of parameters and constants alone, beside what can be lifted
 BESIDE = frozenset(
-    "abs arange div eq erf exp expand full full_like gt index linalg_vector_norm log lt mean neg "
-    "norm ones ones_like outer pow prod reciprocal repeat rsqrt scalar_tensor sqrt square std "
-    "std_mean sub sum t unsqueeze var var_mean view where zeros zeros_like".split()
+    "abs arange cos div eq erf exp expand full full_like gt index linalg_vector_norm log lt mean "
+    "neg norm ones ones_like outer pow prod reciprocal repeat rsqrt scalar_tensor sin sqrt square "
+    "std std_mean sub sum t unsqueeze var var_mean view where zeros zeros_like".split()
 )
 FACTORIES = frozenset("arange full ones scalar_tensor zeros".split())
 SCALARS: Mapping[str, Callable[..., Any]] = {
@@ -159,7 +159,7 @@ def traced(program: Program, shape: tuple[int, ...]) -> Any:
     def apply(call: Call, args: Any, kwargs: Any) -> Any:
         op = operation(call.target)
         nodes = [one for one in tree_leaves((args, kwargs)) if isinstance(one, fx.Node)]
-        node = graph.call_function(op or _unknown(call.target), args, kwargs)
+        node = graph.call_function(op or _unknown(call), args, kwargs)
         node.meta["nn_module_stack"] = dict(call.stack)
         if call.reason:
             node.meta["resspec_reason"] = call.reason
@@ -219,12 +219,13 @@ def _without_numbers(call: Call, op: Any, args: Any, kwargs: Any) -> Any:
         raise Unfit(f"{call.target}: {line[:200]}") from problem
 
 
-def _unknown(target: str) -> Callable[..., Any]:
+def _unknown(call: Call) -> Callable[..., Any]:
     """Stands for what is never called."""
 
     def never(*args: Any, **kwargs: Any) -> Any:
-        raise ValueError("it is none of the operations that are read")
+        raise ValueError(call.reason or "it is none of the operations that are read")
 
+    target = call.target
     plain = target.removeprefix("aten.").removeprefix("onnx.")
     never.__name__ = plain.rpartition(".")[0] if target.startswith("aten.") else plain
     return never

@@ -17,6 +17,7 @@ from resspec.lift import layout as layouts
 from resspec.lift.layout import Awkward
 from resspec.lift.record import Data, Frame, Problem, Recorder, Taken
 from resspec.ops.base import Op, OpError
+from resspec.ops.merge import MOST
 from resspec.types import TensorType
 from resspec_torch.lift.relative import Relative
 from resspec_torch.lift.values import Constant, Made, Unfinished, Unknown, Weight, as_tensor
@@ -307,6 +308,8 @@ class Reader:
         x = self.recorder.as_map(found)
         made = x.value
         if 1 in more:
+            if value.shape[1] > MOST:
+                raise Awkward(f"its channels are repeated more often than {MOST} times")
             made = self.recorder.once("concat", *([made] * int(value.shape[1])))
         if {2, 3} & {*more}:
             made = self.recorder.once(

@@ -91,6 +91,8 @@ def _clamp_min(reader: Reader, x: Any, low: Any) -> Any:
 @aten("prelu")
 def _prelu(reader: Reader, x: Any, weight: Any) -> Data:
     flag(not isinstance(weight, Weight), "its slope is no parameter as it stands")
+    count, axis = weight.tensor.numel(), layouts.dims(x.layout[1])
+    flag(count > 1 and (axis, count) != ("c", x.value.type.channels), "a slope for each place")
     taken = {"weight": weight.taken}
     shared = weight.tensor.numel() == 1 and x.value.type.channels != 1
     return reader.recorder.alike("prelu", x, taken=taken, shared=shared)

@@ -17,12 +17,20 @@ from resspec.diagnostics import error
 from resspec.lift.proof import widened
 from resspec.lift.record import KIND
 from resspec.weights.files.source import Opened, Unreadable, shown
+from resspec_torch.lift.onnx.folding import folded
+from resspec_torch.lift.program import Unfit
+from resspec_torch.lift.values import WRITTEN
 
 Array = NDArray[Any]
 LARGEST = 2 << 30  # bytes of the file, which its format cannot exceed
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 NORMS = ("BatchNormalization", "LayerNormalization", "InstanceNormalization", "GroupNormalization")
 WITH_VECTORS = ("Conv", "Gemm", "Add", "Mul")  # biases and scales
+LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "PRelu")
+PLAIN = tuple(
+    getattr(onnx.TensorProto, word)
+    for word in "FLOAT DOUBLE INT8 INT16 INT32 INT64 UINT8 UINT16 UINT32 UINT64 BOOL".split()
+)
 
 
 @dataclass(eq=False)
@@ -66,7 +74,11 @@ def read(path: Path) -> Model:
     graph = proto.graph
     if not graph.node:
         raise Unreadable("it is damaged, or no ONNX file: it holds no operators")
-    halves = _plain(proto, path.parent)
+    notes = _plain(proto, path.parent)
+    opset = max(
+        (one.version for one in proto.opset_import if one.domain in ("", "ai.onnx")), default=1
+    )
+    _sound(graph, opset)
     tensors = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
     inputs = [one for one in graph.input if one.name not in tensors]
     if len(inputs) != 1:
@@ -79,15 +91,17 @@ def read(path: Path) -> Model:
     )
     if len(shape) != 4:
         raise error("not-liftable", f"a model reads images, 4 dimensions; this one {len(shape)}")
+    kind = given.type.tensor_type.elem_type
+    if kind not in (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE):
+        word = onnx.TensorProto.DataType.Name(kind).lower()
+        raise error("not-liftable", f"a model reads numbers in floating point; this one {word}")
+    notes += _held(graph, tensors, opset)
     _unshared(graph, tensors)
     stacks = [_stack(node) for node in graph.node]
     nodes = [_node(node, stack) for node, stack in zip(graph.node, stacks, strict=True)]
-    opset = max(
-        (one.version for one in proto.opset_import if one.domain in ("", "ai.onnx")), default=1
-    )
     return Model(
         nodes, given.name, shape, [one.name for one in graph.output], tensors, opset, proto,
-        any(stacks), halves,
+        any(stacks), notes,
     )  # fmt: skip
 
 
@@ -113,12 +127,20 @@ def _plain(proto: Any, folder: Path) -> list[str]:
     for node in graph.node:
         for attribute in node.attribute:
             if node.op_type == "Cast" and attribute.name == "to" and attribute.i in halves:
+                found.add(halves[attribute.i])
                 attribute.i = onnx.TensorProto.FLOAT
-    for tensor in graph.initializer:
+    for tensor in [*graph.initializer, *held]:
+        name = shown(tensor.name) or "a constant"
+        if tensor.data_type not in PLAIN:
+            kinds = onnx.TensorProto.DataType
+            kind = kinds.Name(tensor.data_type) if tensor.data_type in kinds.values() else "unknown"
+            raise Unreadable(f"`{name}` in it is of type {kind}, which is not read")
         try:
+            if min(tensor.dims, default=0) < 0:
+                raise ValueError
             numpy_helper.to_array(tensor)
         except (ValueError, TypeError, KeyError) as problem:
-            raise Unreadable(f"`{shown(tensor.name)}` in it is damaged") from problem
+            raise Unreadable(f"`{name}` in it is damaged") from problem
     del graph.value_info[:]
     return widened(found)
 
@@ -128,7 +150,7 @@ def _beside(tensor: Any, folder: Path) -> None:
     told = {one.key: one.value for one in tensor.external_data}
     place = told.get("location", "")
     parts = PurePosixPath(place.replace("\\", "/")).parts
-    name = shown(tensor.name)
+    name = shown(tensor.name) or "a constant"
     path = folder.joinpath(*parts) if parts else folder
     within = path.resolve().is_relative_to(folder.resolve())
     if not parts or ".." in parts or PurePosixPath(place).is_absolute() or not within:
@@ -144,17 +166,96 @@ def _beside(tensor: Any, folder: Path) -> None:
     del tensor.external_data[:]
 
 
+def _sound(graph: Any, opset: int) -> None:
+    """Whether every value is made once, before it is read, by an operator as the standard has it.
+    Errors: Unreadable."""
+    newest = onnx.defs.onnx_opset_version()
+    if opset > newest:
+        raise Unreadable(f"it is of opset {opset}; the newest that is known is {newest}")
+    for word, ones in (("tensor", graph.initializer), ("input", graph.input),
+                       ("output", graph.output)):  # fmt: skip
+        name, count = Counter(one.name for one in ones).most_common(1)[0] if ones else ("", 1)
+        if count > 1:
+            raise Unreadable(f"it has {count} {word}s called `{shown(name)}`")
+    known = {one.name for one in [*graph.input, *graph.initializer]}
+    made = {name for node in graph.node for name in node.output}
+    context = onnx.checker.C.CheckerContext()
+    context.ir_version, context.opset_imports = onnx.IR_VERSION, {"": opset}
+    for node in graph.node:
+        for name in node.input:
+            if name and name not in known:
+                raise Unreadable(
+                    f"`{shown(name)}` in it is read before it is made: its operators stand in no "
+                    "order, or go round" if name in made else
+                    f"`{shown(name)}` in it is read, and nothing makes it"
+                )  # fmt: skip
+        for name in filter(None, node.output):
+            if name in known:
+                raise Unreadable(f"`{shown(name)}` in it is made twice")
+            known.add(name)
+        if node.domain in ("", "ai.onnx") and not any(one.HasField("g") for one in node.attribute):
+            try:
+                onnx.checker.check_node(node, context)
+            except onnx.checker.ValidationError as problem:
+                line = shown(str(problem).strip().splitlines()[0])
+                raise Unreadable(f"{node.op_type} in it is not as the standard has it: {line}"
+                                 ) from problem  # fmt: skip
+    for one in graph.output:
+        if one.name not in known:
+            raise Unreadable(f"nothing in it makes its output `{shown(one.name)}`")
+    if not graph.output:
+        raise Unreadable("it gives nothing: no output is named")
+
+
+def _held(graph: Any, tensors: dict[str, Array], opset: int) -> list[str]:
+    """Tensors that stand in the place of others, by another name or in eight bits, and weights that
+    are written as constants, as tensors of the file; what is to be told of them."""
+    readers: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+
+    def weighs(name: str) -> bool:
+        return any(
+            (node.op_type in (*LAYERS, *NORMS) and node.input[0] != name)
+            or (node.op_type == "Identity" and weighs(node.output[0]))
+            for node in readers.get(name, ())
+        )
+
+    kept, notes = [], set()
+    for node in graph.node:
+        array, name = None, node.output[0] if node.output else ""
+        inside = node.input and all(one in tensors for one in node.input)
+        if node.op_type == "Constant" and [one.name for one in node.attribute] == ["value"]:
+            found = numpy_helper.to_array(node.attribute[0].t)
+            plain = found.dtype.kind == "f" and found.size > 1
+            array = found if plain and (found.size > WRITTEN or weighs(name)) else None
+        elif node.op_type == "Identity" and inside:
+            array = tensors[node.input[0]]
+        elif node.op_type == "DequantizeLinear" and inside:
+            given = [tensors[one] for one in node.input]
+            try:
+                (array,) = folded(
+                    node.op_type, given, 1, _attributes(node), max(opset, 19), given[0].size
+                )
+            except Unfit as problem:
+                raise Unreadable(f"`{shown(name)}` in it: {problem}") from problem
+            notes.add("its weights are whole numbers with a scale; they come in as the numbers "
+                      "that these stand for")  # fmt: skip
+        if array is None:
+            kept.append(node)
+            continue
+        tensors[name] = array
+        graph.initializer.append(numpy_helper.from_array(array, name))
+    if len(kept) < len(graph.node):
+        del graph.node[:]
+        graph.node.extend(kept)
+    return sorted(notes)
+
+
 def _unshared(graph: Any, tensors: dict[str, Array]) -> None:
     """Vectors that the exporter stored once because their numbers are equal, one for each layer
     again."""
-    copies = [
-        node for node in graph.node if node.op_type == "Identity" and node.input[0] in tensors
-    ]
-    for node in copies:
-        name = node.output[0]
-        tensors[name] = tensors[node.input[0]]
-        graph.initializer.append(numpy_helper.from_array(tensors[name], name))
-        graph.node.remove(node)
     uses = Counter(name for node in graph.node for name in node.input if name in tensors)
     wide = {name for name, array in tensors.items() if array.size > max(array.shape, default=1)}
     maker = {name: node for node in graph.node for name in node.output}
@@ -177,18 +278,23 @@ def _unshared(graph: Any, tensors: dict[str, Array]) -> None:
 
 
 def _node(node: Any, stack: dict[str, tuple[str, str]]) -> Node:
-    attributes: dict[str, Any] = {}
-    for one in node.attribute:
-        value = onnx.helper.get_attribute_value(one)
-        attributes[one.name] = (
-            value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-        )
     domain = "" if node.domain in ("", "ai.onnx") else f"{node.domain}."
     weight = next((name for name in node.input[1:] if name.endswith((".weight", "/kernel"))), "")
     label = weight.rpartition("." if "." in weight else "/")[0] or node.name
     return Node(
-        f"{domain}{node.op_type}", list(node.input), list(node.output), attributes, label, stack
+        f"{domain}{node.op_type}",
+        list(node.input),
+        list(node.output),
+        _attributes(node),
+        label,
+        stack,
     )
+
+
+def _attributes(node: Any) -> dict[str, Any]:
+    found = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+    return {name: value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+            for name, value in found.items()}  # fmt: skip
 
 
 def _stack(node: Any) -> dict[str, tuple[str, str]]:

@@ -16,10 +16,11 @@ from resspec.diagnostics import error
 from resspec.lift.frames import framed
 from resspec.lift.record import Problem, Recorder
 from resspec.weights.files.source import Unreadable
-from resspec_torch.lift.onnx import operators, sizes
+from resspec_torch.lift.onnx import operators
+from resspec_torch.lift.onnx.folding import FOLDED
 from resspec_torch.lift.onnx.model import Model, read
 from resspec_torch.lift.onnx.patterns import joined
-from resspec_torch.lift.onnx.translate import SIZES, TABLE, Translator
+from resspec_torch.lift.onnx.translate import TABLE, Translator
 from resspec_torch.lift.played import PlayedNetwork
 from resspec_torch.lift.program import Program
 
@@ -75,7 +76,7 @@ class OnnxNetwork(PlayedNetwork):
     def _unsaid(self) -> Iterator[Problem]:
         """Operators that nothing says, also behind others such."""
         for node in self.model.nodes:
-            if node.op not in TABLE and node.op not in SIZES:
+            if node.op not in TABLE and node.op not in FOLDED:
                 path, kind = [*node.stack.values(), (node.label or node.outputs[0], "")][-1]
                 yield Problem(path, kind.rpartition(".")[2], node.op, "no op says this")
 
@@ -126,9 +127,14 @@ def _session(model: Model, arrays: Mapping[str, Array]) -> Any:
     options = runtime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
-    return runtime.InferenceSession(
-        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    try:
+        return runtime.InferenceSession(
+            proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as problem:  # its own types, one for each code
+        line = str(problem).strip().splitlines()[0]
+        raise error("not-liftable", f"onnxruntime does not run it, to be compared: {line[:300]}"
+                    ) from problem  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -147,4 +153,4 @@ def opened(path: Path, name: str) -> OnnxNetwork:
     return OnnxNetwork(model, name, dict(model.tensors))
 
 
-__all__ = ["opened", "operators", "sizes"]
+__all__ = ["opened", "operators"]

@@ -3,6 +3,8 @@ computed, everything else is said by the table in `operators`."""
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +14,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from resspec.lift.naming import fresh
 from resspec.lift.table import Table
+from resspec_torch.lift.onnx.folding import FOLDED, folded
 from resspec_torch.lift.onnx.model import Model, Node
-from resspec_torch.lift.program import LARGE, Call, Program, Ref, Unfit, operation
+from resspec_torch.lift.program import Call, Program, Ref, Unfit, operation
 
 Array = NDArray[Any]
 TABLE = Table()
 operator = TABLE.of
-SIZES = Table()  # what is computed of numbers that are known
+EIGHT = re.compile("Quantize|QLinear|Integer")
+QUANTISED = "values of eight bits; give the model as it was before they were made so"
 
 
 class Unsaid(Exception):
@@ -64,6 +69,7 @@ class Translator:
         self.stack: Mapping[str, tuple[str, str]] = {}
         self.places: dict[str, str] = {}
         self.count = 0
+        self.used = {name for node in model.nodes for name in node.inputs} | {*model.outputs}
         for name, array in model.tensors.items():
             wide = array.dtype.kind == "f" and array.size > 1
             self.values[name] = None if wide else Known(array)
@@ -78,7 +84,8 @@ class Translator:
             self.values[self.model.input] = self.emit("permute", self.given, [0, 2, 3, 1])
         for node in self.model.nodes:
             self.node(node)
-        outputs = []
+        outputs: list[tuple[str, Ref | None]] = []
+        taken: set[str] = set()
         for at, name in enumerate(self.model.outputs):
             value = self.values.get(name)
             if isinstance(value, Made) and channels_last and value.meta is not None:
@@ -86,39 +93,46 @@ class Translator:
                     self.emit("permute", value, [0, 3, 1, 2]) if value.meta.dim() == 4 else value
                 )
             word = "".join(char if char.isalnum() else "_" for char in name)
-            word = word if word[:1].isalpha() else f"out{at}_{word}"
-            single = len(self.model.outputs) == 1
-            outputs.append(
-                ("out" if single else word, value.ref if isinstance(value, Made) else None)
-            )
+            plain = word.isidentifier() and word[:1].isalpha() and not keyword.iskeyword(word)
+            word = fresh(word if plain else f"out{at}_{word}".rstrip("_"), taken)
+            word = "out" if len(self.model.outputs) == 1 else word
+            outputs.append((word, value.ref if isinstance(value, Made) else None))
         shape = self.given.shape
         return Program(self.calls, "input", shape, self.taken, outputs, self.tensors)
 
     def node(self, node: Node) -> None:
         self.stack = node.stack or {f"{node.label}@{self.count}": (node.label, "torch.nn.modules.")}
-        given = [self.values.get(name) if name else None for name in node.inputs]
-        if given and all(isinstance(one, Known) for one in given) and node.op in SIZES:
-            arrays = [one.array for one in given]  # type: ignore[union-attr]
-            try:
-                made = np.asarray(SIZES[node.op](self, node, *arrays))
-            except (ValueError, IndexError, TypeError, ZeroDivisionError) as problem:
-                raise Unfit(f"{node.op}: {problem}") from problem
-            if made.size > LARGE:
-                raise Unfit(f"{node.op}: a constant of more than {LARGE:,} numbers")
-            self.values[node.outputs[0]] = Known(made)
+        arrays = [self._number(name, node.op in TABLE) for name in node.inputs]
+        known = all(one is not None for one, name in zip(arrays, node.inputs, strict=True) if name)
+        if known and any(node.inputs) and node.op in FOLDED:
+            results = folded(node.op, arrays, len(node.outputs), node.attributes, self.model.opset)
+            self.values |= {
+                name: Known(one) for name, one in zip(node.outputs, results, strict=True)
+            }
             return
         values = [self._value(name) for name in node.inputs]
         try:
             handler = TABLE.get(node.op)
             if handler is None:
-                raise Unsaid("no op says this")
+                raise Unsaid(QUANTISED if EIGHT.search(node.op) else "no op says this")
             found = handler(self, node, *values)
         except Unsaid as problem:
             found = self._unsaid(node, str(problem))
-        except (TypeError, KeyError, IndexError, ValueError) as problem:
-            raise Unfit(f"{node.op} `{node.label}` is not as the standard has it") from problem
+        except (TypeError, KeyError, IndexError, ValueError, ArithmeticError) as problem:
+            place = f"{node.op} `{node.label or node.outputs[0]}`"
+            raise Unfit(f"{place} is not as the standard has it") from problem
         made_of = found if isinstance(found, list) else [found]
+        if self.used.intersection(node.outputs[len(made_of) :]):
+            made_of = self._unsaid(node, "of what it gives only the first is read")
         self.values |= dict(zip(node.outputs, made_of, strict=False))
+
+    def _number(self, name: str, sizes: bool) -> Array | None:
+        """The numbers of a value that are known; sizes: not those that layers may train."""
+        value = self.values.get(name)
+        if isinstance(value, Known):
+            return value.array
+        kept = None if sizes or value is not None else self.model.tensors.get(name)
+        return kept if sizes or kept is not None else self.array(value)
 
     def _value(self, name: str) -> Any:
         if not name:

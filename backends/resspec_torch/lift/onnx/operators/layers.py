@@ -6,7 +6,15 @@ import math
 from typing import Any
 
 from resspec_torch.lift.onnx.model import Node
-from resspec_torch.lift.onnx.operators.shared import Values, data, ints, over, padded, pads_of
+from resspec_torch.lift.onnx.operators.shared import (
+    Values,
+    data,
+    ints,
+    operand,
+    over,
+    padded,
+    pads_of,
+)
 from resspec_torch.lift.onnx.translate import Made, Translator, flag, operator
 
 
@@ -25,28 +33,54 @@ def _conv(t: Translator, node: Node, x: Values, weight: Values, bias: Values = N
 def _conv_transpose(
     t: Translator, node: Node, x: Values, weight: Values, bias: Values = None
 ) -> Any:
-    found = node.attributes
-    flag(len(data(weight).shape) != 4, "over other than rows and columns")
-    flag("output_shape" in found or found.get("auto_pad", "NOTSET") != "NOTSET",
-         "a size that is told in place of padding")  # fmt: skip
-    top, bottom, left, right = pads_of(t, node, data(x), data(weight).shape[2:])
-    flag(top != bottom or left != right, "a padding of other on both ends")
-    return t.emit(
-        "conv_transpose2d", data(x), weight, bias and data(bias),
-        list(found.get("strides", [1, 1])), [top, left],
-        list(found.get("output_padding", [0, 0])), found.get("group", 1),
-        list(found.get("dilations", [1, 1])), overload="input",
+    found, made = node.attributes, data(weight)
+    flag(len(made.shape) != 4, "over other than rows and columns")
+    flag("output_shape" in found, "a size that is told in place of padding")
+    strides, more = (list(found.get(word, [one, one])) for word, one in
+                     (("strides", 1), ("output_padding", 0)))  # fmt: skip
+    dilations, auto = list(found.get("dilations", [1, 1])), found.get("auto_pad", "NOTSET")
+    if auto.startswith("SAME"):  # as many rows and columns for each as its stride
+        ends = [(k - 1) * d + 1 + o - s for k, d, o, s in
+                zip(made.shape[2:], dilations, more, strides, strict=True)]  # fmt: skip
+        flag(min(ends) < 0, "strides over its kernel")
+        less = [one // 2 if auto == "SAME_UPPER" else one - one // 2 for one in ends]
+        sides = [less[0], ends[0] - less[0], less[1], ends[1] - less[1]]
+    else:
+        sides = pads_of(t, node, data(x), made.shape[2:])
+    top, bottom, left, right = sides
+    even = top == bottom and left == right
+    found_here = t.emit(
+        "conv_transpose2d", data(x), weight, bias and data(bias), strides,
+        [top, left] if even else [0, 0], more, found.get("group", 1), dilations, overload="input",
     )  # fmt: skip
+    for axis, start, end in ((2, top, bottom), (3, left, right)):
+        if not even and start + end:
+            size = found_here.shape[axis]
+            found_here = t.emit("slice", found_here, axis, start, size - end, 1, overload="Tensor")
+    return found_here
 
 
 @operator("Gemm")
 def _gemm(t: Translator, node: Node, x: Values, weight: Values, bias: Values = None) -> Any:
-    found = node.attributes
-    plain = found.get("alpha", 1.0) == found.get("beta", 1.0) == 1.0 and not found.get("transA", 0)
-    flag(not plain, "with factors, or of a transposed input")
+    found, made = node.attributes, data(x)
+    alpha, beta = (float(f"{found.get(word, 1.0):.7g}") for word in ("alpha", "beta"))
+    made = t.emit("permute", made, [1, 0]) if found.get("transA", 0) else made
     if not found.get("transB", 0):
         weight = t.emit("t", data(weight))
-    return t.emit("linear", data(x), weight, bias and data(bias))
+    if bias is None or alpha == beta == 1.0:
+        row = bias is not None and isinstance(bias, Made) and len(bias.shape) == 2
+        flat = t.emit("view", bias, [-1]) if row and bias.shape[0] == 1 else bias
+        if flat is None or isinstance(flat, Made):
+            made = t.emit("linear", made, weight, flat)
+            return made if alpha == 1.0 else t.emit("mul", made, alpha, overload="Scalar")
+    made = t.emit("linear", made, weight)
+    made = made if alpha == 1.0 else t.emit("mul", made, alpha, overload="Scalar")
+    bias = operand(t, bias)
+    if beta != 1.0:
+        bias = bias * beta if isinstance(bias, float) else t.emit(
+            "mul", bias, beta, overload="Scalar"
+        )  # fmt: skip
+    return t.emit("add", made, bias, overload="Scalar" if isinstance(bias, float) else "Tensor")
 
 
 @operator("MatMul")
@@ -67,6 +101,7 @@ def _batch_norm(t: Translator, node: Node, x: Values, *given: Values) -> Any:
     mean, var = (t.tensor(name, "buffers") if name in t.model.tensors else data(one)
                  for name, one in zip(node.inputs[3:5], given[2:4], strict=True))  # fmt: skip
     found = node.attributes
+    flag(bool(found.get("training_mode", 0)), "it normalises by each batch whenever it runs")
     momentum = float(f"{1 - found.get('momentum', 0.9):.6g}")
     return t.emit(
         "batch_norm", data(x), scale, shift, mean, var, False, momentum,
@@ -76,10 +111,9 @@ def _batch_norm(t: Translator, node: Node, x: Values, *given: Values) -> Any:
 
 @operator("LayerNormalization")
 def _layer_norm(t: Translator, node: Node, x: Values, scale: Values, shift: Values = None) -> Any:
-    rank, axis = len(data(x).shape), node.attributes.get("axis", -1)
-    flag(axis % rank != rank - 1, "over several axes")
+    axis = node.attributes.get("axis", -1)
     eps = float(f"{node.attributes.get('epsilon', 1e-5):.7g}")
-    size = [data(x).shape[-1]]
+    size = list(data(x).shape[axis % len(data(x).shape) :])
     return [t.emit("layer_norm", data(x), size, scale and data(scale), shift and data(shift), eps)]
 
 
@@ -149,18 +183,21 @@ def _global_max(t: Translator, node: Node, x: Values) -> Any:
     return t.emit("amax", data(x), list(range(2, len(data(x).shape))), True)
 
 
-@operator("ReduceL2")
-def _length(t: Translator, node: Node, x: Values, axes: Values = None) -> Any:
-    found = list(node.attributes.get("axes", [])) if axes is None else ints(axes)
-    keep = bool(node.attributes.get("keepdims", 1))
-    return t.emit("linalg_vector_norm", data(x), 2, found, keep)
-
-
-@operator("ReduceMean", "ReduceSum", "ReduceMax")
+@operator("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceSumSquare", "ReduceL1",
+          "ReduceL2")  # fmt: skip
 def _reduce(t: Translator, node: Node, x: Values, axes: Values = None) -> Any:
     found = list(node.attributes.get("axes", [])) if axes is None else ints(axes)
+    made, keep = data(x), bool(node.attributes.get("keepdims", 1))
+    if not found and node.attributes.get("noop_with_empty_axes", 0):
+        return made
     flag(not found, "over the whole batch")
-    keep = bool(node.attributes.get("keepdims", 1))
-    name, overload = {"ReduceMean": ("mean", "dim"), "ReduceSum": ("sum", "dim_IntList"),
-                      "ReduceMax": ("amax", "default")}[node.op]  # fmt: skip
-    return t.emit(name, data(x), found, keep, overload=overload)
+    if node.op == "ReduceL2":
+        return t.emit("linalg_vector_norm", made, 2, found, keep)
+    if node.op == "ReduceMin":
+        return t.emit("neg", t.emit("amax", t.emit("neg", made), found, keep))
+    if node.op in ("ReduceSumSquare", "ReduceL1"):
+        made = t.emit("abs", made) if node.op == "ReduceL1" else t.emit("square", made)
+    name, overload = {"ReduceMean": ("mean", "dim"), "ReduceMax": ("amax", "default")}.get(
+        node.op, ("sum", "dim_IntList")
+    )
+    return t.emit(name, made, found, keep, overload=overload)

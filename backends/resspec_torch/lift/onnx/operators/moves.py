@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,15 @@ from resspec_torch.lift.onnx.model import Node
 from resspec_torch.lift.onnx.operators.shared import Values, data, ints, number
 from resspec_torch.lift.onnx.translate import Known, Made, Translator, flag, operator
 
+RUNS = 128  # that are joined at most, as a merge takes
+
 
 @operator("Flatten")
 def _flatten(t: Translator, node: Node, x: Values) -> Any:
-    flag(node.attributes.get("axis", 1) != 1, "from another axis than the first after the batch")
+    flag(
+        node.attributes.get("axis", 1) % len(data(x).shape) != 1,
+        "from another axis than the first after the batch",
+    )
     return t.emit("flatten", data(x), 1, -1, overload="using_ints")
 
 
@@ -76,12 +82,13 @@ def _slice(t: Translator, node: Node, x: Values, *given: Values) -> Any:
         starts, ends = node.attributes["starts"], node.attributes["ends"]
         axes, steps = node.attributes.get("axes"), None
     count = len(starts or [])
-    steps = steps or [1] * count
-    flag(min(steps) < 1, "backwards")
     for axis, start, end, step in zip(
-        axes or range(count), starts or [], ends or [], steps, strict=True
+        axes or range(count), starts or [], ends or [], steps or [1] * count, strict=True
     ):
         size = made.shape[axis]
+        if step < 0:
+            made = _picked(t, made, axis, [*range(size)[start:end:step]])
+            continue
         made = t.emit("slice", made, axis, max(start, -size), min(end, size), step,
                       overload="Tensor")  # fmt: skip
     return made
@@ -95,15 +102,31 @@ def _gather(t: Translator, node: Node, x: Values, index: Values) -> Any:
     assert places is not None
     if places.ndim == 0:
         return t.emit("select", data(x), axis, int(places), overload="int")
-    size, taken = data(x).shape[axis], places.reshape(-1) % data(x).shape[axis]
-    step = int(taken[1] - taken[0]) if taken.size > 1 else 1
-    flag(step < 1 or any(np.diff(taken) != step), "places of an axis in no order")
-    first, last = int(taken[0]), int(taken[-1])
-    made = data(x)
-    if (first, last, step) != (0, size - 1, 1):
-        made = t.emit("slice", made, axis, first, last + 1, step, overload="Tensor")
+    made, size = data(x), data(x).shape[axis]
+    flag(bool((places >= size).any() or (places < -size).any()), "places that there are not")
+    made = _picked(t, made, axis, [int(one) % size for one in places.reshape(-1)])
     shape = [*made.shape[:axis], *places.shape, *made.shape[axis + 1 :]]
     return made if list(made.shape) == shape else t.emit("reshape", made, shape)
+
+
+def _picked(t: Translator, x: Made, axis: int, places: list[int]) -> Made:
+    """These places of an axis: runs of it, put beside each other."""
+    flag(not places, "nothing of an axis")
+    step = places[1] - places[0] if len(places) > 1 else 1
+    even = step > 0 and places == [*range(places[0], places[-1] + 1, step)]
+    runs = [[places[0], places[-1] + 1, step]] if even else []
+    for at in [] if even else places:
+        if runs and at == runs[-1][1]:
+            runs[-1][1] += 1
+        else:
+            runs.append([at, at + 1, 1])
+    flag(len(runs) > RUNS, f"places of an axis in no order, over {RUNS} runs")
+    parts = [
+        x if run == [0, x.shape[axis], 1] else t.emit("slice", x, axis, *run, overload="Tensor")
+        for run in runs
+    ]
+    made: Made = parts[0] if len(parts) == 1 else t.emit("cat", parts, axis)
+    return made
 
 
 @operator("Expand")
@@ -135,24 +158,35 @@ def _pad(t: Translator, node: Node, x: Values, *given: Values) -> Any:
 @operator("Resize", "Upsample")
 def _resize(t: Translator, node: Node, x: Values, *given: Values) -> Any:
     found, size = node.attributes, data(x).shape
-    scales = given[0] if node.op == "Upsample" else given[1] if len(given) > 1 else None
+    old = node.op == "Upsample" or t.model.opset < 11
+    scales = given[0] if old and given else given[1] if len(given) > 1 else None
     sizes = given[2] if len(given) > 2 else None
-    flag("axes" in found, "over some axes alone")
     mode = found.get("mode", "nearest")
-    where = found.get("coordinate_transformation_mode",
-                      "half_pixel" if node.op == "Resize" else "asymmetric")  # fmt: skip
+    where = found.get("coordinate_transformation_mode", "asymmetric" if old else "half_pixel")
+    flag(bool(found.get("antialias", 0)), "averages while it shrinks")
+    flag(found.get("keep_aspect_ratio_policy", "stretch") != "stretch", "by an aspect ratio")
+    flag(len(size) != 4, "of other than rows and columns")
+    axes = [one % 4 for one in found.get("axes", range(4))]
+    array = t.array(scales) if scales is not None else found.get("scales")
     factors: list[float] | None = None
     target: list[int] | None = None
-    array = t.array(scales) if scales is not None else found.get("scales")
-    if array is not None and len(array) == 4:
-        rates = [float(one) for one in array]
-        flag(rates[0] != 1 or rates[1] != 1, "of channels")
+    if array is not None and len(array) == len(axes):
+        rates = [1.0, 1.0, 1.0, 1.0]
+        for axis, rate in zip(axes, array, strict=True):
+            rates[axis] = float(rate)
+        flag(rates[:2] != [1.0, 1.0], "of channels")
         factors = rates[2:]
     else:
-        target = ints(sizes)[2:]
-    exact = found.get("nearest_mode", "round_prefer_floor")
-    if mode == "nearest" and where == "asymmetric":
-        flag(node.op == "Resize" and exact != "floor", f"`nearest` by `{exact}`")
+        wanted = list(size)
+        for axis, one in zip(axes, ints(sizes), strict=True):
+            wanted[axis] = one
+        flag(wanted[:2] != list(size[:2]), "of channels")
+        target = wanted[2:]
+    if mode == "nearest":
+        how = "floor" if old else found.get("nearest_mode", "round_prefer_floor")
+        flag(
+            not _plainly(where, how, size[2:], factors, target), f"`nearest` by `{where}`, `{how}`"
+        )
         made: Made = t.emit("upsample_nearest2d", data(x), target, factors, overload="vec")
         return made
     flag(mode != "linear", f"`{mode}` by `{where}`")
@@ -161,6 +195,28 @@ def _resize(t: Translator, node: Node, x: Values, *given: Values) -> Any:
          zip(factors, size[2:], strict=True)), "a factor that gives no whole size")  # fmt: skip
     align = where == "align_corners"
     return t.emit("upsample_bilinear2d", data(x), target, align, factors, overload="vec")
+
+
+def _plainly(
+    where: str, how: str, sizes: Sequence[int], factors: list[float] | None,
+    target: list[int] | None,
+) -> bool:  # fmt: skip
+    """Whether each place reads that at ⌊place · size / new size⌋: other ways to count do so, too,
+    where every place is repeated as often, or the first of so many is kept."""
+    if (where, how) == ("asymmetric", "floor"):
+        return True
+    for at, size in enumerate(sizes):
+        rate = factors[at] if factors is not None else target[at] / size  # type: ignore[index]
+        whole, part = rate == int(rate), rate < 1 and 1 / rate == int(1 / rate)
+        if where in ("half_pixel", "pytorch_half_pixel"):
+            fits = (whole and how.startswith("round")) or (1 / rate in (1, 2) and how in (
+                "round_prefer_floor", "floor"))  # fmt: skip
+        else:
+            fits = part or rate == 1 or (rate == 2 and how == "round_prefer_floor")
+            fits = fits and where == "asymmetric"
+        if not fits:
+            return False
+    return True
 
 
 @operator("DepthToSpace")
