@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import pytest
@@ -24,6 +27,18 @@ def command(*words: object) -> int:
     with pytest.raises(SystemExit) as caught, patch("resspec.cli.parity.APART", False):
         main([*map(str, words)])
     return int(caught.value.code or 0)
+
+
+def python(
+    *words: object, ok: bool = True, env: Mapping[str, str | None] = {}, **how: Any
+) -> Result:
+    """Python as a process of its own, which must end well, or must not; variables of its
+    environment beside those that there are, None for one less."""
+    variables = {name: value for name, value in {**os.environ, **env}.items() if value is not None}
+    command = [sys.executable, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, env=variables, **how)
+    assert (done.returncode == 0) == ok, done.stderr
+    return Result(done.returncode, done.stdout, done.stderr)
 
 
 def in_a_process(*words: object) -> list[str]:

@@ -12,15 +12,14 @@ import pytest
 from resspec.bench import contest, subjects
 from resspec.bench.contest import Contest, Row
 from resspec.timing import How, Times, Work, interleave
+from tests import specs
 from tests.commands import command
-from tests.export.running import TINY
 
 
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(contest, "interleave", lambda works, seconds: rounds(works))
-    (tmp_path / "tiny.yaml").write_text(TINY, "utf-8")
-    return str(tmp_path / "tiny.yaml")
+    return specs.write(tmp_path)
 
 
 def rounds(works: dict[str, Work]) -> dict[str, Times]:

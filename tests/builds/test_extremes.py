@@ -11,6 +11,7 @@ pytest.importorskip("tensorflow")
 
 from resspec.diagnostics import SpecError
 from tests.builds.twins import agree, graph
+from tests.refused import refused
 
 HEAD = (
     "model: m\ninput: [4, 3, 3]\nstem:\n  - {conv: {out_channels: 4, kernel_size: 1, bias: true}}"
@@ -52,9 +53,7 @@ TAKEN = [
 def test_what_float32_cannot_hold_is_refused_at_its_line(
     op: str, message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(SpecError) as caught:
-        graph(f"{HEAD}\n  - {{{op}}}\n", tmp_path)
-    (found,) = caught.value.diagnostics
+    found = refused(graph, f"{HEAD}\n  - {{{op}}}\n", tmp_path)
     assert found.code == "bad-value"
     assert found.message.startswith(message)
     assert found.span is not None

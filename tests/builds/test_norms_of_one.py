@@ -12,8 +12,8 @@ pytest.importorskip("tensorflow")
 
 from resspec import api
 from resspec import backend as backends
-from resspec.diagnostics import SpecError
 from tests.builds.twins import agree, graph, report
+from tests.refused import refused
 
 BATCH1 = """\
 model: batch1
@@ -35,9 +35,7 @@ MESSAGE = "a batch norm of one number a channel cannot be trained"
 
 @pytest.mark.parametrize("mode", ["grad", "train"])
 def test_parity_names_the_layer_and_its_line(mode: str, tmp_path: Path) -> None:
-    with pytest.raises(SpecError) as caught:
-        report(BATCH1, tmp_path, ("eval", mode), batch=1)
-    (found,) = caught.value.diagnostics
+    found = refused(report, BATCH1, tmp_path, ("eval", mode), batch=1)
     assert found.code == "norm-of-one"
     assert "`head.norm1`" in found.message
     assert found.span is not None
@@ -46,9 +44,7 @@ def test_parity_names_the_layer_and_its_line(mode: str, tmp_path: Path) -> None:
 
 def test_it_is_told_once_for_a_network_full_of_them(tmp_path: Path) -> None:
     text = BATCH1.replace("[3, 16, 16]", "[3, 1, 1]")
-    with pytest.raises(SpecError) as caught:
-        report(text, tmp_path, ("grad",), batch=1)
-    (found,) = caught.value.diagnostics
+    found = refused(report, text, tmp_path, ("grad",), batch=1)
     assert [note.message for note in found.notes[-1:]] == [
         "and so would 3 more, `stages.0.0.norm1` the next"
     ]

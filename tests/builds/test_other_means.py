@@ -16,6 +16,7 @@ from resspec import (
     api,
 )
 from resspec import backend as backends
+from tests import specs
 from tests.builds.twins import BACKENDS, agree, graph
 from tests.commands import Result
 
@@ -131,8 +132,7 @@ def test_validate_says_where_an_installed_backend_cannot(
     tmp_path: Path, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backends, "names", lambda: BACKENDS)
-    path = tmp_path / "net.yaml"
-    path.write_text(RANKS.replace("OP", "layer_norm: {}"), "utf-8")
+    path = specs.write(tmp_path, RANKS.replace("OP", "layer_norm: {}"), "net.yaml")
 
     def checked(*words: str) -> tuple[int, str]:
         code, _, err = run("validate", path, *words)

@@ -11,6 +11,7 @@ import pytest
 
 from resspec import SpecError, api, weights
 from resspec.weights import sampling
+from tests import specs
 from tests.commands import command
 
 torch = pytest.importorskip("torch")
@@ -28,9 +29,7 @@ head: classifier
 
 @pytest.fixture
 def spec(tmp_path: Path) -> str:
-    path = tmp_path / "tiny.yaml"
-    path.write_text(SPEC)
-    return str(path)
+    return specs.write(tmp_path, SPEC, "tiny.yaml")
 
 
 @pytest.fixture

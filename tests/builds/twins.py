@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from resspec import api
 from resspec.ir import Graph
 from resspec.parity import Runner, runner
 from resspec.parity.compare import Options, Report, compare
+from tests import specs
 
 CASES = Path(__file__).parents[1] / "cases"
 MODES = ("eval", "grad", "train")
@@ -25,9 +25,7 @@ def runners() -> tuple[Runner, ...]:
 
 def graph(text: str, folder: Path) -> Graph:
     """The text as a graph."""
-    path = folder / "net.yaml"
-    path.write_text(text, "utf-8")
-    return api.load(path).graph
+    return specs.load(folder, text).graph
 
 
 def report(

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import resspec
+from tests import specs
 from tests.cases.conftest import INPUTS, Run
 
 BACKENDS = ("torch", "tensorflow")
@@ -69,8 +70,7 @@ def test_underscore_label_no_name_hits_one_of_a_framework(
     run: Run, label: str, tmp_path: Path
 ) -> None:
     text = (INPUTS / "underscore_label.yaml").read_text().replace("_modules", label)
-    spec = tmp_path / "m.yaml"
-    spec.write_text(text)
+    spec = specs.write(tmp_path, text, "m.yaml")
     for backend in BACKENDS:
         assert run("build", spec, "--backend", backend)[0] == 0
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import specs
+from tests.commands import python
 
 HEAVY = ("torch", "tensorflow", "keras", "numpy", "rich", "safetensors")
 SCRIPT = """\
@@ -24,9 +25,7 @@ print(*(name for name in {heavy!r} if name in sys.modules))
 
 
 def modules(*lines: str) -> list[str]:
-    script = SCRIPT.format(heavy=HEAVY)
-    command = [sys.executable, "-c", script, *lines]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return python("-c", SCRIPT.format(heavy=HEAVY), *lines).out.split()
 
 
 def test_the_command_line_loads_no_framework() -> None:
@@ -34,10 +33,8 @@ def test_the_command_line_loads_no_framework() -> None:
 
 
 def test_commands_that_need_no_framework_or_numpy_load_none(tmp_path: Path) -> None:
-    assert (
-        modules(f"summarize {specs.write(tmp_path)}", "validate resnet18", "list", "show conv2d")
-        == []
-    )
+    lines = (f"summarize {specs.write(tmp_path)}", "validate resnet18", "list", "show conv2d")
+    assert modules(*lines) == []
 
 
 @pytest.mark.parametrize("backend", ["torch", "tensorflow"])
@@ -48,10 +45,7 @@ def test_source_loads_no_framework(tmp_path: Path, backend: str) -> None:
 
 def test_import_resspec_is_lazy() -> None:
     script = "import sys, resspec; print(*(m for m in sys.modules if m.startswith('resspec')))"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["resspec"]
+    assert python("-c", script).out.split() == ["resspec"]
 
 
 def test_a_reader_that_stops_early_is_no_error() -> None:
@@ -94,8 +88,6 @@ def test_a_signal_leaves_nothing_behind(tmp_path: Path, number: int, code: int) 
 
 
 def test_a_terminal_without_unicode_is_no_error() -> None:
-    command = [sys.executable, "-c", "from resspec.cli import main; main(['summarize','resnet18'])"]
-    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0
-    assert "3\\xd7224\\xd7224" in done.stdout
+    environment = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = python("-m", "resspec", "summarize", "resnet18", env=environment)
+    assert "3\\xd7224\\xd7224" in done.out

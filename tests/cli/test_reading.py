@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -12,6 +10,7 @@ import pytest
 from resspec.cli.app import HOMES, command
 from resspec.cli.full import program
 from resspec.cli.options import Unread, read
+from tests.commands import python
 
 RIGHT = """
 summarize resnet18
@@ -84,5 +83,4 @@ assert run(["summarize", "resnet18"]) == 0
 heavy = ("typer", "click", "pydantic", "rich", "numpy", "importlib.metadata", "torch", "tensorflow")
 print([name for name in heavy if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    assert python("-c", code).out.splitlines()[-1] == "[]"

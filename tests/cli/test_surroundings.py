@@ -16,6 +16,7 @@ import pytest
 
 from resspec.ops import OPS
 from tests import specs
+from tests.commands import python
 
 Run = Callable[..., Any]
 ODD = "a\x1b[31m\nb\udcff\u202e.yaml"
@@ -252,13 +253,9 @@ print(json.dumps(found))
 
 def test_streams_that_are_closed_or_full(folder: Path) -> None:
     """Nothing but one line where the output cannot be written, and exit code 1."""
-    done = subprocess.run(
-        [sys.executable, "-c", EACH_IN_A_CHILD, json.dumps(COMMANDS), json.dumps(STREAMS)],
-        capture_output=True,
-        text=True,
-    )
-    assert done.stderr == ""
-    found = json.loads(done.stdout)
+    done = python("-c", EACH_IN_A_CHILD, json.dumps(COMMANDS), json.dumps(STREAMS))
+    assert done.err == ""
+    found = json.loads(done.out)
     assert len(found) == len(COMMANDS) * len(STREAMS)
     for streams, command, code, said in found:
         at = f"{command} {streams}: {said}"
@@ -278,18 +275,15 @@ def test_docs_are_there_where_python_keeps_none(folder: Path) -> None:
         f"try: main({words!r}.split())\nexcept SystemExit as e: assert not e.code"
         for words in ("list ops", "show conv2d", "validate --help", "validate tiny.yaml")
     )
-    environment = os.environ | {"PYTHONOPTIMIZE": "2"}
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=environment
-    )
-    assert done.stderr == ""
-    lines = done.stdout.splitlines()
+    done = python("-c", script, env={"PYTHONOPTIMIZE": "2"})
+    assert done.err == ""
+    lines = done.out.splitlines()
     docs = dict(line.split(None, 1) for line in lines[: len(OPS)])
     assert docs.keys() == OPS.keys()
     assert docs["tanh"] == "Hyperbolic tangent. Shape kept."
     assert not any(doc.startswith(f"{OPS[name].__name__}(") for name, doc in docs.items())
-    assert "Source: arXiv:1512.03385" in done.stdout or "cross-correlation form" in done.stdout
-    assert "Check specs, every problem at once." in done.stdout
+    assert "Source: arXiv:1512.03385" in done.out or "cross-correlation form" in done.out
+    assert "Check specs, every problem at once." in done.out
     assert lines[-1] == "tiny.yaml: ok"
 
 

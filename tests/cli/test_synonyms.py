@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from resspec import api, synonyms, zoo
-from resspec.diagnostics import SpecError
 from resspec.language.words import DOCS
 from resspec.ops import OPS
+from tests import specs
+from tests.refused import refused
 
 Run = Callable[..., Any]
 SPEC = """\
@@ -69,9 +70,6 @@ def test_list_says_what_else_a_block_is_called(run: Run) -> None:
 
 @pytest.mark.parametrize("word", ["squeeze_excitation", "SqueezeExcite", "se_layer"])
 def test_in_a_spec_it_is_an_error_that_names_the_right_word(tmp_path: Path, word: str) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_text(SPEC.replace("NAME", word))
-    with pytest.raises(SpecError) as caught:
-        api.load(path)
-    (one,) = caught.value.diagnostics
+    path = specs.write(tmp_path, SPEC.replace("NAME", word), "mine.yaml")
+    one = refused(api.load, path)
     assert (one.code, one.help) == ("unknown-name", "did you mean `se`?")

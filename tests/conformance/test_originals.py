@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 pytest.importorskip("tensorflow")
 
 from resspec.port.transfer import distance
-from tests import measured
+from tests import measured, specs
 from tests.conformance import originals, report, run, sample
 from tests.zoo.cases import cases
 
@@ -78,9 +78,8 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_planted_faults_are_seen(tmp_path: Path, fault: str) -> None:
     change, expected = FAULTS[fault]
-    path = tmp_path / "wrong.yaml"
-    path.write_text(f"model: wrong\ndoc: A fault.\nextends: resnet18\n{change}\n")
-    wrong = replace(CASES["torchvision/resnet18"], spec=str(path))
+    text = f"model: wrong\ndoc: A fault.\nextends: resnet18\n{change}\n"
+    wrong = replace(CASES["torchvision/resnet18"], spec=specs.write(tmp_path, text))
     found = originals.check(wrong, SIZE, ("torch",))
     text = "; ".join(found.problems).replace("is not wrong", "is not resnet18")
     assert expected in text

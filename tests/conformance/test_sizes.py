@@ -15,6 +15,7 @@ pytest.importorskip("tensorflow")
 
 from resspec import api, backend, sizes
 from resspec.weights import example, randomise
+from tests import specs
 from tests.ops.running import error, together
 
 SHORT = tuple(f"stages.{stage}.depth=1" for stage in range(4))
@@ -113,5 +114,4 @@ def test_shipped(spec: str, overrides: tuple[str, ...], size: tuple[int, int]) -
     ("text", "size"), [(STRIDED, (33, 33)), (SAME, (37, 23)), (BLOCKS, (56, 24))]
 )
 def test_what_follows_the_size(text: str, size: tuple[int, int], tmp_path: Path) -> None:
-    (tmp_path / "spec.yaml").write_text(text)
-    agree(tmp_path / "spec.yaml", (), size)
+    agree(specs.write(tmp_path, text), (), size)

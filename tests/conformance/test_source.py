@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from resspec import api
+from tests.commands import python
 
 BACKENDS = ("torch", "tensorflow")
 WIRING = Path(__file__).parents[1] / "golden" / "torch" / "wiring.yaml"
@@ -26,13 +24,8 @@ assert not {"keras", "tensorflow", "torch"} & set(sys.modules)
 
 @pytest.mark.parametrize("seed", ["0", "1"])
 def test_same_text_under_any_hash_seed_and_without_a_framework(seed: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, " ".join(BACKENDS), *EMITTED],
-        env={**os.environ, "PYTHONHASHSEED": seed},
-        capture_output=True,
-        check=True,
-    )
-    assert json.loads(done.stdout) == [api.source(x, name) for x in EMITTED for name in BACKENDS]
+    done = python("-c", SCRIPT, " ".join(BACKENDS), *EMITTED, env={"PYTHONHASHSEED": seed})
+    assert json.loads(done.out) == [api.source(x, name) for x in EMITTED for name in BACKENDS]
 
 
 def definitions(spec: str, backend: str) -> dict[str, str]:

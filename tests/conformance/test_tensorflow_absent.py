@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
+
+from tests.commands import python
 
 SCRIPT = """\
 import sys
@@ -34,15 +32,9 @@ sys.meta_path.insert(0, Hide())
 
 def outcome(before: str, **env: str) -> tuple[list[str], str]:
     # somebody who sets the log level sees what TensorFlow says
-    unset = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(before=before)],
-        capture_output=True,
-        text=True,
-        env={**unset, **env},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines(), done.stderr
+    environment = {"TF_CPP_MIN_LOG_LEVEL": None, **env}
+    done = python("-c", SCRIPT.format(before=before), env=environment)
+    return done.out.splitlines(), done.err
 
 
 @pytest.mark.needs("keras")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +18,6 @@ import torch
 from resspec_tensorflow import BACKEND
 
 from resspec import api
-from resspec.diagnostics import SpecError
 from resspec.ir import Graph, Value
 from resspec.ops.activation import Relu
 from resspec.ops.conv import Conv2d
@@ -28,8 +26,11 @@ from resspec.ops.norm import BatchNorm
 from resspec.ops.pool import MaxPool
 from resspec.ops.shape import Split
 from resspec.weights import draw, example, randomise
+from tests import specs
+from tests.commands import python
 from tests.graphs import GraphBuilder
 from tests.ops.running import error, gradients, live, run, tensors, together
+from tests.refused import codes
 
 # Keras' own writer of weights is behind NumPy here.
 saves = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -81,9 +82,7 @@ def made(graph: Graph, dtype: str = "float64") -> tuple[Any, Any, dict[str, Any]
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Graph:
-    path = tmp_path_factory.mktemp("spec") / "tiny.yaml"
-    path.write_text(TINY)
-    graph: Graph = api.load(path).graph
+    graph: Graph = specs.load(tmp_path_factory.mktemp("spec"), TINY).graph
     return graph
 
 
@@ -170,9 +169,7 @@ def test_saved_model_reloads_where_resspec_is_absent(
     for name in ("model.keras", "model.h5"):
         model.save(tmp_path / name)
     np.save(tmp_path / "x.npy", x.transpose(0, 2, 3, 1))
-    files = [str(tmp_path / name) for name in ("model.keras", "x.npy", "y.npz")]
-    done = subprocess.run([sys.executable, "-c", RELOAD, *files], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    python("-c", RELOAD, *(tmp_path / name for name in ("model.keras", "x.npy", "y.npz")))
     saved = np.load(tmp_path / "y.npz")
     wanted = [y for values in BACKEND.runtime().forward(model, x)[0].values() for y in values]
     assert len(saved.files) == len(wanted)
@@ -245,9 +242,7 @@ def test_devices_have_tensorflows_names(device: str, tiny: Graph) -> None:
 @pytest.mark.parametrize("device", ["cuda:7", "tpu", "cuda:x", "", ":0", "gpu:²"])
 def test_absent_device_is_an_error(device: str, tiny: Graph) -> None:
     source = BACKEND.emit(tiny)
-    with pytest.raises(SpecError) as caught:
-        BACKEND.runtime().instantiate(tiny, source, device, "float32")
-    assert [d.code for d in caught.value.diagnostics] == ["no-device"]
+    assert codes(BACKEND.runtime().instantiate, tiny, source, device, "float32") == ["no-device"]
 
 
 @pytest.mark.slow

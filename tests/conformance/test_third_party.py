@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests import specs
+from tests.commands import python
 
 pytestmark = pytest.mark.needs("hatchling")
 PLUGIN = Path(__file__).parents[1] / "plugin"
@@ -18,20 +18,13 @@ PLUGIN = Path(__file__).parents[1] / "plugin"
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment where the toy backend is installed, by pip, from its own folder."""
     target = tmp_path_factory.mktemp("site")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation",
-         "--disable-pip-version-check", "--target", str(target), str(PLUGIN)],
-        check=True,
-    )  # fmt: skip
-    return {**os.environ, "PYTHONPATH": str(target)}
+    python("-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation",
+           "--disable-pip-version-check", "--target", target, PLUGIN)  # fmt: skip
+    return {"PYTHONPATH": str(target)}
 
 
 def run(environment: dict[str, str], *words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "resspec", *words],
-        env=environment, check=True, text=True, capture_output=True,
-    )  # fmt: skip
-    return done.stdout
+    return python("-m", "resspec", *words, env=environment).out
 
 
 @pytest.mark.slow
@@ -61,19 +54,13 @@ for name in ("numpy", "torch"):
 a, b = results
 print(np.linalg.norm(a - b) / np.linalg.norm(b))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, check=True, text=True, capture_output=True
-    )
-    assert float(done.stdout) <= 1e-12
+    assert float(python("-c", script, env=environment).out) <= 1e-12
 
 
 def test_an_op_without_a_rule_is_told_with_its_line(environment, tmp_path):
-    path = tmp_path / "m.yaml"
-    path.write_text("model: m\ninput: [3, 8, 8]\nstem:\n  - gelu\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "resspec", "build", str(path), "--backend", "numpy"],
-        env=environment, text=True, capture_output=True,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "error[unsupported]" in done.stderr
-    assert f"{path}:4:5" in done.stderr
+    path = specs.write(tmp_path, "model: m\ninput: [3, 8, 8]\nstem:\n  - gelu\n", "m.yaml")
+    words = ("build", path, "--backend", "numpy")
+    done = python("-m", "resspec", *words, ok=False, env=environment)
+    assert done.code == 1
+    assert "error[unsupported]" in done.err
+    assert f"{path}:4:5" in done.err

@@ -31,6 +31,7 @@ from resspec.ops.conv import Conv2d
 from resspec.ops.merge import Add
 from resspec.ops.norm import BatchNorm
 from resspec.weights import example, randomise
+from tests.commands import python
 from tests.graphs import GraphBuilder
 from tests.ops import running
 from tests.ops.running import error, gradients, run, tensors
@@ -284,11 +285,9 @@ except SpecError as problem:
 
 
 def test_without_torch_it_emits_and_says_what_to_install() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", ABSENT, "resnet18"], capture_output=True, text=True, check=True
-    )
-    assert "error[no-backend]" in done.stdout
-    assert "pip install 'resspec[torch]'" in done.stdout
+    said = python("-c", ABSENT, "resnet18").out
+    assert "error[no-backend]" in said
+    assert "pip install 'resspec[torch]'" in said
 
 
 DDP = """\
@@ -330,15 +329,8 @@ def test_trains_in_two_processes(tmp_path: Path) -> None:
         port = str(free.getsockname()[1])
     (tmp_path / "tiny.yaml").write_text(TINY)
     (tmp_path / "ddp.py").write_text(DDP)
-    done = subprocess.run(
-        [sys.executable, "ddp.py", "tiny.yaml", port],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["agreed"]
+    done = python("ddp.py", "tiny.yaml", port, cwd=tmp_path, timeout=180)
+    assert done.out.split() == ["agreed"]
 
 
 @pytest.mark.parametrize("spec", ["resnet50", "densenet121", "cspresnet50", "hrnet_w18", "dla34"])

@@ -15,18 +15,17 @@ import torch
 
 from resspec import api, weights
 from resspec.weights import example, randomise
+from tests import specs
 from tests.commands import command
 from tests.export.running import SPECS, elsewhere
 
 
 @pytest.fixture(scope="module", params=SPECS)
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("spec") / f"{request.param}.yaml"
-    path.write_text(SPECS[request.param])
-    return path
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return specs.write(tmp_path_factory.mktemp("spec"), SPECS[request.param])
 
 
-def made(path: Path, *, training: bool = False) -> tuple[Any, Any]:
+def made(path: str, *, training: bool = False) -> tuple[Any, Any]:
     graph = api.load(path).graph
     model = api.build(graph, weights=randomise(graph, 1)).train(training)
     return model, torch.from_numpy(example((4, *graph.input.type.shape)))
@@ -44,7 +43,7 @@ def gradients(model: Any, x: Any) -> list[Any]:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_compiles_for_training_without_a_graph_break(case: Path) -> None:
+def test_compiles_for_training_without_a_graph_break(case: str) -> None:
     model, x = made(case, training=True)
     twin = copy.deepcopy(model)
     torch._dynamo.reset()
@@ -62,8 +61,7 @@ def test_compiles_for_training_without_a_graph_break(case: Path) -> None:
 @pytest.mark.slow
 def test_runs_as_machine_code(tmp_path: Path) -> None:
     """By inductor, torch.compile's own backend, which needs a C++ compiler."""
-    (tmp_path / "tiny.yaml").write_text(SPECS["tiny"])
-    model, x = made(tmp_path / "tiny.yaml")
+    model, x = made(specs.write(tmp_path, SPECS["tiny"]))
     torch._dynamo.reset()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -87,7 +85,7 @@ with torch.no_grad():
 """
 
 
-def test_the_written_file_runs_where_resspec_is_not(case: Path, tmp_path: Path) -> None:
+def test_the_written_file_runs_where_resspec_is_not(case: str, tmp_path: Path) -> None:
     model, x = made(case)
     stored, out = tmp_path / "w.safetensors", tmp_path / "out"
     weights.save(stored, randomise(api.load(case).graph, 1), case.stem)

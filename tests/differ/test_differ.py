@@ -9,6 +9,7 @@ import pytest
 
 import resspec
 from resspec.differ import Difference
+from tests import specs
 from tests.commands import command
 
 BASE = """\
@@ -198,10 +199,9 @@ def test_what_lowers_to_the_same_graph_is_the_same(compare, name: str):
 
 
 def test_two_terms_of_a_sum_may_change_places(tmp_path: Path):
-    def net(name: str, body: str) -> Path:
+    def net(name: str, body: str) -> str:
         text = f"model: net\ninput: [3, 8, 8]\nstem:\n  - {{conv: {{out_channels: 4, kernel_size: 1}}, as: a}}\n  - {body}\n"
-        (tmp_path / name).write_text(text)
-        return tmp_path / name
+        return specs.write(tmp_path, text, name)
 
     one = net("a.yaml", "add: [a, [relu]]")
     assert resspec.diff(one, net("b.yaml", "add: [[relu], a]")).same
@@ -302,10 +302,9 @@ def test_costs_are_told_by_part_with_what_one_alone_has(compare):
 
 
 def test_a_notebook_shows_text_as_text(tmp_path: Path):
-    odd = tmp_path / "<script>alert(1)<script>.yaml"
-    odd.write_text(BASE.replace("depth: 3, width: 32", "depth: 2, width: 32"))
-    plain = tmp_path / "a.yaml"
-    plain.write_text(BASE)
+    shorter = BASE.replace("depth: 3, width: 32", "depth: 2, width: 32")
+    odd = specs.write(tmp_path, shorter, "<script>alert(1)<script>.yaml")
+    plain = specs.write(tmp_path, BASE, "a.yaml")
     shown = resspec.diff(plain, odd)._repr_mimebundle_()
     assert "<script>" not in shown["text/html"]
     assert "&lt;script&gt;" in shown["text/html"]

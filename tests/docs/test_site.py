@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.commands import python
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,9 +15,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     for module in ("sphinx", "myst_parser", "furo"):
         pytest.importorskip(module)
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "docs", tmp_path]
-    done = subprocess.run(map(str, command), cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    python("-m", "sphinx", "-W", "--keep-going", "-q", "docs", tmp_path, cwd=ROOT)
     family = tmp_path / "reference" / "families" / "resnet.html"
     assert "25,557,032" in family.read_text("utf-8")
     assert "resnet.svg" in family.read_text("utf-8")

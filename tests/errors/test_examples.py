@@ -9,6 +9,7 @@ import pytest
 from resspec import api
 from resspec.codes import CODES
 from resspec.diagnostics import Diagnostic, SpecError
+from tests import specs
 from tests.commands import command
 
 COMMANDS = ("resspec ", "pip ")
@@ -16,10 +17,8 @@ SPECS = [code for code, one in CODES.items() if not one.bad.startswith(COMMANDS)
 
 
 def diagnostics(text: str, folder: Path) -> list[Diagnostic]:
-    path = folder / "spec.yaml"
-    path.write_text(text, "utf-8")
     try:
-        loaded = api.load(str(path))
+        loaded = specs.load(folder, text)
         for backend in ("torch", "tensorflow"):
             if f"--backend {backend}" in text:
                 api.source(loaded, backend)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import specs
 from tests.commands import command
 
 SPEC = """\
@@ -32,9 +33,7 @@ LIMITS = [
 
 @pytest.fixture
 def spec(tmp_path: Path) -> str:
-    path = tmp_path / "tiny.yaml"
-    path.write_text(SPEC)
-    return str(path)
+    return specs.write(tmp_path, SPEC, "tiny.yaml")
 
 
 @pytest.mark.parametrize(("limit", "code", "message"), LIMITS)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests import specs
+from tests.commands import python
 
 TINY = specs.TINY.replace("[3, 8, 8]", "[3, 16, 12]")
 
@@ -62,11 +60,5 @@ def needs(*names: str) -> None:
 
 def elsewhere(script: str, *words: str | Path, ok: bool = True) -> str:
     """Run Python code in a fresh process that cannot import resspec; what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-c", REFUSE + script, *map(str, words)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
-    )
-    assert (done.returncode == 0) == ok, done.stderr
-    return done.stdout if ok else done.stderr
+    done = python("-c", REFUSE + script, *words, ok=ok, env={"TF_CPP_MIN_LOG_LEVEL": "2"})
+    return done.out if ok else done.err

@@ -3,9 +3,6 @@ infers, and train, without importing TensorFlow."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +10,8 @@ import pytest
 
 from resspec import api, backend, weights
 from resspec.weights.naming import recognised
-from tests.commands import command
+from tests import specs
+from tests.commands import command, python
 from tests.export.running import REFUSE, SPECS
 
 SCRIPT = """\
@@ -61,11 +59,8 @@ def test_a_keras_file_infers_and_trains(engine: str, tmp_path: Path) -> None:
     x = weights.example((8, *graph.input.type.shape)).astype("float32")
     np.save(out / "x.npy", x.transpose(0, 2, 3, 1))
     source = backend.get("tensorflow").emit(graph)
-    environment = {**os.environ, "KERAS_BACKEND": engine, "CUDA_VISIBLE_DEVICES": ""}
-    words = [str(out), source.entry, engine]
-    process = [sys.executable, "-c", REFUSE + SCRIPT, *words]
-    done = subprocess.run(process, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
+    environment = {"KERAS_BACKEND": engine, "CUDA_VISIBLE_DEVICES": ""}
+    python("-c", REFUSE + SCRIPT, out, source.entry, engine, env=environment)
 
     model = api.build(graph, "tensorflow", weights=tmp_path / "w.safetensors")
     wanted = backend.get("tensorflow").runtime().forward(model, x)[0]
@@ -78,8 +73,7 @@ def test_a_keras_file_infers_and_trains(engine: str, tmp_path: Path) -> None:
 
 
 def test_no_layer_has_a_dot_in_its_name_and_files_of_before_are_known(tmp_path: Path) -> None:
-    (tmp_path / "odd.yaml").write_text(SPECS["odd"])
-    graph = api.load(tmp_path / "odd.yaml").graph
+    graph = specs.load(tmp_path, SPECS["odd"]).graph
     variables = backend.get("tensorflow").emit(graph).variables
     names = [one.name for one in variables.values()]
     assert not [name for name in names if "." in name]

@@ -14,6 +14,7 @@ from resspec.backend import FixedSize
 from resspec.parity import judge
 from resspec.running import Running
 from resspec.weights.outputs import flat
+from tests import specs
 from tests.commands import command
 from tests.export.running import elsewhere
 
@@ -50,15 +51,13 @@ np.savez(f"{folder}/found.npz", **{name: np.concatenate(y) for name, y in found}
 
 
 @pytest.fixture
-def spec(tmp_path: Path) -> Path:
-    path = tmp_path / "served.yaml"
-    path.write_text(SPEC)
-    return path
+def spec(tmp_path: Path) -> str:
+    return specs.write(tmp_path, SPEC, "served.yaml")
 
 
 @pytest.mark.slow
 @pytest.mark.needs("torch", "executorch")
-def test_a_file_gives_what_the_live_model_gives(spec: Path, tmp_path: Path) -> None:
+def test_a_file_gives_what_the_live_model_gives(spec: str, tmp_path: Path) -> None:
     graph = api.load(spec).graph
     drawn, out = weights.randomise(graph, 3), tmp_path / "out"
     weights.save(tmp_path / "w.safetensors", drawn, "served")
@@ -89,7 +88,7 @@ def test_a_file_gives_what_the_live_model_gives(spec: Path, tmp_path: Path) -> N
 
 @pytest.mark.needs("torch")
 def test_without_executorch_it_is_a_line(
-    spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     there = importlib.util.find_spec
 

@@ -3,8 +3,6 @@ the live model: in float32 not further from float64 than the live model is itsel
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -13,7 +11,8 @@ import numpy as np
 import pytest
 
 from resspec import api, backend, weights
-from tests.commands import command
+from tests import specs
+from tests.commands import command, python
 from tests.export.running import SPECS, elsewhere, needs
 
 COARSE = ("onnx_int8", "tflite_int8")
@@ -203,8 +202,7 @@ def written(name: str, case: str, folder: Path) -> tuple[Path, Any, Any, Any]:
 
 
 def test_the_odd_spec_has_outputs_of_each_kind(tmp_path: Path) -> None:
-    (tmp_path / "odd.yaml").write_text(SPECS["odd"])
-    graph = api.load(tmp_path / "odd.yaml").graph
+    graph = specs.load(tmp_path, SPECS["odd"]).graph
     assert [(name, len(values)) for name, values in graph.outputs] == [("out", 1), ("levels", 2)]
 
 
@@ -222,7 +220,4 @@ def test_openvino_tells_its_makers_nothing() -> None:
         "openvino()\n"
         "print([one for one in sys.modules if one.startswith('openvino_telemetry')])\n"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", text], capture_output=True, text=True, timeout=120, check=True
-    )
-    assert found.stdout == "[]\n"
+    assert python("-c", text, timeout=120).out == "[]\n"

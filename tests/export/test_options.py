@@ -14,6 +14,7 @@ import pytest
 from resspec import backend, export
 from resspec.backend import Format
 from resspec.diagnostics import SpecError
+from tests import specs
 from tests.commands import command
 from tests.export.running import TINY
 
@@ -24,8 +25,8 @@ Build = Callable[..., int]
 
 @pytest.fixture
 def build(tmp_path: Path) -> Build:
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    return lambda *words: command("build", str(tmp_path / "tiny.yaml"), *map(str, words))
+    path = specs.write(tmp_path, TINY)
+    return lambda *words: command("build", path, *words)
 
 
 def inside(folder: Path) -> set[str]:
@@ -221,8 +222,7 @@ def test_exporting_leaves_the_model_as_it_was(tmp_path: Path) -> None:
     from resspec import api
     from resspec.weights import randomise
 
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    compiled = api.compile_for(tmp_path / "tiny.yaml", "torch")
+    compiled = api.compile_for(specs.write(tmp_path, TINY), "torch")
     model = compiled.running(weights=randomise(compiled.graph)).model
     model.stem.eval()
     before = [module.training for module in model.modules()]

@@ -5,9 +5,6 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,8 @@ pytest.importorskip("tensorflow")
 
 import resspec  # noqa: E402
 from resspec.weights import example  # noqa: E402
-from tests.commands import command  # noqa: E402
+from tests import specs  # noqa: E402
+from tests.commands import command, python  # noqa: E402
 from tests.export.running import TINY  # noqa: E402
 
 X = example((3, 3, 16, 12)).astype("float32")
@@ -34,10 +32,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("spec") / "tiny.yaml"
-    path.write_text(TINY)
-    return path
+def spec(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return specs.write(tmp_path_factory.mktemp("spec"), TINY, "tiny.yaml")
 
 
 def learn(model: Any, parameters: Any, steps: int = 3) -> None:
@@ -53,7 +49,7 @@ def learn(model: Any, parameters: Any, steps: int = 3) -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(spec: Path) -> Any:
+def trained(spec: str) -> Any:
     torch.manual_seed(0)
     model = resspec.build(spec, seed=1)
     learn(model, model.parameters())
@@ -121,7 +117,7 @@ def whole(model: Any) -> Any:
     "saved", [plain, beside, compiled, distributed, lightning, averaged, whole]
 )
 def test_trained_on_torch_served_by_tensorflow(
-    saved: Callable[[Any], Any], spec: Path, trained: Any, expected: Any, tmp_path: Path,
+    saved: Callable[[Any], Any], spec: str, trained: Any, expected: Any, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """The three lines of the README: train, build, serve."""
@@ -139,7 +135,7 @@ def test_trained_on_torch_served_by_tensorflow(
 
 @pytest.mark.skipif(not importlib.util.find_spec("lightning"), reason="lightning is not installed")
 @pytest.mark.filterwarnings("ignore")
-def test_trained_by_lightning_itself(spec: Path, tmp_path: Path) -> None:
+def test_trained_by_lightning_itself(spec: str, tmp_path: Path) -> None:
     from resspec_torch.origins import _torchvision
 
     _torchvision()  # beside a torch that it was not built for, which lightning imports
@@ -188,23 +184,19 @@ model.save(folder / "trained.h5")
 
 
 @pytest.fixture(scope="module")
-def fitted(spec: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fitted(spec: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a model trained with `fit` left behind, in a process of its own: oneDNN's gradients of
     convolutions in a `tf.function` crash now and then, more often beside torch."""
     folder = tmp_path_factory.mktemp("fitted")
     np.save(folder / "x.npy", NHWC)
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FIT, str(spec), str(folder)],
-        capture_output=True, text=True, check=False,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    env = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
+    python("-W", "ignore", "-c", FIT, spec, folder, env=env)
     return folder
 
 
 @pytest.mark.parametrize("name", ["trained.keras", "trained.weights.h5", "trained.h5"])
 def test_fitted_by_keras_served_by_torch(
-    name: str, spec: Path, fitted: Path, tmp_path: Path
+    name: str, spec: str, fitted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     assert command("build", str(spec), "--weights", str(fitted / name), "--out", str(out),
@@ -243,7 +235,7 @@ WRAPPED = {
 
 
 @pytest.mark.parametrize("how", WRAPPED)
-def test_a_live_model_there_and_back(how: str, spec: Path, trained: Any) -> None:
+def test_a_live_model_there_and_back(how: str, spec: str, trained: Any) -> None:
     model = WRAPPED[how](trained)
     twin = resspec.build(spec, "tensorflow", weights=model)
     back = resspec.build(spec, weights=twin)
@@ -255,7 +247,7 @@ def test_a_live_model_there_and_back(how: str, spec: Path, trained: Any) -> None
         np.testing.assert_array_equal(array, own)
 
 
-def test_a_keras_model_reloaded_and_copied(spec: Path, fitted: Path) -> None:
+def test_a_keras_model_reloaded_and_copied(spec: str, fitted: Path) -> None:
     import keras
 
     expected = np.load(fitted / "read.npz")
@@ -269,7 +261,7 @@ def test_a_keras_model_reloaded_and_copied(spec: Path, fitted: Path) -> None:
 
 @pytest.mark.parametrize("backend", ["torch", "tensorflow"])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
-def test_saved_weights_build_the_same(backend: str, dtype: str, spec: Path, tmp_path: Path) -> None:
+def test_saved_weights_build_the_same(backend: str, dtype: str, spec: str, tmp_path: Path) -> None:
     model = resspec.build(spec, backend, dtype=dtype, seed=5)
     resspec.save_weights(model, tmp_path / "w.safetensors")
     with pytest.raises(resspec.SpecError, match="exists"):
@@ -293,7 +285,7 @@ def not_ours(kind: str) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["torch", "keras", "number"])
-def test_a_model_that_resspec_did_not_build(kind: str, spec: Path, tmp_path: Path) -> None:
+def test_a_model_that_resspec_did_not_build(kind: str, spec: str, tmp_path: Path) -> None:
     model = not_ours(kind)
     calls: list[Callable[[], Any]] = [
         lambda: resspec.read_weights(model),

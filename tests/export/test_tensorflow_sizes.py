@@ -3,9 +3,6 @@ where `~/.keras/keras.json` asks for channels first."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,8 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from resspec import api, backend, weights
-from tests.commands import command
+from tests import specs
+from tests.commands import command, python
 from tests.export.running import TINY, elsewhere
 
 SIZE = (37, 23)
@@ -103,16 +101,9 @@ def outputs(graph: Any, arrays: Any, dtype: str, x: Any) -> Any:
 
 
 def test_channels_first_in_keras_json_builds(tmp_path: Path, channels_first: None) -> None:
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    words = ("build", str(tmp_path / "tiny.yaml"), "--backend", "tensorflow")
-    done = subprocess.run(
-        [sys.executable, "-m", "resspec", *words],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    assert done.returncode == 0, done.stderr
-    assert "output   1×5" in done.stdout
+    words = ("build", specs.write(tmp_path, TINY), "--backend", "tensorflow")
+    done = python("-m", "resspec", *words, env={"TF_CPP_MIN_LOG_LEVEL": "3"})
+    assert "output   1×5" in done.out
 
 
 def test_the_users_layout_comes_back() -> None:

@@ -14,6 +14,7 @@ import pytest
 from resspec import api, backend, sizes, weights
 from resspec.ir import Graph
 from resspec.ops import OpError
+from tests import specs
 
 torch = pytest.importorskip("torch")
 
@@ -54,9 +55,7 @@ TRIED = ((32, 32), (33, 39), (48, 64), (17, 18))
 
 
 def network(tmp_path: Path, layers: str) -> tuple[Graph, Any]:
-    path = tmp_path / "net.yaml"
-    path.write_text(f"model: net\ninput: [3, 32, 32]\nstem:{layers}\nstages: []\nhead: []\n")
-    graph = api.load(path).graph
+    graph = specs.load(tmp_path, f"model: net\ninput: [3, 32, 32]\nstem:{layers}\n").graph
     return graph, api.build(graph, "torch", weights=weights.randomise(graph)).eval()
 
 

@@ -11,16 +11,15 @@ import pytest
 from resspec import api
 from resspec.diagnostics import SpecError
 from resspec.parity import Options, compare, runner
+from tests import specs
 from tests.commands import command
-from tests.export.running import TINY
 
 SPOKEN = "Invalid value for --optimize: 'speed' is not one of inference"
 
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> str:
-    (tmp_path / "tiny.yaml").write_text(TINY, "utf-8")
-    return str(tmp_path / "tiny.yaml")
+    return specs.write(tmp_path)
 
 
 @pytest.mark.parametrize("word", ["build", "source", "parity"])

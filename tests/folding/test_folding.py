@@ -14,7 +14,7 @@ from resspec.diagnostics import SpecError
 from resspec.ops.activation import Relu
 from resspec.ops.conv import Conv2d
 from resspec.ops.norm import BatchNorm
-from tests.export.running import TINY
+from tests import specs
 from tests.folding import run
 from tests.folding.equal import LIMIT, Pair, exact
 from tests.graphs import GraphBuilder
@@ -24,9 +24,8 @@ SAMPLE = "preact_resnet18_cifar mobilenet_v3_small regnety_002 densenet121"
 
 
 @pytest.fixture
-def tiny(tmp_path: Path) -> Path:
-    (tmp_path / "tiny.yaml").write_text(TINY, "utf-8")
-    return tmp_path / "tiny.yaml"
+def tiny(tmp_path: Path) -> str:
+    return specs.write(tmp_path)
 
 
 @pytest.mark.parametrize("name", SAMPLE.split())
@@ -58,7 +57,7 @@ def test_a_fold_that_is_wrong_is_seen(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["torch", "tensorflow"])
-def test_files_of_a_folded_network_are_the_same(name: str, tiny: Path) -> None:
+def test_files_of_a_folded_network_are_the_same(name: str, tiny: str) -> None:
     pytest.importorskip(name)
     if name == "torch":
         pytest.importorskip("onnxscript")
@@ -68,7 +67,7 @@ def test_files_of_a_folded_network_are_the_same(name: str, tiny: Path) -> None:
     assert max(found.values()) <= LIMIT
 
 
-def test_a_folded_network_refuses_to_be_trained_on_torch(tiny: Path) -> None:
+def test_a_folded_network_refuses_to_be_trained_on_torch(tiny: str) -> None:
     torch = pytest.importorskip("torch")
     model = build(tiny, optimize="inference")
     assert not model.training
@@ -80,7 +79,7 @@ def test_a_folded_network_refuses_to_be_trained_on_torch(tiny: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # Keras' own reader of weights is behind NumPy
-def test_a_folded_network_has_nothing_to_train_on_tensorflow(tiny: Path, tmp_path: Path) -> None:
+def test_a_folded_network_has_nothing_to_train_on_tensorflow(tiny: str, tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
     pytest.importorskip("tensorflow")
     model = build(tiny, "tensorflow", optimize="inference")
@@ -105,7 +104,7 @@ def test_no_name_of_a_spec_is_hit(name: str) -> None:
     assert Pair(build.graph(x)).apart(backend.get(name)) <= LIMIT
 
 
-def test_weights_of_a_folded_network_load_into_folded_ones_only(tiny: Path, tmp_path: Path) -> None:
+def test_weights_of_a_folded_network_load_into_folded_ones_only(tiny: str, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     trained = build(tiny, seed=3)
     folded = build(tiny, weights=trained, optimize="inference")
@@ -119,7 +118,7 @@ def test_weights_of_a_folded_network_load_into_folded_ones_only(tiny: Path, tmp_
         build(tiny, weights=tmp_path / "folded.safetensors")
 
 
-def test_a_dtype_of_half_precision_stays_that_of_the_file(tiny: Path) -> None:
+def test_a_dtype_of_half_precision_stays_that_of_the_file(tiny: str) -> None:
     from resspec.weights.fitting import Stored
 
     given = Stored({}, {"conv1.weight": "float16"})

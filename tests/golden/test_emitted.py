@@ -113,8 +113,7 @@ DOC = '''"\\"\\"\\" \\\\\\n import os; os._exit(3) #"'''
 def test_words_of_a_spec_stay_words(
     name: str, block: str, layer: str, made: set[str], tmp_path: Path
 ) -> None:
-    path = tmp_path / "odd.yaml"
-    path.write_text(MODEL.format(doc=DOC, block=block, layer=layer))
+    path = specs.write(tmp_path, MODEL.format(doc=DOC, block=block, layer=layer), "odd.yaml")
     tree = ast.parse(emit(name, str(path)).text)
     assert "os" not in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     entry = tree.body[-1]

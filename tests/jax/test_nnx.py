@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,8 @@ import jax.numpy as jnp  # noqa: E402
 
 import resspec  # noqa: E402
 from resspec import api, backend, optim, weights  # noqa: E402
-from tests.commands import command  # noqa: E402
+from tests import specs  # noqa: E402
+from tests.commands import command, python  # noqa: E402
 
 if "jax" not in backend.names():
     pytest.skip("the backend jax is not installed", allow_module_level=True)
@@ -49,14 +48,12 @@ NHWC = X.transpose(0, 2, 3, 1)
 
 
 @pytest.fixture(scope="module")
-def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("spec") / "tiny.yaml"
-    path.write_text(SPEC, "utf-8")
-    return path
+def spec(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return specs.write(tmp_path_factory.mktemp("spec"), SPEC, "tiny.yaml")
 
 
 @pytest.fixture
-def model(spec: Path) -> Any:
+def model(spec: str) -> Any:
     return resspec.build(spec, "jax", seed=3)
 
 
@@ -86,7 +83,7 @@ def test_jit_grad_vmap_split_and_merge(model: Any) -> None:
     assert np.any(gradients["stem"]["conv1"]["kernel"][...])
 
 
-def test_an_optimizer_of_nnx_takes_defined_and_optax_steps(model: Any, spec: Path) -> None:
+def test_an_optimizer_of_nnx_takes_defined_and_optax_steps(model: Any, spec: str) -> None:
     @nnx.jit
     def step(model: Any, optimizer: Any) -> Any:
         def loss(model: Any) -> Any:
@@ -116,7 +113,7 @@ def test_bias_corrections_are_right_in_single_precision() -> None:
     assert float(none["first"]) == 1.0
 
 
-def test_double_precision_is_not_left_on(spec: Path) -> None:
+def test_double_precision_is_not_left_on(spec: str) -> None:
     model = resspec.build(spec, "jax", dtype="float64")
     runtime, training = backend.get("jax").runtime(), backend.get("jax").training()
     (found,) = runtime.forward(model, X)[0]["out"]
@@ -127,7 +124,7 @@ def test_double_precision_is_not_left_on(spec: Path) -> None:
     assert jnp.ones(1).dtype == jnp.float32
 
 
-def test_weights_go_over_between_frameworks_and_wrappers(model: Any, spec: Path) -> None:
+def test_weights_go_over_between_frameworks_and_wrappers(model: Any, spec: str) -> None:
     class Wrapper(nnx.Module):
         def __init__(self, network: Any) -> None:
             self.network = network
@@ -182,7 +179,7 @@ def linen_tree(net: Any) -> Any:
     return jax.tree.map(lambda one: draw(0.1, 0.5, one.shape).astype(np.float32), shapes)
 
 
-def test_a_linen_tree_is_ported_by_order_and_shape(spec: Path) -> None:
+def test_a_linen_tree_is_ported_by_order_and_shape(spec: str) -> None:
     from resspec.port.transfer import without_code
     from resspec.weights.given import arrays_of
 
@@ -196,7 +193,7 @@ def test_a_linen_tree_is_ported_by_order_and_shape(spec: Path) -> None:
 
 @pytest.mark.parametrize("ending", [".safetensors", ".npz"])
 def test_weights_go_into_a_linen_tree_like_another_and_back(
-    spec: Path, tmp_path: Path, ending: str
+    spec: str, tmp_path: Path, ending: str
 ) -> None:
     from flax.traverse_util import flatten_dict, unflatten_dict
     from safetensors.numpy import load_file, save_file
@@ -226,7 +223,7 @@ def test_weights_go_into_a_linen_tree_like_another_and_back(
     assert same(load_file(back), load_file(ours))
 
 
-def test_weights_go_to_torch_and_back_by_file(model: Any, spec: Path, tmp_path: Path) -> None:
+def test_weights_go_to_torch_and_back_by_file(model: Any, spec: str, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     wanted = resspec.read_weights(model)
     there = resspec.build(spec, "torch", weights=model)
@@ -245,7 +242,7 @@ def test_what_is_drawn_depends_on_the_key_alone(model: Any) -> None:
     assert counts == [0]  # the model's own source is as it was
 
 
-def test_a_folded_network_refuses_to_be_trained(spec: Path) -> None:
+def test_a_folded_network_refuses_to_be_trained(spec: str) -> None:
     model = resspec.build(spec, "jax", optimize="inference")
     with pytest.raises(RuntimeError, match="for inference only"):
         model.train()
@@ -254,7 +251,7 @@ def test_a_folded_network_refuses_to_be_trained(spec: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code"), [({"device": "moon"}, "no-device"), ({"device": "cpu:9"}, "no-device")]
 )
-def test_a_device_that_is_not_there(spec: Path, options: dict[str, str], code: str) -> None:
+def test_a_device_that_is_not_there(spec: str, options: dict[str, str], code: str) -> None:
     with pytest.raises(resspec.SpecError) as caught:
         resspec.build(spec, "jax", **options)
     assert caught.value.diagnostics[0].code == code
@@ -262,8 +259,7 @@ def test_a_device_that_is_not_there(spec: Path, options: dict[str, str], code: s
 
 def test_sizes_that_a_network_does_not_take_are_refused(tmp_path: Path) -> None:
     fixed = "model: m\ninput: [3, 8, 8]\nstem: [flatten, {linear: {out_features: 2}}]\n"
-    (tmp_path / "m.yaml").write_text(fixed)
-    model = resspec.build(tmp_path / "m.yaml", "jax")
+    model = resspec.build(specs.write(tmp_path, fixed), "jax")
     with pytest.raises(ValueError, match="made for inputs of 8x8, not 9x8"):
         model(jnp.zeros((1, 9, 8, 3)))
 
@@ -310,14 +306,12 @@ for name in first:  # statistics, too: a batch norm sees the whole batch
 
 
 @pytest.mark.slow
-def test_data_parallel_training_is_that_on_one_device(spec: Path) -> None:
+def test_data_parallel_training_is_that_on_one_device(spec: str) -> None:
     flags = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8"}
-    command = [sys.executable, "-c", SHARDED, str(spec)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **flags})
-    assert done.returncode == 0, done.stderr
+    python("-c", SHARDED, spec, env=flags)
 
 
-def test_small_networks_are_the_same_on_three_backends(spec: Path) -> None:
+def test_small_networks_are_the_same_on_three_backends(spec: str) -> None:
     for name in ("torch", "tensorflow"):
         pytest.importorskip(name)
     from resspec.parity import Options, compare, runner

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from resspec.diagnostics import SpecError
 from resspec.ir import Graph
 from tests.language.conftest import HEAD
+from tests.refused import codes, refused
 
 
 def weights(graph: Graph) -> dict[str, tuple[int, ...]]:
@@ -17,10 +17,6 @@ def weights(graph: Graph) -> dict[str, tuple[int, ...]]:
 
 def ops(graph: Graph) -> list[str]:
     return [f"{node.path}:{node.op.NAME}" for node in graph.nodes]
-
-
-def code(raised: pytest.ExceptionInfo[SpecError]) -> list[str]:
-    return [found.code for found in raised.value.diagnostics]
 
 
 def test_a_condition_never_renames(lower):
@@ -101,16 +97,15 @@ stem:
 
 
 def test_the_stride_of_a_resized_body_is_undefined(lower):
-    with pytest.raises(SpecError) as raised:
-        lower(
-            """
+    assert codes(
+        lower,
+        """
 stem:
   - residual:
       body: [{conv: {out_channels: 4, kernel_size: 3, stride: 2}}, {resize: {size: [16, 16]}}]
       shortcut: [{conv: {out_channels: 4, kernel_size: 1, stride: stride}}]
-"""
-        )
-    assert code(raised) == ["undefined-ambient"]
+""",
+    ) == ["undefined-ambient"]
 
 
 GATED = """
@@ -152,9 +147,7 @@ def test_a_stride_that_is_undone_is_1(lower, body):
     ],
 )
 def test_the_layer_at_which_a_stride_is_lost_is_named(lower, body, line, reason):
-    with pytest.raises(SpecError) as raised:
-        lower(GATED.replace("BODY", body))
-    (found,) = raised.value.diagnostics
+    found = refused(lower, GATED.replace("BODY", body))
     assert found.code == "undefined-ambient"
     assert reason in found.message
     text = Path(found.span.file).read_text().splitlines()[found.span.line - 1]
@@ -201,9 +194,7 @@ stem:
 
 
 def test_a_bound_argument_that_the_callee_lacks_is_an_error_where_it_was_bound(lower, tmp_path):
-    with pytest.raises(SpecError) as raised:
-        lower("block: {basic: {widht: 3}}\nstages: [{depth: 1, width: 4}]")
-    (found,) = raised.value.diagnostics
+    found = refused(lower, "block: {basic: {widht: 3}}\nstages: [{depth: 1, width: 4}]")
     assert found.code == "unknown-argument"
     assert found.span is not None
     assert (found.span.file, found.span.line) == (str(tmp_path / "m.yaml"), 4)
@@ -245,15 +236,14 @@ stem:
 
 
 def test_reuse_on_another_channel_count_is_refused(lower):
-    with pytest.raises(SpecError) as raised:
-        lower(
-            """
+    assert codes(
+        lower,
+        """
 stem:
   - {conv: {out_channels: 8, kernel_size: 3}, as: tower}
   - reuse: tower
-"""
-        )
-    assert code(raised) == ["shape-mismatch"]
+""",
+    ) == ["shape-mismatch"]
 
 
 def test_a_block_of_several_inputs_and_outputs(lower):
@@ -289,9 +279,7 @@ layers:
 
 
 def test_recursion_without_end_is_one_error(lower):
-    with pytest.raises(SpecError) as raised:
-        lower("stem: tree", tree="layers: [relu, tree]")
-    assert code(raised) == ["recursion-limit"]
+    assert codes(lower, "stem: tree", tree="layers: [relu, tree]") == ["recursion-limit"]
 
 
 def test_stage_keys_go_to_the_blocks_and_stride_to_the_first(lower):
@@ -392,43 +380,34 @@ def test_extends_sets_a_declared_param_and_adds_others(lower, tmp_path):
     ],
 )
 def test_extends_stays_in_its_folder_and_ends(lower, name, expected):
-    with pytest.raises(SpecError) as raised:
-        lower(f"model: child\nextends: {name}\n")
-    assert code(raised) == [expected]
+    assert codes(lower, f"model: child\nextends: {name}\n") == [expected]
 
 
 def test_settings_from_the_command_line(lower):
     text = "block: basic\nstages: [{depth: 1, width: 4}, {depth: 1, width: 8}]\n"
     assert len(lower(text, "stages.1.depth=3").nodes) == 30
-    with pytest.raises(SpecError) as raised:
-        lower(text, "stages.2.depth=3")
-    assert code(raised) == ["not-found"]
+    assert codes(lower, text, "stages.2.depth=3") == ["not-found"]
 
 
 def test_one_cause_is_one_error_and_independent_ones_are_all_told(lower):
-    with pytest.raises(SpecError) as raised:
-        lower(
-            """
+    assert codes(
+        lower,
+        """
 block: {basic: {shortcut: identity}}
 stages: [{depth: 2, width: 6}, {depth: 2, width: 12, stride: 2}]
 head: [{conv: {out_channels: 2.5, kernel_size: 1}}, {relu: {slope: 1}}]
-"""
-        )
-    assert code(raised) == ["shape-mismatch", "not-an-integer", "unknown-argument"]
+""",
+    ) == ["shape-mismatch", "not-an-integer", "unknown-argument"]
 
 
 def test_notes_lead_from_the_block_to_the_stage(lower):
-    with pytest.raises(SpecError) as raised:
-        lower("block: {basic: {shortcut: identity}}\nstages: [{depth: 2, width: 6}]")
-    (found,) = raised.value.diagnostics
+    found = refused(lower, "block: {basic: {shortcut: identity}}\nstages: [{depth: 2, width: 6}]")
     assert found.message == "residual: body gives 6×16×16, shortcut gives 4×16×16"
     assert [note.message for note in found.notes] == ["in block `basic`, used by stage 1"]
 
 
 def test_a_clash_of_blocks_names_both(lower):
-    with pytest.raises(SpecError) as raised:
-        lower("stem: bottleneck", bottleneck="layers: [relu]")
-    (found,) = raised.value.diagnostics
+    found = refused(lower, "stem: bottleneck", bottleneck="layers: [relu]")
     assert found.code == "name-clash"
     assert found.message.count("bottleneck.yaml") == 2
 

@@ -10,6 +10,7 @@ from resspec.compile import load
 from resspec.options import LoadOptions
 from resspec.printer import print_graph
 from resspec.syntax import dump
+from tests import specs
 
 PLAIN = "{layers: [{conv: {out_channels: width, kernel_size: 3, stride: stride}}], params: {width: int, stride: 1}}"
 CASES = {
@@ -29,13 +30,11 @@ SETTINGS = ((), ("stages.0.depth=1",), ("shortcut=avg_projection",))
 def test_resolved_data_is_the_same_network(
     case: str, settings: tuple[str, ...], tmp_path: Path
 ) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_text(f"model: mine\n{CASES[case].strip()}\n")
+    path = specs.write(tmp_path, f"model: mine\n{CASES[case].strip()}\n", "mine.yaml")
     name = f"{path}#plain" if "variants" in CASES[case] else str(path)
     if "shortcut=avg_projection" in settings and "taken" not in case:
         return  # which is then no inherited one
     loaded = load(name, LoadOptions(settings))
-    again = tmp_path / "again.yaml"
-    again.write_text(dump(loaded.data))
+    again = specs.write(tmp_path, dump(loaded.data), "again.yaml")
     assert print_graph(load(str(again)).graph) == print_graph(loaded.graph)
     assert ("shortcut" in loaded.data) == ("taken" in case)

@@ -8,6 +8,7 @@ import pytest
 
 from resspec import api, zoo
 from resspec.validate import validate
+from tests import specs
 
 HEAD = "model: m\ninput: [4, 16, 16]\n"
 
@@ -55,9 +56,7 @@ HEAD = "model: m\ninput: [4, 16, 16]\n"
     ],
 )
 def test_each_suspicion_has_its_line(tmp_path: Path, text: str, expected: str, line: int) -> None:
-    path = tmp_path / "m.yaml"
-    path.write_text(HEAD + text)
-    (found,) = api.load(str(path)).warnings
+    (found,) = specs.load(tmp_path, HEAD + text).warnings
     assert (found.code, found.severity) == (expected, "warning")
     assert found.span is not None
     assert found.span.line == line
@@ -66,22 +65,21 @@ def test_each_suspicion_has_its_line(tmp_path: Path, text: str, expected: str, l
 def test_a_param_of_a_block_counts_as_used_in_branches_not_taken(tmp_path: Path) -> None:
     block = "block: b\nparams: {k: 3}\nlayers: [{when: in_channels > 99, conv: {out_channels: 4, kernel_size: k}}, relu]\n"
     (tmp_path / "b.yaml").write_text(block)
-    (tmp_path / "m.yaml").write_text(HEAD + "stem: b\n")
-    assert api.load(str(tmp_path / "m.yaml")).warnings == ()
+    assert specs.load(tmp_path, HEAD + "stem: b\n").warnings == ()
 
 
 def test_what_one_variant_has_no_use_for_another_may_need(tmp_path: Path) -> None:
-    path = tmp_path / "m.yaml"
-    path.write_text(
+    path = specs.write(
+        tmp_path,
         HEAD
         + "params: {k: 3, spare: 1}\nstem: {conv: {out_channels: 4, kernel_size: k}}\n"
-        + "variants: {plain: {stem: relu}, other: {k: 5}}\n"
+        + "variants: {plain: {stem: relu}, other: {k: 5}}\n",
+        "m.yaml",
     )
     for variant in ("", "#plain", "#other"):
         (found,) = api.load(f"{path}{variant}").warnings
         assert "`spare`" in found.message
-    (tmp_path / "n.yaml").write_text("model: n\nextends: m.yaml\nstem: relu\n")
-    (found,) = api.load(str(tmp_path / "n.yaml")).warnings
+    (found,) = specs.load(tmp_path, "model: n\nextends: m.yaml\nstem: relu\n").warnings
     assert "`spare`" in found.message
 
 

@@ -14,6 +14,7 @@ from resspec.language.typed import judged, mistyped
 from resspec.ops import OPS
 from resspec.syntax import parse
 from resspec.validate import mistyped_ops, validate
+from tests import specs
 
 TEXT = """\
 model: m
@@ -71,8 +72,7 @@ def test_an_op_that_is_held_otherwise_is_told() -> None:
 
 
 def test_validate_asks_pydantic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "m.yaml"
-    path.write_text(TEXT)
+    path = specs.write(tmp_path, TEXT, "m.yaml")
     assert validate(str(path)).diagnostics == ()
     assert list(mistyped_ops(load(str(path)).graph)) == []
     model = Grammar.model
@@ -118,8 +118,7 @@ def test_validate_asks_pydantic_about_a_block(
 def test_numbers_of_the_wrong_form_are_told_which_there_may_be(
     tmp_path: Path, layer: str, told: str
 ) -> None:
-    path = tmp_path / "m.yaml"
-    path.write_text(f"model: m\ninput: [4, 8, 8]\nstem:\n- {layer}\n")
+    path = specs.write(tmp_path, f"model: m\ninput: [4, 8, 8]\nstem:\n- {layer}\n", "m.yaml")
     (found,) = validate(str(path)).diagnostics
     assert told in found.message
     assert found.span is not None

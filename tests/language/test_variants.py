@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from resspec import api, zoo
-from resspec.diagnostics import Diagnostic, SpecError
 from resspec.paths import specs_dir
 from resspec.validate import Verdict, validate
+from tests.refused import codes, refused
 
 HEAD = "input: [3, 32, 32]\nnum_classes: 10\nstem: {stem_3x3: {out_channels: 16}}\n"
 BODY = HEAD + "block: basic\nstages: [{depth: 2, width: 16}]\nhead: classifier\n"
@@ -43,12 +42,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write(name: str, text: str) -> str:
     Path(name).write_text(text, "utf-8")
     return name
-
-
-def refused(spec: str, **options: Any) -> tuple[Diagnostic, ...]:
-    with pytest.raises(SpecError) as raised:
-        api.load(spec, **options)
-    return raised.value.diagnostics
 
 
 def lines(verdict: Verdict) -> list[tuple[str, int]]:
@@ -91,7 +84,7 @@ def test_variants_that_extend_each_other(
 ) -> None:
     write("ring.yaml", f"model: ring\n{BODY}variants:\n{variants}")
     first = variants.split(":")[0].strip()
-    (found,) = refused(f"ring.yaml#{first}")
+    found = refused(api.load, f"ring.yaml#{first}")
     assert found.code == "extends-cycle"
     assert message in found.message
     assert found.span is not None
@@ -105,11 +98,11 @@ def test_what_a_variant_may_not_say(folder: Path) -> None:
         f"model: bad\n{BODY}variants:\n  a: {{extends: 3}}\n  b: {{extends: nix}}\n"
         "  c: {unknown: 1, other: 2, variants: {d: {}}}\n  e: 3\n  f: {abstract: 2}\n",
     )
-    assert [one.code for one in refused("bad.yaml#a")] == ["wrong-type"]
-    assert [one.code for one in refused("bad.yaml#b")] == ["no-variant"]
-    assert [one.code for one in refused("bad.yaml#c")] == ["unknown-key"] * 3
-    assert [one.code for one in refused("bad.yaml#e")] == ["wrong-type"]
-    assert [one.code for one in refused("bad.yaml#f")] == ["wrong-type"]
+    assert codes(api.load, "bad.yaml#a") == ["wrong-type"]
+    assert codes(api.load, "bad.yaml#b") == ["no-variant"]
+    assert codes(api.load, "bad.yaml#c") == ["unknown-key"] * 3
+    assert codes(api.load, "bad.yaml#e") == ["wrong-type"]
+    assert codes(api.load, "bad.yaml#f") == ["wrong-type"]
 
 
 # -- a base that is no network --------------------------------------------------------------------
@@ -131,7 +124,7 @@ def test_an_abstract_base_is_not_built_and_its_variants_are(folder: Path) -> Non
     verdict = validate("fam.yaml")
     assert (verdict.diagnostics, verdict.checked) == ((), ("one", "two", "three"))
     for name in ("fam.yaml", "fam.yaml#fam", "fam.yaml#half"):
-        (found,) = refused(name)
+        found = refused(api.load, name)
         assert found.code == "no-variant"
         assert "is abstract" in found.message
     three = api.load("fam.yaml#three").data
@@ -167,14 +160,14 @@ def test_a_base_is_found_beside_its_file(folder: Path) -> None:
     assert api.summarize(api.load("beside/derived.yaml")).output_shape == (5,)
     assert api.summarize(api.load("beside/third.yaml")).output_shape == (6,)
     write("far.yaml", "model: far\nextends: base\n")
-    assert refused("far.yaml")[0].code == "not-found"
+    assert refused(api.load, "far.yaml").code == "not-found"
     assert api.load("far.yaml", search=["beside"]).name == "far"
 
 
 def test_two_bases_of_one_name_clash_unless_they_are_the_same_text(folder: Path) -> None:
     write("resnet18.yaml", f"model: resnet18\n{BODY}")
     write("mine.yaml", "model: mine\nextends: resnet18\n")
-    (found,) = refused("mine.yaml")
+    found = refused(api.load, "mine.yaml")
     assert found.code == "name-clash"
     assert "resnet18.yaml" in found.message
     assert str(specs_dir() / "resnet18.yaml") in found.message
@@ -211,9 +204,9 @@ def test_an_inherited_shortcut_that_no_block_takes_is_no_error(folder: Path, uns
 def test_a_shortcut_that_its_own_author_has_no_use_for_is_one(folder: Path) -> None:
     write("dbasic.yaml", NO_SHORTCUT)
     write("own.yaml", f"model: own\n{HEAD}shortcut: projection\n{OTHER}head: classifier\n")
-    assert refused("own.yaml")[0].code == "unknown-argument"
+    assert refused(api.load, "own.yaml").code == "unknown-argument"
     write("own.yaml", f"model: own\nextends: resnet18\nshortcut: zero_pad\n{OTHER}")
-    assert refused("own.yaml")[0].code == "unknown-argument"
+    assert refused(api.load, "own.yaml").code == "unknown-argument"
 
 
 def test_an_argument_of_inherited_stages_that_the_new_block_lacks_says_whose_it_is(
@@ -223,13 +216,13 @@ def test_an_argument_of_inherited_stages_that_the_new_block_lacks_says_whose_it_
     base = HEAD + "block: bottleneck\nstages: [{depth: 1, width: 16, groups: 2}]\n"
     write("base.yaml", f"model: base\n{base}")
     write("mine.yaml", "model: mine\nextends: base\nblock: dbasic\n")
-    (found,) = refused("mine.yaml")
+    found = refused(api.load, "mine.yaml")
     assert found.code == "unknown-argument"
     assert found.help is not None
     assert found.help.startswith("write `stages:` anew")
     assert "the stages are inherited" in found.notes[-1].message
     write("own.yaml", f"model: own\n{base.replace('bottleneck', 'dbasic')}")
-    assert "the stages are inherited" not in str(refused("own.yaml")[0].notes)
+    assert "the stages are inherited" not in str(refused(api.load, "own.yaml").notes)
 
 
 def test_null_unsets_what_is_inherited(folder: Path) -> None:
@@ -263,7 +256,7 @@ def test_anchors_share_parts_and_merge_keys_are_refused(folder: Path) -> None:
                                 "variants: {twice: {stages: [*one, *one, *one]}}\n")  # fmt: skip
     assert len(api.load("shared.yaml#twice").data["stages"]) == 3
     write("merged.yaml", text + "stages: [&one {depth: 1, width: 16}, {<<: *one, stride: 2}]\n")
-    assert [one.code for one in refused("merged.yaml")] == ["yaml-feature"]
+    assert codes(api.load, "merged.yaml") == ["yaml-feature"]
 
 
 # -- validate speaks for every variant ------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 import resspec
 from resspec.diagnostics import SpecError
 from resspec.lift import bring, same
+from tests.refused import refused
 
 torch = pytest.importorskip("torch")
 modules: Any = pytest.importorskip("tests.lift.modules")
@@ -285,9 +286,7 @@ def test_branches_that_not_all_blocks_have_are_left_out_by_the_others() -> None:
 
 def test_names_of_sources_are_told() -> None:
     for source in ("nothing", "no.such.module:Net", "timm:"):
-        with pytest.raises(SpecError) as caught:
-            bring.opened(source)
-        assert caught.value.diagnostics[0].code == "not-found"
+        assert refused(bring.opened, source).code == "not-found"
 
 
 IDENTITY = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from functools import cache
 from typing import Any
 
@@ -17,6 +15,7 @@ from resspec.ops import OPS
 from resspec.ops.base import words
 from resspec.ops.fields import MAX_EXTENT
 from resspec.record import REQUIRED
+from tests.commands import python
 
 HINTS = {(name, key): hint for name, cls in OPS.items() for key, hint in hints(cls).items()}
 WORDS = sorted({word for name, key in HINTS for word in words(OPS[name], key)})
@@ -60,8 +59,7 @@ for name in ("resnet18", "inception_v3", "densenet121", "mobilenet_v3_small", "n
     api.load(name)
 print("pydantic" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["False"]
+    assert python("-c", code).out.splitlines() == ["False"]
 
 
 @pytest.mark.parametrize("name", sorted(OPS))

@@ -8,6 +8,7 @@ import pytest
 
 from resspec import api, sizes
 from resspec.diagnostics import SpecError
+from tests import specs
 
 SCORES = """
 model: net
@@ -23,9 +24,7 @@ head:
 
 
 def scores(folder: Path, side: int) -> str:
-    path = folder / "net.yaml"
-    path.write_text(SCORES.format(side=side))
-    return str(path)
+    return specs.write(folder, SCORES.format(side=side), "net.yaml")
 
 
 def test_a_table_of_a_whole_map_is_of_one_size(tmp_path: Path) -> None:

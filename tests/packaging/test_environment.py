@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.commands import python
 
 SHIM = Path(__file__).parents[1] / "environment"
 SCRIPT = """\
@@ -22,4 +22,4 @@ assert "resnet18" in timm.list_models()
 
 @pytest.mark.needs("torch", "torchvision", "timm")
 def test_torchvision_and_timm_are_imported() -> None:
-    subprocess.run([sys.executable, "-c", SCRIPT, str(SHIM)], check=True)
+    python("-c", SCRIPT, SHIM)

@@ -16,6 +16,7 @@ import pytest
 
 from resspec.parity.aside import Child, Died
 from tests import specs
+from tests.commands import Result, python
 
 # The toy backend under names of its own; the runtimes of two take their process with them.
 MORTAL = """\
@@ -37,19 +38,15 @@ killed = mortal:KILLED
 PLUGIN = Path(__file__).parents[1] / "plugin"
 
 
-def parity(tmp_path: Path, *words: str) -> tuple[int, str, str]:
+def parity(tmp_path: Path, *words: str) -> Result:
     site = tmp_path / "site"
     (site / "mortal-1.dist-info").mkdir(parents=True)
     (site / "mortal-1.dist-info" / "METADATA").write_text("Name: mortal\nVersion: 1\n")
     (site / "mortal-1.dist-info" / "entry_points.txt").write_text(POINTS)
     (site / "mortal.py").write_text(MORTAL)
-    done = subprocess.run(
-        [sys.executable, "-m", "resspec", "parity", *words, "--mode", "eval"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [site, PLUGIN, *sys.path]))},
-        capture_output=True,
-        text=True,
-    )
-    return done.returncode, done.stdout, done.stderr
+    paths = os.pathsep.join(map(str, [site, PLUGIN, *sys.path]))
+    words = ("-m", "resspec", "parity", *words, "--mode", "eval")
+    return python(*words, ok=False, env={"PYTHONPATH": paths})
 
 
 def test_frameworks_that_die_are_a_line_each_and_the_rest_stands(tmp_path: Path) -> None:

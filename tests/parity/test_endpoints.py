@@ -12,6 +12,7 @@ from resspec.diagnostics import SpecError
 from resspec.parity import judge
 from resspec.parity.endpoints import Endpoint, endpoint
 from resspec.parity.runners import SCARCE
+from tests import specs
 from tests.commands import command
 from tests.export.running import TINY
 
@@ -80,8 +81,7 @@ def test_products_of_tf32_have_ten_bits(tmp_path: Path) -> None:
     given = torch.tensor([1.0, 1 + 2**-11, 1 + 3 * 2**-11, -(1 + 2**-10), 1 + 2**-11 + 2**-20, 0.0])
     wanted = [1.0, 1.0, 1 + 2 * 2**-10, -(1 + 2**-10), 1 + 2**-10, 0.0]
     assert rounding.ten_bits(given.double()).tolist() == wanted
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    graph = api.load(tmp_path / "tiny.yaml").graph
+    graph = specs.load(tmp_path, TINY).graph
     model = api.build(graph, dtype="float64", weights=weights.randomise(graph))
     x = weights.example((2, *graph.input.type.shape)).astype("float64")
     (truth,) = backend.get("torch").runtime().forward(model, x)[0]["out"]
@@ -93,9 +93,7 @@ def test_products_of_tf32_have_ten_bits(tmp_path: Path) -> None:
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> str:
-    path = tmp_path / "tiny.yaml"
-    path.write_text(TINY)
-    return str(path)
+    return specs.write(tmp_path, TINY, "tiny.yaml")
 
 
 @pytest.mark.slow

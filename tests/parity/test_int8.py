@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resspec import api, backend, weights
+from resspec import backend, weights
 from resspec.grid import HALF_STEP, Grid, originals
 from resspec.parity import judge
 from resspec.parity.judge import Trio
 from resspec.parity.measure import CONSTANTS, ROUNDED, UNROUNDED
 from resspec.running import Running
 from resspec.weights.outputs import flat
+from tests import specs
 from tests.commands import command
 
 # A pool that pads behind an activation that goes below zero, a gate, a resize, two outputs.
@@ -69,8 +70,7 @@ class Exported:
     """A network's files on one backend, and what it gives itself."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        (folder / "spec.yaml").write_text(SPEC)
-        graph = api.load(folder / "spec.yaml").graph
+        graph = specs.load(folder, SPEC).graph
         drawn = weights.randomise(graph, 3)
         self.backend, self.format, self.folder = backend.get(name), FORMATS[name], folder
         self.x = weights.example((4, *graph.input.type.shape)).astype("float32")

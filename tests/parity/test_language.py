@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from resspec import api
 from resspec.parity import Options, compare, report, runner
+from tests import specs
 
 pytest.importorskip("torch")
 pytest.importorskip("tensorflow")
@@ -69,9 +69,7 @@ SPECS = {
 
 @pytest.mark.parametrize("name", SPECS)
 def test_it_is_one_network(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "m.yaml"
-    path.write_text(f"model: {name}\n{HEAD}{SPECS[name]}")
-    graph = api.load(str(path)).graph
+    graph = specs.load(tmp_path, f"model: {name}\n{HEAD}{SPECS[name]}").graph
     runners = [runner(one) for one in ("torch", "tensorflow")]
     found = compare(graph, runners, Options(("eval", "grad"), ("float64",), 4))
     assert found.ok, report.text(found.to_json())

@@ -17,10 +17,8 @@ def test_a_block_with_one_live_output_of_two(tmp_path: Path) -> None:
         "- {from: a, conv: {out_channels: 6, kernel_size: 1}, as: c}\n"
         "- from: [b, c]\n"
     )
-    (tmp_path / "m.yaml").write_text(
-        "model: m\ninput: [3, 8, 8]\nstem: two\nhead: [{from: 'stem[1]'}]\n"
-    )
-    graph = api.load(str(tmp_path / "m.yaml")).graph
+    text = "model: m\ninput: [3, 8, 8]\nstem: two\nhead: [{from: 'stem[1]'}]\n"
+    graph = specs.load(tmp_path, text).graph
     assert list(graph.parameters()) == ["stem.a.weight", "stem.c.weight"]
     assert [region.outputs for region in graph.root.regions() if region.path == "stem"] == [
         graph.outputs[0][1]

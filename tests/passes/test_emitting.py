@@ -23,6 +23,7 @@ from resspec.ops.activation import Relu
 from resspec.ops.base import Op
 from resspec.ops.conv import Conv2d
 from resspec.types import TensorType
+from tests import specs
 from tests.graphs import GraphBuilder
 from tests.passes.test_grouping import block, stage
 
@@ -122,8 +123,7 @@ blocks:
 
 @pytest.mark.parametrize("name", BACKENDS)
 def test_what_a_doc_says_hides_no_import(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "net.yaml"
-    path.write_text(DOCS)
+    path = specs.write(tmp_path, DOCS, "net.yaml")
     tree = ast.parse(api.source(str(path), name))
     imported = {alias.asname or alias.name for node in tree.body for alias in _names(node)}
     used = {node.value.id for node in ast.walk(tree) if _of_a_module(node)}  # type: ignore[attr-defined]

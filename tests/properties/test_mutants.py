@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.commands import python
 from tests.properties import live
 from tests.properties.conftest import FUZZ
 
@@ -41,10 +40,8 @@ def test_mutants(chunk: int, tmp_path: Path) -> None:
 
 def validate(first: int, last: int, folder: Path) -> dict[str, Any]:
     """What a worker says of these mutants; the small ones that it accepts go to the folder."""
-    command = [sys.executable, "-m", "tests.properties.worker", str(first), str(last), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == 0, done.stderr[-2000:]
-    report: dict[str, Any] = json.loads(done.stdout)
+    done = python("-m", "tests.properties.worker", first, last, folder, cwd=ROOT)
+    report: dict[str, Any] = json.loads(done.out)
     return report
 
 

@@ -156,8 +156,7 @@ def test_json(tmp_path: Path) -> None:
 def test_a_network_of_one_size_says_what_fixes_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "flat.yaml"
-    path.write_text("model: flat\ninput: [3, 8, 6]\nstem: [flatten]\nstages: []\nhead: []\n")
+    path = specs.write(tmp_path, "model: flat\ninput: [3, 8, 6]\nstem: [flatten]\n")
     assert command("summarize", path) == 0
     shown = capsys.readouterr().out.splitlines()[-1]
     assert shown == f"input sizes: 8×6 only, fixed by stem.flatten1 at {path}:3:8"

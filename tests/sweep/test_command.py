@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -17,6 +15,8 @@ import resspec
 from resspec import sweep
 from resspec.options import LoadOptions
 from resspec.sweep import costs, front, space
+from tests import specs
+from tests.commands import python
 
 Run = Callable[..., Any]
 OWN = """
@@ -194,14 +194,7 @@ def test_a_power_that_no_block_of_a_regnet_has_is_no_stage() -> None:
 @pytest.mark.slow
 @pytest.mark.needs("ray")
 def test_a_ray_cluster_counts_the_same(tmp_path: Path) -> None:
-    spec = tmp_path / "mine.yaml"
-    spec.write_text(OWN, "utf-8")
+    spec = specs.write(tmp_path, OWN, "mine.yaml")
     options = ["sweep", str(spec), "--set", "stages.0.depth=1..3", "--format", "csv"]
-    command = [sys.executable, "-W", "ignore", "-m", "resspec", *options]
-    alone = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert alone.returncode == 0, alone.stderr
-    cluster = subprocess.run(
-        [*command, "--ray", "local"], capture_output=True, text=True, check=False
-    )
-    assert cluster.returncode == 0, cluster.stderr
-    assert cluster.stdout == alone.stdout
+    words = ["-W", "ignore", "-m", "resspec", *options]
+    assert python(*words, "--ray", "local").out == python(*words).out

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.commands import python
 from tests.weights.attacks import ATTACKS, CANARY
 
 SECONDS = 5.0  # of work that reading one may take
@@ -30,12 +29,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     script = f"import sys; sys.path[:0] = [{str(root)!r}, {str(folder)!r}]\n" + (
         "from tests.weights.attacked import main; from pathlib import Path; main(Path('.'))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    found: dict[str, Any] = json.loads(done.stdout)
+    done = python("-c", script, cwd=folder)
+    assert done.err == ""
+    found: dict[str, Any] = json.loads(done.out)
     assert not list(folder.rglob(CANARY)), "something in a file was executed"
     return found
 

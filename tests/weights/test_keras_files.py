@@ -13,6 +13,7 @@ import pytest
 
 from resspec.diagnostics import SpecError
 from resspec.weights.files import Checkpoint, read
+from tests.refused import refused
 from tests.weights.memory import Peak
 
 h5py = pytest.importorskip("h5py")
@@ -228,10 +229,7 @@ def test_a_hostile_hdf5_file(tmp_path: Path, make: Callable[[Any], None], says: 
     with h5py.File(tmp_path / "a.h5", "w") as file:
         make(file)
     peak = Peak()
-    with pytest.raises(SpecError) as caught:
-        read(tmp_path / "a.h5", budget=BUDGET)
-    assert len(caught.value.diagnostics) == 1
-    assert says in str(caught.value)
+    assert says in str(SpecError(refused(read, tmp_path / "a.h5", budget=BUDGET)))
     assert peak.above() < 256
 
 

@@ -31,11 +31,11 @@ def test_nothing_keeps_a_constant_start(tmp_path: Path) -> None:
 
 def test_a_gain_of_four_axes_is_a_scale(tmp_path: Path) -> None:
     """Drawn like a weight it would be near zero, and the network's output a constant."""
-    (tmp_path / "free.yaml").write_text(
+    graph = specs.load(
+        tmp_path,
         "model: free\ninput: [3, 8, 8]\nnum_classes: 2\nstages: []\nhead: classifier\n"
-        "stem: [{scaled_std_conv2d: {out_channels: 4, kernel_size: 3, init: zero}}]\n"
-    )
-    graph = api.load(tmp_path / "free.yaml").graph
+        "stem: [{scaled_std_conv2d: {out_channels: 4, kernel_size: 3, init: zero}}]\n",
+    ).graph
     fresh, mixed = draw(graph, 0), randomise(graph, 0)
     (gain,) = (name for name in fresh if name.endswith(".gain"))
     assert (fresh[gain] == 0).all()

@@ -7,22 +7,20 @@ from pathlib import Path
 import pytest
 
 from resspec import api
-from resspec.diagnostics import SpecError
+from tests import specs
+from tests.refused import problems, refused
 
 HEAD = "model: m\ninput: [8, 16, 16]\nnum_classes: 4\n"
 
 
-def problems(folder: Path, text: str, *settings: str) -> list[tuple[str, str]]:
-    path = folder / "m.yaml"
-    path.write_text(HEAD + text)
-    with pytest.raises(SpecError) as raised:
-        api.load(str(path), overrides=settings)
-    return [(found.code, found.message) for found in raised.value.diagnostics]
+def told(folder: Path, text: str, *settings: str) -> list[tuple[str, str]]:
+    path = specs.write(folder, HEAD + text, "m.yaml")
+    return [(one.code, one.message) for one in problems(api.load, path, overrides=settings)]
 
 
 def test_group_width(tmp_path: Path) -> None:
     text = "block: {regnet: {group_width: 48}}\nstages: [{depth: 1, width: 96}, {depth: 2, width: 400}]"
-    ((code, message),) = problems(tmp_path, text)
+    ((code, message),) = told(tmp_path, text)
     assert code == "not-divisible"
     assert "48 does not divide 400" in message
 
@@ -35,13 +33,11 @@ def test_group_width(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_width_that_does_not_divide_is_refused(tmp_path: Path, text: str, wrong: str) -> None:
-    assert all(f"{wrong} does not divide" in message for _, message in problems(tmp_path, text))
+    assert all(f"{wrong} does not divide" in message for _, message in told(tmp_path, text))
 
 
 @pytest.mark.parametrize(
     "name", ["cifar_resnet20", "wrn_28_10", "preact_resnet164", "pyramidnet110_a48"]
 )
 def test_a_number_of_layers_that_no_such_network_has_is_refused(name: str) -> None:
-    with pytest.raises(SpecError) as raised:
-        api.load(name, overrides=["layers=57"])
-    assert "does not divide" in raised.value.diagnostics[0].message
+    assert "does not divide" in refused(api.load, name, overrides=["layers=57"]).message
