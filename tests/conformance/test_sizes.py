@@ -16,7 +16,7 @@ pytest.importorskip("tensorflow")
 from resspec import api, backend, sizes
 from resspec.weights import example, randomise
 from tests import specs
-from tests.ops.running import error, together
+from tests.ops.running import error, live, together
 
 SHORT = tuple(f"stages.{stage}.depth=1" for stage in range(4))
 DEPTHS = ("params.depths=[1,1,1,1]",)
@@ -95,11 +95,9 @@ def agree(spec: str | Path, overrides: tuple[str, ...], size: tuple[int, int]) -
     x = example((2, graph.input.type.channels, *size)).astype(np.float64)
     found = {}
     for name in ("torch", "tensorflow"):
-        compiled = api.compile_for(graph, name)
-        model = api.build(graph, name, dtype="float64", weights=weights)
-        one = backend.get(name)
-        outputs = [y for values in one.runtime().forward(model, x)[0].values() for y in values]
-        found[name] = outputs, one.training().gradients(model, compiled.source.variables, x, False)
+        model = live(backend.get(name), graph, weights, "float64")
+        outputs = [y for values in model.forward(x).values() for y in values]
+        found[name] = outputs, model.gradients(x, training=False)
     for a, b in zip(found["tensorflow"][0], found["torch"][0], strict=True):
         assert error(a, b) <= 1e-12
     assert error(together(found["tensorflow"][1]), together(found["torch"][1])) <= 1e-12

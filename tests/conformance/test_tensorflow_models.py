@@ -25,6 +25,7 @@ from resspec.ops.merge import Add, Concat, Mul
 from resspec.ops.norm import BatchNorm
 from resspec.ops.pool import MaxPool
 from resspec.ops.shape import Split
+from resspec.running import Running
 from resspec.weights import draw, example, randomise
 from tests import specs
 from tests.commands import python
@@ -74,10 +75,10 @@ def shared(pooled: bool) -> Graph:
     return build.graph(out=late, maps=[first, second, total])
 
 
-def made(graph: Graph, dtype: str = "float64") -> tuple[Any, Any, dict[str, Any], Any]:
+def made(graph: Graph, dtype: str = "float64") -> tuple[Running, dict[str, Any], Any]:
     weights = randomise(graph)
-    source, model = live(BACKEND, graph, weights, dtype)
-    return model, source, weights, example((4, *graph.input.type.shape)).astype(dtype)
+    x = example((4, *graph.input.type.shape)).astype(dtype)
+    return live(BACKEND, graph, weights, dtype), weights, x
 
 
 @pytest.fixture(scope="module")
@@ -90,29 +91,29 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Graph:
 @pytest.mark.parametrize("training", [False, True])
 def test_is_the_reference_in_float64(case: str, training: bool, tiny: Graph) -> None:
     graph = tiny if case == "tiny" else shared(pooled=case.endswith("two sizes"))
-    model, source, weights, x = made(graph)
+    model, weights, x = made(graph)
     truth = tensors(graph, weights)
     expected = run(graph, truth, torch.tensor(x), training)
-    found = BACKEND.runtime().forward(model, x, training)[0]
+    found = model.forward(x, training)
     assert list(found) == list(expected)
     for name, values in expected.items():
         assert len(found[name]) == len(values)
         for a, b in zip(found[name], values, strict=True):
             assert error(a, b.detach()) <= 1e-12
-    after = BACKEND.runtime().read_weights(model, source.variables)
+    after = model.read()
     assert list(after) == list(graph.parameters())
     for name, tensor in truth.items():
         assert error(after[name], tensor.detach()) <= 1e-12
-    BACKEND.runtime().load_weights(model, source.variables, weights)
     wanted = gradients(graph, tensors(graph, weights), torch.tensor(x), training)
-    got = BACKEND.training().gradients(model, source.variables, x, training)
+    got = model.load(weights).gradients(x, training)
     assert error(together(got), together(wanted)) <= 1e-12
 
 
 def test_counts_and_names(tiny: Graph) -> None:
-    model, source, _, _ = made(tiny, "float32")
+    live, *_ = made(tiny, "float32")
+    model, source = live.model, live.source
     params = tiny.parameters().values()
-    assert BACKEND.runtime().counts(model) == (
+    assert live.counts() == (
         sum(p.size for p in params if p.trainable),
         sum(p.size for p in params if not p.trainable),
     )
@@ -124,8 +125,8 @@ def test_counts_and_names(tiny: Graph) -> None:
 
 
 def test_every_parameter_reaches_the_loss(tiny: Graph) -> None:
-    model, source, _, x = made(tiny)
-    found = BACKEND.training().gradients(model, source.variables, x, training=True)
+    model, _, x = made(tiny)
+    found = model.gradients(x, training=True)
     assert all(np.abs(gradient).max() > 0 for gradient in found.values())
 
 
@@ -133,7 +134,7 @@ def test_users_settings_come_back(tiny: Graph) -> None:
     import keras
 
     before = keras.config.floatx(), keras.config.dtype_policy().name
-    model, *_ = made(tiny, "float64")
+    model = made(tiny, "float64")[0].model
     assert (keras.config.floatx(), keras.config.dtype_policy().name) == before
     assert {variable.dtype for variable in model.variables} == {"float64"}
     assert model.inputs[0].dtype == "float64"
@@ -165,13 +166,13 @@ def test_saved_model_reloads_where_resspec_is_absent(
     case: str, tiny: Graph, tmp_path: Path
 ) -> None:
     graph = tiny if case == "tiny" else shared(pooled=True)
-    model, _, _, x = made(graph, "float32")
+    live, _, x = made(graph, "float32")
     for name in ("model.keras", "model.h5"):
-        model.save(tmp_path / name)
+        live.model.save(tmp_path / name)
     np.save(tmp_path / "x.npy", x.transpose(0, 2, 3, 1))
     python("-c", RELOAD, *(tmp_path / name for name in ("model.keras", "x.npy", "y.npz")))
     saved = np.load(tmp_path / "y.npz")
-    wanted = [y for values in BACKEND.runtime().forward(model, x)[0].values() for y in values]
+    wanted = [y for values in live.forward(x).values() for y in values]
     assert len(saved.files) == len(wanted)
     for name, y in zip(saved.files, wanted, strict=True):
         found = saved[name]
@@ -183,15 +184,15 @@ def test_fit_pickle_and_export(tiny: Graph, tmp_path: Path) -> None:
     import keras
     import tensorflow as tf
 
-    model, source, _, x = made(tiny, "float32")
+    live, _, x = made(tiny, "float32")
     weights = draw(tiny)  # as training starts: of weights for comparisons, some hardly move
-    BACKEND.runtime().load_weights(model, source.variables, weights)
+    model = live.load(weights).model
     images, labels = x.transpose(0, 2, 3, 1), np.arange(4) % 5
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.01), loss, jit_compile=False)
     history = model.fit(images, labels, epochs=3, batch_size=4, verbose=0).history["loss"]
     assert history[-1] < history[0]
-    moved = BACKEND.runtime().read_weights(model, source.variables)
+    moved = live.read()
     assert all(not np.array_equal(moved[name], weights[name]) for name in weights)
 
     expected = model(images).numpy()
@@ -205,8 +206,8 @@ def test_fit_pickle_and_export(tiny: Graph, tmp_path: Path) -> None:
 def test_grouped_convolution_has_a_gradient_in_a_graph(tiny: Graph) -> None:
     import tensorflow as tf
 
-    model, _, _, x = made(tiny)
-    images = tf.constant(x.transpose(0, 2, 3, 1))
+    live, _, x = made(tiny)
+    model, images = live.model, tf.constant(x.transpose(0, 2, 3, 1))
 
     def step() -> list[Any]:
         with tf.GradientTape() as tape:

@@ -23,13 +23,13 @@ from resspec_torch import BACKEND
 
 from resspec import api
 from resspec import live as live_module
-from resspec.backend import Source
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
 from resspec.ops.activation import Relu
 from resspec.ops.conv import Conv2d
 from resspec.ops.merge import Add
 from resspec.ops.norm import BatchNorm
+from resspec.running import Running
 from resspec.weights import example, randomise
 from tests.commands import python
 from tests.graphs import GraphBuilder
@@ -69,9 +69,12 @@ def graph(request: pytest.FixtureRequest, tmp_path: Path) -> Graph:
     return found
 
 
-def live(graph: Graph, dtype: str = "float64") -> tuple[Source, Any]:
-    source, model = running.live(BACKEND, graph, randomise(graph), dtype)
-    return source, model.eval()
+def live(graph: Graph, dtype: str = "float64") -> Running:
+    return running.live(BACKEND, graph, randomise(graph), dtype)
+
+
+def module(graph: Graph, dtype: str = "float64") -> Any:
+    return live(graph, dtype).model.eval()
 
 
 def batch(graph: Graph, dtype: torch.dtype = torch.float64) -> torch.Tensor:
@@ -86,40 +89,35 @@ def same(a: Any, b: Any) -> bool:
 
 @pytest.mark.parametrize("training", [False, True])
 def test_computes_the_graph(graph: Graph, training: bool) -> None:
-    source, model = live(graph)
-    weights = tensors(graph, randomise(graph))
-    x = batch(graph)
+    model, weights, x = live(graph), tensors(graph, randomise(graph)), batch(graph)
     expected = run(graph, weights, x, training)
-    found = BACKEND.runtime().forward(model, x.numpy(), training)[0]
+    found = model.forward(x.numpy(), training)
     assert list(found) == list(expected)
     for name, values in expected.items():
         for mine, theirs in zip(found[name], values, strict=True):
             assert error(mine, theirs.detach()) < 1e-12
-    after = BACKEND.runtime().read_weights(model, source.variables)
+    after = model.read()
     assert list(after) == list(graph.parameters())
     assert max(error(after[name], weights[name].detach()) for name in after) < 1e-12
 
 
 def test_gradients(graph: Graph) -> None:
-    source, model = live(graph)
-    weights = tensors(graph, randomise(graph))
     x = batch(graph)
-    expected = gradients(graph, weights, x, training=True)
-    found = BACKEND.training().gradients(model, source.variables, x.numpy(), training=True)
+    expected = gradients(graph, tensors(graph, randomise(graph)), x, training=True)
+    found = live(graph).gradients(x.numpy(), training=True)
     assert list(found) == list(expected)
     assert max(error(found[name], expected[name]) for name in found) < 1e-11
 
 
 def test_counts(graph: Graph) -> None:
-    _, model = live(graph)
     params = graph.parameters().values()
     trainable = sum(p.size for p in params if p.trainable)
     buffers = sum(p.size for p in params if not p.trainable)
-    assert BACKEND.runtime().counts(model) == (trainable, buffers)
+    assert live(graph).counts() == (trainable, buffers)
 
 
 def test_copies_and_pickles(graph: Graph) -> None:
-    _, model = live(graph)
+    model = module(graph)
     x = batch(graph)
     expected = model(x)
     buffer = io.BytesIO()
@@ -143,7 +141,7 @@ print(repr(model.eval()(x).double().sum().item()))
 
 
 def test_pickles_into_another_process(tmp_path: Path) -> None:
-    _, model = live(load(tmp_path).graph, "float32")
+    model = module(load(tmp_path).graph, "float32")
     x = torch.linspace(-1, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
     done = subprocess.run(
         [sys.executable, "-c", UNPICKLE],
@@ -157,17 +155,18 @@ def test_pickles_into_another_process(tmp_path: Path) -> None:
 
 def test_written_file_is_an_ordinary_module(tmp_path: Path, graph: Graph) -> None:
     """`model.py` needs no resspec: imported by its path, it pickles as any module does."""
-    source, model = live(graph)
+    one = live(graph)
+    source, model = one.source, one.model.eval()
     path = tmp_path / "written_model.py"
     path.write_text(source.text, "utf-8")
     spec = importlib.util.spec_from_file_location("written_model", path)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["written_model"] = module
+    written = importlib.util.module_from_spec(spec)
+    sys.modules["written_model"] = written
     try:
-        spec.loader.exec_module(module)
-        other = getattr(module, source.entry)().double()
+        spec.loader.exec_module(written)
+        other = getattr(written, source.entry)().double()
         other.load_state_dict(model.state_dict())
         again = pickle.loads(pickle.dumps(other.eval()))
         assert same(again(batch(graph)), model(batch(graph)))
@@ -178,7 +177,7 @@ def test_written_file_is_an_ordinary_module(tmp_path: Path, graph: Graph) -> Non
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_scripts(graph: Graph) -> None:
-    _, model = live(graph)
+    model = module(graph)
     x = batch(graph)
     scripted = torch.jit.script(model)
     assert same(scripted(x), model(x))
@@ -187,7 +186,7 @@ def test_scripts(graph: Graph) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_exports(graph: Graph) -> None:
-    _, model = live(graph)
+    model = module(graph)
     x = batch(graph)
     exported = torch.export.export(model, (x,))
     assert same(exported.module()(x), model(x))
@@ -197,7 +196,7 @@ def test_exports(graph: Graph) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_compiles_without_a_break(graph: Graph) -> None:
-    _, model = live(graph)
+    model = module(graph)
     x = batch(graph)
     torch._dynamo.reset()
     compiled = torch.compile(model, fullgraph=True, backend="eager")
@@ -205,7 +204,7 @@ def test_compiles_without_a_break(graph: Graph) -> None:
 
 
 def test_tracebacks_show_the_source(tmp_path: Path) -> None:
-    _, model = live(load(tmp_path).graph)
+    model = module(load(tmp_path).graph)
     with pytest.raises(RuntimeError) as caught:
         model(torch.zeros(1, 5, 8, 8, dtype=torch.float64))
     text = "".join(traceback.format_exception(caught.value))
@@ -222,7 +221,7 @@ def test_a_loop_is_a_loop() -> None:
 
 def test_the_same_source_is_the_same_class() -> None:
     graph = threads()
-    assert type(live(graph)[1]) is type(live(graph)[1])
+    assert type(module(graph)) is type(module(graph))
 
 
 def test_the_callers_random_numbers_stay(tmp_path: Path) -> None:
@@ -236,23 +235,21 @@ def test_the_callers_random_numbers_stay(tmp_path: Path) -> None:
 
 def test_forward_keeps_the_mode(tmp_path: Path) -> None:
     graph = load(tmp_path).graph
-    _, model = live(graph)
-    BACKEND.runtime().forward(model, batch(graph).numpy(), training=True)[0]
-    assert not model.training
+    one = live(graph)
+    one.model.eval()
+    one.forward(batch(graph).numpy(), training=True)
+    assert not one.model.training
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 def test_dtypes(tmp_path: Path, dtype: str) -> None:
     graph = load(tmp_path).graph
-    source, model = live(graph, dtype)
-    assert {p.dtype for p in model.parameters()} == {getattr(torch, dtype)}
-    (y,) = BACKEND.runtime().forward(model, batch(graph).numpy())[0]["out"]
+    one = live(graph, dtype)
+    assert {p.dtype for p in one.model.parameters()} == {getattr(torch, dtype)}
+    (y,) = one.forward(batch(graph).numpy())["out"]
     assert y.shape == (2, 5)
     assert np.isfinite(y).all()
-    assert all(
-        array.dtype.kind == "f"
-        for array in BACKEND.runtime().read_weights(model, source.variables).values()
-    )
+    assert all(array.dtype.kind == "f" for array in one.read().values())
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "tpu", "nonsense", "cuda:x"])

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from resspec import api, backend, weights
+from resspec.running import Running
+from resspec.weights.outputs import flat
 from tests import specs
 from tests.commands import command, python
 from tests.export.running import SPECS, elsewhere, needs
@@ -137,13 +139,8 @@ FORMATS = {
 
 
 def outputs(name: str, graph: Any, arrays: Any, dtype: str, x: Any) -> dict[str, Any]:
-    model = api.build(graph, name, dtype=dtype, weights=arrays)
-    found = backend.get(name).runtime().forward(model, x.astype(dtype))[0]
-    return {
-        f"{key}.{level}" if len(values) > 1 else key: value
-        for key, values in found.items()
-        for level, value in enumerate(values)
-    }
+    live = Running.start(graph, backend.get(name), dtype=dtype).load(arrays)
+    return flat(live.forward(x.astype(dtype)))
 
 
 def coarse(name: str, kind: str, folder: Path, x: Any) -> Any:

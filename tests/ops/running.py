@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from resspec.backend import Backend
 from resspec.ir import Graph, Node
+from resspec.running import Running
 from resspec.weights.outputs import weighed
 from tests.ops.references import REFERENCES
 
@@ -90,14 +91,11 @@ def tensors(graph: Graph, weights: Mapping[str, Array]) -> dict[str, torch.Tenso
     }
 
 
-def live(backend: Backend, graph: Graph, weights: Arrays, dtype: str) -> tuple[Any, Any]:
-    """Source and model with these weights."""
-    source = backend.emit(graph)
-    model = backend.runtime().instantiate(graph, source, "cpu", dtype)
-    backend.runtime().load_weights(model, source.variables, weights)
-    return source, model
+def live(backend: Backend, graph: Graph, weights: Arrays, dtype: str) -> Running:
+    """The graph's model with these weights."""
+    return Running.start(graph, backend, dtype=dtype).load(weights)
 
 
-def outputs(backend: Backend, model: Any, x: Array) -> list[Array]:
-    (found,) = backend.runtime().forward(model, x)[0].values()
+def outputs(live: Running, x: Array) -> list[Array]:
+    (found,) = live.forward(x).values()
     return found

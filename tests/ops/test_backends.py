@@ -55,17 +55,17 @@ def test_double_precision(name: str, case: Case) -> None:
     for key in BACKENDS:
         backend = backends.get(key)
         assert backend.check(graph) == ()
-        source, model = live(backend, graph, weights, "float64")
-        read = backend.runtime().read_weights(model, source.variables)
+        model = live(backend, graph, weights, "float64")
+        read = model.read()
         assert {n: a.shape for n, a in read.items()} == {n: p.shape for n, p in params.items()}
         assert all(np.array_equal(read[n], weights[n]) for n in params)
-        assert backend.runtime().counts(model) == (
+        assert model.counts() == (
             sum(p.size for p in params.values() if p.trainable),
             sum(p.size for p in params.values() if not p.trainable),
         )
-        for output, tensor in zip(outputs(backend, model, x), wanted, strict=True):
+        for output, tensor in zip(outputs(model, x), wanted, strict=True):
             assert error(output, tensor) <= 1e-12, key
-        gradients[key] = backend.training().gradients(model, source.variables, x, False)
+        gradients[key] = model.gradients(x, training=False)
     first, *others = gradients.values()
     assert np.any(together(first))
     for other in others:
@@ -80,9 +80,8 @@ def test_lower_precision(name: str, dtype: str) -> None:
     weights, x = drawn(graph, case)
     wanted = expected(graph, tested, weights, x)
     for key in BACKENDS:
-        backend = backends.get(key)
-        _, model = live(backend, graph, weights, dtype)
-        for output, tensor in zip(outputs(backend, model, x), wanted, strict=True):
+        model = live(backends.get(key), graph, weights, dtype)
+        for output, tensor in zip(outputs(model, x), wanted, strict=True):
             assert error(output, tensor) <= {"float32": 3e-6, "bfloat16": 6e-2}[dtype], key
 
 
@@ -101,13 +100,10 @@ def test_gradients_at_kinks_and_ties(name: str) -> None:
         wanted = expected(graph, tested, weights, x)
         gradients: list[Any] = []
         for key in BACKENDS:
-            backend = backends.get(key)
-            source, model = live(backend, graph, weights, "float64")
-            for output, tensor in zip(outputs(backend, model, x), wanted, strict=True):
+            model = live(backends.get(key), graph, weights, "float64")
+            for output, tensor in zip(outputs(model, x), wanted, strict=True):
                 assert error(output, tensor) <= 1e-12, key
-            gradients.append(
-                together(backend.training().gradients(model, source.variables, x, False))
-            )
+            gradients.append(together(model.gradients(x, training=False)))
         assert np.isfinite(gradients[0]).all()
         for other in gradients[1:]:
             assert error(other, gradients[0]) <= 1e-12

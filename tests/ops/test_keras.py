@@ -34,7 +34,7 @@ def classes(config: object) -> set[str]:
 def test_save_and_reload(name: str, tmp_path: Path) -> None:
     for number, case in enumerate(each_rule(name, BACKEND).values()):
         graph, _ = build(name, case)
-        _, model = live(BACKEND, graph, randomise(graph), "float64")
+        model = live(BACKEND, graph, randomise(graph), "float64").model
         path = tmp_path / f"{number}.keras"
         model.save(path)
         config = json.loads(zipfile.ZipFile(path).read("config.json"))

@@ -29,63 +29,57 @@ def layers() -> Any:
 
 C = 12
 CONV = {"out_channels": 8, "kernel_size": 3, "stride": 2, "groups": 2, "bias": True}
-MODULES: dict[str, tuple[Any, str, dict[str, Any], dict[str, str]]] = {
-    # case → timm's module, our op and its attributes, timm's names of the parameters
-    "rms": (lambda t: t.RmsNorm2d(C), "rms_norm", {}, {}),
-    "simple": (lambda t: t.SimpleNorm2d(C), "simple_norm", {}, {}),
-    "layer": (lambda t: t.LayerNorm2d(C), "layer_norm", {}, {}),
-    "group": (lambda t: t.GroupNorm(C, 4), "group_norm", {"groups": 4}, {}),
+MODULES: dict[str, tuple[Any, str, dict[str, Any]]] = {
+    # case → timm's module, our op and its attributes
+    "rms": (lambda t: t.RmsNorm2d(C), "rms_norm", {}),
+    "simple": (lambda t: t.SimpleNorm2d(C), "simple_norm", {}),
+    "layer": (lambda t: t.LayerNorm2d(C), "layer_norm", {}),
+    "group": (lambda t: t.GroupNorm(C, 4), "group_norm", {"groups": 4}),
     "frn": (
         lambda t: t.FilterResponseNormTlu2d(C, apply_act=False),
         "filter_response_norm",
         {},
-        {},
     ),
-    "evonorm": (lambda t: t.EvoNorm2dS0(C, groups=3), "evonorm_s0", {"groups": 3}, {}),
+    "evonorm": (lambda t: t.EvoNorm2dS0(C, groups=3), "evonorm_s0", {"groups": 3}),
     "evonorm without activation": (
         lambda t: t.EvoNorm2dS0(C, groups=3, apply_act=False),
         "evonorm_s0",
         {"groups": 3, "activate": False},
-        {},
     ),
     "divided by the deviation without activation": (
         lambda t: t.EvoNorm2dS0a(C, groups=3, apply_act=False, eps=1e-3),
         "evonorm_s0",
         {"groups": 3, "activate": False, "divide": True, "eps": 1e-3},
-        {},
     ),
     "divided by the deviation": (
         lambda t: t.EvoNorm2dS0a(C, groups=3, eps=1e-3),
         "evonorm_s0",
         {"groups": 3, "eps": 1e-3},
-        {},
     ),
-    "grn": (lambda t: t.grn.GlobalResponseNorm(C, channels_last=False), "grn", {}, {}),
+    "grn": (lambda t: t.grn.GlobalResponseNorm(C, channels_last=False), "grn", {}),
     "std conv": (
         lambda t: t.StdConv2d(C, 8, 3, stride=2, groups=2, bias=True),
         "std_conv2d",
         CONV,
-        {},
     ),
     "scaled std conv": (
         lambda t: t.ScaledStdConv2d(C, 8, 3, stride=2, groups=2, gamma=1.7, eps=1e-5),
         "scaled_std_conv2d",
         {**CONV, "gamma": 1.7, "eps": 1e-5},
-        {},
     ),
-    "blur": (lambda t: t.BlurPool2d(C), "blur_pool", {}, {}),
-    "blur 4": (lambda t: t.BlurPool2d(C, 4), "blur_pool", {"kernel_size": 4, "padding": 2}, {}),
-    "space to depth": (lambda t: t.SpaceToDepth(4), "space_to_depth", {"block_size": 4}, {}),
-    "depth to space": (lambda t: t.DepthToSpace(2), "depth_to_space", {"block_size": 2}, {}),
-    "quick gelu": (lambda t: t.activations.QuickGELU(), "quick_gelu", {}, {}),
-    "hard swish": (lambda t: t.activations.HardSwish(), "hard_swish", {}, {}),
+    "blur": (lambda t: t.BlurPool2d(C), "blur_pool", {}),
+    "blur 4": (lambda t: t.BlurPool2d(C, 4), "blur_pool", {"kernel_size": 4, "padding": 2}),
+    "space to depth": (lambda t: t.SpaceToDepth(4), "space_to_depth", {"block_size": 4}),
+    "depth to space": (lambda t: t.DepthToSpace(2), "depth_to_space", {"block_size": 2}),
+    "quick gelu": (lambda t: t.activations.QuickGELU(), "quick_gelu", {}),
+    "hard swish": (lambda t: t.activations.HardSwish(), "hard_swish", {}),
     "hard sigmoid": (lambda t: t.activations.HardSigmoid(), "hard_sigmoid", {}, {}),
 }
 
 
 @pytest.mark.parametrize("case", MODULES)
 def test_module(layers: Any, case: str) -> None:
-    make, name, attributes, _ = MODULES[case]
+    make, name, attributes = MODULES[case]
     module = make(layers).eval()
     kind = TensorType((C, 8, 8))
     op = OPS[name](**attributes).resolve(kind)

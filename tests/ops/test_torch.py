@@ -11,6 +11,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from typing import Any
+
 import torch
 from resspec_torch import BACKEND
 
@@ -24,8 +26,7 @@ from tests.ops.running import live
 def test_forms_of_a_module(name: str) -> None:
     for case in each_rule(name, BACKEND).values():
         graph, _ = build(name, case)
-        _, model = live(BACKEND, graph, randomise(graph), "float64")
-        model.eval()
+        model: Any = live(BACKEND, graph, randomise(graph), "float64").model.eval()
         x = torch.tensor(example((2, *case.shape)), dtype=torch.float64)
         expected = flat(model(x))
         with warnings.catch_warnings():
@@ -45,8 +46,7 @@ def test_forms_of_a_module(name: str) -> None:
 def test_export(name: str) -> None:
     case = CASES[name][0]
     graph, _ = build(name, case)
-    _, model = live(BACKEND, graph, randomise(graph), "float64")
-    model.eval()
+    model: Any = live(BACKEND, graph, randomise(graph), "float64").model.eval()
     x = torch.tensor(example((2, *case.shape)), dtype=torch.float64)
     program = torch.export.export(model, (x,)).module()
     for a, b in zip(flat(program(x)), flat(model(x)), strict=True):

@@ -39,17 +39,14 @@ def check(name: str, shape: tuple[int, ...], layers: list[Any], dtype: str, limi
     graph, backend = builder.graph(value), backends.get(name)
     weights, x = randomise(graph), example((3, *shape)).astype("float64")
     for training in (False, True):
-        source, model = live(backend, graph, weights, dtype)
-        truth = tensors(graph, weights)
+        model, truth = live(backend, graph, weights, dtype), tensors(graph, weights)
         (wanted,) = run(graph, truth, torch.tensor(x), training)["out"]
-        found, model = backend.runtime().forward(model, x, training)
-        assert error(found["out"][0], wanted.detach()) <= limit
-        after = backend.runtime().read_weights(model, source.variables)
+        assert error(model.forward(x, training)["out"][0], wanted.detach()) <= limit
+        after = model.read()
         for key, tensor in truth.items():
             assert error(after[key], tensor.detach()) <= limit, key
-        source, model = live(backend, graph, weights, dtype)
         moved = gradients(graph, tensors(graph, weights), torch.tensor(x), training)
-        given = backend.training().gradients(model, source.variables, x, training)
+        given = live(backend, graph, weights, dtype).gradients(x, training)
         assert error(together(given), together(moved)) <= limit
 
 

@@ -59,9 +59,9 @@ def test_a_ported_checkpoint_gives_the_same_outputs(
     assert "from timm's test_resnet" in text
     assert "from those of timm's test_resnet, relative" in text
     compiled = api.compile_for(NAME, backend)
-    model = compiled.running("cpu", "float32", compiled.weights(stored=out).weights).model
+    live = compiled.running(weights=compiled.weights(stored=out).weights)
     x = example((1, *compiled.graph.input.type.shape))
-    (y,) = compiled.backend.runtime().forward(model, x)[0]["out"]
+    (y,) = live.forward(x)["out"]
     np.testing.assert_allclose(y, original.forward(x)[0], rtol=1e-3, atol=1e-4)
 
 
@@ -98,8 +98,7 @@ def test_through_the_other_framework(
     middle, back = tmp_path / "b.safetensors", tmp_path / "c.pth"
     assert run(checkpoint, "--from", "timm", "--spec", NAME, "--out", middle)[0] == 0
     compiled = api.compile_for(NAME, "tensorflow")
-    model = compiled.running("cpu", "float32", compiled.weights(stored=middle).weights).model
-    weights = compiled.backend.runtime().read_weights(model, compiled.source.variables)
+    weights = compiled.running(weights=compiled.weights(stored=middle).weights).read()
     stored.save(middle, weights, NAME, force=True)
     assert run(middle, "--to", "timm", "--spec", NAME, "--out", back)[0] == 0
     found = torch.load(back)

@@ -15,6 +15,7 @@ from resspec.backend import get
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
 from resspec.port import bare, confirm, transfer
+from resspec.running import Running
 from resspec.weights import example, randomise, stored
 from tests import specs
 from tests.commands import command
@@ -73,11 +74,8 @@ def io(spec: str, graph: Graph, right: dict[str, Any], tmp_path_factory: Any) ->
 
 
 def outputs(graph: Graph, arrays: dict[str, Any], x: Any) -> Any:
-    backend = get("torch")
-    source = backend.emit(graph)
-    model = backend.runtime().instantiate(graph, source, "cpu", "float32")
-    backend.runtime().load_weights(model, source.variables, arrays)
-    (found,) = backend.runtime().forward(model, x.astype("float32"))[0]["out"]
+    live = Running.start(graph, get("torch")).load(arrays)
+    (found,) = live.forward(x.astype("float32"))["out"]
     return found
 
 

@@ -92,9 +92,8 @@ def test_outputs_are_equal(tmp_path: Path) -> None:
     original.load(found.stored(randomise(graph)))
     weights = found.canonical(original.arrays())
     x = example((2, 4, 6, 8)).astype("float64")
-    compiled = api.compile_for(graph, "tensorflow")
-    model = compiled.running("cpu", "float64", weights).model
-    (y,) = compiled.backend.runtime().forward(model, x)[0]["out"]
+    live = api.compile_for(graph, "tensorflow").running("cpu", "float64", weights)
+    (y,) = live.forward(x)["out"]
     np.testing.assert_allclose(y, original.forward(x)[0], rtol=1e-10)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from resspec import api, sizes
-from resspec.backend import get
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
 from tests.properties.live import BATCH, Wrong, tidy, weights
@@ -66,11 +65,8 @@ def measured(graph: Graph, backend: str, inputs: list[Any]) -> list[Measured]:
     compiled = api.compile_for(graph, backend)
     with warnings.catch_warnings(), tidy():
         warnings.simplefilter("ignore")
-        model = compiled.running(dtype="float64").model
-        get(backend).runtime().load_weights(model, compiled.source.variables, weights(graph))
-        forward, slopes = get(backend).runtime().forward, get(backend).training().gradients
-        variables = compiled.source.variables
-        return [(forward(model, x)[0], slopes(model, variables, x, False)) for x in inputs]
+        live = compiled.running("cpu", "float64", weights(graph))
+        return [(live.forward(x), live.gradients(x, training=False)) for x in inputs]
 
 
 def biggest(arrays: Any) -> float:

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.lib.stride_tricks import sliding_window_view
 
 from resspec import api
-from resspec.ir import Graph, Node
+from resspec.ir import Graph
+from resspec.passes.outputs import expose
+from resspec.running import Running
 from resspec.weights import draw, example, randomise
 from tests import specs
+from tests.plugin.resspec_numpy import BACKEND as TOY
 
 
 def test_nothing_keeps_a_constant_start(tmp_path: Path) -> None:
@@ -43,50 +45,15 @@ def test_a_gain_of_four_axes_is_a_scale(tmp_path: Path) -> None:
     assert fresh[gain.replace("gain", "weight")].std() > 0
 
 
-def run(node: Node, weights: dict[str, Any], inputs: list[Any]) -> Any:
-    """A few ops in NumPy, enough for a plain residual network."""
-    op, x = node.op, inputs[0]
-
-    def param(name: str) -> Any:
-        return weights[f"{node.path}.{name}"].astype(np.float64)
-
-    match op.NAME:
-        case "conv2d":
-            top, bottom, left, right = op.sides(*node.input_types)
-            (down, across) = op.stride  # type: ignore[attr-defined]
-            x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
-            windows = sliding_window_view(x, op.kernel_size, (2, 3))  # type: ignore[attr-defined]
-            return np.einsum("nchwij,ocij->nohw", windows[:, :, ::down, ::across], param("weight"))
-        case "batch_norm":
-            mean, var, scale, shift = (
-                param(name)[:, None, None]
-                for name in ("running_mean", "running_var", "weight", "bias")
-            )
-            return (x - mean) / np.sqrt(var + op.eps) * scale + shift  # type: ignore[attr-defined]
-        case "relu":
-            return np.maximum(x, 0)
-        case "add":
-            return sum(inputs)
-        case "global_avg_pool":
-            return x.mean((2, 3), keepdims=True)
-        case "flatten":
-            return x.reshape(len(x), -1)
-        case "linear":
-            return x @ param("weight").T + param("bias")
-    raise NotImplementedError(op.NAME)
-
-
 def levels(graph: Graph, weights: dict[str, Any]) -> dict[str, float]:
-    """Mean square of every node's output, by path."""
-    values: dict[int, Any] = {
-        graph.input.index: example((4, *graph.input.type.shape)).astype(np.float64)
+    """Mean square of every node's output, by path, as the toy backend computes it."""
+    shown = expose(graph, [node.outputs[0].index for node in graph.nodes])
+    x = example((4, *graph.input.type.shape))
+    found = Running.start(shown, TOY, dtype="float64").load(weights).forward(x)
+    return {
+        f"{node.path} {node.op.NAME}": float((found[f"v{node.outputs[0].index}"][0] ** 2).mean())
+        for node in graph.nodes
     }
-    found = {}
-    for node in graph.nodes:
-        result = run(node, weights, [values[value.index] for value in node.inputs])
-        values[node.outputs[0].index] = result
-        found[f"{node.path} {node.op.NAME}"] = float((result**2).mean())
-    return found
 
 
 PLAIN = """\
