@@ -12,7 +12,6 @@ flags of XLA, what is apart. device.KIND.csv holds each row as it is known.
 from __future__ import annotations
 
 import argparse
-import csv
 import importlib.util
 import os
 import sys
@@ -24,6 +23,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks import rows
 from benchmarks.places import Row, chosen, compared, each_op, memory, ops, parallel, pieces
 from benchmarks.record import ROOT
 from resspec import backend, parity, table
@@ -175,15 +175,16 @@ def run(
     """Everything, in so many processes, written as it is known; nothing is begun after `end`
     (time.monotonic). Raises SpecError."""
     machine = subjects.timing_of(backend.get("torch")).machine(How(device))
-    rows: dict[int, list[Row]] = {}
+    found: dict[int, list[Row]] = {}
     for turn in range(2):
-        known = [row for _, several in sorted(rows.items()) for row in several]
+        known = [row for _, several in sorted(found.items()) for row in several]
         work = again(known) if turn else todo(device, only)
-        start = len(rows)
+        start = len(found)
         for place, batch in Processes(jobs, end).each(work):
-            rows[start + place] = [replace(one, device=machine) for one in batch]
-            write(path, [row for _, several in sorted(rows.items()) for row in several])
-            yield from rows[start + place]
+            found[start + place] = [replace(one, device=machine) for one in batch]
+            every = [asdict(row) for _, several in sorted(found.items()) for row in several]
+            rows.write(path, HEAD, every)
+            yield from found[start + place]
 
 
 def sensible(device: str) -> int:
@@ -199,26 +200,19 @@ def sensible(device: str) -> int:
     return max(1, most)
 
 
-def write(path: Path, rows: Sequence[Row]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cells = [list(asdict(row).values()) for row in rows]
-    path.write_text(table.csv_text(HEAD, cells), "utf-8")
-
-
 def read(path: Path) -> list[Row]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return [Row(**row) for row in csv.DictReader(file)]
+    return [Row(**row) for row in rows.read(path)]
 
 
 def markdown(folder: Path = MEASURED) -> str:
     """What there is of each device, and what has been run where."""
     lines: list[str] = []
     for path in sorted(folder.glob("device.*.csv")):
-        rows = read(path)
+        every = read(path)
         kind = path.name.split(".")[1]
-        where = rows[0].device
+        where = every[0].device
         note = "" if kind != "cpu" else " No GPU: the same checks, on the CPU."
-        told = [row for row in rows if not row.verdict.startswith("not run")]
+        told = [row for row in every if not row.verdict.startswith("not run")]
         of = {kind: [row for row in told if row.family == kind] for kind in ("ops", "pieces")}
         told_of = [row for row in told if row.family not in ("memory", *of)]
         ok = sum(row.verdict == "ok" for row in told_of)
@@ -228,7 +222,7 @@ def markdown(folder: Path = MEASURED) -> str:
         for kind, found in of.items():
             same = sum(row.verdict == "ok" for row in found)
             count += f"; {kind}: {same} of {len(found)}" if found else ""
-        lines += [f"{count}, {len(rows) - len(told)} not run.{note}", ""]
+        lines += [f"{count}, {len(every) - len(told)} not run.{note}", ""]
         told = [row for row in told if row.family != "ops" or row.verdict != "ok"]
         cells = [[getattr(row, one) for one in HEAD[:-1]] for row in told]
         lines += [table.markdown(HEAD[:-1], cells), ""]

@@ -10,7 +10,6 @@ block as one of a quarter of its blocks.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import resource
 import subprocess
@@ -20,6 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks.rows import write
 from resspec import api
 from resspec.options import Limits, LoadOptions
 from resspec.validate import validate
@@ -57,10 +57,7 @@ def main(given: Sequence[str] | None = None) -> int:
         print(json.dumps(point(options.point[0], int(options.point[1]))))
         return 0
     rows = [_apart(kind, size) for kind in KINDS for size in options.sizes]
-    with MEASURED.open("w", newline="") as stream:
-        table = csv.DictWriter(stream, ["kind", "blocks", *STEPS, "MiB"], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+    write(MEASURED, ["kind", "blocks", *STEPS, "MiB"], rows)
     PICTURE.write_bytes(picture(rows))
     found = [steep(kind, rows) for kind in KINDS]
     return 1 if any(found) else 0

@@ -6,7 +6,6 @@ python -m benchmarks.profiles --only "core.*"
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from benchmarks import operations
+from benchmarks import operations, rows
 from benchmarks.record import ROOT, head
 from resspec import api, weights
 from resspec.timing import Work, interleave, processor
@@ -267,32 +266,20 @@ PROFILES: Mapping[str, Callable[[], Figures]] = {
 def read(path: Path = PATH) -> dict[str, Figures]:
     """The figures of each row; none where there is no file."""
     found: dict[str, Figures] = {}
-    for row in _rows(path):
+    for row in rows.read(path):
         found.setdefault(row["key"], {})[row["figure"]] = float(row["value"])
     return found
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def keep(path: Path, key: str, found: Figures) -> None:
     """Whole or not at all; figures of other rows stay."""
     told = {"device": processor(), "commit": head(), "measured": time.strftime("%Y-%m-%d")}
-    rows = [row for row in _rows(path) if row["key"] != key]
-    rows += [{"key": key, "figure": name, "value": f"{value:.4g}", **told}
+    kept = [row for row in rows.read(path) if row["key"] != key]
+    kept += [{"key": key, "figure": name, "value": f"{value:.4g}", **told}
              for name, value in found.items()]  # fmt: skip
     order = list(PROFILES)
-    rows.sort(key=lambda row: order.index(row["key"]) if row["key"] in order else len(order))
-    staged = path.with_suffix(".part")
-    with staged.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, HEAD, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    staged.replace(path)
+    kept.sort(key=lambda row: order.index(row["key"]) if row["key"] in order else len(order))
+    rows.write(path, HEAD, kept)
 
 
 def main(given: Sequence[str] | None = None) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import subprocess
 import time
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from importlib import metadata
 from pathlib import Path
 
+from benchmarks import rows
 from resspec.timing import Times
 
 ROOT = Path(__file__).parents[1]
@@ -87,35 +86,20 @@ class Record:
             measured=time.strftime("%Y-%m-%d", time.gmtime()),
         )
         self.lines[found.key] = found
-        write(self.path, self.lines.values())
+        cells = [asdict(one) for one in self.lines.values()]
+        rows.write(self.path, HEAD, [{k: _cell(v) for k, v in one.items()} for one in cells])
         return found
 
 
 def read(path: Path) -> list[Line]:
     """The lines of a file; none where there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [Line(**{key: _value(key, text) for key, text in row.items()})
-                for row in csv.DictReader(file)]  # fmt: skip
+    return [Line(**{k: _value(k, text) for k, text in row.items()}) for row in rows.read(path)]
 
 
 def _value(key: str, text: str) -> object:
     if key in NUMBERS:
         return float(text) if text else None
     return int(text) if key in COUNTS else text
-
-
-def write(path: Path, lines: Iterable[Line]) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_suffix(".part")
-    with staged.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, HEAD, lineterminator="\n")
-        writer.writeheader()
-        for one in lines:
-            writer.writerow({key: _cell(value) for key, value in asdict(one).items()})
-    staged.replace(path)
 
 
 def _cell(value: object) -> object:

@@ -7,17 +7,15 @@ A row holds digests of what was run. Where they are those of today's code (`dige
 from __future__ import annotations
 
 import argparse
-import csv
 import fcntl
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from benchmarks import rows
 from resspec import api, digests
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
-from resspec.table import csv_text
 
 FOLDER = Path(__file__).parents[1] / "docs/measured"
 DIGESTS = FOLDER / "digests.csv"
@@ -34,25 +32,18 @@ class Table:
         self.path, self.head, self.keys = path, [*head], keys
 
     def rows(self) -> dict[tuple[str, ...], Row]:
-        if not self.path.exists():
-            return {}
-        with self.path.open(encoding="utf-8", newline="") as stream:
-            found = [
-                {name: row.get(name) or "" for name in self.head} for row in csv.DictReader(stream)
-            ]
-        return {tuple(row[name] for name in self.head[: self.keys]): row for row in found}
+        found = [{name: row.get(name) or "" for name in self.head} for row in rows.read(self.path)]
+        return {self._key(row): row for row in found}
 
-    def put(self, rows: Iterable[Row]) -> None:
+    def _key(self, row: Row) -> tuple[str, ...]:
+        return tuple(row[name] for name in self.head[: self.keys])
+
+    def put(self, new: Iterable[Row]) -> None:
         """Each in place of the one of the same key, while no other process does."""
         with self.path.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            found = self.rows()
-            for row in rows:
-                found[tuple(row[name] for name in self.head[: self.keys])] = row
-            cells = [[row.get(name, "") for name in self.head] for _, row in sorted(found.items())]
-            whole = self.path.with_suffix(f".{os.getpid()}")
-            whole.write_text(f"{csv_text(self.head, cells)}\n", "utf-8")
-            whole.replace(self.path)
+            found = self.rows() | {self._key(row): row for row in new}
+            rows.write(self.path, self.head, [row for _, row in sorted(found.items())])
 
 
 def pieces(parser: argparse.ArgumentParser, table: Path) -> None:

@@ -17,7 +17,6 @@ proven of it. docs/import-table.md is drawn of the rows.
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import json
 import os
@@ -33,6 +32,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks import rows
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "docs" / "measured" / "import.csv"
@@ -209,15 +210,9 @@ def _family(source: str) -> str:
     return f"{library}:{found[2] if found and library in PUBLIC else name}"
 
 
-def rows() -> dict[str, dict[str, Any]]:
-    if not TABLE.exists():
-        return {}
-    with TABLE.open(encoding="utf-8", newline="") as file:
-        return {row["source"]: row for row in csv.DictReader(file)}
-
-
 def main(arguments: argparse.Namespace) -> None:
-    known, found = names(), rows()
+    known = names()
+    found: dict[str, dict[str, Any]] = {row["source"]: row for row in rows.read(TABLE)}
     if not arguments.page:
         _warm(arguments.backends if arguments.proof == "full" else ())
         _try_all(arguments, known, found)
@@ -275,12 +270,7 @@ def _warm(others: Sequence[str]) -> None:
 
 
 def _write(found: dict[str, dict[str, Any]]) -> None:
-    part = TABLE.with_suffix(".part")
-    with part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(found[key] for key in sorted(found))
-    part.replace(TABLE)
+    rows.write(TABLE, FIELDS, [found[key] for key in sorted(found)])
 
 
 def page(found: dict[str, dict[str, Any]], known: dict[str, bool]) -> str:

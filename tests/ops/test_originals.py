@@ -73,7 +73,7 @@ MODULES: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "depth to space": (lambda t: t.DepthToSpace(2), "depth_to_space", {"block_size": 2}),
     "quick gelu": (lambda t: t.activations.QuickGELU(), "quick_gelu", {}),
     "hard swish": (lambda t: t.activations.HardSwish(), "hard_swish", {}),
-    "hard sigmoid": (lambda t: t.activations.HardSigmoid(), "hard_sigmoid", {}, {}),
+    "hard sigmoid": (lambda t: t.activations.HardSigmoid(), "hard_sigmoid", {}),
 }
 
 
