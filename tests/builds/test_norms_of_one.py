@@ -12,24 +12,10 @@ pytest.importorskip("tensorflow")
 
 from resspec import api
 from resspec import backend as backends
-from tests.builds.twins import agree, graph, report
+from tests.builds.twins import agree, case, graph, report
 from tests.refused import refused
 
-BATCH1 = """\
-model: batch1
-input: [3, 16, 16]
-num_classes: 4
-stem: {stem_3x3: {out_channels: 8}}
-block: basic
-stages: [{depth: 1, width: 8}]
-head:
-  - global_avg_pool
-  - conv: {out_channels: 8, kernel_size: 1}
-  - norm
-  - act
-  - flatten
-  - linear: {out_features: num_classes}
-"""
+BATCH1 = case("batch1")
 MESSAGE = "a batch norm of one number a channel cannot be trained"
 
 

@@ -23,6 +23,11 @@ def runners() -> tuple[Runner, ...]:
     return tuple(runner(name) for name in BACKENDS)
 
 
+def case(name: str) -> str:
+    """A spec that once went wrong."""
+    return (CASES / "inputs" / f"{name}.yaml").read_text("utf-8")
+
+
 def graph(text: str, folder: Path) -> Graph:
     """The text as a graph."""
     return specs.load(folder, text).graph

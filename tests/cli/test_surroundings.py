@@ -135,17 +135,6 @@ def test_out_is_no_fifo_and_no_device(run: Run, folder: Path, force: list[str]) 
     assert "did not write: model.py" in run("build", "tiny.yaml", "--out", "full", "--force").err
 
 
-def test_the_resolved_spec_is_read_by_every_yaml_reader(run: Run, folder: Path) -> None:
-    import yaml
-
-    text = specs.TINY + "defaults: {norm: {batch_norm: {eps: 1e-5, momentum: 1.e-4}}}\n"
-    specs.write(folder, text)
-    pytest.importorskip("torch")
-    assert run("build", "tiny.yaml", "--out", "out").code == 0
-    found = yaml.safe_load(Path("out/spec.yaml").read_text())
-    assert found["defaults"]["norm"]["batch_norm"] == {"eps": 1e-5, "momentum": 1e-4}
-
-
 # -- names as a terminal shows them ---------------------------------------------------------------
 
 

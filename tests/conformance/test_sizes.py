@@ -16,6 +16,7 @@ pytest.importorskip("tensorflow")
 from resspec import api, backend, sizes
 from resspec.weights import example, randomise
 from tests import specs
+from tests.builds.twins import case
 from tests.ops.running import error, live, together
 
 SHORT = tuple(f"stages.{stage}.depth=1" for stage in range(4))
@@ -33,19 +34,7 @@ SHIPPED = [
 ]
 
 # as outside use found it: 32x32 built for, 33x33 fed, outputs 0.18 apart
-STRIDED = """\
-model: same_sizes
-input: [3, 32, 32]
-num_classes: 10
-stem:
-  - conv: {out_channels: 8, kernel_size: 3, stride: 2, padding: same}
-  - norm
-  - act
-  - max_pool: {kernel_size: 3, stride: 2, padding: same}
-block: basic
-stages: [{depth: 1, width: 8}]
-head: classifier
-"""
+STRIDED = case("same_sizes")
 # `same` in every kind of window, a value's own size, and what follows from it
 SAME = """\
 model: windows

@@ -17,6 +17,7 @@ import pytest
 from resspec.diagnostics import SpecError
 from resspec.weights.files import Checkpoint, read
 from tests.refused import refused
+from tests.weights.memory import Peak
 
 torch = pytest.importorskip("torch")
 
@@ -93,7 +94,10 @@ def test_case_plain_npz(tmp_path: Path, state: dict[str, Any]) -> None:
 
 def test_case_expanded(tmp_path: Path) -> None:
     path = saved(tmp_path, {"w": torch.zeros(1, dtype=torch.float16).expand(40_000, 50_000)})
+    assert path.stat().st_size < 2000
+    peak = Peak()
     assert "its tensors claim 7.5 GB, `w` alone 7.5 GB" in told(path)
+    assert peak.above() < 256
 
 
 def test_case_keys(tmp_path: Path, state: dict[str, Any]) -> None:
