@@ -18,7 +18,7 @@ SPECS = [code for code, one in CODES.items() if not one.bad.startswith(COMMANDS)
 
 def diagnostics(text: str, folder: Path) -> list[Diagnostic]:
     try:
-        loaded = specs.load(folder, text)
+        loaded = api.load(specs.write(folder, text, "spec.yaml"))
         for backend in ("torch", "tensorflow"):
             if f"--backend {backend}" in text:
                 api.source(loaded, backend)

@@ -16,6 +16,7 @@ import safetensors
 from resspec import api, backend, weights
 from resspec.diagnostics import SpecError
 from resspec.ir import Graph
+from resspec.running import Running
 from tests import specs
 from tests.commands import command
 from tests.export.running import SPECS
@@ -53,24 +54,16 @@ def test_round_trip_through_both_backends_is_exact(case: str, dtype: str, tmp_pa
     torch = pytest.importorskip("torch")
     pytest.importorskip("tensorflow")
     graph = spec(tmp_path, case)
-    start = backend.get("torch")
-    source = start.emit(graph)
-    model = start.runtime().instantiate(graph, source, "cpu", "float32")
-    start.runtime().load_weights(model, source.variables, weights.randomise(graph, 1))
-    model.to(getattr(torch, dtype)).to(torch.float32)  # numbers that the type can hold
-    first = {name: value.clone() for name, value in model.state_dict().items()}
-    arrays = start.runtime().read_weights(model, source.variables)
+    live = Running.start(graph, backend.get("torch")).load(weights.randomise(graph, 1))
+    live.model.to(getattr(torch, dtype)).to(torch.float32)  # numbers that the type can hold
+    first = {name: value.clone() for name, value in live.model.state_dict().items()}
     for step, name in enumerate(("tensorflow", "torch")):
         path = tmp_path / f"{step}.safetensors"
-        weights.save(path, arrays, case, dtype=dtype)
-        target = backend.get(name)
-        source = target.emit(graph)
-        model = target.runtime().instantiate(graph, source, "cpu", "float32")
+        weights.save(path, live.read(), case, dtype=dtype)
         stored = weights.read(path, graph)
         assert set(stored.dtypes.values()) == {dtype}
-        target.runtime().load_weights(model, source.variables, stored.weights)
-        arrays = target.runtime().read_weights(model, source.variables)
-    last = model.state_dict()
+        live = Running.start(graph, backend.get(name)).load(stored.weights)
+    last: Any = live.model.state_dict()
     assert list(last) == list(first)
     for key, value in first.items():
         assert torch.equal(last[key], value), key
@@ -150,8 +143,7 @@ def test_another_number_of_classes_and_channels(name: str, graph: Graph, tmp_pat
         model = api.build(changed, name, weights=path, partial=True, seed=6)
     assert all(note.message in str(told[0].message) for note in problem.notes)
     assert told[0].filename == __file__
-    compiled = api.compile_for(changed, name)
-    found = compiled.backend.runtime().read_weights(model, compiled.source.variables)
+    found = api.read_weights(model)
     drawn = weights.draw(changed.graph, 6)
     for key, array in found.items():
         expected = drawn if key == STEM or key.startswith(HEAD) else trained

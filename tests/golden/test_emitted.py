@@ -12,6 +12,7 @@ import pytest
 from resspec_tensorflow.emitter import STANDARD
 
 from resspec import api, backend
+from tests import specs
 from tests.golden.emitted import CASES, HERE, emit
 
 TEXTS = [(name, case) for name, cases in CASES.items() for case in cases]

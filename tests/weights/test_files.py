@@ -1,11 +1,8 @@
-"""Weight files: exact round trips, and every kind of broken file refused with its reason."""
+"""Weight files: exact round trips, and what does not fit a network; broken ones: `attacks`."""
 
 from __future__ import annotations
 
-import json
 import math
-import pickle
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -154,51 +151,11 @@ def test_arrays_of_other_machines_are_taken_and_what_would_be_infinite_is_not(gr
     assert api.build(graph, weights=large, dtype="float64") is not None
 
 
-def header(entry: dict[str, Any], data: bytes = b"") -> bytes:
-    text = json.dumps(entry).encode()
-    return struct.pack("<Q", len(text)) + text + data
-
-
-@pytest.mark.parametrize(
-    ("raw", "reason"),
-    [
-        (b"", "it is empty"),
-        (b"abc", "it is no file of weights"),
-        (struct.pack("<Q", 1 << 60) + b"{}", "it claims a header of"),
-        (struct.pack("<Q", 500) + b"{}", ""),
-        (header({}) + b"left over", ""),
-        (b"\x10" + bytes(7) + b"not json at all!", "it is no file of weights"),
-        (header({"a": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 4]}}, bytes(4)), ""),
-        (header({"a": {"dtype": "F32", "shape": [9], "data_offsets": [0, 36]}}, bytes(4)), ""),
-    ],
-)
-def test_broken_files(tmp_path: Path, graph: Graph, raw: bytes, reason: str) -> None:
-    (tmp_path / "w").write_bytes(raw)
-    found = problem(tmp_path / "w", graph)
-    assert found.code == "weights-format"
-    assert reason in found.message
-
-
 def test_a_truncated_file(tmp_path: Path, graph: Graph) -> None:
     raw = encode(draw(graph), "tiny")
     for size in (7, 100, len(raw) // 2, len(raw) - 1):
         (tmp_path / "w").write_bytes(raw[:size])
         assert problem(tmp_path / "w", graph).code == "weights-format"
-
-
-class Trap:
-    def __reduce__(self) -> Any:
-        return (Path.touch, (Path("pickle-was-run"),))
-
-
-@pytest.mark.parametrize("protocol", [0, 2, 5])
-def test_a_pickle_is_refused_and_not_run(
-    tmp_path: Path, graph: Graph, protocol: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("w").write_bytes(pickle.dumps({"a": Trap()}, protocol=protocol))
-    assert problem(Path("w"), graph).code == "weights-format"
-    assert not Path("pickle-was-run").exists()
 
 
 @pytest.mark.parametrize(("magic", "kind"), [(b"PK\x03\x04", "zip"), (b"\x80\x02}", "pickle")])
@@ -253,10 +210,9 @@ def test_names_that_look_alike_and_weights_that_are_made_anew_are_told(
 def test_types_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     text = "model: one\ninput: [1, 1, 1]\nhead: [{conv: {out_channels: 1, kernel_size: 1}}]\n"
     graph = specs.load(tmp_path, text).graph
-    entry = {"dtype": "I16", "shape": [1, 1, 1, 1], "data_offsets": [0, 2]}
     (name,) = graph.parameters()
-    (tmp_path / "w").write_bytes(header({name: entry}, bytes(2)))
-    assert "stored as int16" in problem(tmp_path / "w", graph).message
+    path = crafted.safetensors(tmp_path, {name: crafted.entry("I16", [1, 1, 1, 1], 0, 2)}, bytes(2))
+    assert "stored as int16" in problem(path, graph).message
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path, graph: Graph) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from resspec import api
 from tests import specs
-from tests.refused import problems, refused
+from tests.refused import problems
 
 HEAD = "model: m\ninput: [8, 16, 16]\nnum_classes: 4\n"
 
@@ -40,4 +40,4 @@ def test_a_width_that_does_not_divide_is_refused(tmp_path: Path, text: str, wron
     "name", ["cifar_resnet20", "wrn_28_10", "preact_resnet164", "pyramidnet110_a48"]
 )
 def test_a_number_of_layers_that_no_such_network_has_is_refused(name: str) -> None:
-    assert "does not divide" in refused(api.load, name, overrides=["layers=57"]).message
+    assert "does not divide" in problems(api.load, name, overrides=["layers=57"])[0].message
