@@ -195,27 +195,14 @@ class Scope:
                 return tuple(tensor(part).type.channels for part in value)
             if isinstance(value, Poison):
                 raise Failed
-            raise _Unknown(
-                failure(
-                    env,
-                    "wrong-type",
-                    f"`{name}` is a tensor, not a number",
-                    span,
-                    f"write `{name}.channels`, `{name}.height` or `{name}.width`",
-                )
-            )
+            help = f"write `{name}.channels`, `{name}.height` or `{name}.width`"
+            raise _Unknown(env, "wrong-type", f"`{name}` is a tensor, not a number", span, help)
         if (constant := env.constant(name)) is not MISSING:
             return self._known(name, constant, env, span)
         if name in AMBIENT:
-            raise _Unknown(
-                failure(
-                    env,
-                    "undefined-ambient",
-                    f"`{name}` has no value here: it is {AMBIENT[name]}",
-                    span,
-                    f"declare `{name}` under `params:` and pass it" if name != "channels" else None,
-                )
-            )
+            message = f"`{name}` has no value here: it is {AMBIENT[name]}"
+            way = f"declare `{name}` under `params:` and pass it" if name != "channels" else None
+            raise _Unknown(env, "undefined-ambient", message, span, way)
         if (today := spelt(name, self.params)) != name:
             return self.param(today, env)
         message = f"nothing is called `{name}` here"
@@ -224,7 +211,7 @@ class Scope:
             help = f"did you mean `{near}`?"
         elif near := suggest(name, self._known_words()):
             help = f"did you mean `'{near}'`? A word in an expression is quoted"
-        raise _Unknown(failure(env, "unknown-variable", message, span, help))
+        raise _Unknown(env, "unknown-variable", message, span, help)
 
     def let(self, name: str, env: Env) -> Any:
         """The value of a let, which sees neither counters nor what a shortcut must bridge."""
@@ -251,7 +238,7 @@ class Scope:
         help = (
             "a shortcut's stride is the product of those along the body: write the number instead"
         )
-        raise _Unknown(failure(env, "undefined-ambient", message, value.span, help))
+        raise _Unknown(env, "undefined-ambient", message, value.span, help)
 
     def _attribute(self, root: str, attribute: str, env: Env, span: Span) -> Any:
         if root == "input" and (constant := env.constant("input")) is not MISSING:
@@ -259,40 +246,21 @@ class Scope:
         elif root in self.values:
             value = self.values[root]
         else:
-            raise _Unknown(
-                failure(
-                    env,
-                    "unknown-variable",
-                    f"no value is called `{root}` here",
-                    span,
-                    did_you_mean(root, [*self.values, "input"], "name a value with `as:`"),
-                )
-            )
+            help = did_you_mean(root, [*self.values, "input"], "name a value with `as:`")
+            raise _Unknown(env, "unknown-variable", f"no value is called `{root}` here", span, help)
         if isinstance(value, tuple):
             return tuple(getattr(tensor(part).type, attribute) for part in value)
         return getattr(tensor(value).type, attribute)
 
     def _channels(self, value: Val, name: str, env: Env, span: Span) -> int:
         if value is NO_VALUE:
-            raise _Unknown(
-                failure(
-                    env,
-                    "undefined-ambient",
-                    f"`{name}` has no value here: no layer has been run",
-                    span,
-                    None if self.is_model else "use `in_channels`",
-                )
-            )
+            message = f"`{name}` has no value here: no layer has been run"
+            help = None if self.is_model else "use `in_channels`"
+            raise _Unknown(env, "undefined-ambient", message, span, help)
         if isinstance(value, tuple) and len(value) != 1:
-            raise _Unknown(
-                failure(
-                    env,
-                    "undefined-ambient",
-                    f"`{name}`: here are {len(value)} values, each with its own",
-                    span,
-                    "name the values (`inputs: [a, b]`) and write `a.channels`",
-                )
-            )
+            message = f"`{name}`: here are {len(value)} values, each with its own"
+            help = "name the values (`inputs: [a, b]`) and write `a.channels`"
+            raise _Unknown(env, "undefined-ambient", message, span, help)
         return tensor(value[0] if isinstance(value, tuple) else value).type.channels
 
     # -- params --------------------------------------------------------------------------
@@ -381,9 +349,9 @@ class Scope:
 class _Unknown(Exception):
     """A name that means nothing; may turn out to be a misspelt word."""
 
-    def __init__(self, error: SpecError) -> None:
+    def __init__(self, env: Env, code: str, message: str, span: Span, help: str | None) -> None:
         super().__init__()
-        self.error = error
+        self.error = failure(env, code, message, span, help)
 
 
 _RUNNING = object()

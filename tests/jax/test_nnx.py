@@ -25,24 +25,9 @@ from tests.commands import command, python  # noqa: E402
 if "jax" not in backend.names():
     pytest.skip("the backend jax is not installed", allow_module_level=True)
 
-SPEC = """\
-model: tiny
-input: [3, 8, 8]
-num_classes: 5
-stem:
-  - conv: {out_channels: 4, kernel_size: 3}
-  - norm
-  - act
-block: basic
-stages:
-  - {depth: 2, width: 4}
-  - {depth: 1, width: 8, stride: 2}
-head:
-  - dropout: {rate: 0.5}
-  - global_avg_pool
-  - flatten
-  - linear: {out_features: num_classes}
-"""
+SPEC = specs.TINY.replace("depth: 1, width: 4", "depth: 2, width: 4").replace(
+    "head: classifier", "head: {classifier: {dropout: 0.5}}"
+)
 X = weights.example((4, 3, 8, 8)).astype(np.float32)
 NHWC = X.transpose(0, 2, 3, 1)
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from resspec.parity import Options, compare, report, runner
-from tests import specs
+from tests.builds.twins import agree, case
 
 pytest.importorskip("torch")
 pytest.importorskip("tensorflow")
@@ -15,9 +14,6 @@ pytest.importorskip("tensorflow")
 HEAD = "input: [3, 16, 16]\nnum_classes: 4\nhead: classifier\n"
 STEM = "stem: {stem_3x3: {out_channels: 8}}\nblock: basic\n"
 SPECS = {
-    "vanishing_entry": STEM
-    + "params: {deeper: 1.0}\n"
-    + "stages: [{blocks: [{depth: 1}, {depth: ceil(deeper) - 1}], block: basic, width: 8}]\n",
     "vanishing_stage": STEM
     + "stages: [{name: a, depth: 1, width: 8}, {name: b, depth: 0, width: 8}]\n"
     + "outputs: {a: a, b: b, logits: head}\n",
@@ -46,18 +42,6 @@ SPECS = {
     "      - {when: i == 0, basic: {width: 8}, as: block, else: [{reuse: block}]}\n"
     "      - {when: i > 0, then: [{reuse: d}], else: [{conv: {out_channels: 8, kernel_size: 1}, as: d}]}\n"
     "stages: [{depth: 1, width: 8}]\n",
-    "string_param": STEM
-    + "params: {kind: dark}\nstages: [{depth: \"2 if kind == 'dark' else 1\", width: 8}]\n",
-    "ambient_stride": "stem: {stem_3x3: {out_channels: 4}}\nstages: [{depth: 1, block: b}]\n"
-    "blocks:\n"
-    "  b:\n"
-    "    layers:\n"
-    "      - residual:\n"
-    "          body:\n"
-    "            - mul: [[{resize: {scale_factor: 2}}], [{resize: {scale_factor: 2}}]]\n"
-    "            - avg_pool: {kernel_size: 2, stride: 2, padding: valid}\n"
-    "          shortcut: [projection]\n"
-    "      - act\n",
     "inherited_shortcut": "extends: resnet18\nblock: plain\nstem: {stem_3x3: {out_channels: 8}}\n"
     "stages: [{depth: 1, width: 8}]\n"
     "blocks:\n"
@@ -67,9 +51,10 @@ SPECS = {
 }
 
 
-@pytest.mark.parametrize("name", SPECS)
+TEXTS = {name: f"model: {name}\n{HEAD}{text}" for name, text in SPECS.items()}
+TEXTS |= {name: case(name) for name in ("vanishing_entry", "string_param", "ambient_stride")}
+
+
+@pytest.mark.parametrize("name", TEXTS)
 def test_it_is_one_network(name: str, tmp_path: Path) -> None:
-    graph = specs.load(tmp_path, f"model: {name}\n{HEAD}{SPECS[name]}").graph
-    runners = [runner(one) for one in ("torch", "tensorflow")]
-    found = compare(graph, runners, Options(("eval", "grad"), ("float64",), 4))
-    assert found.ok, report.text(found.to_json())
+    agree(TEXTS[name], tmp_path, ("eval", "grad"))
