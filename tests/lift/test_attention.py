@@ -15,6 +15,7 @@ from resspec.options import LoadOptions
 from tests.refused import problems
 
 torch = pytest.importorskip("torch")
+attending: Any = pytest.importorskip("tests.lift.attending")
 modules: Any = pytest.importorskip("tests.lift.modules")
 
 
@@ -26,7 +27,7 @@ def brought(model: Any, size: int, check: Any = "outputs") -> bring.Imported:
 
 
 def test_products_written_out_are_the_library_s_transformer(tmp_path: Path) -> None:
-    made = brought(modules.Attends(), 16, check=True)
+    made = brought(attending.Attends(), 16, check=True)
     assert {"outputs", "gradients"} <= {check.quantity for check in made.checks}
     assert made.spec.model["block"] == "transformer"
     assert made.spec.model["stages"] == [{"depth": 2, "heads": 3}]
@@ -78,7 +79,7 @@ def test_queries_that_know_where_keys_stand(kind: str) -> None:
 
 def test_a_mask_of_other_than_shifted_windows_is_refused() -> None:
     with pytest.raises(SpecError, match="a mask that is none of shifted windows") as caught:
-        probe.recorded(bring.of_model(modules.Attends(masked=True), "mine"), (3, 16, 16))
+        probe.recorded(bring.of_model(attending.Attends(masked=True), "mine"), (3, 16, 16))
     assert {one.code for one in caught.value.diagnostics} == {"not-liftable"}
 
 
@@ -91,7 +92,7 @@ def test_norms_with_a_scale_or_a_shift_alone(kind: str, scaled: bool) -> None:
 
 @pytest.mark.parametrize(("stride", "windows"), [(1, 1), (2, 1), (1, 2)])
 def test_biases_by_distance_are_windows_of_a_mirrored_table(stride: int, windows: int) -> None:
-    model = modules.Distances(4, stride, windows).eval()
+    model = attending.Distances(4, stride, windows).eval()
     x = torch.randn(1, 3, 16 * windows, 16 * windows)
     before = model(x)
     made = resspec.import_model(model, x)
