@@ -108,7 +108,8 @@ def take(
     beside = tuple(Difference(name, None, given.arrays[name].shape) for name in naming.beside)
     taken = {name: dtypes[name] for name in kept if name in dtypes}
     weights = {name: kept[name] if name in kept else (start or {})[name] for name in shapes}
-    other = otherwise(given.purpose, graph, given_shapes, kept, given.what.partition(",")[0])
+    source = given.what if given.path is None else f"`{escape(str(given.path))}`"
+    other = otherwise(given.purpose, graph, given_shapes, kept, source)
     return Stored(weights, taken, lines + beside, changed, given.taken, other)
 
 

@@ -47,7 +47,7 @@ def graph(folder: Path, right: str = "", other: str = "") -> Graph:
 
 
 def taken(folder: Path, made_for: Graph, graph: Graph) -> str:
-    file = folder / "w.safetensors"
+    file = folder / "w, and more.safetensors"
     weights.save(file, weights.draw(made_for, 0), made_for, force=True)
     return weights.read(file, graph).other
 
@@ -61,11 +61,12 @@ def test_nothing_is_told_of_one_that_computes_the_same(change: str, tmp_path: Pa
 @pytest.mark.parametrize("change", OTHER)
 def test_both_are_named_and_where_they_part(change: str, name: str, tmp_path: Path) -> None:
     right, other, place = OTHER[change]
-    file = tmp_path / "other.yaml"
+    file = tmp_path / "other, and more.yaml"
     file.write_text(SPEC.replace(right, other, 1).replace("model: tiny", f"model: {name}"))
     said = taken(tmp_path, graph(tmp_path), resspec.load(file).graph)
     assert ("another tiny than this" if name == "tiny" else "for tiny, not for other") in said
     assert place in said
+    assert said.startswith(f"`{tmp_path / 'w, and more.safetensors'}` was saved for ")
 
 
 def test_a_head_of_other_classes_is_no_other_network(tmp_path: Path) -> None:
