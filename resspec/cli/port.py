@@ -155,7 +155,7 @@ def port(
                 )
             if found.other:
                 report = replace(report, differences=(*report.differences, found.other))
-    _warn(report, confirmed=verdict is not None)
+    _warn(report, confirmed=verdict is not None, read=source is not None)
     if format == "json":
         common.print_json({
             "spec": graph.name, "out": str(out), **asdict(report), "outputs_apart": apart,
@@ -177,7 +177,7 @@ def _by(report: Ported) -> str:
     return f", by {NAMES.get(report.names, report.names)} names" if report.names else ""
 
 
-def _warn(report: Ported, *, confirmed: bool) -> None:
+def _warn(report: Ported, *, confirmed: bool, read: bool) -> None:
     if report.taken:
         common.say(f"note: {report.taken}")
     for line in report.differences[:SHOWN]:
@@ -193,7 +193,7 @@ def _warn(report: Ported, *, confirmed: bool) -> None:
             f"warning: {len(report.ambiguous)} sets of tensors were told apart by their order "
             f"alone, the first {first}{more}"
         )
-        if report.by_order:
+        if report.by_order and read:
             common.say("help: --verify confirms it; --from torchvision, timm or keras knows the "
                        "original's code")  # fmt: skip
     if report.unread:

@@ -42,15 +42,28 @@ def by_example(
     )
 
 
-def must_be_certain(report: Ported, checkpoint: object, *, compared: bool) -> None:
+WAYS = (
+    "confirm the order with --verify FILE.npz (x: an input, y: what the trained network "
+    "gives for it), or take --from torchvision, timm or keras, which know the original's code "
+    "and run it (without --no-check); --trust-order takes it as it is"
+)
+WAYS_BACK = (
+    "`resspec port` that file with --from torch --verify FILE.npz: what is confirmed there holds "
+    "here, by the same rules, and --trust-order takes it"
+)
+
+
+def must_be_certain(
+    report: Ported, checkpoint: object, *, compared: bool, ways: str = WAYS
+) -> None:
     """Errors: `weights-ambiguous` where only the order told tensors apart. compared: the original's
     code will be run beside the network, and confirms an order of execution."""
     if not report.ambiguous or (compared and not report.by_order):
         return
-    raise _uncertain(report, checkpoint)
+    raise _uncertain(report, checkpoint, ways)
 
 
-def _uncertain(report: Ported, checkpoint: object) -> SpecError:
+def _uncertain(report: Ported, checkpoint: object, ways: str = WAYS) -> SpecError:
     notes = [Note(_few(names)) for names in report.ambiguous[:SHOWN]]
     if len(report.ambiguous) > SHOWN:
         notes.append(Note(f"and {len(report.ambiguous) - SHOWN} sets more"))
@@ -59,9 +72,7 @@ def _uncertain(report: Ported, checkpoint: object) -> SpecError:
         f"`{escape(str(checkpoint))}`: only the order of its tensors says which is which of "
         f"{len(report.ambiguous)} sets of one role and shape; nothing is written",
         notes=notes,
-        help="confirm the order with --verify FILE.npz (x: an input, y: what the trained network "
-        "gives for it), or take --from torchvision, timm or keras, which know the original's code "
-        "and run it (without --no-check); --trust-order takes it as it is",
+        help=ways,
     )
 
 

@@ -57,7 +57,7 @@ def write(
     }
     spread, report = next(without_code(replace(found, arrays=places), graph))
     if not trust_order:
-        confirm.must_be_certain(report, like, compared=False)
+        confirm.must_be_certain(report, like, compared=False, ways=confirm.WAYS_BACK)
     numbers = np.concatenate([np.ravel(array) for array in found.arrays.values()])
     numbers = numbers.astype(np.float64)
     for name, where in spread.weights.items():

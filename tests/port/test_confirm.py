@@ -417,3 +417,28 @@ def test_an_order_of_execution_is_confirmed_by_running_the_code() -> None:
     confirm.must_be_certain(report, "it", compared=True)
     with pytest.raises(SpecError, match="only the order"):
         confirm.must_be_certain(report, "it", compared=False)
+
+
+def test_the_way_back_names_the_ways_out_that_it_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "net.yaml"
+    spec.write_text(
+        "model: net\ninput: [3, 8, 8]\nstem:\n"
+        "  - conv: {out_channels: 3, kernel_size: 3}\n  - conv: {out_channels: 3, kernel_size: 3}\n"
+    )
+    graph = api.load(spec).graph
+    drawn = weights.draw(graph)
+    weights.save(tmp_path / "w.safetensors", drawn, graph)
+    theirs = {f"layer{i}.weight": array for i, array in enumerate(drawn.values())}
+    np.savez(tmp_path / "theirs.npz", **theirs)  # type: ignore[arg-type]
+    words = ("port", str(tmp_path / "w.safetensors"), "--to", "torch", "--like",
+             str(tmp_path / "theirs.npz"), "--spec", str(spec), "--out",
+             str(tmp_path / "out.npz"))  # fmt: skip
+    assert command(*words) == 1
+    said = capsys.readouterr().err
+    assert "with --from torch --verify" in said
+    assert "confirm the order with" not in said
+    assert command(*words, "--trust-order") == 0
+    assert "--verify" not in capsys.readouterr().err
+    assert sorted(np.load(tmp_path / "out.npz")) == ["layer0.weight", "layer1.weight"]
