@@ -149,7 +149,6 @@ def _brought(
     say("tracing")
     recorder = recorded(network, shape)
     say("writing the spec")
-    arrays = network.arrays()
     with tempfile.TemporaryDirectory(prefix="resspec-import-") as folder:
         spec, files, path = _written(recorder, shape, name, doc, Path(folder))
 
@@ -170,11 +169,11 @@ def _brought(
             checks = prove(network, names, at, size, wide, training=full, tell=told.append)
             if not any(one.quantity.endswith("second size") for one in checks):
                 second = None
-    weights = names.canonical(arrays)
+    weights = names.canonical(network.arrays())
     broken = next((n for n, a in weights.items() if not np.isfinite(a).all()), None)
     if broken is not None:
         raise error("weights-format", f"{network.name}: `{broken}` of it holds nan or infinity")
-    made = {n: a.astype(np.float32) if a.dtype.kind == "f" and a.itemsize == 2 else a
+    made = {n: a if a.dtype in (np.float32, np.float64) else a.astype(np.float32)
             for n, a in weights.items()}  # fmt: skip
     return Imported(
         spec.model["model"], network.name, graph, spec, files, made, recorder, checks, size,

@@ -115,8 +115,9 @@ def prove(
     checks: list[Check] = []
     made = graph(size)
     drawn = weights.randomise(made, seed)
-    held = network.arrays()
-    other = network.copy(names.originals({n: a.astype(np.float64) for n, a in drawn.items()}, held))
+    wide = {n: a.astype(np.float64) for n, a in drawn.items()}
+    other = network.copy(names.originals(wide, network.arrays()))
+    del wide  # a large network's weights are held no longer than they are read
     x = weights.example((network.batch or BATCH, *made.input.type.shape), seed).astype(np.float64)
     target = backends.get(network.backend)
     running = Running.start(made, target, dtype="float64").load(drawn)

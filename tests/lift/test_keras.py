@@ -239,3 +239,16 @@ def test_names_of_applications() -> None:
     assert network.shape == (3, 224, 224)
     made = bring.bring(network, (3, 224, 224), "mobile", check=False)
     assert made.graph.outputs[0][1][0].type.shape == (7,)
+
+
+def test_a_normalization_that_was_adapted_is_written_with_its_count(tmp_path: Path) -> None:
+    """Keras keeps how many examples it saw as a whole number, which no weight file holds."""
+    normal = layers.Normalization()
+    normal.adapt(np.random.default_rng(0).normal(2.0, 3.0, (4, 8, 8, 3)))
+    model = keras.Sequential([keras.Input((8, 8, 3)), normal, layers.Conv2D(2, 3)])
+    made = resspec.import_model(model)
+    made.save(tmp_path / "mine")
+    assert {one.dtype.name for one in made.weights.values()} == {"float32"}
+    weights = tmp_path / "mine" / "weights.safetensors"
+    built = resspec.build(str(tmp_path / "mine" / f"{made.name}.yaml"), weights=weights)
+    assert built is not None
