@@ -44,6 +44,11 @@ def dynamic_conv2d(op: conv.DynamicConv2d, types: Types) -> Rule:
     return Rule(call, helpers=("dynamic_conv",))
 
 
+def learned(op: tokens.Learned, types: Types) -> Rule:
+    name, sizes = "Learned" if op.trained else "Stored", "{out_channels}, {height}, {width}"
+    return own(name, f"{sizes}, std={{std|0.02}}, rngs=rngs", same("weight"))
+
+
 TOKENS: RuleTable = {
     einsum.Einsum: product,
     conv.DynamicConv2d: dynamic_conv2d,
@@ -57,9 +62,7 @@ TOKENS: RuleTable = {
     tokens.JoinWindows: Rule(
         "join_windows({x0}, {size_pair}, {x1}.shape)", helpers=("join_windows",)
     ),
-    tokens.Learned: own(
-        "Learned", "{out_channels}, {height}, {width}, std={std|0.02}, rngs=rngs", same("weight")
-    ),
+    tokens.Learned: learned,
     relative.RelativeBias: own("RelativeBias", "{heads}, {window_pair}, rngs=rngs", same("weight")),
     relative.RelativeLogits: own(
         "RelativeLogits",

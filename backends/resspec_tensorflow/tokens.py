@@ -54,13 +54,14 @@ def windows(op: tokens.Windows, types: Types) -> Rule:
     return Rule(f"{pads}cut_windows({{x}}, {window})", helpers=helpers)
 
 
-def learned(op: Op, types: Types) -> Rule:
+def learned(op: tokens.Learned, types: Types) -> Rule:
+    fixed = "" if op.trained else "trainable=False, "
     return Rule(
         "{self}(keras.ops.ones_like({x}[:, 0, 0, :1]))"
         if types[0].is_map
         else "{self}(keras.ops.ones_like({x}[:, :1]))",
         'keras.layers.EinsumDense("na,ahwc->nhwc", ({height}, {width}, {out_channels}), '
-        "name={name})",
+        f"{fixed}name={{name}})",
         (("weight", "kernel", "HWC->1HWC"),),
     )
 

@@ -100,6 +100,11 @@ def dynamic_conv2d(op: conv.DynamicConv2d, types: Types) -> Rule:
     return Rule(call, helpers=("dynamic_conv2d", *(["same_pad"] if op.padding == "same" else [])))
 
 
+def learned(op: tokens.Learned, types: Types) -> Rule:
+    name = "Learned" if op.trained else "Stored"
+    return own(name, "{out_channels}, {height}, {width}, std={std|0.02}", same("weight"))
+
+
 TOKENS: RuleTable = {
     einsum.Einsum: product,
     conv.DynamicConv2d: dynamic_conv2d,
@@ -111,9 +116,7 @@ TOKENS: RuleTable = {
     tokens.AddCoordinates: helper("add_coordinates"),
     tokens.Windows: windows,
     tokens.JoinWindows: Rule("join_windows({x0}, {size_pair}, {x1})", helpers=("join_windows",)),
-    tokens.Learned: own(
-        "Learned", "{out_channels}, {height}, {width}, std={std|0.02}", same("weight")
-    ),
+    tokens.Learned: learned,
     relative.RelativeBias: own("RelativeBias", "{heads}, {window_pair}", same("weight")),
     relative.RelativeLogits: own(
         "RelativeLogits", "{depth}, {heads}, {window_pair}, {key_window}", same("width", "height")

@@ -21,8 +21,8 @@ from resspec.diagnostics import SpecError, error
 from resspec.ir import Graph
 from resspec.lift import text
 from resspec.lift.model import FLAT, WAYS, Spelt, Way, identifier, spelt
-from resspec.lift.probe import TRACED, compared_at, diagnostics, recorded
-from resspec.lift.proof import Check, Network, prove
+from resspec.lift.probe import compared_at, diagnostics, recorded
+from resspec.lift.proof import TRACED, Check, Network, prove
 from resspec.lift.record import KIND, Problem, Recorder
 from resspec.lift.same import laid_over
 from resspec.lift.shipped import Shelf
@@ -173,6 +173,8 @@ def _brought(
     broken = next((n for n, a in weights.items() if not np.isfinite(a).all()), None)
     if broken is not None:
         raise error("weights-format", f"{network.name}: `{broken}` of it holds nan or infinity")
+    if count := sum(one.size for one in names.numbers(names.stored).values()):
+        told.append(f"{count:,} numbers that nothing trains come with its weights alone")
     made = {n: a if a.dtype in (np.float32, np.float64) else a.astype(np.float32)
             for n, a in weights.items()}  # fmt: skip
     return Imported(

@@ -4,18 +4,20 @@ with its spec."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
+from typing import Any
+
+import numpy as np
 
 from resspec.diagnostics import Diagnostic, Note, SpecError
 from resspec.ir import Graph
 from resspec.lift.follow import either, fixed, follow, sized
-from resspec.lift.proof import Network
+from resspec.lift.proof import TRACED, Network
 from resspec.lift.record import Problem, Recorder, partly_shared
 from resspec.lift.same import laid_over
 
 Size = tuple[int, int]
-TRACED = 2  # examples that a network is traced with
 EVEN = 64  # what divides a size that is even, however often a network strides
 SIZES = (64, 96, 128, 160, 224, 256, 299, 331, 384)
 
@@ -60,6 +62,13 @@ def compared_at(
     """Where a spec, whose graph at a size is `at`, is compared: at a small size where the original
     is the same network there, and for a full proof at another; and what is to be told of that."""
     size, second = _sizes(at, shape, network)
+    if recorder.stored:  # of which the original may have others at other sizes
+        size, second = shape[1:], (shape[1] + 32, shape[2] + 64)
+        if full and not _has(network, recorder.stored, (shape[0], *second)):
+            here, there = (f"{height}×{width}" for height, width in (size, second))
+            note = f"numbers that nothing trains are those of {here}; at {there} it has others"
+            return size, None, [note]
+        return size, second, []
     if not fixed(recorder):
         return size, second, []
     if size != shape[1:] and not _is_there(network, at, shape, size, False):
@@ -73,6 +82,17 @@ def compared_at(
         )
         return size, None, [note]
     return size, second, []
+
+
+def _has(network: Network, stored: Mapping[str, Any], shape: tuple[int, int, int]) -> bool:
+    """Whether what nothing trains is the same at this size; or nothing can be said of it."""
+    try:
+        found = network.record((network.batch or TRACED, *shape)).stored
+    except SpecError:
+        return True
+    return stored.keys() == found.keys() and all(
+        np.array_equal(array, found[name]) for name, array in stored.items()
+    )
 
 
 def _is_there(

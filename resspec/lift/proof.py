@@ -23,6 +23,7 @@ Array = NDArray[Any]
 EXACT = 1e-12
 FLOOR, QUIET = 2.0, 1e-6  # float32: over the spec's own error, and what says nothing; as there
 BATCH = 4
+TRACED = 2  # examples that a network is traced with
 DEEP, DEEP_LAYERS = 1e-11, 100  # as parity has them, for gradients
 SMALL = 1e-3  # of the largest gradient's size: what is smaller is measured by it
 
@@ -118,6 +119,7 @@ def prove(
     wide = {n: a.astype(np.float64) for n, a in drawn.items()}
     other = network.copy(names.originals(wide, network.arrays()))
     del wide  # a large network's weights are held no longer than they are read
+    drawn |= names.numbers(_stored(other, names, made))
     x = weights.example((network.batch or BATCH, *made.input.type.shape), seed).astype(np.float64)
     target = backends.get(network.backend)
     running = Running.start(made, target, dtype="float64").load(drawn)
@@ -146,6 +148,15 @@ def prove(
             + (f" ({failed[0].worst})" if failed[0].worst else ""),
         )
     return checks
+
+
+def _stored(other: Network, names: Names, made: Graph) -> Mapping[str, Array]:
+    """What nothing trains, as the original computes it in float64."""
+    if not names.stored:
+        return {}
+    found = other.record((other.batch or TRACED, *made.input.type.shape)).stored
+    shapes = {name: array.shape for name, array in names.stored.items()}
+    return found if shapes == {n: a.shape for n, a in found.items()} else names.stored
 
 
 def _limit(running: Running, made: Graph, drawn: Mapping[str, Array], x: Array) -> float:
@@ -199,7 +210,8 @@ def _trained(
     gradients = names.canonical({**_zeros(names, before, other), **before})
     wanted = {name: gradients[name] for name in ours}
     found = [_check("gradients", ours, wanted, deep)]
-    statistics = [n for n, p in made.parameters().items() if not p.trainable]
+    statistics = [n for n, p in made.parameters().items()
+                  if not p.trainable and names.taken[n].name not in names.stored]  # fmt: skip
     if statistics and other.trains:
         moved = names.canonical({**_zeros(names, after, other), **after})
         read = running.read(statistics)
@@ -210,7 +222,7 @@ def _trained(
 def _zeros(names: Names, given: Mapping[str, Array], other: Network) -> dict[str, Array]:
     held = other.arrays()
     return {one.name: np.zeros_like(held[one.name]) for one in names.taken.values()
-            if one.name not in given}  # fmt: skip
+            if one.name not in given and one.name in held}  # fmt: skip
 
 
 def _flat(outputs: Mapping[str, list[Array]]) -> dict[str, Array]:

@@ -82,6 +82,7 @@ class Recorder:
     moved: dict[object, Value] = field(default_factory=dict)  # what only moves elements, by what
     windows: set[tuple[int, int]] = field(default_factory=set)  # sizes that maps are cut into
     notes: list[str] = field(default_factory=list)  # what is worth knowing of how it was noted
+    stored: dict[str, Any] = field(default_factory=dict)  # arrays that nothing trains, by a name
 
     def value(self, kind: TensorType) -> Value:
         self.made += 1
@@ -207,7 +208,7 @@ def partly_shared(recorder: Recorder) -> list[Problem]:
     for step in recorder.steps:
         for own, one in step.taken.items():
             other = first.setdefault(one.name, step)
-            if (other.op, other.taken) != (step.op, step.taken):
+            if one.name not in recorder.stored and (other.op, other.taken) != (step.op, step.taken):
                 place = step.frames[-1] if step.frames else Frame("", "", "")
                 reason = f"its {own} is another layer's, too, which differs from it otherwise"
                 kind = place.kind.rpartition(".")[2]

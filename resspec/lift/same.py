@@ -28,11 +28,18 @@ class Names:
 
     taken: Mapping[str, Taken]
     shapes: Mapping[str, tuple[int, ...]]
+    stored: Mapping[str, Array]  # what nothing trains, which is no tensor of the original's
+
+    def numbers(self, stored: Mapping[str, Array]) -> dict[str, Array]:
+        """What nothing trains, in canonical names and layout."""
+        own = {name: one for name, one in self.taken.items() if one.name in self.stored}
+        return Names(own, self.shapes, {}).canonical(stored)
 
     def canonical(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """The original's tensors in canonical names and layout."""
+        held = {**self.stored, **arrays}
         return {
-            name: np.ascontiguousarray(_turned(arrays[one.name], one)).reshape(self.shapes[name])
+            name: np.ascontiguousarray(_turned(held[one.name], one)).reshape(self.shapes[name])
             for name, one in self.taken.items()
         }
 
@@ -42,6 +49,8 @@ class Names:
         """Canonical weights as the original has them. like: arrays of the right shapes."""
         found: dict[str, Array] = {}
         for name, one in self.taken.items():
+            if one.name in self.stored:
+                continue
             shape = like[one.name].shape
             if one.axes:
                 seen = one.seen or shape
@@ -89,7 +98,7 @@ def laid_over(recorder: Recorder, graph: Graph) -> Names:
             "lift-differs",
             f"the spec has `{left[0].op.NAME}` at `{left[0].path}`, which was not there",
         )
-    return Names(taken, shapes)
+    return Names(taken, shapes, recorder.stored)
 
 
 def alike(a: Graph, b: Graph) -> bool:

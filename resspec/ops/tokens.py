@@ -314,8 +314,11 @@ class JoinWindows(Rearranged):
 class Learned(Op):
     """A trained map, the same for each example: a class token, a position table, a query.
 
+    With `trained: false` no training changes it, and its numbers come with the weights alone: waves
+    for positions, a mask, a transform.
+
     x: (C, H, W) → (channels, *size), as many channels and positions as x where nothing is said
-    Params: weight (H', W', channels), normal with deviation `std`.
+    Params: weight (H', W', channels), normal with deviation `std`; a buffer if not `trained`.
     A table of the size of x fixes that of the network's input.
     Source: class token and positions of arXiv:2010.11929.
     """
@@ -326,6 +329,7 @@ class Learned(Op):
     channels: NonNegativeInt = arg(0, "channels, 0: as the input")
     size: Pair | None = arg(None, "height and width, by default those of the input")
     std: Annotated[float, Limits(ge=0, le=1e3)] = arg(0.02, "deviation of the numbers at the start")
+    trained: bool = arg(True, "whether training changes them")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs
@@ -335,7 +339,8 @@ class Learned(Op):
     def params(self, *inputs: TensorType) -> dict[str, Param]:
         (y,) = self.infer(*inputs)
         start = Init("normal", self.std) if self.std else Init("zeros")
-        return {"weight": Param((y.height, y.width, y.channels), start, role="shift")}
+        shape = (y.height, y.width, y.channels)
+        return {"weight": Param(shape, start, self.trained, role="shift")}
 
     def placed(self, inputs: Types, *extents: Extents) -> Placed:
         (y,) = self.infer(*inputs)

@@ -103,19 +103,58 @@ def test_biases_by_distance_are_windows_of_a_mirrored_table(stride: int, windows
     assert torch.equal(model(x), before)  # nothing of the trace is left in it
 
 
-def test_numbers_that_nothing_trains_are_told_from_those_that_are() -> None:
-    class Waves(torch.nn.Module):
-        """A layer of fixed waves is added, as XCiT does."""
+class Stored(torch.nn.Module):
+    """Numbers that nothing trains: added, multiplied by, and read by layers as XCiT reads waves."""
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.a, self.b = torch.nn.Conv2d(3, 8, 4, 4), torch.nn.Conv2d(6, 8, 1)
-            self.register_buffer("waves", torch.sin(torch.arange(384.0)).view(1, 6, 8, 8))
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.conv, self.last = torch.nn.Conv2d(3, 8, 4, 4), torch.nn.Conv2d(6, 8, 1)
+        self.fc = torch.nn.Linear(8, 8)
+        waves = torch.sin(torch.arange(384.0))
+        self.register_buffer("waves", waves.view(1, 6, 8, 8))
 
+        self.register_buffer("square", waves[:64].view(8, 8))
+        self.register_buffer("where", torch.linspace(-1, 1, 8).view(1, 1, 8, 1).repeat(1, 1, 1, 8))
+
+    def forward(self, x: Any) -> Any:
+        x = self.conv(x)
+        if self.kind == "waves":
+            x = (x.flatten(2) + self.last(self.waves).flatten(2)).view(x.shape)
+        elif self.kind == "added":
+            x = x - self.waves[0, :1] + torch.arange(8, dtype=x.dtype).cos() * self.square
+        elif self.kind == "multiplied":
+            x = x * self.square / (2 + self.square)
+        elif self.kind == "linear":
+            x = torch.nn.functional.linear(x.permute(0, 2, 3, 1), self.square, self.fc.bias)
+            x = (x @ self.square).permute(0, 3, 1, 2)
+        elif self.kind == "joined":
+            places = self.where.expand(x.shape[0], -1, -1, -1)
+            x = torch.cat([x, places, places.transpose(2, 3)], 1)
+        return x.flatten(1)
+
+
+@pytest.mark.parametrize("kind", ["waves", "added", "multiplied", "linear", "joined"])
+def test_numbers_that_nothing_trains_come_with_the_weights(kind: str, tmp_path: Path) -> None:
+    model = Stored(kind).eval()
+    made = resspec.import_model(model, torch.zeros(1, 3, 32, 32))
+    assert {"outputs", "gradients"} <= {check.quantity for check in made.checks}
+    assert "trained: false" in str(made.files)
+    assert any("come with its weights alone" in note for note in made.notes)
+    path = made.save(tmp_path / "mine")
+    built = resspec.build(str(path), weights=path.parent / "weights.safetensors").eval()
+    x = torch.randn(2, 3, 32, 32)
+    assert torch.allclose(built(x), model(x), atol=1e-5)
+
+
+def test_numbers_that_no_spec_can_hold_are_told() -> None:
+    class Masked(Stored):
         def forward(self, x: Any) -> Any:
-            return torch.sort(self.a(x) + self.b(self.waves)).values
+            x = self.conv(x)
+            return torch.sort(x + self.waves[0, :1].log()).values
 
-    found = problems(probe.recorded, bring.of_model(Waves(), "mine"), (3, 32, 32))
-    said = [one.message for one in found]
-    assert said[0].endswith("from 384 others; no op holds what nothing trains")
+    with pytest.raises(SpecError) as caught:
+        probe.recorded(bring.of_model(Masked(""), "mine"), (3, 32, 32))
+    said = [one.message for one in caught.value.diagnostics]
+    assert said[0].endswith("numbers that are not finite, or not the same for each example")
     assert [one for one in said[1:] if "sort" not in one] == []  # and nothing that follows from it

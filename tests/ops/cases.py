@@ -232,6 +232,8 @@ CASES: dict[str, list[Case]] = {
         Case(),
         Case({"size": [1, 1]}),
         Case({"channels": 5, "size": [2, 3], "std": 1.0}, feeds=(VECTOR,)),
+        Case({"trained": False}),
+        Case({"channels": 5, "size": [2, 3], "trained": False}, feeds=(VECTOR,)),
     ],
     "relative_bias": [
         Case({"window": [2, 3]}, (6, 4, 6), feeds=((("windows", {"size": [2, 3]}), SCORES),)),

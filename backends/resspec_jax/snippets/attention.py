@@ -78,6 +78,20 @@ class Learned(nnx.Module):
         return jnp.broadcast_to(weight, (x.shape[0], *weight.shape))
 
 
+class Stored(nnx.Module):
+    """A map that no training changes, the same for each example."""
+
+    def __init__(
+        self, channels: int, height: int, width: int, *, std: float = 0.02, rngs: nnx.Rngs
+    ) -> None:
+        drawn = jax.random.normal(rngs.params(), (height, width, channels))
+        self.weight = nnx.BatchStat(drawn * std)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        weight = self.weight[...]
+        return jnp.broadcast_to(weight, (x.shape[0], *weight.shape))
+
+
 class RelativeBias(nnx.Module):
     """Add a number for each head and each way from a key to its query (arXiv:2103.14030)."""
 

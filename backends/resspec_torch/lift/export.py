@@ -91,8 +91,9 @@ def read(program: ExportedProgram, model: nn.Module | None, outline: bool = Fals
         recorder.problems = problems
     if outline or not recorder.problems:
         tidy(recorder)
+        held = {**tensors, **recorder.stored}
         for step in recorder.steps:
-            step.op = started(step.op, {own: tensors[one.name] for own, one in step.taken.items()})
+            step.op = started(step.op, {own: held[one.name] for own, one in step.taken.items()})
     return recorder
 
 

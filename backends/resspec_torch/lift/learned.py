@@ -3,19 +3,22 @@ is `learned`, and ops that move; what is computed of one is computed of that val
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import fx
+from torch import Tensor, fx
 from torch.utils._pytree import tree_leaves
 
 from resspec.ir import Value
 from resspec.lift import layout as layouts
 from resspec.lift.layout import Atom, Axis
 from resspec.lift.record import Data, Taken
+from resspec.types import TensorType
 from resspec_torch.lift.tables import Places, constants, is_fixed, places
 from resspec_torch.lift.values import WRITTEN, Constant, Made, Unfinished, Weight
 
@@ -23,19 +26,40 @@ if TYPE_CHECKING:
     from resspec_torch.lift.reader import Reader
 
 LONGEST = 60  # operations that are done again on a value
+LAYERS = ("conv2d", "linear", "batch_norm", "layer_norm", "group_norm", "prelu")
 FAR = 4  # steps between windows of a table that are tried
 Numbers = NDArray[np.int64]
 
 
 def data(reader: Reader, given: Any, like: Data) -> Data | None:
-    """A parameter, or what is made of one, as a value beside `like`, whose last axes its own stand
-    for; None for what nothing trains, and where no ops say it."""
-    if not isinstance(given, Weight | Made) or is_fixed(reader, given):
+    """A parameter, what is made of one, or numbers that nothing trains, as a value beside `like`,
+    whose last axes its own stand for; None where no ops say it."""
+    if is_fixed(reader, given):
+        return _stored(reader, given.tensor, like)
+    if not isinstance(given, Weight | Made):
         return None
     found = places(reader, given)
     if found is not None:
         return _moved(reader, found, like) or _ways(reader, found, like)
     return _computed(reader, given.node, like) if isinstance(given, Made) else None
+
+
+def _stored(reader: Reader, given: Tensor, like: Data) -> Data | None:
+    """Numbers that nothing trains, the same for each example."""
+    rank, recorder = len(like.layout) or given.dim(), reader.recorder
+    if rank > 1 and given.dim() == rank and bool((given == given[:1]).all()):
+        given = given[:1]
+    if given.is_complex() or not bool(given.isfinite().all()):
+        return None
+    path = recorder.frames[-1].key if recorder.frames else ""
+    array = given.detach().to(torch.float64 if reader.wide else torch.float32).numpy()
+    for number in itertools.count():  # the same numbers in a module once
+        name = f"{path} {number}"
+        held = recorder.stored.setdefault(name, array)
+        if held.shape == array.shape and np.array_equal(held, array):
+            break
+    places_ = Places(name, np.arange(array.size).reshape(array.shape), array.size)
+    return _moved(reader, places_, like)
 
 
 def reason(reader: Reader, given: Any) -> str:
@@ -58,8 +82,9 @@ def _value(reader: Reader, like: Data, taken: Taken, shape: tuple[int, int, int]
     if key not in recorder.moved:
         channels = 0 if shape[0] == like.value.type.channels else shape[0]
         (recorder.moved[key],) = recorder.apply(
-            "learned", like.value, taken={"weight": taken}, size=shape[1:], channels=channels
-        )
+            "learned", like.value, taken={"weight": taken}, size=shape[1:], channels=channels,
+            trained=taken.name not in recorder.stored,
+        )  # fmt: skip
     return recorder.moved[key]
 
 
@@ -257,18 +282,45 @@ def _again(reader: Reader, node: fx.Node, like: Data, known: dict[fx.Node, Any])
             known[node] = _moved(reader, found, like) or _ways(reader, found, like)
             if known[node] is not None:
                 return known[node]
-    elif isinstance(held, Made):
+    elif isinstance(held, Weight | Made):
         return known.setdefault(node, Constant(held.tensor))
     if not isinstance(held, Made) or len(known) > LONGEST:
         return known.setdefault(node, held)
-    args, kwargs = fx.node.map_arg(
-        (node.args, dict(node.kwargs)), lambda one: _again(reader, one, like, known)
-    )
     schema = getattr(node.target, "_schema", None)
-    handler = reader.table.get(schema.name.split("::")[-1].rstrip("_") if schema else "")
+    name = schema.name.split("::")[-1].rstrip("_") if schema else ""
+    given, more = (node.args[:1], node.args[1:]) if name in LAYERS else (node.args, ())
+    args, kwargs = fx.node.map_arg(
+        (given, dict(node.kwargs)), lambda one: _again(reader, one, like, known)
+    )
+    args += fx.node.map_arg(more, lambda one: reader.env.get(one, one))
     leaves = tree_leaves((args, kwargs))
+    if isinstance(args[0], Constant) and not any(isinstance(one, Data) for one in leaves):
+        args = (_whole(reader, args[0].tensor, like), *args[1:])
+        leaves = args
+    handler = reader.table.get(name)
     if handler is None or not any(isinstance(one, Data | Unfinished) for one in leaves):
         return known.setdefault(node, None)
     reader.node = node
-    known[node] = handler(reader, *args, **kwargs)
+    known[node] = _of_examples(reader, handler(reader, *args, **kwargs), node)
     return known[node]
+
+
+def _whole(reader: Reader, given: Tensor, like: Data) -> Data | None:
+    """Numbers that nothing trains as a tensor that a layer reads: N×C×H×W, or channels last."""
+    if given.dim() != 4:
+        return _stored(reader, given, Data(like.value, ()))
+    usual = layouts.usual(TensorType(tuple(given.shape[1:])), reader.recorder.batch)
+    found = _stored(reader, given, Data(like.value, usual))
+    return found and Data(found.value, (usual[0], *found.layout[1:]))
+
+
+def _of_examples(reader: Reader, made: Any, node: fx.Node) -> Any:
+    """With the first axis as the node has it: that of the examples, or one for all of them."""
+    value = node.meta.get("val")
+    if not isinstance(made, Data) or not isinstance(value, Tensor) or not made.layout:
+        return made
+    examples = layouts.joined([Atom("n", 1, reader.recorder.batch)])
+    if made.layout[0] in ((), examples) and value.dim() == len(made.layout) > 1:
+        first = examples if value.shape[0] == reader.recorder.batch else ()
+        return Data(made.value, (first, *made.layout[1:]))
+    return made

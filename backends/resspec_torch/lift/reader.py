@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from resspec.ops.merge import MOST
 from resspec.types import TensorType
 from resspec_torch.lift.relative import Relative
 from resspec_torch.lift.values import Constant, Made, Unfinished, Unknown, Weight, as_tensor
+from resspec_torch.origins import Lifted
 
 VIEWS = frozenset({
     "view", "reshape", "flatten", "unflatten", "permute", "transpose", "t", "numpy_T", "squeeze",
@@ -81,6 +83,11 @@ class Reader:
     guessed: set[fx.Node] = field(default_factory=set)  # what follows from what could not be said
     node: fx.Node | None = None
     recorder: Recorder = field(default_factory=lambda: Recorder(0))
+
+    @property
+    def wide(self) -> bool:
+        """Whether the network is one in float64, as it is compared."""
+        return any(one.dtype == torch.float64 for one in self.tensors.values())
 
     def read(self) -> Recorder:
         """The network. What could not be said is in its `problems`."""
@@ -223,7 +230,7 @@ class Reader:
     ) -> Any:
         """Of parameters and constants alone."""
         plain_args, plain_kwargs = tree_map(as_tensor, (args, kwargs))
-        with torch.no_grad():
+        with torch.no_grad(), Lifted() if self.wide else contextlib.nullcontext():
             made = node.target(*plain_args, **plain_kwargs)
         used = [one for one in leaves if isinstance(one, Weight | Made)]
         if not used:

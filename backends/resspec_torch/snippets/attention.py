@@ -58,6 +58,17 @@ class Learned(nn.Module):
         return self.weight.permute(2, 0, 1).expand(x.shape[0], -1, -1, -1)
 
 
+class Stored(nn.Module):
+    """A map that no training changes, the same for each example."""
+
+    def __init__(self, channels: int, height: int, width: int, std: float = 0.02) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.randn(height, width, channels) * std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weight.permute(2, 0, 1).expand(x.shape[0], -1, -1, -1)
+
+
 class RelativeBias(nn.Module):
     """Add a number for each head and each way from a key to its query (arXiv:2103.14030)."""
 

@@ -97,6 +97,7 @@ def columns_joined(m: Maker, scope: Scope) -> Made:
         more = g.integer(1, 3)
         learned: dict[str, Any] = {"size": [height, more]} | g.some(std=g.choice([0, 1.0, 1e-3]))
         learned |= {"channels": channels} if g.chance(30) else {}
+        learned |= {"trained": False} if g.chance(20) else {}
         taken = g.integer(1, own)
         if g.chance(60):
             branches.append([{"learned": learned}])

@@ -50,13 +50,17 @@ def _number(value: Any) -> float | None:
     return value.number() if isinstance(value, Constant) else None
 
 
-def _held(value: Any) -> Any:
-    """A buffer as the constant that it is: nothing trains it, so its few numbers can be written."""
-    if not isinstance(value, Weight) or not value.fixed:
-        return value
-    count = value.tensor.numel()
-    flag(count > WRITTEN, f"a buffer of {count} numbers, which nothing trains")
-    return Constant(value.tensor)
+def _held(reader: Reader, value: Any) -> Any:
+    """What nothing trains as the constant that it is."""
+    return Constant(value.tensor) if is_fixed(reader, value) else value
+
+
+def _is_written(x: Data, constant: Any) -> bool:
+    """Whether it is so few numbers, one or one a channel, that a spec says them."""
+    return (
+        isinstance(constant, Constant) and constant.tensor.numel() <= WRITTEN
+        and _is_channelwise(x, constant)
+    )  # fmt: skip
 
 
 def _numbers(x: Data, constant: Constant) -> tuple[float, ...]:
@@ -131,14 +135,14 @@ def _add(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
         a, b, layout = _aligned(reader, a, b)
         (value,) = reader.recorder.apply("add", *_enlarged(reader, a, b))
         return Data(value, layout)
-    if is_fixed(reader, b) and not _is_channelwise(a, b):
-        return biased(reader, a, b)
-    b = _held(b)
+    b = _held(reader, b)
     number = _number(b)
     if number is not None:
         return a if number == 0 else unary(reader, a, "shift", value=number)
-    if isinstance(b, Constant):
+    if _is_written(a, b):
         return unary(reader, a, "shift", value=_numbers(a, b))
+    if isinstance(b, Constant):
+        return biased(reader, a, b)
     a = reader.settled(a)
     if (table := _table(reader, a, b)) is not None:
         return _add(reader, a, table)
@@ -155,7 +159,7 @@ def _sub(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
         a, b, layout = _aligned(reader, a, b)
         (value,) = reader.recorder.apply("sub", *_enlarged(reader, a, b))
         return Data(value, layout)
-    a, b = _held(a), _held(b)
+    a, b = _held(reader, a), _held(reader, b)
     if isinstance(a, Weight | Made) or isinstance(b, Weight | Made):
         like, given = (a, b) if isinstance(a, Data) else (b, a)
         found = learned.data(reader, given, like)
@@ -197,11 +201,11 @@ def multiplied(reader: Reader, a: Any, b: Any) -> Data:
         except (Awkward, OpError):
             return _outer(reader, a, b)
         return Data(value, layout)
-    b = _held(b)
+    b = _held(reader, b)
     number = _number(b)
     if number is not None:
         return a if number == 1 else unary(reader, a, "scale", value=number)
-    if isinstance(b, Constant):
+    if _is_written(a, b):
         return unary(reader, a, "scale", value=_numbers(a, b))
     if isinstance(b, Weight) and (table := _table(reader, a, b)) is not None:
         return multiplied(reader, a, table)
@@ -224,7 +228,7 @@ def _div(reader: Reader, a: Any, b: Any, rounding_mode: Any = None) -> Data:
         return scaled_to_one(reader, a, b)
     if isinstance(a, Data) and isinstance(b, Data) and _is_softsign(reader, a, b):
         return unary(reader, a, "softsign")
-    b = _held(b)
+    b = _held(reader, b)
     flag(not isinstance(a, Data) or isinstance(b, Data), "a quotient of two values")
     flag(isinstance(b, Weight | Made), "a quotient by parameters")
     flag(rounding_mode is not None, "a quotient that is rounded")

@@ -21,7 +21,7 @@ from resspec_torch.lift.aten.layers import matrix
 from resspec_torch.lift.aten.registry import aten, flag, unary
 from resspec_torch.lift.reader import Reader, Unliftable
 from resspec_torch.lift.tables import is_fixed, places
-from resspec_torch.lift.values import Weight
+from resspec_torch.lift.values import Constant, Weight
 
 LETTERS = "abcdefghijklmnopqrstuvw"  # of axes that both have
 BLOCKED = -100.0  # what the mask of shifted windows adds
@@ -35,7 +35,7 @@ def _addmm(reader: Reader, bias: Any, x: Any, weight: Any) -> Data:
 
 @aten("matmul", "mm", "bmm")
 def _matmul(reader: Reader, a: Any, b: Any, bias: Any = None) -> Data:
-    if isinstance(a, Data) and isinstance(b, Weight) and b.tensor.dim() == 2 and b.axes:
+    if isinstance(a, Data) and _is_matrix(b):
         axes = (b.axes[1], b.axes[0])
         return matrix(
             reader, a, b.tensor.shape[1], Taken(b.name, () if axes == (0, 1) else axes), bias
@@ -44,6 +44,14 @@ def _matmul(reader: Reader, a: Any, b: Any, bias: Any = None) -> Data:
         a, b = _values(reader, [a, b])
         return _weighed_sum(reader, a, b) or _product(reader, a, b, "ik", "kj", "ij")
     raise Unliftable("a product with what is computed from parameters")
+
+
+def _is_matrix(weight: Any) -> bool:
+    """Whether a trained parameter is that of a linear layer."""
+    return (
+        isinstance(weight, Weight) and weight.tensor.dim() == 2 and not weight.fixed
+        and weight.axes is not None
+    )  # fmt: skip
 
 
 def _values(reader: Reader, tensors: Any) -> list[Data]:
@@ -120,13 +128,23 @@ def biased(reader: Reader, scores: Data, bias: Any) -> Data:
     if isinstance(bias, Data):
         raise Unliftable("a mask that depends on the input")
     if is_fixed(reader, bias):
-        made = _masked(reader, scores, bias.tensor)
-        flag(made is None, "a mask that is none of shifted windows")
+        made = _masked(reader, scores, bias.tensor) or _tabled(reader, scores, _wide(scores, bias))
+        flag(made is None, "numbers that are not finite, or not the same for each example")
     else:
         made = _relative(reader, scores, bias) or _tabled(reader, scores, bias)
         flag(made is None, learned.reason(reader, bias))
     assert made is not None
     return made
+
+
+def _wide(x: Data, bias: Any) -> Constant:
+    """Numbers that nothing trains, one for each element; or one a channel, as they are."""
+    tensor = bias.tensor
+    wide = [axis for axis, extent in zip(x.layout[::-1], tensor.shape[::-1], strict=False)
+            if extent > 1]  # fmt: skip
+    if [layouts.dims(axis) for axis in wide] == ["c"]:
+        return Constant(tensor)
+    return Constant(tensor.expand(layouts.shape(x.layout)))
 
 
 def _tabled(reader: Reader, scores: Data, bias: Any) -> Data | None:
@@ -135,6 +153,7 @@ def _tabled(reader: Reader, scores: Data, bias: Any) -> Data | None:
     found = learned.data(reader, bias, scores)
     if found is None:
         return None
+    found = reader.settled(found)
     with contextlib.suppress(Awkward):
         layout = layouts.broadcast(scores.layout, found.layout)
         pair = [scores.value, found.value]

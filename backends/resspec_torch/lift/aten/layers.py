@@ -12,7 +12,6 @@ from resspec.lift.record import Data, Taken
 from resspec_torch.lift import kernels, learned
 from resspec_torch.lift.aten.registry import aten, flag, pair
 from resspec_torch.lift.reader import Reader, Unliftable
-from resspec_torch.lift.tables import is_fixed
 from resspec_torch.lift.values import Weight
 
 SIDE = 8  # rows that channels are laid out in
@@ -141,7 +140,6 @@ def conv_transpose2d(
 @aten("linear")
 def _linear(reader: Reader, x: Any, weight: Any, bias: Any = None) -> Data:
     if not isinstance(weight, Weight) or weight.fixed:
-        flag(is_fixed(reader, weight), kernels.why(reader, weight))
         return _computed(reader, x, weight, bias)
     return matrix(reader, x, weight.tensor.shape[0], weight.taken, bias)
 
@@ -150,7 +148,7 @@ def _computed(reader: Reader, x: Data, weight: Any, bias: Any) -> Data:
     """With a weight that is a value, such as one of length one."""
     x = reader.settled(x)
     found = learned.data(reader, weight, Data(x.value, ()))
-    flag(found is None, "its weight is computed from parameters")
+    flag(found is None, kernels.why(reader, weight))
     assert found is not None
     own = [str(n) for n in range(len(x.layout) - 1)]
     labels = [[*own, "in"], ["out", "in"]]
@@ -158,16 +156,26 @@ def _computed(reader: Reader, x: Data, weight: Any, bias: Any) -> Data:
     if bias is None:
         return made
     made = arrange.focused(reader.recorder, made, len(made.layout) - 1)
-    flag(not isinstance(bias, Weight), "its bias is computed from parameters")
-    return reader.recorder.alike("bias", made, taken={"bias": bias.taken})
+    return _plus(reader, made, bias)
+
+
+def _plus(reader: Reader, made: Data, bias: Any) -> Data:
+    """A bias that is added after the layer, whatever it is."""
+    found: Data = reader.table["add"](reader, made, bias)
+    return found
+
+
+def _is_trained(weight: Any) -> bool:
+    return isinstance(weight, Weight) and not weight.fixed
 
 
 def matrix(reader: Reader, x: Any, features: int, taken: Taken, bias: Any) -> Data:
     """A linear layer over the last axis: a 1×1 convolution, until all it reads is a vector."""
     recorder = reader.recorder
     weights = {"weight": taken}
+    if bias is not None and not _is_trained(bias):
+        return _plus(reader, matrix(reader, x, features, taken, None), bias)
     if bias is not None:
-        flag(not isinstance(bias, Weight), "its bias is computed from parameters")
         weights["bias"] = bias.taken
     x = reader.settled(x)
     axis, kind = x.layout[-1], x.value.type

@@ -15,8 +15,7 @@ from resspec_torch.lift import learned
 from resspec_torch.lift.aten.moves import joined, with_zeros
 from resspec_torch.lift.aten.registry import aten, flag
 from resspec_torch.lift.reader import Reader
-from resspec_torch.lift.tables import is_fixed
-from resspec_torch.lift.values import Unfinished
+from resspec_torch.lift.values import Constant, Unfinished
 
 
 @aten("cat", "concat")
@@ -28,13 +27,21 @@ def _cat(reader: Reader, tensors: Any, dim: int = 0) -> Data:
     if _is_tokens(found, at):
         return _columns(reader, found, at)
     if len(data) < len(found):
-        return with_zeros(reader, tensors, dim)
+        if _is_zeros(found) and data[0].value.type.is_map:
+            return with_zeros(reader, tensors, dim)
+        found = data = [one if isinstance(one, Data) else _learned(reader, data[0], one, at, "c")
+                        for one in found]  # fmt: skip
     if _is_rows(data, at):
         turned = [arrange.columned(reader.recorder, one, at) for one in data]
         return _columns(reader, turned, at)
     if all(len(one.layout) == 2 for one in data):
         data = _vectors(reader, data)
     return joined(reader, _enlarged(reader, data, at), dim)
+
+
+def _is_zeros(tensors: Sequence[Any]) -> bool:
+    others = [one for one in tensors if not isinstance(one, Data)]
+    return all(isinstance(one, Constant) and not one.tensor.any() for one in others)
 
 
 def _token(reader: Reader, x: Data, at: int) -> Data:
@@ -107,19 +114,20 @@ def _columns(reader: Reader, tensors: Sequence[Any], at: int) -> Data:
     return Data(value, tuple(axes))
 
 
-def _learned(reader: Reader, like: Data, weight: Any, at: int) -> Data:
-    """A parameter that stands before or behind the tokens of each example."""
-    flag(is_fixed(reader, weight), "joined with a constant")
+def _learned(reader: Reader, like: Data, weight: Any, at: int, word: str = "w") -> Data:
+    """A parameter, or numbers that nothing trains, before or behind the tokens of each example, or
+    beside its channels."""
     like = reader.recorder.ordered(like)
     layout = list(like.layout)
     size = int(weight.tensor.shape[at])
-    layout[at] = layouts.joined([Atom("w", 1, size)])
+    layout[at] = layouts.joined([Atom(word, 1, size)])
     made = learned.data(reader, weight, Data(like.value, tuple(layout)))
     flag(made is None or len(made.layout) != len(layout),
          "joined with what is computed from parameters")  # fmt: skip
     assert made is not None
     axes = [axis or here for axis, here in zip(made.layout, layout, strict=True)]
-    wanted = (like.value.type.channels, 1, size)
+    kind = like.value.type
+    wanted = (kind.channels, 1, size) if word == "w" else (size, *(kind.spatial or (1, 1)))
     flag(made.value.type.shape != wanted, "joined with a parameter of another shape")
     return Data(made.value, tuple(axes))
 
