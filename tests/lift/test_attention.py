@@ -77,10 +77,9 @@ def test_queries_that_know_where_keys_stand(kind: str) -> None:
     assert said in str(made.files).replace("\\n", "\n")
 
 
-def test_a_mask_of_other_than_shifted_windows_is_refused() -> None:
-    with pytest.raises(SpecError, match="a mask that is none of shifted windows") as caught:
-        probe.recorded(bring.of_model(attending.Attends(masked=True), "mine"), (3, 16, 16))
-    assert {one.code for one in caught.value.diagnostics} == {"not-liftable"}
+def test_a_mask_of_other_than_shifted_windows_comes_with_the_weights() -> None:
+    made = brought(attending.Attends(masked=True), 16)
+    assert "trained: false" in str(made.files)
 
 
 @pytest.mark.parametrize("scaled", [True, False])
