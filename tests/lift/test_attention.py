@@ -12,7 +12,6 @@ from resspec import compile
 from resspec.diagnostics import SpecError
 from resspec.lift import bring, probe
 from resspec.options import LoadOptions
-from tests.refused import problems
 
 torch = pytest.importorskip("torch")
 attending: Any = pytest.importorskip("tests.lift.attending")
