@@ -96,9 +96,8 @@ def places(b: Builder) -> None:
 
 def reductions(b: Builder) -> None:
     x = conv(b)
-    low = b.add("ReduceMin", x, axes=[2, 3])
-    b.add("Add", low, b.add("ReduceL1", x, axes=[2, 3]))
-    b.add("Softmax", axis=1)
+    shares = b.add("Softmax", b.add("ReduceMin", x, axes=[2, 3]), axis=1)
+    b.add("Concat", shares, b.add("ReduceL1", x, axes=[2, 3]), axis=1)
 
 
 def resized(b: Builder) -> None:
