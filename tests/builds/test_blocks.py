@@ -47,7 +47,7 @@ def test_a_block_is_a_class_whatever_it_is_called(name: str, tmp_path: Path) -> 
         # one definition for one, and each is called as often
         assert source.count("\nclass ") == other.count("\nclass ")
         assert source.count("\ndef ") == other.count("\ndef ")
-    assert "class UTurn(nn.Module):  # net.yaml:9" in api.source(
+    assert "class UTurn(nn.Module):  # tiny.yaml:9" in api.source(
         graph(U_TURN.replace("NAME", "u_turn"), tmp_path)
     )
 
@@ -57,5 +57,5 @@ def test_a_block_called_like_the_turn_of_another_is_none(tmp_path: Path) -> None
     pytest.importorskip("tensorflow")
     agree(BESIDE, tmp_path)
     source = api.source(graph(BESIDE, tmp_path))
-    assert "class BTurn(nn.Module):  # net.yaml:8" in source
-    assert "class BTurn2(nn.Module):  # net.yaml:6" in source
+    assert "class BTurn(nn.Module):  # tiny.yaml:8" in source
+    assert "class BTurn2(nn.Module):  # tiny.yaml:6" in source

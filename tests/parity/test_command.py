@@ -191,7 +191,7 @@ def test_a_spent_budget_starts_no_network(run: Run, tmp_path: Path) -> None:
     [
         ((), "Name some specs, or give --all"),
         (("x", "--all"), "Name some specs, or give --all"),
-        (("x", "--backends", "torch"), "Two are compared"),
+        (("x", "--backends", "torch"), "Two different ones are compared"),
         (("x", "--backends", "torch,tensroflow"), "Did you mean tensorflow?"),
         (("x", "--mode", "evla"), "Did you mean eval?"),
         (("x", "--mode", ","), "Choose of eval, grad, train"),

@@ -271,7 +271,7 @@ def test_memory_that_runs_out_is_known_by_what_frameworks_say(text: str, scarce:
     [
         ("torch,troch", 1, "did you mean `torch`"),
         ("troch,torch", 2, "Did you mean torch"),
-        ("torch", 2, "Two are compared"),
+        ("torch", 2, "Two different ones are compared"),
         ("torch,torch:int3", 1, "no backend computes in `int3`"),
         ("onnx,torch", 1, "has no float64"),
         ("torch,torch@cuda:77", 1, "no device"),
@@ -283,7 +283,7 @@ def test_memory_that_runs_out_is_known_by_what_frameworks_say(text: str, scarce:
         ("torch,tflite@cuda", 1, "files are run on the CPU"),
         ("torch,keras:mxnet", 1, "is no place where networks run"),
         ("torch,keras:torch:float64", 1, "runs in float32"),
-        ("torch,torch", 2, "Two are compared"),
+        ("torch,torch", 2, "is named 2 times"),
         (",", 2, "names nothing"),
     ],
 )
