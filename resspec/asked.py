@@ -11,10 +11,11 @@ from resspec.diagnostics import SpecError, error
 
 
 def kind(value: object) -> str:
-    """`a NoneType`, `an int`: the type of a value, as a message names it."""
-    name = value.__name__ if isinstance(value, type) else type(value).__qualname__
-    what = f"the class {name}" if isinstance(value, type) else name
-    return what if isinstance(value, type) else f"{'an' if what[0] in 'aeiouAEIOU' else 'a'} {what}"
+    """`a NoneType`, `an int`, `the class int`: the type of a value, as a message names it."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    name = type(value).__qualname__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def refused(what: str, wanted: str, value: object, help: str | None = None) -> SpecError:

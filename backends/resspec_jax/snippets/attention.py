@@ -78,18 +78,14 @@ class Learned(nnx.Module):
         return jnp.broadcast_to(weight, (x.shape[0], *weight.shape))
 
 
-class Stored(nnx.Module):
+class Stored(Learned):
     """A map that no training changes, the same for each example."""
 
     def __init__(
         self, channels: int, height: int, width: int, *, std: float = 0.02, rngs: nnx.Rngs
     ) -> None:
-        drawn = jax.random.normal(rngs.params(), (height, width, channels))
-        self.weight = nnx.BatchStat(drawn * std)
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        weight = self.weight[...]
-        return jnp.broadcast_to(weight, (x.shape[0], *weight.shape))
+        super().__init__(channels, height, width, std=std, rngs=rngs)
+        self.weight = nnx.BatchStat(self.weight[...])
 
 
 class RelativeBias(nnx.Module):
