@@ -61,7 +61,7 @@ def paths(value: Any, what: str) -> tuple[Path, ...]:
 def device(value: Any) -> str:
     """A framework's word for a device, or its object for one."""
     if value is None or isinstance(value, bytes | type):
-        raise refused("`device`", "a word like `cpu` or `cuda:1`", value)
+        raise refused("`device`", "a framework's word for one, such as `cpu`", value)
     return str(value)
 
 

@@ -112,7 +112,11 @@ def _unknown(text: str) -> SpecError:
             return error("bad-value", message, help=f"did you mean `{right}`?")
         if device and not WORD.fullmatch(meant + device):
             message = f"`{text}`: `{device[1:]}` is no device's name"
-            return error("bad-value", message, help=f"write `{meant}@cpu` or `{meant}@cuda:1`")
+            return error(
+                "bad-value",
+                message,
+                help=f"write `{meant}@cpu`, or the framework's word for another",
+            )
         eight = ", ".join(word for word in known if word.endswith(":int8"))
         help = (
             f"files of eight bits: {eight}" if asked == "int8" else f"there are {', '.join(DTYPES)}"
