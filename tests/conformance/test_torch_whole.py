@@ -88,7 +88,7 @@ with torch.no_grad():
 def test_the_written_file_runs_where_resspec_is_not(case: str, tmp_path: Path) -> None:
     model, x = made(case)
     stored, out = tmp_path / "w.safetensors", tmp_path / "out"
-    weights.save(stored, randomise(api.load(case).graph, 1), case.stem)
+    weights.save(stored, randomise(api.load(case).graph, 1), Path(case).stem)
     assert command("build", str(case), "--weights", str(stored), "--out", str(out)) == 0
     torch.save(x, tmp_path / "x.pt")
     elsewhere(ALONE, out, type(model).__name__, tmp_path / "x.pt", tmp_path / "y.pt")
