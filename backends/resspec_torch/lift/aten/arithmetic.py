@@ -50,9 +50,12 @@ def _number(value: Any) -> float | None:
     return value.number() if isinstance(value, Constant) else None
 
 
-def _held(reader: Reader, value: Any) -> Any:
-    """What nothing trains as the constant that it is."""
-    return Constant(value.tensor) if is_fixed(reader, value) else value
+def _held(reader: Reader, x: Any, value: Any) -> Any:
+    """What nothing trains as the constant that it is. What is computed anew at each call, one
+    number a channel, is rather a norm's whose statistics are buffers, and keeps its digits as one.
+    """
+    computed = isinstance(value, Made) and isinstance(x, Data) and _is_channelwise(x, value)
+    return Constant(value.tensor) if is_fixed(reader, value) and not computed else value
 
 
 def _is_written(x: Data, constant: Any) -> bool:
@@ -135,7 +138,7 @@ def _add(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
         a, b, layout = _aligned(reader, a, b)
         (value,) = reader.recorder.apply("add", *_enlarged(reader, a, b))
         return Data(value, layout)
-    b = _held(reader, b)
+    b = _held(reader, a, b)
     number = _number(b)
     if number is not None:
         return a if number == 0 else unary(reader, a, "shift", value=number)
@@ -159,7 +162,7 @@ def _sub(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
         a, b, layout = _aligned(reader, a, b)
         (value,) = reader.recorder.apply("sub", *_enlarged(reader, a, b))
         return Data(value, layout)
-    a, b = _held(reader, a), _held(reader, b)
+    a, b = _held(reader, b, a), _held(reader, a, b)
     if isinstance(a, Weight | Made) or isinstance(b, Weight | Made):
         like, given = (a, b) if isinstance(a, Data) else (b, a)
         found = learned.data(reader, given, like)
@@ -201,7 +204,7 @@ def multiplied(reader: Reader, a: Any, b: Any) -> Data:
         except (Awkward, OpError):
             return _outer(reader, a, b)
         return Data(value, layout)
-    b = _held(reader, b)
+    b = _held(reader, a, b)
     number = _number(b)
     if number is not None:
         return a if number == 1 else unary(reader, a, "scale", value=number)
@@ -228,7 +231,7 @@ def _div(reader: Reader, a: Any, b: Any, rounding_mode: Any = None) -> Data:
         return scaled_to_one(reader, a, b)
     if isinstance(a, Data) and isinstance(b, Data) and _is_softsign(reader, a, b):
         return unary(reader, a, "softsign")
-    b = _held(reader, b)
+    b = _held(reader, a, b)
     flag(not isinstance(a, Data) or isinstance(b, Data), "a quotient of two values")
     flag(isinstance(b, Weight | Made), "a quotient by parameters")
     flag(rounding_mode is not None, "a quotient that is rounded")
