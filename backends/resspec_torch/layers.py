@@ -71,6 +71,12 @@ LAYERS: RuleTable = {
     conv.ConvTranspose2d: conv_transpose2d,
     conv.ChannelConv: channel_conv,
     norm.GroupNorm: where_affine(layer(f"nn.GroupNorm({{groups}}, {NORM})", AFFINE)),
+    # PyTorch 2.13 on a CPU: with channels last and no gradient of x, the backward pass crashes
+    norm.FirstGroupNorm: Rule(
+        "{self}({x}.clone(memory_format=torch.contiguous_format))",
+        f"nn.GroupNorm({{groups}}, {NORM})",
+        AFFINE,
+    ),
     norm.InstanceNorm: where_affine(
         layer("nn.InstanceNorm2d({in_channels}, eps={eps}, affine={affine|False})", AFFINE)
     ),

@@ -11,7 +11,7 @@ from resspec.emit.program import Arguments, Hole, Leaf
 from resspec.emit.template import is_numeric, leaves, placeholders
 from resspec.ir import Graph, Node
 from resspec.ops.base import attributes
-from resspec.passes.written import channels_last, guard
+from resspec.passes.written import channels_last, guard, without_gradient
 from resspec.rule import Rule, RuleTable, Unsupported
 from resspec.sizes import Sizes
 from resspec.types import TensorType
@@ -66,7 +66,7 @@ def choose(rules: RuleTable, node: Node) -> Rule:
 def resolve(graph: Graph, rules: RuleTable, backend: str) -> Resolved:
     """Choose a rule for every node; `backend` is the name of whose rules these are."""
     found = sizes.of(graph)
-    graph = channels_last(guard(graph, found))
+    graph = without_gradient(channels_last(guard(graph, found)))
     nodes = graph.nodes
     known: dict[object, Choice | Unsupported] = {}
     choices: list[Choice | None] = []

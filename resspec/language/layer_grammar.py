@@ -352,7 +352,7 @@ def _fields(name: str) -> Collection[str]:
 
 def _meant(name: Any) -> str | None:
     """How to write what was written like a call of another language, or with what is no name."""
-    if not isinstance(name, str):
+    if not isinstance(name, str) or not name.strip():
         return None
     if call := re.fullmatch(r"(\w+)\s*\(.*\)", name):
         return f"write `{call[1]}: {{argument: value}}`"

@@ -197,6 +197,10 @@ class GroupNorm(Grouped):
         return affine(inputs[0].channels, self.init) if self.affine else {}
 
 
+class FirstGroupNorm(GroupNorm):
+    """As `group_norm`, where nothing that is trained comes before."""
+
+
 @op("instance_norm")
 class InstanceNorm(ExampleNorm):
     """Normalise each channel of each example over its positions.

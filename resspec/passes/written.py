@@ -1,5 +1,6 @@
 """What is told apart right before source is written: sums that must refuse what a framework would
-broadcast, and convolutions whose channels lie last in memory."""
+broadcast, convolutions whose channels lie last in memory, and group norms of what needs no
+gradient."""
 
 from __future__ import annotations
 
@@ -7,10 +8,10 @@ from dataclasses import replace
 
 from resspec import sizes
 from resspec.ir import Graph, Node
-from resspec.ops.base import attributes
+from resspec.ops.base import Op, attributes
 from resspec.ops.conv import Conv2d, PointwiseConv2d
 from resspec.ops.merge import CHECKED
-from resspec.ops.norm import GlobalResponseNorm, LayerNorm
+from resspec.ops.norm import FirstGroupNorm, GlobalResponseNorm, GroupNorm, LayerNorm
 from resspec.sizes import Sizes
 
 
@@ -26,7 +27,7 @@ def guard(graph: Graph, found: Sizes | None = None) -> Graph:
         kind = CHECKED.get(type(node.op))
         if kind is None or node.path not in unproven:
             return node
-        return replace(node, op=kind(**{k: getattr(node.op, k) for k in attributes(node.op)}))
+        return replace(node, op=_as(kind, node.op))
 
     return replace(graph, root=graph.root.map(checked)) if unproven else graph
 
@@ -55,12 +56,42 @@ def channels_last(graph: Graph) -> Graph:
     found -= other
 
     def told(node: Node) -> Node:
-        if node.path not in found:
-            return node
-        op = PointwiseConv2d(**{name: getattr(node.op, name) for name in attributes(node.op)})
-        return replace(node, op=op)
+        return replace(node, op=_as(PointwiseConv2d, node.op)) if node.path in found else node
 
     return replace(graph, root=graph.root.map(told)) if found else graph
+
+
+def without_gradient(graph: Graph) -> Graph:
+    """The same function, where a trained group norm that nothing trained comes before is the op
+    that says so; a layer that is applied again, where one use is.
+
+    Done last, right before source is written, as `guard` is.
+    """
+    nodes = graph.nodes
+    if not any(_grouped(node) for node in nodes):
+        return graph
+    trained: set[int] = set()  # values that depend on what is trained
+    found: set[str] = set()
+    for node in nodes:
+        reached = any(value.index in trained for value in node.inputs)
+        if _grouped(node) and not reached:
+            found.add(node.path)
+        if reached or any(param.trainable for param in node.op.params(*node.input_types).values()):
+            trained.update(value.index for value in node.outputs)
+
+    def told(node: Node) -> Node:
+        return replace(node, op=_as(FirstGroupNorm, node.op)) if node.path in found else node
+
+    return replace(graph, root=graph.root.map(told)) if found else graph
+
+
+def _grouped(node: Node) -> bool:
+    return isinstance(node.op, GroupNorm) and node.op.affine and node.inputs[0].type.is_map
+
+
+def _as(kind: type[Op], op: Op) -> Op:
+    """The op of another class with the same attributes."""
+    return kind(**{name: getattr(op, name) for name in attributes(op)})
 
 
 def _normed(node: Node) -> bool:

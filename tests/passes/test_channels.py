@@ -1,10 +1,11 @@
-"""Which 1x1 convolutions are told to read channels that lie last."""
+"""What is told apart before source is written: convolutions of channels that lie last, and group
+norms of what needs no gradient."""
 
 from __future__ import annotations
 
 from resspec.ir import Graph
 from resspec.ops.base import OPS
-from resspec.passes.written import channels_last
+from resspec.passes.written import channels_last, without_gradient
 from tests.graphs import GraphBuilder
 
 
@@ -33,3 +34,16 @@ def test_a_layer_that_is_applied_again_elsewhere_stays_a_convolution() -> None:
     first = build.op("shared", conv, build.op("norm", OPS["layer_norm"](), build.input))
     again = build.op("shared", conv, build.op("relu", OPS["relu"](), build.input))
     assert kinds(build.graph(build.op("add", OPS["add"](), first, again)))["shared"] == "Conv2d"
+
+
+def test_a_group_norm_that_nothing_trained_comes_before() -> None:
+    build = GraphBuilder((4, 3, 3))
+    first = build.op("first", OPS["group_norm"](groups=2), build.input)
+    plain = build.op("plain", OPS["group_norm"](groups=2, affine=False), build.input)
+    shared = OPS["group_norm"](groups=1)
+    once = build.op("shared", shared, build.op("relu", OPS["relu"](), plain))
+    again = build.op("shared", shared, first)
+    last = build.op("last", OPS["group_norm"](groups=4), build.op("add", OPS["add"](), once, again))
+    written = without_gradient(build.graph(last))
+    found = {n.path for n in written.nodes if type(n.op).__name__ == "FirstGroupNorm"}
+    assert found == {"first", "shared"}
