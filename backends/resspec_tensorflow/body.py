@@ -93,8 +93,9 @@ class Body:
         code = {f"x{k}": name for k, name in enumerate(inputs)}
         code |= dict(zip("xyz", inputs, strict=False))
         code["xs"] = ", ".join(inputs)
-        for word in ("", "pad", "permute", "crop", "fits"):
-            code[f"name.{word}" if word else "name"] = str(path / word if word else path)
+        code["name"] = str(path)
+        for word in re.findall(r"\{name\.(\w+)\}", rule.call):
+            code[f"name.{word}"] = str(path / word)
         if rule.init:
             code["self"] = self._text(rule.init, leaves, code)
             if layer.name in self.shared:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import prod
+
 from resspec.backend import Rule, RuleTable, Types
 from resspec.emit.equation import channels_last
 from resspec.emit.rules import cropped, helper
@@ -13,7 +16,18 @@ from .shapes import divides
 
 
 def product(op: einsum.Einsum, types: Types) -> Rule:
-    return channels_last(op, types, "keras.ops.einsum", "None")
+    """An input whose height or width is cut evenly is refused where that does not come out."""
+    rule, known = channels_last(op, types, "keras.ops.einsum", "None"), op.known(*types)
+    for i, term in enumerate(op.parsed.inputs):
+        block = tuple(
+            prod(known.get(name, 1) for name in axis) if set(axis) - set(known) else 1
+            for axis in term[1:]
+        )
+        if len(block) == 2 and block != (1, 1):
+            x, kind = "{x}" if len(types) == 1 else f"{{x{i}}}", "Whole"
+            fits = f"{kind}({block}, name={{name.fits{i or ''}}})({x})"
+            rule = replace(rule, call=rule.call.replace(x, fits), helpers=(kind, *rule.helpers))
+    return rule
 
 
 def grid(op: Op, types: Types) -> Rule:
