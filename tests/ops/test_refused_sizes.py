@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from resspec import api, backend, sizes
+from resspec.ops.base import OPS
+from tests.graphs import GraphBuilder
 from tests.ops.cases import CASES, Case, build
 from tests.properties.live import at
 
@@ -92,3 +94,22 @@ def test_what_is_fed_is_told_what_it_must_be() -> None:
         model = api.compile_for(graph, name).running().model
         with pytest.raises(ValueError, match=r"^made for inputs of at least 2x3, not 7x2"):
             backend.get(name).runtime().forward(model, np.ones((2, 6, 7, 2), np.float32))
+
+
+@pytest.mark.parametrize("names", [("x",), ("x", "z")])
+def test_a_keras_model_by_itself_names_the_axis_that_a_product_does_not_part(
+    names: tuple[str, ...],
+) -> None:
+    pytest.importorskip("tensorflow")
+    inputs = ", ".join(f"c (g{k} y) {name}" for k, name in enumerate(names))
+    output = f"c ({' '.join(f'g{k}' for k in range(len(names)))} y) ({' '.join(names)})"
+    known = {f"g{k}": 2 for k in range(len(names))}
+    build = GraphBuilder((3, 4, 4))
+    op = OPS["einsum"](pattern=f"{inputs} -> {output}", sizes=known)
+    graph = build.graph(build.op("einsum1", op, *[build.input] * len(names)))
+    model = api.compile_for(graph, "tensorflow").running().model
+    assert model(np.ones((2, 6, 5, 3), np.float32)).shape[0] == 2
+    with pytest.raises(
+        ValueError, match=r"^einsum1-fits1?: the height must be a multiple of 2, not 5$"
+    ):
+        model(np.ones((2, 5, 4, 3), np.float32))
