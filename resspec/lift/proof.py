@@ -137,6 +137,7 @@ def prove(
     checks.append(_check("outputs", _flat(running.forward(x)), wanted, limit))
     if second is not None:
         checks += _second(other, graph, second, running, drawn, x, tell)
+    del running
     if training and target.training is not None and not other.single:
         checks += _trained(other, names, made, drawn, x)
     failed = [check for check in checks if not check.ok]
@@ -206,23 +207,24 @@ def _trained(
     layers = sum(1 for node in made.nodes if node.macs)
     deep = DEEP if layers > DEEP_LAYERS else EXACT
     ours = running.gradients(x, training=other.trains)
-    before, after = other.gradients(x)
-    gradients = names.canonical({**_zeros(names, before, other), **before})
-    wanted = {name: gradients[name] for name in ours}
-    found = [_check("gradients", ours, wanted, deep)]
     statistics = [n for n, p in made.parameters().items()
                   if not p.trainable and names.taken[n].name not in names.stored]  # fmt: skip
-    if statistics and other.trains:
+    read = running.read(statistics) if statistics else {}
+    del running  # one model of a large network at a time
+    before, after = other.gradients(x)
+    gradients = names.canonical({**_zeros(names, before, other), **before})
+    del before
+    found = [_check("gradients", ours, {name: gradients[name] for name in ours}, deep)]
+    if read and other.trains:
         moved = names.canonical({**_zeros(names, after, other), **after})
-        read = running.read(statistics)
         found.append(_check("running statistics", read, {n: moved[n] for n in statistics}, EXACT))
     return found
 
 
 def _zeros(names: Names, given: Mapping[str, Array], other: Network) -> dict[str, Array]:
-    held = other.arrays()
-    return {one.name: np.zeros_like(held[one.name]) for one in names.taken.values()
-            if one.name not in given and one.name in held}  # fmt: skip
+    missing = {one.name for one in names.taken.values()} - given.keys()
+    held = other.arrays() if missing else {}
+    return {name: np.zeros_like(held[name]) for name in missing & held.keys()}
 
 
 def _flat(outputs: Mapping[str, list[Array]]) -> dict[str, Array]:

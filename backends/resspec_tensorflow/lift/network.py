@@ -95,7 +95,7 @@ class KerasNetwork(Network):
     def gradients(self, x: Array) -> tuple[dict[str, Array], dict[str, Array]]:
         held = self._held()
         trained = {name: one for name, one in held.items() if one.trainable}
-        before = self.arrays()
+        before = {name: one.numpy() for name, one in held.items() if not one.trainable}
         with self._kept(), tf.GradientTape() as tape:
             parts = []
             for name, y in self._run(x, True).items():
