@@ -121,6 +121,21 @@ def normed(b: Builder) -> None:
     b.add("Einsum", b.last, b.weight(4, 5), equation="bchw,cd->bdhw")
 
 
+def single(b: Builder) -> None:
+    """Layers of one channel: each of their parameters is one number, and trained."""
+    b.add("Conv", "x", b.weight(1, 3, 1, 1), b.weight(1))
+    b.add("BatchNormalization", b.last, *(b.numbers([one], F32) for one in (0.5, 0.25, 0.1, 2.0)))
+    kernel = constant(b, "k", np.full((1, 1, 1, 1), 2, F32))
+    b.add("Conv", b.last, kernel, constant(b, "shift", np.array([0.5], F32)))
+    b.add("InstanceNormalization", b.last, b.numbers([3], F32), b.numbers([0.5], F32))
+    b.add("ConvTranspose", b.last, b.weight(1, 1, 1, 1), b.weight(1))
+    flat = b.add("Flatten", b.add("GlobalMaxPool"))
+    b.add("Gemm", flat, b.weight(1, 1), b.weight(1), transB=1)
+    b.add("MatMul", b.last, b.weight(1, 1))
+    b.add("LayerNormalization", b.add("Concat", b.last, flat, axis=1), b.weight(2), b.weight(2))
+    b.add("Gemm", b.last, b.weight(2, 1), b.weight(1))
+
+
 COME_IN: dict[str, tuple[Style, int, tuple[Any, ...]]] = {
     "gemm": (gemm, 17, (2, 3, 8, 8)), "constants": (constants, 13, ("n", 3, "h", "w")),
     "numbers": (numbers, 17, ("n", 3, "h", "w")), "places": (places, 13, ("n", 3, "h", "w")),
@@ -128,6 +143,7 @@ COME_IN: dict[str, tuple[Style, int, tuple[Any, ...]]] = {
     "slopes_of_channels_last": (slopes_of_channels_last, 9, ("n", 3, "h", "w")),
     "reductions": (reductions, 11, ("n", 3, 8, 8)), "resized": (resized, 18, ("n", 3, "h", "w")),
     "transposed": (transposed, 21, ("n", 3, "h", "w")), "normed": (normed, 17, (1, 3, 8, 8)),
+    "single": (single, 17, ("n", 3, "h", "w")),
 }  # fmt: skip
 
 
@@ -148,6 +164,13 @@ def test_it_comes_in_and_computes_the_same(style: str, tmp_path: Path) -> None:
     found = built(torch.from_numpy(x)).detach().numpy()
     assert found.shape == wanted.shape
     assert np.allclose(found, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_single_numbers_of_layers_are_their_parameters(tmp_path: Path) -> None:
+    b = Builder(("n", 3, "h", "w"), opset=17)
+    single(b)
+    made = bring.bring(bring.opened(str(b.saved(tmp_path))), (3, 8, 8), "mine")
+    assert made.summary.params == 4 + 2 + 2 + 2 + 2 + 2 + 1 + 4 + 3
 
 
 def test_what_whole_numbers_stand_for_is_told(tmp_path: Path) -> None:

@@ -228,8 +228,8 @@ def _held(graph: Any, tensors: dict[str, Array], opset: int) -> list[str]:
         inside = node.input and all(one in tensors for one in node.input)
         if node.op_type == "Constant" and [one.name for one in node.attribute] == ["value"]:
             found = numpy_helper.to_array(node.attribute[0].t)
-            plain = found.dtype.kind == "f" and found.size > 1
-            array = found if plain and (found.size > WRITTEN or weighs(name)) else None
+            wide = found.size > WRITTEN or (found.ndim > 0 and weighs(name))
+            array = found if found.dtype.kind == "f" and wide else None
         elif node.op_type == "Identity" and inside:
             array = tensors[node.input[0]]
         elif node.op_type == "DequantizeLinear" and inside:
@@ -267,8 +267,10 @@ def _unshared(graph: Any, tensors: dict[str, Array]) -> None:
         if node.op_type not in NORMS and (node.op_type not in WITH_VECTORS or shared):
             continue
         for place, name in enumerate(list(node.input)):
-            if name not in tensors or tensors[name].size == 1 or name in wide or uses[name] < 2:
+            if name not in tensors or name in wide or uses[name] < 2:
                 continue
+            if tensors[name].size == 1 and node.op_type not in (*LAYERS, *NORMS):
+                continue  # a number
             seen[name] += 1
             if seen[name] > 1:
                 own = f"{name}#{seen[name]}"

@@ -17,13 +17,19 @@ from torch import Tensor
 from resspec.lift.naming import fresh
 from resspec.lift.table import Table
 from resspec_torch.lift.onnx.folding import FOLDED, folded
-from resspec_torch.lift.onnx.model import Model, Node
+from resspec_torch.lift.onnx.model import LAYERS, NORMS, Model, Node
 from resspec_torch.lift.program import Call, Program, Ref, Unfit, operation
 
 Array = NDArray[Any]
 TABLE = Table()
 operator = TABLE.of
 EIGHT = re.compile("Quantize|QLinear|Integer")
+TRAINED = {
+    *LAYERS,
+    *NORMS,
+    "GroupNorm",
+    "Linear",
+}  # whose numbers are no constants, even single ones
 QUANTISED = "values of eight bits; give the model as it was before they were made so"
 
 
@@ -70,8 +76,10 @@ class Translator:
         self.places: dict[str, str] = {}
         self.count = 0
         self.used = {name for node in model.nodes for name in node.inputs} | {*model.outputs}
+        weights = {name for node in model.nodes if node.op.rpartition(".")[2] in TRAINED
+                   for name in node.inputs[1:]}  # fmt: skip
         for name, array in model.tensors.items():
-            wide = array.dtype.kind == "f" and array.size > 1
+            wide = array.dtype.kind == "f" and (array.size > 1 or (array.ndim and name in weights))
             self.values[name] = None if wide else Known(array)
         self.values[model.input] = self.given = Made(
             Ref("input"), torch.empty(shape, device="meta")
