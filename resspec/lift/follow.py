@@ -10,17 +10,39 @@ from resspec.ir import Value
 from resspec.lift.record import Recorder, Step
 from resspec.ops.base import Op, OpError, Windowed
 from resspec.ops.einsum import Einsum
-from resspec.ops.pool import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
+from resspec.ops.pool import (
+    AdaptiveAvgPool,
+    AdaptiveMaxPool,
+    AdaptivePool,
+    AvgPool,
+    ChannelAvgPool,
+    ChannelMaxPool,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    MaxPool,
+)
 from resspec.ops.shape import Resize
 from resspec.ops.tokens import Crop, Grid
 
 GLOBAL: dict[type[Op], type[Op]] = {AvgPool: GlobalAvgPool, MaxPool: GlobalMaxPool}
+# of pools to a size: those of windows, and over channels
+WINDOWED: dict[type[Op], tuple[type[Op], type[Op]]] = {
+    AdaptiveAvgPool: (AvgPool, ChannelAvgPool),
+    AdaptiveMaxPool: (MaxPool, ChannelMaxPool),
+}
+
+NOTE = "a pool to a part of a size is one of windows, as it is where they divide the size"
 
 
 def sized(recorder: Recorder) -> bool:
     """Whether anything in it may depend on the size that it was traced at."""
     products = (step.op.sizes for step in recorder.steps if isinstance(step.op, Einsum))
-    return fixed(recorder) or any(products)
+    return fixed(recorder) or pooled(recorder) or any(products)
+
+
+def pooled(recorder: Recorder) -> bool:
+    """Whether it has pools to sizes, which may be parts of those of their inputs."""
+    return any(isinstance(step.op, AdaptivePool) for step in recorder.steps)
 
 
 def fixed(recorder: Recorder) -> bool:
@@ -55,6 +77,9 @@ def follow(recorder: Recorder, other: Recorder) -> None:
                 free: dict[str, Any] = {"height": 0, "width": 0}
                 op = step.op.replace(**(free if isinstance(step.op, Crop) else {"size": None}))
                 made = replace(step, op=op, inputs=(*step.inputs, like))
+        elif isinstance(step.op, AdaptivePool) and step.op != one.op:
+            *before, made = _pooled(step, one, recorder)
+            steps += before
         elif isinstance(step.op, Einsum) and isinstance(one.op, Einsum):
             made = replace(step, op=_free(step, one))
         elif _whole(step) and _whole(one) and step.op != one.op:
@@ -88,6 +113,36 @@ def _whole(step: Step) -> bool:
         return False
     kind = step.inputs[0].type
     return op.kernel_size == kind.spatial and not any(op.sides(kind))
+
+
+def _pooled(step: Step, other: Step, recorder: Recorder) -> list[Step]:
+    """A pool to sizes that are a part of its input's, or all of one side's, as ops that say so; to
+    others as it is."""
+    pairs = [
+        (here.inputs[0].type.spatial[axis], here.outputs[0].type.spatial[axis])
+        for here in (step, other) for axis in (0, 1)
+    ]  # fmt: skip
+    windowed, over = WINDOWED[type(step.op)]
+    parts = {tuple(n // max(m, 1) if n % m == 0 else 0 for n, m in pairs[at : at + 2])
+             for at in (0, 2)}  # fmt: skip
+    times = {m // n if m % n == 0 else 0 for n, m in pairs}
+    if len(parts) == 1 and 0 not in (kernel := parts.pop()):
+        if NOTE not in recorder.notes and kernel != (1, 1):
+            recorder.notes.append(NOTE)
+        return [replace(step, op=windowed(kernel_size=kernel, stride=kernel, padding=(0, 0, 0, 0)))]
+    if len(times) == 1 and 0 not in times:  # each element several times
+        return [replace(step, op=Resize(scale_factor=float(times.pop())))]
+    kept = [all(n == m for n, m in pairs[at::2]) for at in (0, 1)]
+    if kept[0] == kept[1] or not all(m == 1 for _, m in pairs[kept[0] :: 2]):
+        return [step]
+    # over the channels, once they are what is pooled
+    row, steps, value = kept[0], list[Step](), step.inputs[0]  # row: of each, all its columns
+    for op in (Einsum(pattern="c y x -> x c y" if row else "c y x -> y c x"), over(),
+               Einsum(pattern="1 c y -> c y 1" if row else "1 c x -> c 1 x")):  # fmt: skip
+        (kind,) = op.infer(value.type)
+        steps.append(Step(op, (value,), (recorder.value(kind),), step.frames))
+        value = steps[-1].outputs[0]
+    return [*steps[:-1], replace(steps[-1], outputs=step.outputs)]
 
 
 def _shorter(step: Step, other: Step, recorder: Recorder) -> Step | None:

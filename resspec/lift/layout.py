@@ -114,12 +114,18 @@ def renamed(layout: Layout, order: Sequence[Atom]) -> Layout:
 def broadcast(first: Layout, second: Layout) -> Layout:
     """The layout of an elementwise result. Raises Awkward where they run over other things."""
     longest = max(len(first), len(second))
-    pairs = zip(_filled(first, longest), _filled(second, longest), strict=True)
+    rows = [list(_filled(one, longest)) for one in (first, second)]
     made: list[Axis] = []
-    for a, b in pairs:
+    for a, b in zip(*rows, strict=True):
         if a and b and a != b:
             raise Awkward("values that are laid out differently are joined element by element")
         made.append(a or b)
+    one, other = (
+        {atom.dim for own, beside in zip(*sides, strict=True) if own and not beside for atom in own}
+        for sides in (rows, rows[::-1])
+    )
+    if one & other:
+        raise Awkward("values whose channels, rows or columns stand beside each other")
     return tuple(made)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from resspec.diagnostics import Diagnostic, Note, SpecError
 from resspec.ir import Graph
-from resspec.lift.follow import either, fixed, follow, sized
+from resspec.lift.follow import either, fixed, follow, pooled, sized
 from resspec.lift.proof import TRACED, Network
 from resspec.lift.record import Problem, Recorder, partly_shared
 from resspec.lift.same import laid_over
@@ -29,7 +29,7 @@ def recorded(network: Network, shape: tuple[int, int, int]) -> Recorder:
     if problems := recorder.problems or partly_shared(recorder):
         raise SpecError(*diagnostics(problems))
     others = [(shape[1] + 32, shape[2] + 65)] if sized(recorder) else []
-    if either(recorder):  # of an even size all the way down
+    if either(recorder) or pooled(recorder):  # of an even size all the way down
         others.append((EVEN * (shape[1] // EVEN + 1), EVEN * (shape[2] // EVEN + 2)))
     for size in others:
         with contextlib.suppress(SpecError):  # it may take no other size

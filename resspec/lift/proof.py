@@ -94,7 +94,15 @@ class Check:
     quantity: str
     error: float
     limit: float
-    worst: str = ""
+    worst: str = ""  # tensor; why, where nothing can be measured
+
+    def __str__(self) -> str:
+        if self.error == float("inf"):
+            return f"{self.quantity} cannot be compared: {self.worst}"
+        return (
+            f"{self.quantity} of the spec and of the original are {self.error:.1e} apart, more "
+            f"than {self.limit:.0e}" + (f" ({self.worst})" if self.worst else "")
+        )
 
     @property
     def ok(self) -> bool:
@@ -142,12 +150,7 @@ def prove(
         checks += _trained(other, names, made, drawn, x)
     failed = [check for check in checks if not check.ok]
     if failed:
-        raise error(
-            "lift-differs",
-            f"{network.name}: {failed[0].quantity} of the spec and of the original are "
-            f"{failed[0].error:.1e} apart, more than {failed[0].limit:.0e}"
-            + (f" ({failed[0].worst})" if failed[0].worst else ""),
-        )
+        raise error("lift-differs", f"{network.name}: {failed[0]}")
     return checks
 
 
@@ -191,6 +194,11 @@ def _second(
         reason = problem.diagnostics[0].message
         tell(f"the original takes {size[0]}×{size[1]}, its spec does not: {reason}")
         return []
+    for name, array in wanted.items():
+        if name in found and found[name].shape != array.shape:
+            told = f"at {size[0]}×{size[1]} the original gives {_dims(array)}, its spec "
+            tell(f"{told}{_dims(found[name])}: its code counts with sizes, the spec keeps those")
+            return []
     return [_check("outputs at a second size", found, wanted, limit)]
 
 
@@ -235,6 +243,13 @@ def _check(
     quantity: str, found: Mapping[str, Array], wanted: Mapping[str, Array], limit: float
 ) -> Check:
     """The worst tensor; one far smaller than most is measured by them."""
+    with np.errstate(over="ignore", invalid="ignore"):  # which is told
+        return _worst(quantity, found, wanted, limit)
+
+
+def _worst(
+    quantity: str, found: Mapping[str, Array], wanted: Mapping[str, Array], limit: float
+) -> Check:
     count = sum(array.size for array in wanted.values())
     square = sum(float(np.square(array).sum()) for array in wanted.values())
     typical = (square / max(count, 1)) ** 0.5
@@ -242,12 +257,21 @@ def _check(
     for name, array in wanted.items():
         mine = found.get(name)
         if mine is None or mine.shape != array.shape:
-            return Check(quantity, float("inf"), limit, name)
-        if not (np.isfinite(array).all() and np.isfinite(mine).all()):
-            return Check(quantity, float("inf"), limit, f"{name} holds nan or infinity")
+            has = f"has {_dims(mine)}, the original {_dims(array)}" if mine is not None else "lacks"
+            return Check(quantity, float("inf"), limit, f"of `{name}` the spec {has}")
         scale = max(float(np.linalg.norm(array)), typical * array.size**0.5)
         apart = float(np.linalg.norm(mine - array))
+        if not (np.isfinite(array).all() and np.isfinite(mine).all()):
+            return Check(quantity, float("inf"), limit, f"`{name}` holds nan or infinity")
+        if not np.isfinite(scale + apart):
+            return Check(quantity, float("inf"), limit, f"the numbers of `{name}` are too large")
         ratio = apart / scale if scale else (0.0 if apart == 0 else float("inf"))
         if not ratio <= most:
-            worst, most = name, ratio if np.isfinite(ratio) else float("inf")
+            if not np.isfinite(ratio):
+                return Check(quantity, float("inf"), limit, f"`{name}` is zero in the original")
+            worst, most = name, ratio
     return Check(quantity, most, limit, worst)
+
+
+def _dims(array: Array) -> str:
+    return "×".join(map(str, array.shape[1:])) or "one number"

@@ -263,10 +263,11 @@ def test_values_that_are_spread_repeated_and_picked(tmp_path: Path) -> None:
     b.add("Tile", b.last, b.numbers([1, 2, 1, 1]))
     made = brought(b.saved(tmp_path))
     assert "l2_normalize" in str(made.files)
-    for places, why in (([3, 1] * 70, "in no order"), ([0, 2, 4], "every second one")):
-        b.add("Gather", unit, b.numbers(places), axis=1)
-        with pytest.raises(SpecError, match=why):
-            brought(b.saved(tmp_path))
+    b.add("Gather", unit, b.numbers([0, 2, 4]), axis=1)
+    assert "channel_shuffle" in str(brought(b.saved(tmp_path)).files)
+    b.add("Gather", unit, b.numbers([3, 1] * 70), axis=1)
+    with pytest.raises(SpecError, match="in no order"):
+        brought(b.saved(tmp_path))
     b.add("Tile", unit, b.numbers([1, 1 << 40, 1, 1]))
     with pytest.raises(SpecError, match="more often than"):
         brought(b.saved(tmp_path))

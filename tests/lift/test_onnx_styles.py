@@ -269,7 +269,7 @@ REFUSED: dict[str, tuple[Style, int, str]] = {
     "ends": (lambda b: b.add("Clip", conv(b), b.numbers(1.0, F32), b.numbers(-1.0, F32)), 13,
              "lower end is above"),
     "infinite": (lambda b: b.add("Pad", conv(b), b.numbers([0, 0, 1, 1] * 2),
-                                 b.numbers(-np.inf, F32)), 13, "out holds nan or infinity"),
+                                 b.numbers(-np.inf, F32)), 13, "`out` holds nan or infinity"),
     "slopes": (lambda b: b.add("PRelu", conv(b), b.weight(8)), 13, "a slope for each place"),
     "a mask": (lambda b: b.add("Dropout", conv(b), outputs=2) and setattr(b, "last", "v1_1"), 13, "only the first"),
     "order": (out_of_order, 17, "its operators stand in no order"),

@@ -16,7 +16,7 @@ from resspec.weights.files import exported
 from resspec.weights.files.source import Unreadable, shown
 from resspec_torch.lift.played import PlayedNetwork
 from resspec_torch.lift.program import Call, Program, Ref
-from resspec_torch.lift.reader import output_names
+from resspec_torch.lift.values import output_names
 
 DTYPES = {
     1: torch.uint8, 2: torch.int8, 3: torch.int16, 4: torch.int32, 5: torch.int64,

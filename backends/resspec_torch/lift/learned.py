@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LONGEST = 60  # operations that are done again on a value
 LAYERS = ("conv2d", "linear", "batch_norm", "layer_norm", "group_norm", "prelu")
+SIZED = ("upsample_bilinear2d", "upsample_nearest2d", "_upsample_bilinear2d_aa")
 FAR = 4  # steps between windows of a table that are tried
 Numbers = NDArray[np.int64]
 
@@ -297,6 +298,9 @@ def _again(reader: Reader, node: fx.Node, like: Data, known: dict[fx.Node, Any])
     if isinstance(args[0], Constant) and not any(isinstance(one, Data) for one in leaves):
         args = (_whole(reader, args[0].tensor, like), *args[1:])
         leaves = args
+    if name in SIZED and isinstance(args[0], Data) and args[0].layout[:1] == ((),):
+        examples = layouts.joined([Atom("n", 1, reader.recorder.batch)])
+        args = (Data(args[0].value, (examples, *args[0].layout[1:])), *args[1:])
     handler = reader.table.get(name)
     if handler is None or not any(isinstance(one, Data | Unfinished) for one in leaves):
         return known.setdefault(node, None)

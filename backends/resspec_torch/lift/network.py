@@ -21,8 +21,7 @@ from resspec.weights import cotangent
 from resspec_torch import origins
 from resspec_torch.lift import archive, export, given
 from resspec_torch.lift.program import as_vectors
-from resspec_torch.lift.reader import output_names
-from resspec_torch.lift.values import copied
+from resspec_torch.lift.values import copied, output_names
 
 Array = NDArray[Any]
 DROPOUTS = (
@@ -88,7 +87,10 @@ class TorchNetwork(Network):
     def gradients(self, x: Array) -> tuple[dict[str, Array], dict[str, Array]]:
         before = {name: value.clone() for name, value in self.model.named_buffers()}
         with torch.enable_grad(), self._mode(True):
-            outputs = named_outputs(self.model(torch.from_numpy(x)))
+            try:
+                outputs = named_outputs(self.model(torch.from_numpy(x)))
+            except RuntimeError as problem:  # of views that are written into
+                raise self._without_gradients(problem) from problem
             loss = torch.zeros((), dtype=torch.float64)
             for name, y in outputs.items():
                 loss = loss + (y * torch.from_numpy(cotangent(name, tuple(y.shape))).to(y)).mean()
@@ -97,10 +99,7 @@ class TorchNetwork(Network):
             try:
                 found = torch.autograd.grad(loss, wanted, allow_unused=True) if wanted else ()
             except RuntimeError as problem:  # of operations that torch differentiates wrongly
-                line = (str(problem).splitlines() or [""])[0]
-                raise error(
-                    "not-liftable", f"torch cannot compute the gradients of {self.name}: {line}"
-                ) from problem
+                raise self._without_gradients(problem) from problem
         after = {name: origins.to_numpy(value).copy() for name, value in self.model.named_buffers()}
         with torch.no_grad():
             for name, value in self.model.named_buffers():
@@ -114,6 +113,10 @@ class TorchNetwork(Network):
         return {
             name: gradients[first[id(value)]] for name, value in shared if id(value) in first
         }, after
+
+    def _without_gradients(self, problem: Exception) -> SpecError:
+        line = (str(problem).splitlines() or [""])[0][:300]
+        return error("not-liftable", f"torch cannot compute the gradients of {self.name}: {line}")
 
     def random(self, x: Array) -> bool:
         state = {name: value.clone() for name, value in self.model.named_buffers()}
@@ -149,6 +152,8 @@ def _without_dropout() -> Iterator[None]:
                   **more: Any) -> Any:  # fmt: skip
         more.pop("dropout_p", None)
         mask = more.pop("attn_mask", mask)
+        if mask is not None and mask.is_floating_point():
+            mask = mask.to(q.dtype)  # of two types torch computes something else
         return kept[ATTENTION](q, k, v, mask, 0.0, *rest, **more)
 
     try:

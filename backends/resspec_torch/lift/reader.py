@@ -20,32 +20,27 @@ from resspec.lift.record import Data, Frame, Problem, Recorder, Taken
 from resspec.ops.base import Op, OpError
 from resspec.ops.merge import MOST
 from resspec.types import TensorType
+from resspec_torch.lift.kinds import (
+    IGNORED,
+    INSTEAD,
+    SPREAD,
+    UNSAID,
+    VIEWS,
+    base_name,
+    is_view,
+    looked_at,
+)
 from resspec_torch.lift.relative import Relative
-from resspec_torch.lift.values import Constant, Made, Unfinished, Unknown, Weight, as_tensor
+from resspec_torch.lift.values import (
+    Constant,
+    Made,
+    Unfinished,
+    Unknown,
+    Weight,
+    as_tensor,
+    output_names,
+)
 from resspec_torch.origins import Lifted
-
-VIEWS = frozenset({
-    "view", "reshape", "flatten", "unflatten", "permute", "transpose", "t", "numpy_T", "squeeze",
-    "unsqueeze", "contiguous", "clone", "detach", "alias", "to", "_to_copy", "type_as", "expand",
-    "expand_as", "view_as", "reshape_as", "lift_fresh_copy", "_unsafe_view", "float",
-})  # fmt: skip
-IGNORED = ("_assert", "sym_", "add_batch")
-# operations that take what was expanded as it was before
-SPREAD = VIEWS | frozenset({
-    "add", "sub", "rsub", "mul", "multiply", "div", "maximum", "minimum", "addcmul", "matmul",
-    "bmm", "einsum", "scaled_dot_product_attention", "repeat", "tile", "cat", "concat",
-    "select", "slice",
-})  # fmt: skip
-
-
-UNSAID = "no op says this"
-INSTEAD = {  # and what may stand in its place
-    "log_softmax": "no op says this; give what it reads, and leave it to the loss",
-    "_log_softmax": "no op says this; give what it reads, and leave it to the loss",
-    "upsample_bicubic2d": "no op says this; bilinear can be said",
-    "lstm": "no op says this: in a spec nothing is done place by place with what came before",
-    "gru": "no op says this: in a spec nothing is done place by place with what came before",
-}
 
 
 class Unliftable(Exception):
@@ -145,7 +140,9 @@ class Reader:
                 except (Awkward, OpError) as problem:
                     if one not in self.guessed:
                         self._problem(node, "output", str(problem))
-            elif not isinstance(found, Unknown):
+            elif isinstance(found, Unfinished):
+                self._problem(node, "output", found.what)
+            elif one is not None and not isinstance(found, Unknown):
                 self._problem(
                     node, "output", "it gives something that does not depend on the input"
                 )
@@ -181,7 +178,11 @@ class Reader:
             if half or any(isinstance(one, Data) for one in leaves):
                 handler = self.table.get(plain)
                 if handler is None:
+                    if plain not in INSTEAD:
+                        self._steady(node)
                     raise Unliftable(node.meta.get("resspec_reason", INSTEAD.get(plain, UNSAID)))
+                if plain != name and not name.startswith("__"):
+                    self._writes(node)
                 if plain not in SPREAD:
                     args, kwargs = fx.node.map_arg(
                         (node.args, dict(node.kwargs)),
@@ -192,6 +193,8 @@ class Reader:
                 result = self._without_data(plain, node, args, kwargs, leaves)
         except Exception as problem:  # what a rule did not think of is told, too
             reason = problem.message if isinstance(problem, OpError) else str(problem)
+            if callable(told := getattr(problem, "errors", None)):  # pydantic's, of an argument
+                reason = f"its {told()[0]['loc'][0]}: {told()[0]['msg']}"
             if not isinstance(problem, Unliftable | Awkward | OpError | ValueError):
                 reason = (
                     f"it is called in a way that is not read ({type(problem).__name__}: {reason})"
@@ -201,16 +204,29 @@ class Reader:
             else:
                 self._problem(node, name, reason.splitlines()[0] if reason else UNSAID)
                 result = self._left(node, self.recorder.problems[-1], leaves)
+                if plain != name and not name.startswith("__"):  # whatever it was to write into
+                    self.env |= {one: Unknown() for one, part in looked_at(node.args[0]) if part}
                 self.guessed.add(node)
         self.env[node] = result
         self._aliases(node, name, plain, result)
+
+    def _writes(self, node: fx.Node) -> None:
+        """Raise Unliftable for a write into a part of a tensor, all of which is read later."""
+        for one, part in looked_at(node.args[0]):
+            if part and any(node < user for user in one.users):
+                raise Unliftable("it writes into a part of a tensor that is read later")
+
+    def _steady(self, node: fx.Node) -> None:
+        """Raise Unliftable for what gives other numbers at each call."""
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            raise Unliftable("it draws random numbers; dropouts and drop path can be said")
 
     def _aliases(self, node: fx.Node, name: str, plain: str, result: Any) -> None:
         """Views share what they look at: an operation in place changes it for all of them."""
         first = next((one for one in node.args if isinstance(one, fx.Node)), None)
         if first is None:
             return
-        if plain in VIEWS and not name.endswith("_"):
+        if is_view(node) and not name.endswith("_"):
             self.storage[node] = self.storage.get(first, first)
         elif name.endswith("_") and not name.startswith("__"):
             owner = self.storage.get(first, first)
@@ -229,6 +245,7 @@ class Reader:
         self, name: str, node: fx.Node, args: Any, kwargs: Any, leaves: list[Any]
     ) -> Any:
         """Of parameters and constants alone."""
+        self._steady(node)
         plain_args, plain_kwargs = tree_map(as_tensor, (args, kwargs))
         with torch.no_grad(), Lifted() if self.wide else contextlib.nullcontext():
             made = node.target(*plain_args, **plain_kwargs)
@@ -344,11 +361,6 @@ class Reader:
         return tree_map(one, node.meta.get("val"))
 
 
-def base_name(target: Any) -> str:
-    schema = getattr(target, "_schema", None)
-    return str(schema.name).split("::")[-1] if schema else getattr(target, "__name__", str(target))
-
-
 def frames_of(node: fx.Node) -> tuple[Frame, ...]:
     """The calls of modules that it ran in, the outermost first, without the model's own."""
     stack = node.meta.get("nn_module_stack") or {}
@@ -357,22 +369,6 @@ def frames_of(node: fx.Node) -> tuple[Frame, ...]:
         name = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
         found.append(Frame(key, path, name, name.startswith("torch.nn.modules.")))
     return tuple(frame for frame in found if frame.path)
-
-
-def output_names(tree: Any) -> dict[int, str]:
-    """A name for each leaf: keys of a mapping, `out` for the one or first."""
-    found: dict[int, str] = {}
-    for path, at in torch.utils._pytree.tree_flatten_with_path(tree)[0]:
-        words = [
-            getattr(key, "key", getattr(key, "name", getattr(key, "idx", None))) for key in path
-        ]
-        texts = [str(word) for word in words if word is not None]
-        name = "_".join(texts) if texts and not texts[0].isdigit() else ""
-        name = "".join(char if char.isalnum() else "_" for char in name)
-        if not name or not name[0].isalpha():
-            name = "out" if at == 0 else f"out{at}_{name}".rstrip("_")
-        found[at] = name
-    return found
 
 
 def shape_of(node: fx.Node) -> tuple[int, ...]:

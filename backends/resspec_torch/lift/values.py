@@ -122,3 +122,19 @@ def evaluated(node: fx.Node, known: dict[fx.Node, Tensor]) -> Tensor:
         with torch.no_grad():
             known[node] = node.target(*args, **kwargs)
     return known[node]
+
+
+def output_names(tree: Any) -> dict[int, str]:
+    """A name for each leaf: keys of a mapping, `out` for the one or first."""
+    found: dict[int, str] = {}
+    for path, at in torch.utils._pytree.tree_flatten_with_path(tree)[0]:
+        words = [
+            getattr(key, "key", getattr(key, "name", getattr(key, "idx", None))) for key in path
+        ]
+        texts = [str(word) for word in words if word is not None]
+        name = "_".join(texts) if texts and not texts[0].isdigit() else ""
+        name = "".join(char if char.isalnum() else "_" for char in name)
+        if not name or not name[0].isalpha():
+            name = "out" if at == 0 else f"out{at}_{name}".rstrip("_")
+        found[at] = name
+    return found

@@ -8,15 +8,18 @@ from resspec_torch.lift.aten import (
     attention,
     core,
     edges,
+    equations,
     layers,
+    masks,
     moves,
     norms,
+    orders,
     pools,
     tokens,
 )
 from resspec_torch.lift.aten.registry import TABLE
 
 __all__ = [
-    "TABLE", "activations", "arithmetic", "attention", "core", "edges", "layers", "moves", "norms",
-    "pools", "tokens",
+    "TABLE", "activations", "arithmetic", "attention", "core", "edges", "equations", "layers",
+    "masks", "moves", "norms", "orders", "pools", "tokens",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from resspec_torch.lift.values import Unfinished, Weight
 for _name, _op in {
     "relu": "relu", "relu6": "relu6", "selu": "selu", "silu": "silu", "mish": "mish",
     "sigmoid": "sigmoid", "log_sigmoid": "log_sigmoid", "tanh": "tanh", "exp": "exp",
-    "hardsigmoid": "hard_sigmoid", "hardswish": "hard_swish",
+    "hardsigmoid": "hard_sigmoid", "hardswish": "hard_swish", "special_expit": "sigmoid",
 }.items():  # fmt: skip
     TABLE[_name] = lambda reader, x, _op=_op: unary(reader, x, _op)
 
@@ -46,8 +46,10 @@ def _gelu(reader: Reader, x: Any, approximate: str = "none") -> Data:
 
 @aten("softplus")
 def _softplus(reader: Reader, x: Any, beta: Number = 1, threshold: Number = 20) -> Data:
-    flag(beta != 1 or threshold != 20, "a softplus of another beta or threshold")
-    return unary(reader, x, "softplus")
+    flag(threshold != 20, f"a softplus that is straight from {threshold} on; an op's from 20")
+    x = unary(reader, x, "scale", value=float(beta)) if beta != 1 else x
+    x = unary(reader, x, "softplus")
+    return unary(reader, x, "scale", value=1 / beta) if beta != 1 else x
 
 
 @aten("hardtanh")
@@ -55,9 +57,11 @@ def _hard_tanh(reader: Reader, x: Any, low: Any = -1.0, high: Any = 1.0) -> Data
     return _clamp(reader, x, low, high)
 
 
-@aten("clamp")
+@aten("clamp", "clip")
 def _clamp(reader: Reader, x: Any, low: Any = None, high: Any = None, **more: Any) -> Data:
     low, high = more.get("min", low), more.get("max", high)
+    if isinstance(x, Unfinished) and low is not None and high is None:
+        return replace(x, eps=float(low))  # type: ignore[type-var,return-value]
     known = {(0, 6): "relu6", (-1, 1): "hard_tanh", (0, None): "relu"}
     if (low, high) in known:
         return unary(reader, x, known[low, high])
@@ -98,10 +102,11 @@ def _prelu(reader: Reader, x: Any, weight: Any) -> Data:
     return reader.recorder.alike("prelu", x, taken=taken, shared=shared)
 
 
-@aten("softmax", "_softmax")
+@aten("softmax", "_softmax", "special_softmax")
 def softmax(reader: Reader, x: Any, dim: int, *rest: Any) -> Data:
     """Over an axis of channels, of all positions, or of others, which become columns."""
     axis = x.layout[dim]
+    flag("n" in layouts.dims(axis), "over examples")
     kind = x.value.type
     if kind.is_map and kind.height > 1 and axis == (Atom("w", 1, kind.width),):
         return unary(reader, x, "softmax", over="columns")

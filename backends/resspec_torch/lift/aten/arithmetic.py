@@ -50,6 +50,14 @@ def _number(value: Any) -> float | None:
     return value.number() if isinstance(value, Constant) else None
 
 
+def uniform(value: Any) -> float | None:
+    """The number that all elements of a constant are."""
+    if isinstance(value, Constant) and value.tensor.numel() > 1:
+        first = value.tensor.flatten()[0]
+        return float(first) if bool((value.tensor == first).all()) else None
+    return _number(value)
+
+
 def _held(reader: Reader, x: Any, value: Any) -> Any:
     """What nothing trains as the constant that it is. What is computed anew at each call, one
     number a channel, is rather a norm's whose statistics are buffers, and keeps its digits as one.
@@ -96,15 +104,26 @@ def _enlarged(reader: Reader, a: Data, b: Data) -> tuple[Value, Value]:
             for value in (one, other)
         ]
         return flat[0], flat[1]
-    flag(one.type.channels != other.type.channels or not one.type.is_map or not other.type.is_map,
-         f"a sum of {one.type} and {other.type}")  # fmt: skip
-    if other.type.spatial == (1, 1):
-        (other,) = reader.recorder.apply("resize", other, one)
-    elif one.type.spatial == (1, 1):
-        (one,) = reader.recorder.apply("resize", one, other)
-    else:
-        raise Unliftable(f"a sum of {one.type} and {other.type}")
-    return one, other
+    pairs = list(zip(one.type.shape, other.type.shape, strict=False))
+    flag(not one.type.is_map or not other.type.is_map
+         or not (all(b in (a, 1) for a, b in pairs) or all(a in (b, 1) for a, b in pairs)),
+         f"of {one.type} and {other.type}, neither of which is as large as both")  # fmt: skip
+    if one.type.size < other.type.size:
+        return _spread(reader, one, other), other
+    return one, _spread(reader, other, one)
+
+
+def _spread(reader: Reader, value: Value, like: Value) -> Value:
+    """A value of one channel, row or column as large as another."""
+    apply = reader.recorder.apply
+    if value.type.spatial != like.type.spatial:
+        (value,) = apply("resize", value, like)
+    if value.type.channels != like.type.channels:  # times ones, one a channel
+        (ones,) = apply("global_avg_pool", like)
+        for op, number in (("scale", 0.0), ("shift", 1.0)):
+            (ones,) = apply(op, ones, value=number)
+        (value,) = apply("mul", value, ones)
+    return value
 
 
 def _table(reader: Reader, x: Data, weight: Any) -> Data | None:
@@ -128,7 +147,7 @@ def _table(reader: Reader, x: Data, weight: Any) -> Data | None:
 
 
 @aten("add")
-def _add(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
+def added(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
     if not isinstance(a, Data):
         flag(alpha != 1, "a sum with a factor")
         a, b = b, a
@@ -148,14 +167,14 @@ def _add(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
         return biased(reader, a, b)
     a = reader.settled(a)
     if (table := _table(reader, a, b)) is not None:
-        return _add(reader, a, table)
+        return added(reader, a, table)
     if not isinstance(b, Weight) or not _is_channelwise(a, b):
         return biased(reader, a, b)
     shared = _channelwise(a, b)
     return reader.recorder.alike("bias", a, taken={"bias": b.taken}, shared=shared)
 
 
-@aten("sub")
+@aten("sub", "subtract")
 def _sub(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
     if isinstance(a, Data) and isinstance(b, Data):
         flag(alpha != 1, "a difference with a factor")
@@ -169,10 +188,10 @@ def _sub(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
         flag(found is None, "a difference with what is computed from parameters")
         return _sub(reader, a if like is a else found, found if like is a else b, alpha)
     if isinstance(a, Data):
-        return _add(
+        return added(
             reader, a, Constant(-alpha * b.tensor) if isinstance(b, Constant) else -alpha * b
         )
-    return _add(reader, multiplied(reader, b, -alpha), a)
+    return added(reader, multiplied(reader, b, -alpha), a)
 
 
 @aten("rsub")
@@ -180,7 +199,7 @@ def _rsub(reader: Reader, a: Any, b: Any, alpha: Number = 1) -> Data:
     return _sub(reader, b, a, alpha)
 
 
-@aten("neg")
+@aten("neg", "negative")
 def _neg(reader: Reader, x: Any) -> Data:
     return unary(reader, x, "scale", value=-1.0)
 
@@ -225,7 +244,7 @@ def multiplied(reader: Reader, a: Any, b: Any) -> Data:
     return reader.recorder.alike(op, a, taken={"weight": b.taken})
 
 
-@aten("div")
+@aten("div", "divide", "true_divide")
 def _div(reader: Reader, a: Any, b: Any, rounding_mode: Any = None) -> Data:
     if isinstance(a, Data) and isinstance(b, Length):
         return scaled_to_one(reader, a, b)
@@ -252,9 +271,15 @@ def _pow(reader: Reader, x: Any, exponent: Any = 2) -> Data:
     return Data(value, x.layout)
 
 
-@aten("maximum")
+@aten("maximum", "fmax")
 def maximum(reader: Reader, a: Any, b: Any) -> Data:
-    flag(not isinstance(a, Data) or not isinstance(b, Data), "the larger of a value and a constant")
+    a, b = (a, b) if isinstance(a, Data) else (b, a)
+    if (number := uniform(b)) is not None:
+        made: Data = reader.table["clamp"](reader, a, number)
+        return made
+    if isinstance(b, Weight) and not b.fixed and _is_channelwise(a, b) and not _channelwise(a, b):
+        return reader.recorder.alike("tlu", a, taken={"weight": b.taken})
+    flag(not isinstance(b, Data), "the larger of a value and of numbers that differ by place")
     a, b, layout = _aligned(reader, a, b)
     (value,) = reader.recorder.apply("maximum", *_enlarged(reader, a, b))
     return Data(value, layout)
@@ -263,18 +288,20 @@ def maximum(reader: Reader, a: Any, b: Any) -> Data:
 @aten("addcmul")
 def _addcmul(reader: Reader, a: Any, b: Any, c: Any, value: Number = 1) -> Data:
     product = multiplied(reader, b, c)
-    return _add(reader, a, product if value == 1 else multiplied(reader, product, value))
+    return added(reader, a, product if value == 1 else multiplied(reader, product, value))
 
 
-@aten("minimum")
+@aten("minimum", "fmin")
 def minimum(reader: Reader, a: Any, b: Any) -> Data:
-    flag(
-        not isinstance(a, Data) or not isinstance(b, Data), "the smaller of a value and a constant"
-    )
+    a, b = (a, b) if isinstance(a, Data) else (b, a)
+    if (number := uniform(b)) is not None:
+        made: Data = reader.table["clamp"](reader, a, None, number)
+        return made
+    flag(not isinstance(b, Data), "the smaller of a value and of numbers that differ by place")
     return _neg(reader, maximum(reader, _neg(reader, a), _neg(reader, b)))
 
 
-@aten("abs")
+@aten("abs", "absolute")
 def _abs(reader: Reader, x: Any) -> Data:
     return maximum(reader, x, _neg(reader, x))
 

@@ -7,6 +7,7 @@ import itertools
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from resspec.ir import Value
@@ -23,8 +24,9 @@ from resspec_torch.lift.reader import Reader, Unliftable
 from resspec_torch.lift.tables import is_fixed, places
 from resspec_torch.lift.values import Constant, Weight
 
-LETTERS = "abcdefghijklmnopqrstuvw"  # of axes that both have
+LETTERS = "abcdefghijklmnopqrstuvw"  # of axes
 BLOCKED = -100.0  # what the mask of shifted windows adds
+LEAST = -1e30  # in place of -inf: e to it is zero, and every type holds it or takes it for -inf
 
 
 @aten("addmm")
@@ -35,18 +37,18 @@ def _addmm(reader: Reader, bias: Any, x: Any, weight: Any) -> Data:
 
 @aten("matmul", "mm", "bmm")
 def _matmul(reader: Reader, a: Any, b: Any, bias: Any = None) -> Data:
-    if isinstance(a, Data) and _is_matrix(b):
+    if isinstance(a, Data) and is_matrix(b):
         axes = (b.axes[1], b.axes[0])
         return matrix(
             reader, a, b.tensor.shape[1], Taken(b.name, () if axes == (0, 1) else axes), bias
         )
     if bias is None:
-        a, b = _values(reader, [a, b])
+        a, b = values(reader, [a, b])
         return _weighed_sum(reader, a, b) or _product(reader, a, b, "ik", "kj", "ij")
     raise Unliftable("a product with what is computed from parameters")
 
 
-def _is_matrix(weight: Any) -> bool:
+def is_matrix(weight: Any) -> bool:
     """Whether a trained parameter is that of a linear layer."""
     return (
         isinstance(weight, Weight) and weight.tensor.dim() == 2 and not weight.fixed
@@ -54,7 +56,7 @@ def _is_matrix(weight: Any) -> bool:
     )  # fmt: skip
 
 
-def _values(reader: Reader, tensors: Any) -> list[Data]:
+def values(reader: Reader, tensors: Any) -> list[Data]:
     """Tensors of a product, parameters among them. Raises Unliftable."""
     like = next(one for one in tensors if isinstance(one, Data))
     found = [one if isinstance(one, Data) else learned.data(reader, one, Data(like.value, ()))
@@ -90,28 +92,22 @@ def _product(reader: Reader, a: Data, b: Data, first: str, second: str, out: str
     return arrange.product(reader.recorder, tensors, labels, [*shared, *out])
 
 
-@aten("einsum")
-def _einsum(reader: Reader, equation: str, tensors: Any, **more: Any) -> Data:
-    left, _, out = equation.replace(" ", "").partition("->")
-    labels = [list(one) for one in left.split(",")]
-    flag("." in equation or not out, "an equation that does not name all axes")
-    flag(len(tensors) > 2, "a product of more than two values")
-    found = [reader.settled(one) for one in _values(reader, tensors)]
-    return arrange.product(reader.recorder, found, labels, list(out))
-
-
 @aten("scaled_dot_product_attention")
 def _attention(
     reader: Reader, q: Any, k: Any, v: Any, mask: Any = None, rate: float = 0.0,
     causal: bool = False, scale: Any = None, gqa: bool = False, **more: Any,
 ) -> Data:  # fmt: skip
     scale, gqa = more.get("scale", scale), more.get("enable_gqa", gqa)
-    q, k, v = _values(reader, (q, k, v))
-    flag(causal or gqa, "attention with a causal mask, or with groups of queries")
+    q, k, v = values(reader, (q, k, v))
+    flag(gqa, "attention with groups of queries")
+    if causal:
+        mask = Constant(torch.ones([layouts.size(one.layout[-2]) for one in (q, k)]).tril().bool())
     width = layouts.size(q.layout[-1])
     q = unary(reader, q, "scale", value=float(width**-0.5 if scale is None else scale))
     scores = _product(reader, q, k, "ik", "jk", "ij")
     if mask is not None:
+        if not isinstance(mask, Data) and mask.tensor.dtype == torch.bool:
+            mask = Constant(torch.where(mask.tensor, 0.0, LEAST).double())
         scores = biased(reader, scores, mask)
     weights = softmax(reader, scores, -1)
     if rate > 0:
@@ -128,6 +124,7 @@ def biased(reader: Reader, scores: Data, bias: Any) -> Data:
     if isinstance(bias, Data):
         raise Unliftable("a mask that depends on the input")
     if is_fixed(reader, bias):
+        bias = Constant(_finite(bias.tensor))
         made = _masked(reader, scores, bias.tensor) or _tabled(reader, scores, _wide(scores, bias))
         flag(made is None, "numbers that are not finite, or not the same for each example")
     else:
@@ -135,6 +132,12 @@ def biased(reader: Reader, scores: Data, bias: Any) -> Data:
         flag(made is None, learned.reason(reader, bias))
     assert made is not None
     return made
+
+
+def _finite(mask: torch.Tensor) -> torch.Tensor:
+    """With numbers where it is −inf, which block as well, but where all of a row is blocked."""
+    flag(bool((mask <= LEAST).all(-1).any()), "a row of a mask that blocks all")
+    return mask.clamp(min=LEAST)
 
 
 def _wide(x: Data, bias: Any) -> Constant:

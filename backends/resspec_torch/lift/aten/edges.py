@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
+
+import torch
 
 from resspec.lift import layout as layouts
 from resspec.lift.record import Data
 from resspec_torch.lift.aten.registry import aten, flag
-from resspec_torch.lift.reader import Reader, Unliftable, shape_of
+from resspec_torch.lift.reader import Reader, shape_of
 
 
 @aten("pad", "constant_pad_nd", "reflection_pad2d", "zero_pad2d")
@@ -43,9 +46,12 @@ def _pad(reader: Reader, x: Data, sides: Any, mode: Any = "constant", fill: Any 
         ("constant", -math.inf): "lowest",
         ("reflect", 0.0): "reflect",
     }
-    filled = modes.get((mode, float(fill or 0.0)))
-    if filled is None:
-        raise Unliftable(f"a padding of {mode if mode != 'constant' else fill}")
+    fill = float(fill or 0.0)
+    if mode == "constant" and math.isfinite(fill) and fill:  # with zeros, of what is that much less
+        less_ = reader.recorder.alike("shift", x, value=-fill)
+        return recorder.alike("shift", _pad(reader, less_, sides), value=fill)
+    filled = modes.get((mode, fill))
+    flag(filled is None, f"a padding of {mode}; zeros, numbers and `reflect` can be said")
     if before or after:
         flag(filled != "zero", "channels that are not padded with zeros")
         (value,) = recorder.apply("pad_channels", value, before=before, after=after)
@@ -86,7 +92,8 @@ def cropped(reader: Reader, value: Any, rows: tuple[int, int], columns: tuple[in
     return value
 
 
-@aten("upsample_nearest2d", "_upsample_nearest_exact2d", "upsample_bilinear2d")
+@aten("upsample_nearest2d", "_upsample_nearest_exact2d", "upsample_bilinear2d",
+      "_upsample_bilinear2d_aa")  # fmt: skip
 def _upsample(reader: Reader, x: Any, size: Any, *rest: Any, **more: Any) -> Data:
     assert reader.node is not None
     name = reader.node.target._schema.name
@@ -96,7 +103,40 @@ def _upsample(reader: Reader, x: Any, size: Any, *rest: Any, **more: Any) -> Dat
     value = reader.recorder.map(x)
     target = shape_of(reader.node)[2:]
     arguments: dict[str, Any] = {"size": (target[0], target[1])}
-    factor = target[0] / value.type.height
-    if target[1] / value.type.width == factor and isinstance(factors, list | tuple):
-        arguments = {"scale_factor": factor}
+    given = {float(one) for one in factors} if isinstance(factors, list | tuple) else set()
+    pairs = [*zip(target, value.type.spatial, strict=True)]
+    if len(given) == 1 and given == {m / n for m, n in pairs}:
+        arguments = {"scale_factor": given.pop()}
+    flag(
+        "_aa" in name and any(m < n for m, n in pairs),
+        "blurred before it shrinks, as no op does (antialias)",
+    )
+    _as_told(reader, mode, align, bool(given), value.type.spatial, (target[0], target[1]))
     return reader.recorder.usual("resize", value, mode=mode, align_corners=align, **arguments)
+
+
+def _as_told(
+    reader: Reader, mode: str, align: bool, factor: bool, size: tuple[int, int],
+    target: tuple[int, int],
+) -> None:  # fmt: skip
+    """Raise Unliftable unless torch reads the rows and columns that the sizes alone tell: it goes
+    by a factor that was given, and rounds where the middle between two is met."""
+    assert reader.node is not None
+    why = "recompute_scale_factor=True goes by sizes" if factor else "torch has rounded it"
+    for axis, (n, m) in enumerate(zip(size, target, strict=True)):
+        ramp = torch.arange(n, dtype=torch.float64).reshape((-1, 1) if axis == 0 else (1, -1))
+        given = ramp.expand(size)[None, None].contiguous()
+        found = reader.node.target(given, *reader.node.args[1:], **reader.node.kwargs)[0, 0]
+        row = found[:, 0] if axis == 0 else found[0]
+        for at, read in enumerate(row.tolist()):
+            step = Fraction(n, m)
+            if align:
+                told = Fraction(at * (n - 1), max(m - 1, 1))
+            elif mode == "bilinear":
+                middle = (at + Fraction(1, 2)) * step - Fraction(1, 2)
+                told = min(max(middle, Fraction(0)), Fraction(n - 1))
+            else:
+                told = Fraction(math.floor((at + Fraction(mode == "nearest_exact", 2)) * step))
+            flag(abs(read - told) > 1e-6,
+                 f"from {n} to {m} it reads position {read:.6g} for the {at + 1}., where the sizes "
+                 f"tell {float(told):.6g}; {why}")  # fmt: skip

@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+from torch import Tensor
+
 from resspec.ir import Value
 from resspec.lift import arrange
 from resspec.lift import layout as layouts
@@ -19,8 +21,14 @@ from resspec_torch.lift.values import Constant
 
 
 @aten("contiguous", "clone", "detach", "alias", "to", "_to_copy", "type_as", "float", "expand",
-      "expand_as", "lift_fresh_copy")  # fmt: skip
+      "expand_as", "lift_fresh_copy", "half", "bfloat16", "double")  # fmt: skip
 def _same(reader: Reader, x: Data, *rest: Any, **more: Any) -> Data:
+    assert reader.node is not None
+    before = getattr(reader.node.args[0], "meta", {})
+    given, made = before.get("val"), reader.node.meta.get("val")
+    if isinstance(given, Tensor) and isinstance(made, Tensor) and given.dtype != made.dtype:
+        flag(not made.is_floating_point() or made.dtype.itemsize < min(4, given.dtype.itemsize),
+             f"it rounds to {made.dtype}; a spec computes in one precision")  # fmt: skip
     return x
 
 
@@ -120,7 +128,7 @@ def _permute(reader: Reader, x: Any, order: Any) -> Data:
     return Data(x.value, tuple(x.layout[int(at)] for at in order))
 
 
-@aten("transpose", "swapaxes")
+@aten("transpose", "swapaxes", "swapdims")
 def _transpose(reader: Reader, x: Any, a: int, b: int) -> Data:
     axes = list(x.layout)
     axes[a], axes[b] = axes[b], axes[a]
@@ -135,7 +143,7 @@ def _unsqueeze(reader: Reader, x: Any, dim: int) -> Data:
 
 
 @aten("squeeze")
-def _squeeze(reader: Reader, x: Any, dim: Any = None) -> Data:
+def squeezed(reader: Reader, x: Any, dim: Any = None) -> Data:
     rank = len(x.layout)
     chosen = range(rank) if dim is None else [dim] if isinstance(dim, int) else dim
     places = {int(at) % rank for at in chosen}
@@ -290,9 +298,11 @@ def ranges(reader: Reader, x: Data, dim: int, sizes: Sequence[int]) -> list[Data
     return made
 
 
-@aten("split", "split_with_sizes", "tensor_split", "chunk", "unsafe_chunk", "unsafe_split")
+@aten("split", "split_with_sizes", "tensor_split", "chunk", "unsafe_chunk", "unsafe_split",
+      "hsplit", "vsplit")  # fmt: skip
 def _split(reader: Reader, x: Any, how: Any, dim: int = 0) -> list[Data]:
     assert reader.node is not None
+    dim = 1 if reader.node.target._schema.name == "aten::hsplit" else dim
     found = reader.node.meta["val"]
     return ranges(reader, x, dim, [int(one.shape[dim]) for one in found])
 
@@ -300,58 +310,22 @@ def _split(reader: Reader, x: Any, how: Any, dim: int = 0) -> list[Data]:
 @aten("unbind")
 def _unbind(reader: Reader, x: Any, dim: int = 0) -> list[Data]:
     parts = ranges(reader, x, dim, [1] * layouts.size(x.layout[dim]))
-    return [_squeeze(reader, one, dim) for one in parts]
+    return [squeezed(reader, one, dim) for one in parts]
 
 
 @aten("select")
 def _select(reader: Reader, x: Any, dim: int, index: int) -> Data:
     size = layouts.size(x.layout[dim])
-    part = _cut(reader, x, dim, index % size, index % size + 1)
-    return _squeeze(reader, part, dim)
+    part = cut(reader, x, dim, index % size, index % size + 1)
+    return squeezed(reader, part, dim)
 
 
 @aten("narrow")
 def _narrow(reader: Reader, x: Any, dim: int, start: int, length: int) -> Data:
-    return _cut(reader, x, dim, start, start + length)
+    return cut(reader, x, dim, start, start + length)
 
 
-@aten("slice")
-def _slice(
-    reader: Reader, x: Data, dim: int = 0, start: Any = None, end: Any = None, step: int = 1
-) -> Data:
-    axis = x.layout[dim]
-    size = layouts.size(axis)
-    start = 0 if start is None else start + size if start < 0 else start
-    end = size if end is None else min(end + size if end < 0 else end, size)
-    if (start, end, step) == (0, size, 1):
-        return x
-    if step > 1:
-        return _every(reader, _cut(reader, x, dim, start, end), dim % len(x.layout), step)
-    return _cut(reader, x, dim, start, end)
-
-
-def _every(reader: Reader, x: Data, at: int, step: int) -> Data:
-    """Every so many rows or columns, from the first."""
-    kind, axis = x.value.type, x.layout[at]
-    words = layouts.dims(axis)
-    whole = {"h": 0, "w": 1} if kind.is_map else {}
-    flag(
-        words not in whole or axis != (Atom(words, 1, kind.spatial[whole[words]]),),
-        "every second one of something else than all rows or columns",
-    )
-    stride = (step, 1) if words == "h" else (1, step)
-    value = x.value
-    maker = reader.recorder.maker(value)
-    if maker is not None and maker.op.NAME == "subsample":
-        before = getattr(maker.op, "stride", (1, 1))
-        value, stride = maker.inputs[0], (before[0] * stride[0], before[1] * stride[1])
-    (value,) = reader.recorder.apply("subsample", value, stride=stride)
-    axes = list(x.layout)
-    axes[at] = layouts.joined([Atom(words, 1, value.type.spatial[whole[words]])])
-    return Data(value, tuple(axes))
-
-
-def _cut(reader: Reader, x: Data, dim: int, start: int, end: int) -> Data:
+def cut(reader: Reader, x: Data, dim: int, start: int, end: int) -> Data:
     at = dim % len(x.layout)
     if (start, end) == (0, layouts.size(x.layout[at])):
         return x

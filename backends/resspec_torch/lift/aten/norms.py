@@ -104,20 +104,21 @@ def _rms_norm(reader: Reader, x: Any, shape: Any, weight: Any = None, eps: Any =
 class Length(Unfinished):
     """Roots of sums of squares over one axis, to be divided by."""
 
-    accepts = frozenset({"clamp_min", "expand", "expand_as", "div"})
-    what = "lengths that nothing is divided by"
+    accepts = frozenset({"clamp_min", "clamp", "clip", "expand", "expand_as", "div"})
+    what = "a length; an op divides a value by its own, and by no less than a number: F.normalize"
 
     data: Data
     axis: int
     eps: float = 0.0
 
 
-@aten("linalg_vector_norm")
+@aten("linalg_vector_norm", "linalg_norm")
 def _length(
     reader: Reader, x: Data, order: Any = 2, dim: Any = None, keepdim: bool = False, **more: Any
 ) -> Length:
     axes = [dim] if isinstance(dim, int) else list(dim or ())
-    flag(order != 2 or len(axes) != 1 or not keepdim, "a norm of other than one axis")
+    flag(order not in (2, None), f"a length of order {order}; that of 2 can be said")
+    flag(len(axes) != 1 or not keepdim, "a length over other than one axis that is kept")
     return Length(x, axes[0] % len(x.layout))
 
 
@@ -125,7 +126,7 @@ def scaled_to_one(reader: Reader, x: Data, length: Length) -> Data:
     """A tensor over its length."""
     same = x.value is length.data.value and x.layout == length.data.layout
     flag(not same, "a quotient of two values")
-    flag(length.eps <= 0, "a length that may be zero is divided by")
+    flag(length.eps <= 0, "a length that may be zero is divided by; F.normalize bounds it")
     x = arrange.focused(reader.recorder, reader.settled(x), length.axis)
     return reader.recorder.alike("l2_normalize", x, eps=float(length.eps))
 

@@ -8,7 +8,7 @@ from typing import Any
 from resspec.ir import Value
 from resspec.lift import arrange
 from resspec.lift import layout as layouts
-from resspec.lift.layout import Layout
+from resspec.lift.layout import Atom, Axis, Layout
 from resspec.lift.record import Data
 from resspec_torch.lift.aten.arithmetic import maximum, minimum, multiplied
 from resspec_torch.lift.aten.layers import along
@@ -36,7 +36,11 @@ def _avg_pool2d(
     reader: Reader, x: Any, kernel: Any, stride: Any = (), padding: Any = 0,
     ceil_mode: bool = False, count: bool = True, divisor: Any = None,
 ) -> Data:  # fmt: skip
-    flag(divisor is not None, "an average with a divisor of its own")
+    if divisor is not None:
+        flag(ceil_mode, "an average of partial windows with a divisor of its own")
+        down, across = pair(kernel)
+        mean = _avg_pool2d(reader, x, kernel, stride, padding)
+        return multiplied(reader, mean, down * across / divisor)
     if not any(pair(padding)) and not ceil_mode:
         count = True  # nothing is padded
     return _pool(reader, x, "avg_pool", kernel, stride, padding, ceil_mode, count_include_pad=count)
@@ -100,6 +104,12 @@ def _across(kernel: Any, stride: Any, padding: Any) -> tuple[Any, Any, Any]:
 def _adaptive_avg_pool1d(reader: Reader, x: Any, wanted: Any) -> Data:
     size = (1, pair(wanted)[0])
     return along(reader, x, lambda one: _adaptive(reader, one, size, "avg"))
+
+
+@aten("adaptive_max_pool1d")
+def _adaptive_max_pool1d(reader: Reader, x: Any, wanted: Any) -> Any:
+    size = (1, pair(wanted)[0])
+    return [along(reader, x, lambda one: _adaptive(reader, one, size, "max")), None]
 
 
 @aten("adaptive_avg_pool2d", "_adaptive_avg_pool2d")
@@ -179,13 +189,38 @@ def reduced(reader: Reader, x: Any, dim: Any, keepdim: bool, kind: str) -> Data:
         return Data(value, layout)
     if "n" in words:
         raise Unliftable("over examples")
+    if kind != "sum" and words == {"c", "h", "w"} and size == type_.size:
+        (value,) = recorder.apply(f"global_{kind}_pool", x.value)
+        (value,) = recorder.apply(f"channel_{kind}_pool", value)
+        return Data(value, layout)
     if words == {"c"} and len(gone) == 1 and size < type_.channels:
         return _over_parts(reader, x, places, keepdim, kind)
     if kind == "sum":
         return _summed(reader, x, places, layout)
     if words in ({"h"}, {"w"}) and size == (type_.height if words == {"h"} else type_.width):
         return Data(_over_one_side(reader, x.value, words == {"h"}, kind), layout)
+    if (pooled := _over_blocks(reader, x, gone, layout, kind)) is not None:
+        return pooled
     raise Unliftable("over a part of the rows, the columns or the channels")
+
+
+def _over_blocks(reader: Reader, x: Data, gone: Axis, layout: Layout, kind: str) -> Data | None:
+    """Over blocks of rows and columns that a reshape has made: a pool of windows side by side."""
+    window = {atom.dim: atom.size for atom in gone if atom.step == 1 and atom.dim in "hw"}
+    rest = [atom for axis in layout for atom in axis]
+    whole = dict(zip("hw", x.value.type.spatial, strict=False))
+    blocks = {dim: n // window.get(dim, 1) for dim, n in whole.items()}
+    if len(window) < len(gone) or any(
+        n > 1 and Atom(dim, window.get(dim, 1), n) not in rest for dim, n in blocks.items()
+    ):  # fmt: skip
+        return None
+    size = (window.get("h", 1), window.get("w", 1))
+    (value,) = reader.recorder.apply(
+        f"{kind}_pool", x.value, kernel_size=size, stride=size, padding=(0, 0, 0, 0)
+    )
+    return Data(value, tuple(
+        tuple(Atom(a.dim, a.step // window.get(a.dim, 1), a.size) for a in axis) for axis in layout
+    ))  # fmt: skip
 
 
 def _over_one_side(reader: Reader, value: Value, down: bool, kind: str) -> Value:

@@ -12,13 +12,18 @@ from resspec.lift.layout import Atom
 from resspec.lift.record import Data
 from resspec.ops.merge import MOST
 from resspec_torch.lift import learned
-from resspec_torch.lift.aten.moves import joined, with_zeros
-from resspec_torch.lift.aten.registry import aten, flag
+from resspec_torch.lift.aten.moves import joined, ranges, with_zeros
+from resspec_torch.lift.aten.registry import aten, flag, pair
 from resspec_torch.lift.reader import Reader
 from resspec_torch.lift.values import Constant, Unfinished
 
 
-@aten("cat", "concat")
+@aten("hstack", "column_stack")
+def _side_by_side(reader: Reader, tensors: Any) -> Data:
+    return _cat(reader, tensors, 1)
+
+
+@aten("cat", "concat", "concatenate")
 def _cat(reader: Reader, tensors: Any, dim: int = 0) -> Data:
     found = [reader.settled(one) if isinstance(one, Data) else one for one in tensors]
     at = dim % max(len(one.layout) for one in found if isinstance(one, Data))
@@ -134,10 +139,18 @@ def _learned(reader: Reader, like: Data, weight: Any, at: int, word: str = "w") 
 
 @aten("repeat_interleave")
 def _repeat_interleave(reader: Reader, x: Any, times: Any, dim: Any = None, **more: Any) -> Data:
-    """Each example as often as it has windows."""
+    """Each channel, row or column several times; each example as often as it has windows."""
     flag(not isinstance(times, int) or dim is None, "repeated by other than one number")
     x = reader.settled(x)
     at = int(dim) % len(x.layout)
+    if layouts.dims(x.layout[at]) == "c":
+        wide = joined(reader, [x] * times, at)
+        whole = x.value.type.channels
+        axes = list(wide.layout)
+        axes[at] = (Atom("c", 1, whole), Atom("c", whole, times))
+        return Data(wide.value, tuple(axes))
+    if x.value.type.is_map and x.layout[at] in layouts.usual(x.value.type, 1)[2:]:
+        return _stretched(reader, x, at, times)
     examples = any(atom.dim == "n" for atom in x.layout[at])
     flag(not examples or not x.value.type.is_map, "repeated along something else than the examples")
     row = arrange.rearranged(
@@ -151,9 +164,26 @@ def _repeat_interleave(reader: Reader, x: Any, times: Any, dim: Any = None, **mo
     return Data(value, tuple(axes))
 
 
+def _stretched(reader: Reader, x: Data, at: int, times: int) -> Data:
+    """Rows or columns several times; both as often is a factor."""
+    value, word = x.value, layouts.dims(x.layout[at])
+    height, width = value.type.spatial
+    size = (height * times, width) if word == "h" else (height, width * times)
+    maker = reader.recorder.maker(value)
+    if maker is not None and maker.op.NAME == "resize" and getattr(maker.op, "mode") == "nearest":  # noqa: B009
+        whole = maker.inputs[0].type.spatial
+        if size == (whole[0] * times, whole[1] * times):
+            value = maker.inputs[0]
+    how = {"size": size} if value is x.value else {"scale_factor": float(times)}
+    (made,) = reader.recorder.apply("resize", value, **how)
+    axes = list(x.layout)
+    axes[at] = layouts.joined([Atom(word, 1, layouts.size(axes[at]) * times)])
+    return Data(made, tuple(axes))
+
+
 @aten("repeat", "tile")
 def _repeat(reader: Reader, x: Data, times: Any) -> Data:
-    """Along the channels, or where there is one position alone, which is spread as it is needed."""
+    """All of it several times; where there is one position alone, it is spread as it is needed."""
     times = [int(one) for one in times]
     layout = ((),) * (len(times) - len(x.layout)) + x.layout
     times = [1] * (len(layout) - len(times)) + times
@@ -161,7 +191,7 @@ def _repeat(reader: Reader, x: Data, times: Any) -> Data:
     for at, count in enumerate(times):
         if count > 1 and layout[at]:
             flag(count > MOST, f"repeated more often than {MOST} times")
-            x = joined(reader, [x] * count, at)
+            x = _cat(reader, [x] * count, at)
     return x
 
 
@@ -170,11 +200,18 @@ def _roll(reader: Reader, x: Data, shifts: Any, dims: Any = ()) -> Data:
     x = reader.settled(x)
     kind = x.value.type
     shift = {"h": 0, "w": 0}
+    flag(not dims, "a shift through rows, channels and examples at once")
     for by, dim in zip(shifts, dims, strict=True):
         axis = x.layout[dim]
         whole = {"h": kind.height, "w": kind.width} if kind.is_map else {}
-        word = layouts.dims(axis)
-        flag(axis != (Atom(word, 1, whole.get(word, 0)),), "a shift of other than rows and columns")
+        word, size = layouts.dims(axis), layouts.size(axis)
+        if word == "c" and by % size:
+            parts = ranges(reader, x, dim, [size - by % size, by % size])
+            x = joined(reader, parts[::-1], dim)
+        if word in ("c", ""):
+            continue
+        flag(axis != (Atom(word, 1, whole.get(word, 0)),),
+             "a shift of other than channels, rows and columns")  # fmt: skip
         shift[word] += int(by)
     if not any(shift.values()):
         return x
@@ -217,3 +254,36 @@ def _unfold(reader: Reader, x: Any, dim: int, size: int, step: int) -> Any:
     axes.append(layouts.joined([Atom("w", size, x.size)]))
     axes.append(layouts.joined([Atom("w", 1, size)]))
     return Data(made, tuple(axes))
+
+
+@aten("im2col")
+def _im2col(
+    reader: Reader, x: Any, size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Data:
+    """`F.unfold`: windows, each with its channels in a row."""
+    flag(pair(dilation) != (1, 1), "windows with rows left out")
+    value, (down, across) = reader.recorder.map(x), pair(padding)
+    value, sides = reader.recorder.before_pad(value, (down, down, across, across), "zero")
+    (made,) = reader.recorder.apply(
+        "windows", value, size=pair(size), stride=pair(stride), padding=tuple(sides)
+    )
+    n, c, rows, columns = layouts.usual(made.type, reader.recorder.batch)
+    return Data(made, (n, layouts.joined([*c, *columns]), rows))
+
+
+@aten("col2im")
+def _col2im(
+    reader: Reader, x: Data, whole: Any, size: Any, dilation: Any = 1, padding: Any = 0,
+    stride: Any = 1,
+) -> Data:  # fmt: skip
+    """`F.fold` of windows that stand side by side: a reshape."""
+    kernel, extent = pair(size), pair(whole)
+    flag(pair(stride) != kernel or pair(dilation) != (1, 1) or pair(padding) != (0, 0)
+         or any(n % k for n, k in zip(extent, kernel, strict=True)),
+         "windows that overlap are added up")  # fmt: skip
+    rows, columns = (n // k for n, k in zip(extent, kernel, strict=True))
+    shape = layouts.shape(x.layout)
+    parts = (shape[0], shape[1] // (kernel[0] * kernel[1]), *kernel, rows, columns)
+    n, c, down, across, h, w = layouts.reshaped(x.layout, parts)
+    wanted = (n, c, layouts.joined([*h, *down]), layouts.joined([*w, *across]))
+    return Data(x.value, wanted)
