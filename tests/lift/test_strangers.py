@@ -128,6 +128,8 @@ OPS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     "lerp": (lambda s, x: torch.lerp(x, s.d(x), 0.25), "conv2d sub scale add"),
     "length": (lambda s, x: x / torch.linalg.norm(x, dim=1, keepdim=True).clip(1e-6),
                "l2_normalize"),
+    "length over a map": (lambda s, x: F.normalize(x, dim=(2, 3)).sum((2, 3)),
+                          "tokens einsum l2_normalize einsum flatten"),
     # choices
     "where": (lambda s, x: torch.where(x > 0, x, torch.zeros_like(x)), "relu"),
     "where, leaky": (lambda s, x: torch.where(x < 0, 0.1 * x, x), "leaky_relu"),
@@ -182,6 +184,7 @@ REFUSED: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     "comparison": (lambda s, x: x * (x > 0).float(), "a comparison of values"),
     "all blocked": (lambda s, x: attended(s, x, attn_mask=ABOVE), "a row of a mask that blocks"),
     "norm": (lambda s, x: x.norm(dim=1, keepdim=True), "a length; an op divides"),
+    "lengths": (lambda s, x: F.normalize(x, dim=(1, 3)), "not beside each other"),
     "order": (lambda s, x: F.normalize(x, p=1, dim=1), "a length of order 1"),
     "random": (lambda s, x: x + torch.randn_like(x), "randn_like: it draws random numbers"),
     "constant": (lambda s, x: x * torch.bernoulli(torch.full((8, 1, 1), 0.5)), "it draws random"),

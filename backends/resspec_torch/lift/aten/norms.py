@@ -7,6 +7,7 @@ from typing import Any
 
 from resspec.ir import Value
 from resspec.lift import arrange
+from resspec.lift import layout as layouts
 from resspec.lift.record import Data
 from resspec_torch.lift.aten.registry import aten, flag
 from resspec_torch.lift.reader import Reader
@@ -102,13 +103,13 @@ def _rms_norm(reader: Reader, x: Any, shape: Any, weight: Any = None, eps: Any =
 
 @dataclass(eq=False, slots=True)
 class Length(Unfinished):
-    """Roots of sums of squares over one axis, to be divided by."""
+    """Roots of sums of squares over neighbouring axes, to be divided by."""
 
     accepts = frozenset({"clamp_min", "clamp", "clip", "expand", "expand_as", "div"})
     what = "a length; an op divides a value by its own, and by no less than a number: F.normalize"
 
     data: Data
-    axis: int
+    axes: tuple[int, ...]
     eps: float = 0.0
 
 
@@ -118,8 +119,10 @@ def _length(
 ) -> Length:
     axes = [dim] if isinstance(dim, int) else list(dim or ())
     flag(order not in (2, None), f"a length of order {order}; that of 2 can be said")
-    flag(len(axes) != 1 or not keepdim, "a length over other than one axis that is kept")
-    return Length(x, axes[0] % len(x.layout))
+    places = sorted(int(one) % len(x.layout) for one in axes)
+    flag(not keepdim or not places or places != [*range(places[0], places[-1] + 1)],
+         "a length over axes that are not kept, or not beside each other")  # fmt: skip
+    return Length(x, tuple(places))
 
 
 def scaled_to_one(reader: Reader, x: Data, length: Length) -> Data:
@@ -127,8 +130,13 @@ def scaled_to_one(reader: Reader, x: Data, length: Length) -> Data:
     same = x.value is length.data.value and x.layout == length.data.layout
     flag(not same, "a quotient of two values")
     flag(length.eps <= 0, "a length that may be zero is divided by; F.normalize bounds it")
-    x = arrange.focused(reader.recorder, reader.settled(x), length.axis)
-    return reader.recorder.alike("l2_normalize", x, eps=float(length.eps))
+    first, last = length.axes[0], length.axes[-1] + 1
+    merged = layouts.joined(atom for axis in x.layout[first:last] for atom in axis)
+    shape = layouts.shape(x.layout)
+    x = Data(x.value, (*x.layout[:first], merged, *x.layout[last:]))
+    x = arrange.focused(reader.recorder, reader.settled(x), first)
+    made = reader.recorder.alike("l2_normalize", x, eps=float(length.eps))
+    return Data(made.value, layouts.reshaped(made.layout, shape))
 
 
 @aten("group_norm")
