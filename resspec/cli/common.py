@@ -99,7 +99,7 @@ def examples(path: Path | None, shape: tuple[int, ...]) -> Any:
     """What --calibrate names, for an input of that shape; None where it names nothing."""
     from resspec import calibration
 
-    return None if path is None else calibration.read(path, shape)
+    return None if path is None else calibration.read(path, shape, say)
 
 
 def say(line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from resspec import calibration
 from resspec.diagnostics import SpecError
 from tests.refused import refused
 
+Patch = pytest.MonkeyPatch
 SHAPE = (3, 8, 6)
 
 
@@ -30,14 +32,27 @@ def test_arrays_come_in_either_layout_and_folders_in_the_order_of_their_names(
 
 def test_of_several_arrays_with_names_the_input_is_taken(tmp_path: Path) -> None:
     first, second = (np.full((1, *SHAPE), float(i), "float32") for i in range(2))
-    np.savez(tmp_path / "io.npz", y=second, x=first)
-    np.testing.assert_array_equal(calibration.read(tmp_path / "io.npz", SHAPE), first)
+    said: list[str] = []
+    np.savez(tmp_path / "io.npz", y=np.arange(2), x=first)
+    np.testing.assert_array_equal(calibration.read(tmp_path / "io.npz", SHAPE, said.append), first)
     np.savez(tmp_path / "plain.npz", second, first)
-    found = calibration.read(tmp_path / "plain.npz", SHAPE)
+    found = calibration.read(tmp_path / "plain.npz", SHAPE, said.append)
     np.testing.assert_array_equal(found, np.concatenate([second, first]))
+    assert [line.partition("npz: ")[2] for line in said] == [
+        "took `x` of its arrays, `y`, `x`",
+        "took all of its arrays, `arr_0`, `arr_1`",
+    ]
     np.savez(tmp_path / "two.npz", images=first, masks=second)
-    with pytest.raises(SpecError, match=r"holds 2 arrays, `images`, `masks`: .* call it `x`"):
+    with pytest.raises(SpecError, match=r"(?s)holds 2 arrays, `images`, `masks`: .* call it `x`"):
         calibration.read(tmp_path / "two.npz", SHAPE)
+
+
+def test_no_more_files_are_read_than_are_taken(tmp_path: Path, monkeypatch: Patch) -> None:
+    monkeypatch.setattr(calibration, "MOST", 3)
+    for name in ("a", "b", "c"):
+        np.save(tmp_path / f"{name}.npy", np.zeros((2, *SHAPE), "float32"))
+    (tmp_path / "c.npy").write_bytes(b"not looked at")
+    assert len(calibration.read(tmp_path, SHAPE)) == 3
 
 
 def test_images_are_scaled_and_normalised_as_for_imagenet(tmp_path: Path) -> None:
@@ -66,6 +81,22 @@ def bomb(path: Path) -> None:
     inner.unlink()
 
 
+def locked(path: Path) -> None:
+    """A zip that says it is encrypted."""
+    np.savez(path, x=np.zeros(SHAPE, "float32"))
+    data = bytearray(path.read_bytes())
+    for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.find(mark) + at] |= 1
+    path.write_bytes(data)
+
+
+def deep(path: Path) -> None:
+    """Pillow would cut its numbers off at 255."""
+    from PIL import Image
+
+    Image.fromarray(np.full((8, 6), 30_000, "uint16")).save(path)
+
+
 HOSTILE: dict[str, Callable[[Path], object]] = {
     "pickle.npy": lambda path: np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True),
     "huge.npy": huge,
@@ -76,6 +107,18 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "shape.npy": lambda path: np.save(path, np.zeros((3, 4, 4))),
     "words.npy": lambda path: np.save(path, np.array(["a", "b"])),
     "nan.npy": lambda path: np.save(path, np.full(SHAPE, np.nan)),
+    "none.npz": lambda path: np.savez(path),
+    "no_example.npz": lambda path: np.savez(path, x=np.zeros((0, *SHAPE), "float32")),
+    "bytes.npz": lambda path: np.savez(path, x=np.zeros(SHAPE, "uint8")),
+    "labels.npz": lambda path: np.savez(path, np.zeros(SHAPE, "float32"), np.arange(2)),
+    "complex.npy": lambda path: np.save(path, np.zeros(SHAPE, "complex64")),
+    "large.npy": lambda path: np.save(path, np.full(SHAPE, 1e300)),
+    "empty.npz": lambda path: path.write_bytes(b""),
+    "locked.npz": locked,
+    "fifo.npy": os.mkfifo,
+    "fifo.png": os.mkfifo,
+    "device.npz": lambda path: path.symlink_to("/dev/zero"),
+    "deep.png": deep,
     "broken.png": lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n and no more"),
     "model.py": lambda path: path.write_text("raise SystemExit"),
 }
@@ -97,6 +140,9 @@ def test_a_folder_without_examples_and_none_at_all_are_told(tmp_path: Path) -> N
         calibration.read(tmp_path, SHAPE)
     with pytest.raises(SpecError, match="does not exist"):
         calibration.read(tmp_path / "gone", SHAPE)
+    (tmp_path / "cat").mkdir()
+    with pytest.raises(SpecError, match=r"(?s)holds folders, .*name one, `cat`"):
+        calibration.read(tmp_path, SHAPE)
 
 
 def test_images_for_a_network_of_other_channels_ask_for_arrays(tmp_path: Path) -> None:
