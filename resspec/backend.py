@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from resspec.diagnostics import Diagnostic, did_you_mean, error
+from resspec.diagnostics import Diagnostic, did_you_mean, error, escape
 from resspec.emit import Resolved, resolve
 from resspec.rule import Rule as Rule
 from resspec.rule import RuleChoice as RuleChoice
@@ -313,16 +313,19 @@ def module(path: str, needs: str, install: str) -> Callable[[], Any]:
     """A loader: imports the module when it is called. Raises SpecError(no-backend), with the
     command that installs what it `needs`, where an import fails."""
 
-    def load() -> Any:
-        try:
-            return import_module(path)
-        except ImportError as missing:
-            if (missing.name or "").startswith("resspec"):
-                raise
-            message = f"the backend needs {needs}, which cannot be imported: {missing}"
-            raise error("no-backend", message, help=install) from missing
+    return lambda: imported(path, f"the backend needs {needs}", install, "no-backend")
 
-    return load
+
+def imported(path: str, needs: str, install: str, code: str = "no-exporter") -> Any:
+    """The module, or SpecError with what needs it, why it cannot be imported, and the command that
+    installs it."""
+    try:
+        return import_module(path)
+    except ImportError as missing:
+        if (missing.name or "").startswith("resspec"):
+            raise
+        message = f"{needs}, which cannot be imported: {escape(str(missing))}"
+        raise error(code, message, help=install) from missing
 
 
 def names() -> tuple[str, ...]:

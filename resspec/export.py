@@ -44,7 +44,7 @@ def calibrated(examples: Array | None) -> str:
         from resspec.calibration import SYNTHETIC  # NumPy with it
 
         return f"{SYNTHETIC} synthetic examples; --calibrate takes your own"
-    return f"{len(examples)} examples"
+    return f"{len(examples)} example{'s' * (len(examples) != 1)}"
 
 
 def owned() -> tuple[str, ...]:
@@ -74,8 +74,15 @@ def write(
     with staging.place(file) as path:
         try:
             live.export(compiled.graph, format, path, dtypes, examples)
-        except (SpecError, OSError):
+        except (SpecError, OSError, MemoryError):
             raise
+        except ImportError as missing:
+            message = f"{compiled.backend.name} writes {format} with what cannot be imported"
+            raise error(
+                "no-exporter",
+                f"{message}: {escape(str(missing))}",
+                help="install it, or choose other formats with --export",
+            ) from missing
         except Exception as problem:
             raise _failed(compiled, format, problem) from problem
     return file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from resspec.optim import Optimizer
 
     Array = NDArray[Any]
+
+# What frameworks say where memory does not suffice, in exceptions of their own.
+SCARCE = re.compile(
+    r"(?:out of|can't allocate|cannot allocate|failed to allocate)[a-z ]* memory"
+    r"|out of memory|memoryerror|resource.exhausted|bad_alloc|\boom\b",
+    re.IGNORECASE,
+)
 
 
 class Running:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resspec import sizes
-from resspec.backend import Format
-from resspec.diagnostics import error
+from resspec.backend import Format, imported
 from resspec.least import least
 
 if TYPE_CHECKING:
@@ -80,16 +79,8 @@ def _state(view: Any, graph: Graph, source: Source, path: Path, dtypes: Mapping[
 def _orbax(view: Any, graph: Graph, source: Source, path: Path, dtypes: Mapping[str, str]) -> None:
     from flax import nnx
 
-    try:
-        from orbax.checkpoint import StandardCheckpointer
-    except ImportError:
-        raise error(
-            "no-exporter",
-            "Orbax writes its folders, and this Python lacks it",
-            help="pip install 'resspec[jax]'",
-        ) from None
-
-    with StandardCheckpointer() as checkpointer:
+    orbax = imported("orbax.checkpoint", "Orbax writes its folders", "pip install 'resspec[jax]'")
+    with orbax.StandardCheckpointer() as checkpointer:
         checkpointer.save(path.absolute(), nnx.state(view, nnx.Not(nnx.RngState)))
 
 

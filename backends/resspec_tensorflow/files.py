@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resspec.backend import FixedSize
+from resspec.backend import FixedSize, imported
 from resspec.diagnostics import error, escape
 from resspec.weights.outputs import channels_first, flat
 
@@ -127,13 +127,13 @@ def _ended(process: subprocess.Popen[str], folder: tempfile.TemporaryDirectory[s
 
 
 def _lite(path: Path) -> Run:
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        help = "pip install 'resspec[tflite]'"
-        raise error("no-exporter", "LiteRT files are run by ai-edge-litert", help=help) from None
+    library = imported(
+        "ai_edge_litert.interpreter",
+        "LiteRT files are run by ai-edge-litert",
+        "pip install 'resspec[tflite]'",
+    )
     with quiet():
-        interpreter = Interpreter(model_path=str(path))
+        interpreter = library.Interpreter(model_path=str(path))
     (given,) = interpreter.get_input_details()
     runner = interpreter.get_signature_runner("serving_default")
     (name,) = runner.get_input_details()

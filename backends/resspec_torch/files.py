@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resspec.backend import FixedSize
-from resspec.diagnostics import error
+from resspec.backend import FixedSize, imported
 from resspec_torch.runtime import to_numpy, to_torch
 
 Run = Callable[["NDArray[Any]"], Mapping[str, "NDArray[Any]"]]
@@ -26,11 +23,9 @@ def read(path: Path, format: str) -> Run:
 
 
 def _onnx(path: Path) -> Run:
-    try:
-        import onnxruntime
-    except ImportError:
-        help = "pip install onnxruntime"
-        raise error("no-exporter", "ONNX files are run by onnxruntime", help=help) from None
+    onnxruntime = imported(
+        "onnxruntime", "ONNX files are run by onnxruntime", "pip install onnxruntime"
+    )
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (given,) = session.get_inputs()
     names = [one.name for one in session.get_outputs()]
@@ -47,13 +42,15 @@ def _onnx(path: Path) -> Run:
     return run
 
 
-def openvino() -> ModuleType:
+def openvino() -> Any:
     """The library, which is not let tell its makers: at its import it sends an event, and forks."""
     teller = "openvino_telemetry"
     if (known := sys.modules.get(teller)) is None:
         sys.modules[teller] = None  # type: ignore[assignment]  # as where it is not installed
     try:
-        return importlib.import_module("openvino")
+        return imported(
+            "openvino", "OpenVINO files are run by openvino", "pip install 'resspec[openvino]'"
+        )
     finally:
         if known is None:
             del sys.modules[teller]
@@ -93,13 +90,12 @@ def _program(path: Path) -> Run:
 def _executorch(path: Path) -> Run:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its interface may change
-        try:
-            from executorch.runtime import Runtime
-        except ImportError:
-            help = "pip install 'resspec[executorch]'"
-            message = "ExecuTorch files are run by executorch"
-            raise error("no-exporter", message, help=help) from None
-    program = Runtime.get().load_program(path)
+        runtime = imported(
+            "executorch.runtime",
+            "ExecuTorch files are run by executorch",
+            "pip install 'resspec[executorch]'",
+        )
+    program = runtime.Runtime.get().load_program(path)
     forward = program.load_method("forward")
     names = program.load_method("output_names").execute(())
     _, *wanted = forward.metadata.input_tensor_meta(0).sizes()

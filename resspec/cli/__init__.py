@@ -55,13 +55,18 @@ def _told(problem: BaseException) -> int:
     if isinstance(problem, SystemExit):
         return problem.code if isinstance(problem.code, int) else int(problem.code is not None)
     from resspec.cli.common import say
+    from resspec.running import SCARCE
 
-    if isinstance(problem, MemoryError):
-        say("error: there is not enough memory for this")
-        return 1
     lines = str(problem).strip().splitlines() or ["no message"]
-    say(f"error: unexpected {type(problem).__name__}: {lines[0][:300]}")
-    say("help: this is a bug; set RESSPEC_DEBUG=1 to see where it happened")
+    kind = type(problem).__name__
+    if isinstance(problem, MemoryError) or SCARCE.search(f"{kind}: {problem}"):
+        say("error: there is not enough memory for this")
+    elif isinstance(problem, OSError) and problem.strerror:  # a full disk, say
+        at = f"`{problem.filename}`: " if problem.filename else ""
+        say(f"error: {at}{problem.strerror}")
+    else:
+        say(f"error: unexpected {kind}: {lines[0][:300]}")
+        say("help: this is a bug; set RESSPEC_DEBUG=1 to see where it happened")
     return 1
 
 

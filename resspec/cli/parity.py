@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from resspec.artifacts import io_error
 from resspec.cli import common
 from resspec.cli.options import Argument, BadUse, Option
 from resspec.diagnostics import SpecError, escape
@@ -217,7 +218,8 @@ def _runners(text: str, pythons: list[str], option: str) -> list[Runner]:
         name, equals, path = one.partition("=")
         if not equals or not path:
             raise BadUse(f"'{escape(one)}' is not BACKEND=FILE.", hint="--python")
-        where[common.choice(name, names, "--python")] = path
+        # a shell leaves `~` as it is, behind an equals sign
+        where[common.choice(name, names, "--python")] = os.path.expanduser(path)  # noqa: PTH111
     known = tuple({re.split("[@:]", one)[0]: None for one in words()})
 
     def found(name: str) -> Runner:
@@ -328,8 +330,12 @@ def _finished(
     other = kind(path) if path is not None else None
     if other is not None:
         raise BadUse(f"'{escape(str(path))}' is {other}.", hint="--resume")
-    if path is None or not path.exists():
+    if path is None:
         return found
+    try:
+        path.open("a").close()  # told before hours of work, not after
+    except OSError as problem:
+        raise io_error("write", path, problem) from problem
     for line in path.read_text("utf-8").splitlines():
         try:
             entry = json.loads(line)

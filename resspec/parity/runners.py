@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -23,15 +22,10 @@ from resspec.ir import Graph
 from resspec.parity.endpoints import Endpoint, endpoint, foreign
 from resspec.parity.kept import is_large
 from resspec.parity.measure import Array, Arrays, Job, Result, Say, measure
+from resspec.running import SCARCE
 from resspec.syntax import writer
 
 TAIL = 12  # lines of a worker's stderr that are shown
-# What frameworks say where memory does not suffice, in exceptions of their own.
-SCARCE = re.compile(
-    r"(?:out of|can't allocate|cannot allocate|failed to allocate)[a-z ]* memory"
-    r"|out of memory|memoryerror|resource.exhausted|bad_alloc|\boom\b",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +152,12 @@ class Elsewhere:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=notes,
-                    text=True,
+                    encoding="utf-8",
+                    errors="replace",
                 )
             except OSError as problem:
-                raise self._broken(f"it cannot be started: {problem.strerror}") from problem
+                why = "it is a folder" if Path(self.python).is_dir() else problem.strerror
+                raise self._broken(f"it cannot be started: {why}") from problem
             with process:
                 try:
                     assert process.stdout is not None
@@ -187,18 +183,21 @@ class Elsewhere:
             )
         told = next((line for line in lines if line.startswith("error[")), None)
         if told is not None:
-            return self._broken(told.partition("]: ")[2], None, lines[-TAIL:])
+            help = next((line[6:] for line in lines if line.startswith("help: ")), None)
+            return self._broken(told.partition("]: ")[2], help, lines[-TAIL:])
         if SCARCE.search(last):
             return self._broken("memory ran out", None, lines[-TAIL:])
         reason = ended(code)
         return self._broken(f"{reason}: {last}" if last else reason, None, lines[-TAIL:])
 
     def _broken(self, reason: str, help: str | None = None, lines: Sequence[str] = ()) -> SpecError:
+        own = self.python == sys.executable  # nobody chose it
+        where = "" if own else f" with {escape(self.python)}"
         return error(
             "no-backend",
-            f"`{self.name}` cannot run with {self.python}: {reason}",
+            f"`{self.name}` cannot run{where}: {escape(reason)}",
             notes=[Note(line) for line in lines],
-            help=help or f"try `{self.python} -m resspec list backends`",
+            help=help or (None if own else f"try `{self.python} -m resspec list backends`"),
         )
 
 

@@ -323,15 +323,30 @@ def test_an_interrupt_is_quiet_whatever_it_becomes(
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_too_little_memory_is_one_line(
-    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("problem", "line"),
+    [
+        (MemoryError(), "there is not enough memory for this"),
+        (RuntimeError("can't allocate memory: you tried"), "there is not enough memory for this"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (PermissionError(13, "Permission denied", "x"), "`x`: Permission denied"),
+    ],
+)
+def test_what_the_machine_lacks_is_one_line(
+    problem: Exception, line: str, run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def greedy(*_: Any, **__: Any) -> Any:
-        raise MemoryError
+        raise problem
 
     monkeypatch.setattr("resspec.compile.load", greedy)
     result = run("summarize", "tiny.yaml")
-    assert (result.code, result.err) == (1, "error: there is not enough memory for this\n")
+    assert (result.code, result.err) == (1, f"error: {line}\n")
+
+
+def test_reports_that_cannot_be_kept_are_told_before_the_work(run: Run, folder: Path) -> None:
+    result = run("parity", "tiny.yaml", "--backends", "torch,torch@cpu", "--resume", "gone/x.jsonl")
+    assert (result.code, result.out) == (1, "")
+    assert result.err == "error[io-error]: cannot write `gone/x.jsonl`: No such file or directory\n"
 
 
 ALIKE = ("--set", "--input", "--outputs", "--limit", "--path")

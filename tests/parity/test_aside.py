@@ -65,7 +65,7 @@ def test_frameworks_that_die_are_a_line_each_and_the_rest_stands(tmp_path: Path)
 def test_where_the_first_dies_there_is_one_line(tmp_path: Path) -> None:
     code, out, err = parity(tmp_path, specs.write(tmp_path), "--between", "killed,other")
     assert (code, out) == (1, "")
-    assert err.startswith("error[no-backend]: `killed` cannot run with ")
+    assert err.startswith("error[no-backend]: `killed` cannot run: ")
     assert "signal 9 (SIGKILL)" in err
     assert "Traceback" not in err
 

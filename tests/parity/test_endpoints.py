@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from resspec.backend import imported
 from resspec.diagnostics import SpecError
 from resspec.parity import judge
 from resspec.parity.endpoints import Endpoint, endpoint
-from resspec.parity.runners import SCARCE
+from resspec.running import SCARCE
 from tests import specs
 from tests.commands import command
 from tests.export.running import TINY
+from tests.refused import refused
 
 Err = pytest.CaptureFixture[str]
 
@@ -230,6 +232,9 @@ def test_an_endpoint_that_there_is_not_is_a_line_and_the_rest_stands(
         ("exit 0", "is it a Python?"),
         ("echo 'Unknown option: -P' >&2; echo 'Try `python -h`' >&2; exit 2", "older than Python 3.11"),
         ("echo \"No module named 'resspec'\" >&2; exit 1", "resspec is not installed there"),
+        ("echo 'error[no-exporter]: x runs it' >&2; echo 'help: pip install x' >&2; exit 1", "x runs it (pip install x)"),
+        ("printf '\\033[31mno\\377' >&2; exit 1", "it ended with 1: \\x1b[31mno"),
+        ("printf 'x\\377\\n'; exit 3", "it ended with 3 (try"),
         ("echo \"ls: invalid option -- 'P'\" >&2; echo Try >&2; exit 2", "invalid option"),
     ],
 )  # fmt: skip
@@ -240,12 +245,40 @@ def test_a_python_that_is_none_is_a_line(
     if script is not None:
         python.write_text(f"#!/bin/sh\n{script}\n")
         python.chmod(0o755)
+    line, out = without(tiny, python, capsys)
+    assert why in line
+    assert " torch torch@cpu " in out
+
+
+def without(tiny: str, python: object, capsys: Err) -> tuple[str, str]:
+    """The line of an endpoint that such a Python cannot run, and the whole report."""
     words = ("--between", "torch,torch:float32,torch@cpu", "--mode", "eval")
     assert command("parity", tiny, *words, "--python", f"torch:float32={python}") == 1
     out = capsys.readouterr().out
     (line,) = [one for one in out.splitlines() if one.startswith("torch:float32 gave nothing: ")]
-    assert why in line
-    assert " torch torch@cpu " in out
+    return line, out
+
+
+@pytest.mark.needs("torch")
+def test_a_python_may_be_below_the_home_and_a_folder_is_none(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Err
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "env").mkdir()
+    line, _ = without(tiny, "~/env", capsys)
+    assert f"cannot run with {tmp_path}/env: it cannot be started: it is a folder" in line
+
+
+def test_what_a_library_lacks_is_told_where_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "broken_runtime.py").write_text("raise ImportError('libfoo.so.1: no such file')")
+    found = refused(imported, "broken_runtime", "files are run by it", "pip install it")
+    assert (
+        found.message == "files are run by it, which cannot be imported: libfoo.so.1: no such file"
+    )
+    assert (found.code, found.help) == ("no-exporter", "pip install it")
 
 
 @pytest.mark.parametrize(
