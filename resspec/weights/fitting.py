@@ -27,6 +27,7 @@ SHOWN = 20  # differences that are listed one by one
 SHARD = re.compile(r"-\d{5}-of-\d{5}\.")
 # What PyTorch calls the parts of a weight that a layer makes anew each time, and what undoes it.
 REMADE = {
+    ".lora_A.": "`model.merge_and_unload()`",
     ".parametrizations.": "`torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight')`",
     "weight_mask": "`torch.nn.utils.prune.remove(layer, 'weight')`",
     "weight_g": "`torch.nn.utils.remove_weight_norm(layer)`",
@@ -37,16 +38,21 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A tensor that a network and a file do not both have, or not in one shape."""
+    """A tensor that a network and a file do not both have, or not in one shape. instead: what is in
+    the file in its place, in words."""
 
     name: str
     network: tuple[int, ...] | None
     file: tuple[int, ...] | None
+    instead: str = ""
 
     def __str__(self) -> str:
         """Letters that only look like ours (`с` for `c`) by their number."""
         name = self.name.encode("ascii", "backslashreplace").decode()
-        return f"{name}: the network has {shown(self.network)}, the file has {shown(self.file)}"
+        there = f"the file has {shown(self.file)}"
+        if self.instead:
+            there = f"in the file it {self.instead}"
+        return f"{name}: the network has {shown(self.network)}, {there}"
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "network": self.network, "file": self.file}
@@ -101,6 +107,12 @@ def take(
     others = {name: given.arrays[name].shape for name in naming.unknown}
     given_shapes = {name: array.shape for name, array in found.items()} | others
     lines = differences(given_shapes, shapes)
+    if given.strange:
+        at = {name: given.strange.get(one.name, "") for name, one in naming.variables.items()}
+        lines = tuple(
+            replace(one, file=None, instead=at[one.name]) if at.get(one.name) else one
+            for one in lines
+        )
     _must_fit(given, lines, given_shapes, graph, partial=start is not None)
     kept = {name: found[name] for name in shapes if given_shapes.get(name) == shapes[name]}
     _must_be_numbers(given.what, kept, dtypes)
@@ -197,6 +209,12 @@ def _help(given: Given, lines: tuple[Difference, ...], fits: int, graph: Graph) 
     if other_channels(lines, graph):
         return (f"to fit the first convolution add --adapt-input {_way(graph)}; or, to load "
                 f"{rest}, add --partial (partial=True)")  # fmt: skip
+    if all(one.network and one.file and sorted(one.network) == sorted(one.file) for one in lines):
+        return ("the axes of these are in another order: PyTorch's is (out, in, height, width); "
+                f"or, to load {rest}, add --partial (partial=True)")  # fmt: skip
+    roles = {name: param.role for name, param in graph.parameters().items()}
+    if all(line.file is None and roles.get(line.name) in ("mean", "var") for line in lines):
+        return "it lacks the norms' statistics: save `model.state_dict()`, not `parameters()`"
     if without_head(lines, graph):
         return f"it is a network without its head: to load the {fits} that fit and draw the " \
                "head, add --partial (partial=True)"  # fmt: skip

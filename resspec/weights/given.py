@@ -30,7 +30,8 @@ class Given:
 
     what: as messages name it. canonical: the names are known to be. path: of a file.
     taken, key: which of a file's sets it is, in words and as `--key` names it. purpose: the
-    network that they were saved for, where that is told.
+    network that they were saved for, where that is told. strange: what stands in the place of
+    tensors that were not read, by the names of these.
     """
 
     what: str
@@ -41,6 +42,7 @@ class Given:
     taken: str = ""
     key: str = ""
     purpose: Purpose | None = None
+    strange: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def verb(self) -> str:

@@ -87,6 +87,7 @@ def given(
         taken=found.described(),
         key=found.chosen,
         purpose=made_for,
+        strange=found.strange,
     )
 
 

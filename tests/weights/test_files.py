@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import types
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,28 @@ def test_names_that_look_alike_and_weights_that_are_made_anew_are_told(
     assert found.code == "weights-mismatch"
     told = [found.help or "", *(note.message for note in found.notes)]
     assert any(says in line for line in told)
+
+
+def test_axes_of_another_order_and_missing_statistics_are_told(graph: Graph) -> None:
+    drawn: dict[str, Any] = dict(draw(graph))
+    turned = {**drawn, "head.linear1.weight": drawn["head.linear1.weight"].T}
+    assert "axes of these are in another order" in (refused(fit, turned, graph).help or "")
+    learned = {name: drawn[name] for name, one in graph.parameters().items() if one.trainable}
+    assert "save `model.state_dict()`, not" in (refused(fit, learned, graph).help or "")
+
+
+def test_what_a_partial_load_left_out_and_is_no_tensor_is_named(
+    tmp_path: Path, graph: Graph
+) -> None:
+    torch = pytest.importorskip("torch")
+    state = {name: torch.from_numpy(one) for name, one in draw(graph).items()}
+    state["head.linear1.weight"] = types.SimpleNamespace()
+    torch.save(state, tmp_path / "w.pth")
+    (line,) = read(tmp_path / "w.pth", graph, draw(graph)).left_out
+    assert str(line) == (
+        "head.linear1.weight: the network has 5×8, in the file it is a `types.SimpleNamespace`, "
+        "whose code is never run"
+    )
 
 
 def test_types_that_cannot_be_read_are_named(tmp_path: Path) -> None:

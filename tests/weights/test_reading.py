@@ -174,6 +174,9 @@ def test_npz_of_bit(tmp_path: Path, save: Any) -> None:
         ("fc.npy", "a text, no tensor"),
         (0.5, "a number, no tensor"),
         ([0.5, 1.5], "a list, no tensor"),
+        ([[0.5], [1.5]], "a list, no tensor"),
+        ({"of": torch.ones(2)}, "a dict, no tensor"),
+        (argparse.Namespace(data=torch.ones(2)), "a `argparse.Namespace`, whose code is never run"),
     ],
 )
 def test_what_stands_in_a_tensors_place_is_named(
@@ -183,6 +186,30 @@ def test_what_stands_in_a_tensors_place_is_named(
     assert f": `fc.weight` is {says}" in told(path)
     whole = {"state_dict": state, "fc.weight": what, "epoch": 3}  # where there are no tensors
     assert same(read(saved(tmp_path, whole), budget=BUDGET), state)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"\r\n  <!doctype html><html>", "it is a web page"),
+        (b"\xef\xbb\xbf<HTML>", "it is a web page"),
+        (b"<?xml version='1.0'?><Error>", "it is a web page"),
+        (b'{"error":"Repository not found"}', "a server's answer that there is none"),
+        (bytes(5000), "it begins with zeros alone"),
+        (b"\x08\x08\x12\x07pytorch", "`resspec import` takes ONNX files"),
+    ],
+)
+def test_what_a_download_left_is_named(tmp_path: Path, data: bytes, says: str) -> None:
+    (tmp_path / "model.onnx").write_bytes(data)
+    assert says in told(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("code", ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"])  # fmt: skip
+def test_every_kind_of_number_that_numpy_saves_is_read(tmp_path: Path, code: str) -> None:
+    array = np.arange(6).reshape(2, 3).astype(code)
+    np.savez(tmp_path / "a.npz", **{"fc.weight": np.ones((2, 3), "f4"), "table": array})
+    found = read(tmp_path / "a.npz", budget=BUDGET).tensors["table"]
+    np.testing.assert_array_equal(found, array)
 
 
 def test_a_number_of_many_bytes_beside_the_weights(tmp_path: Path, state: dict[str, Any]) -> None:

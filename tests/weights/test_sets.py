@@ -243,6 +243,29 @@ def test_shards_are_put_together(tmp_path: Path, state: dict[str, Any]) -> None:
     assert same(read(tmp_path / "pytorch_model.bin.index.json", budget=BUDGET), state)
 
 
+def test_parts_without_an_index_are_put_together_where_all_are_there(
+    tmp_path: Path, state: dict[str, Any]
+) -> None:
+    names = list(state)
+    for number, half in enumerate((names[:3], names[3:]), 1):
+        part = {name: state[name] for name in half}
+        saved(tmp_path, part, f"pytorch_model-{number:05d}-of-00002.bin")
+    assert same(read(tmp_path, budget=BUDGET), state)
+    (tmp_path / "pytorch_model-00001-of-00002.bin").unlink()
+    says = "it holds 1 of 2 files that belong together; the first that is missing is number 1"
+    assert says in told(tmp_path)
+
+
+def test_what_an_index_lists_and_no_file_holds_is_named(
+    tmp_path: Path, state: dict[str, Any]
+) -> None:
+    saved(tmp_path, {name: state[name] for name in state if name != "fc.bias"}, "a.bin")
+    listed = json.dumps({"weight_map": dict.fromkeys(state, "a.bin")})
+    (tmp_path / "pytorch_model.bin.index.json").write_text(listed)
+    for path in (tmp_path, tmp_path / "pytorch_model.bin.index.json"):
+        assert "its index lists `fc.bias`, which none of its files holds" in told(path)
+
+
 @pytest.mark.parametrize("of_jax", [False, True])
 def test_a_tree_of_modules_that_was_pickled_is_one_set(tmp_path: Path, of_jax: bool) -> None:
     """As users of JAX keep parameters; beside an optimiser's copy of the tree, and Linen's two."""

@@ -22,7 +22,7 @@ from resspec.weights.files.folder import ENDINGS
 from resspec.weights.files.pickles import DAMAGED
 from resspec.weights.files.sets import Found, called, chosen
 from resspec.weights.files.source import SAVE, Opened, Unreadable, shown
-from resspec.weights.files.tensors import array_of, hollow, measured
+from resspec.weights.files.tensors import array_of, hollow, is_weight, measured
 from resspec.weights.files.zips import Archive
 
 SPARE = 128 << 20  # bytes beside twice the spec's weights, for a head of more classes and the like
@@ -46,6 +46,7 @@ class Checkpoint:
     Whole numbers and truth values (`num_batches_tracked`) are among them.
     dtypes: what the file holds, by name. chosen: the key of the set. sets: all that there are.
     layout: how a convolution's axes are ordered, OIHW (PyTorch) or HWIO (TensorFlow).
+    strange: what stands in the place of those that are no tensors and were not read, in words.
     of_folder: which of a folder's files it is, for people.
     """
 
@@ -58,6 +59,7 @@ class Checkpoint:
     layout: str = "OIHW"
     metadata: Mapping[str, str] = field(default_factory=dict)
     of_folder: str = ""
+    strange: Mapping[str, str] = field(default_factory=dict)
 
     def described(self) -> str:
         """What was taken, for people: "" where there was nothing to choose."""
@@ -100,6 +102,9 @@ def read(
         found = folder.files(path)
         contents, taken, sets = _taken(found.taken, key, stack)
         tensors, asked = taken.tensors, set(taken.tensors)
+        gone = [one for one in found.listed if one not in tensors and is_weight(one)]
+        if gone and not key:
+            raise Unreadable(f"its index lists `{shown(gone[0])}`, which none of its files holds")
         if wanted is not None:
             asked &= set(wanted({name: one.shape for name, one in tensors.items()}, taken.key))
         measured(((name, one) for name, one in tensors.items() if name in asked), limit(budget))
@@ -116,6 +121,7 @@ def read(
     return Checkpoint(
         path, contents.format, arrays, dtypes, taken.key, every, contents.layout,
         contents.metadata, found.described(),
+        {name: one.trouble for name, one in taken.tensors.items() if one.trouble},
     )  # fmt: skip
 
 
@@ -212,7 +218,8 @@ def _contents(file: Opened) -> _Contents:
         root, ours = torch_files.read_pickles(file)
     except Unreadable as problem:
         if problem.reason == DAMAGED and not start.startswith(b"\x80"):
-            raise Unreadable(UNKNOWN) from problem
+            onnx = "`resspec import` takes ONNX files" if file.path.suffix == ".onnx" else None
+            raise Unreadable(UNKNOWN, onnx) from problem
         raise
     return _Contents("PyTorch, before 1.6" if ours else "pickle", root)
 
@@ -249,14 +256,19 @@ OTHERS = {
     b"version https://git-lfs": ("the pointer of a file in Git LFS", "fetch it: `git lfs pull`"),
     b"<!DOCTYPE": ("a web page", "the download went wrong"),
     b"<html": ("a web page", "the download went wrong"),
+    b"<?xml": ("a web page", "the download went wrong"),
+    b'{"error"': ("a server's answer that there is none", "the download went wrong"),
 }
+BLANK = b"\xef\xbb\xbf \t\r\n"  # what may stand before a text
 
 
 def _refuse_others(start: bytes) -> None:
     """What is known, and no checkpoint that can be read."""
     for magic, (what, help) in OTHERS.items():
-        if start.lower().startswith(magic.lower()):
+        if start.lstrip(BLANK).lower().startswith(magic.lower()):
             raise Unreadable(f"it is {what}", help)
+    if not start.strip(b"\0"):
+        raise Unreadable("it begins with zeros alone", "the download or the copy went wrong")
     if start[257:262] == b"ustar":
         raise Unreadable("it is a tar archive", "unpack it first")
 

@@ -29,6 +29,7 @@ ORBAX = ("a checkpoint of Orbax",
          "such a tree")  # fmt: skip
 MSGPACK = ("it is packed by msgpack, as Flax does",
            "unpack it: `resspec.build(…, weights=msgpack_restore(…))` takes a tree")  # fmt: skip
+PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\..*)")
 OF_TENSORFLOW = re.compile(r"(\.index|\.data-\d{5}-of-\d{5})$")
 OTHERS = {
     "saved_model.pb": ("a SavedModel, which holds code",
@@ -44,11 +45,13 @@ OTHERS = {
 @dataclass(frozen=True, slots=True)
 class Files:
     """Those that hold the weights together. `again`: those that hold them once more, if a folder's
-    names are right: `pytorch_model.bin` beside `model.safetensors`. `beside`: its other ones."""
+    names are right: `pytorch_model.bin` beside `model.safetensors`. `beside`: its other ones.
+    `listed`: tensors that an index says are there."""
 
     taken: list[Path]
     again: tuple[list[Path], ...] = ()
     beside: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
 
     def described(self) -> str:
         """What was taken of a folder, for people: "" where there was nothing to choose."""
@@ -72,7 +75,8 @@ def _named(paths: list[Path]) -> str:
 def files(path: Path) -> Files:
     """What to read: of a folder, of an index, or the file itself. Errors: Unreadable; OSError."""
     if path.name.endswith(INDEXES):
-        return Files(_shards(path.parent, path.name))
+        names, paths = _shards(path.parent, path.name)
+        return Files(paths, listed=names)
     if path.is_dir():
         return _of_folder(path)
     if path.suffix == ".msgpack":
@@ -88,14 +92,21 @@ def _of_folder(folder: Path) -> Files:
     held = [name for name in names if name.endswith(ENDINGS) and not BESIDE.fullmatch(name)]
     several = [name for name in held if re.fullmatch(r"(pytorch_)?model_\d+\..*", name)]
     indexes = [name for ending in INDEXES for name in names if name.endswith(ending)]
-    found = [_shards(folder, index) for index in indexes]
+    listed, found = tuple[str, ...](), list[list[Path]]()
+    for index in indexes:
+        names_of, paths = _shards(folder, index)
+        listed = listed or names_of
+        found.append(paths)
+    if not found and held and (parts := _parts(held)):
+        found = [[folder / name for name in parts]]
     if not several:
         found += [[folder / name] for name in PREFERRED if name in held]
     if not found and len(held) == 1:
         found = [[folder / held[0]]]
     if found:
         known = {one.name for paths in found for one in paths}
-        return Files(found[0], tuple(found[1:]), tuple(one for one in held if one not in known))
+        beside = tuple(one for one in held if one not in known)
+        return Files(found[0], tuple(found[1:]), beside, listed)
     for name, (what, help) in OTHERS.items():
         if name in names and not held:
             raise Unreadable(f"it is {what}", help)
@@ -111,6 +122,20 @@ def _of_folder(folder: Path) -> Files:
     raise Unreadable("it is a folder without a file of weights")
 
 
+def _parts(held: list[str]) -> list[str] | None:
+    """Names that say they are all of one (`model-00001-of-00002.bin`), in their order; None where
+    they are not. Errors: Unreadable where some are missing."""
+    found = [PART.fullmatch(name) for name in held]
+    if not all(found) or len({(one[1], one[3], one[4]) for one in found if one}) != 1:
+        return None
+    there, count = {int(one[2]) for one in found if one}, int(found[0][3]) if found[0] else 0
+    missing = next((number for number in range(1, count + 1) if number not in there), None)
+    if missing:
+        raise Unreadable(f"it holds {len(held)} of {count} files that belong together; the first "
+                         f"that is missing is number {missing}")  # fmt: skip
+    return sorted(held)
+
+
 def _below(folder: Path) -> list[str]:
     """Files that may hold weights in folders of the folder, or in theirs: of pipelines (Diffusers),
     experiments (MLflow, Lightning) and partitions (DeepSpeed)."""
@@ -119,8 +144,9 @@ def _below(folder: Path) -> list[str]:
     return sorted(one.relative_to(folder).as_posix() for one in held if one.is_file())
 
 
-def _shards(folder: Path, index: str) -> list[Path]:
-    """The files that an index lists: they lie in the folder, whatever they are called."""
+def _shards(folder: Path, index: str) -> tuple[tuple[str, ...], list[Path]]:
+    """Tensors that an index lists, and their files: these lie in the folder, whatever they are
+    called."""
     with Opened(folder / index) as file:
         if file.size > INDEX:
             raise Unreadable(f"its index `{shown(index)}` is too large")
@@ -134,7 +160,7 @@ def _shards(folder: Path, index: str) -> list[Path]:
     names = list(dict.fromkeys(str(name) for name in places.values()))
     if len(names) > SHARDS:
         raise Unreadable(f"its index `{shown(index)}` lists {len(names):,} files")
-    return [_inside(folder, name) for name in names]
+    return tuple(map(str, places)), [_inside(folder, name) for name in names]
 
 
 def _inside(folder: Path, name: str) -> Path:

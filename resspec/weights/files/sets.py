@@ -165,9 +165,10 @@ def find(root: object) -> Iterator[Found]:
                 if not isinstance(key, str):
                     odd.append(_kind(key))
                 tensors[_text(key)] = leaf
-            elif strange := _instead(key, value):
+                continue
+            if strange := _instead(key, value):
                 strangers[_text(key)] = strange
-            elif isinstance(value, dict | list | tuple | Made):
+            if isinstance(value, dict | list | tuple | Made):
                 here = _text(key)[:WORD]
                 apart = beside or bool(BESIDE.fullmatch(here))
                 inner.append((value, Place(here, place, place.depth + 1), apart))
@@ -194,10 +195,6 @@ def tensor_of(value: object) -> Lazy | None:
 def _instead(key: object, value: object) -> Lazy | None:
     """What stands where the name says that a layer's tensor should (`fc.weight`), and is none."""
     if not isinstance(key, str) or value is None or "." not in key or not is_weight(key):
-        return None
-    if isinstance(value, dict | list | tuple | Made) and any(
-        tensor_of(one) or isinstance(one, dict | list | tuple | Made) for _, one in _entries(value)
-    ):  # tensors may be in it
         return None
     trouble = f"is {_kind(value)}, no tensor"
     if isinstance(value, Made):
