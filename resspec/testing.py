@@ -19,6 +19,7 @@ from resspec.parity import judge, locate
 from resspec.parity.judge import EXACT, FLOOR, LOTTERY, QUIET
 from resspec.parity.measure import Array, Job, measure
 from resspec.running import Running
+from resspec.weights import models
 from resspec.weights.outputs import flat
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def assert_same(
     departs.
 
     a, b: each a torch module, a Keras model or an NNX module that was emitted for the spec, with
-    its weights; or any function from NCHW (an array) to one array or arrays by output name.
+    its weights, in whatever wraps it; or any function from NCHW (an array) to one array or arrays
+    by output name.
     spec: what both should be, as for `resspec.load`. input: another (C, H, W) than the spec's.
 
     Outputs are compared in evaluation, with each other and with what the spec's own network gives
@@ -52,6 +54,7 @@ def assert_same(
     frozen ones are left out.
     Errors: SpecError, where the spec is wrong; ValueError for an input or a batch that is none.
     """
+    batch, seed = asked.whole(batch, "`batch`"), asked.whole(seed, "`seed`")
     if batch < 1:
         raise ValueError(f"batch is {batch}, and has to be 1 or more")
     graph = api.graph_of(api.load(spec) if isinstance(spec, str | Path) else spec)
@@ -131,15 +134,17 @@ def _side(name: str, model: Any, graph: Graph) -> _Side:
             raise TypeError(f"{name} is {asked.kind(model)}: neither a model nor a function")
         return _Side(name, lambda x: _named(model(x)))
     assert owner.live is not None
-    running = Running(owner, owner.emit(graph), model)
-    known, variables = owner.live().shapes(model), running.source.variables
+    inner = (models.built(model) or (model,))[0]
+    running = Running(owner, owner.emit(graph), inner)
+    known, variables = owner.live().shapes(inner), running.source.variables
     lacking = [path for path, variable in variables.items() if variable.name not in known]
     if lacking:
         raise AssertionError(
             f"{name} is no {graph.name}: it has no `{lacking[0]}`; of a model that was not emitted "
             "for the spec, a function that runs it is compared by its outputs"
         )
-    return _Side(name, lambda x: flat(running.forward(x)), running, running.read())
+    whole = running if inner is model else Running(owner, running.source, model)
+    return _Side(name, lambda x: flat(whole.forward(x)), running, running.read())
 
 
 def _named(found: Any) -> dict[str, Array]:
@@ -149,7 +154,12 @@ def _named(found: Any) -> dict[str, Array]:
 
 def _array(value: Any) -> Array:
     """Numbers, as they are or of a tensor that gradients are kept of."""
-    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    several = isinstance(value, list | tuple) and any(hasattr(one, "shape") for one in value)
+    plain = value.detach().cpu() if hasattr(value, "detach") else value
+    found = np.asarray(None if several else plain)
+    if found.dtype.kind not in "fiub":
+        raise TypeError(f"a function gives {asked.kind(value)}, and no array of numbers")
+    return found
 
 
 def _misshapen(

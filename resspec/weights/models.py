@@ -98,13 +98,24 @@ def _instance(model: object) -> Origin | None:
 def read(model: object) -> tuple[dict[str, NDArray[Any]], Graph]:
     """Canonical arrays of a model that resspec built, half precision widened, and its graph.
 
-    Errors: `bad-value` for a model of other origin, and for what is no model.
+    Errors: `bad-value` for a model of other origin, and for what is no model; `weights-mismatch`
+    for one that lacks a tensor since.
     """
     found = built(model)
     if found is None:
         raise foreign(model)
     inner, origin = found
-    arrays = origin.backend.runtime().read_weights(inner, origin.source.variables)
+    variables, known = origin.source.variables, _live(origin.backend).shapes(inner)
+    lacking = [name for name, one in variables.items() if one.name not in known]
+    if lacking:
+        more = f" and {len(lacking) - 1} more" if lacking[1:] else ""
+        raise error(
+            "weights-mismatch",
+            f"this model of {origin.graph.name} has no {lacking[0]}{more}: it was changed since it "
+            "was built",
+            help="undo that first: of pruning, `torch.nn.utils.prune.remove(layer, 'weight')`",
+        )
+    arrays = origin.backend.runtime().read_weights(inner, variables)
     return {name: widened(array) for name, array in arrays.items()}, origin.graph
 
 

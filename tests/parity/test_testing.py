@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from resspec import api, backend, weights
+from resspec.diagnostics import SpecError
 from resspec.testing import assert_same
 from tests import specs
 
@@ -51,6 +52,28 @@ def test_what_is_not_the_specs_is_told(spec: str, tmp_path: Path) -> None:
         assert_same(model, model, other)
     for wrong in ({"batch": 0}, {"input": (3, 8)}, {"input": (3, -1, 8)}):
         with pytest.raises(ValueError, match=r"batch is 0|channels, height and width"):
+            assert_same(model, model, spec, **wrong)
+
+
+def test_a_model_may_be_wrapped(spec: str) -> None:
+    torch = pytest.importorskip("torch")
+    model = built(spec, "torch")
+    assert_same(torch.nn.DataParallel(model), model, spec)
+    assert_same(model, torch.compile(model, backend="eager"), spec)
+    other = torch.nn.Sequential(model, torch.nn.Softmax(1))
+    with pytest.raises(AssertionError, match="output `out` differs"):
+        assert_same(model, other, spec)
+
+
+@pytest.mark.parametrize(
+    "given", [None, "a", [[None] * 5] * 2, np.zeros((2, 5), complex), (np.zeros((2, 5)),)]
+)
+def test_what_a_function_gives_must_be_numbers(spec: str, given: Any) -> None:
+    model = built(spec, "torch")
+    with pytest.raises(TypeError, match=r"a function gives an? \w+"):
+        assert_same(lambda x: given, model, spec)
+    for wrong in ({"batch": "2"}, {"batch": 1.5}, {"seed": "x"}):
+        with pytest.raises(SpecError, match="is a whole number"):
             assert_same(model, model, spec, **wrong)
 
 

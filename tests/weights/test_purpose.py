@@ -10,6 +10,7 @@ import pytest
 import resspec
 from resspec import weights
 from resspec.ir import Graph
+from tests.refused import refused
 
 SPEC = """model: tiny
 input: [3, 32, 32]
@@ -105,3 +106,19 @@ def test_a_live_model_of_another_network(tmp_path: Path) -> None:
             twin = resspec.build(tmp_path / "spec.yaml", weights=given)
     read = resspec.read_weights(twin)
     assert all(np.array_equal(a, read[name]) for name, a in resspec.read_weights(model).items())
+
+
+def test_a_live_model_that_lost_a_tensor_is_told(tmp_path: Path) -> None:
+    prune = pytest.importorskip("torch.nn.utils.prune")
+    (tmp_path / "tiny.yaml").write_text(SPEC)
+    model = resspec.build(tmp_path / "tiny.yaml")
+    prune.l1_unstructured(model.head.linear1, "weight", 0.5)
+    for work in (
+        lambda: resspec.read_weights(model),
+        lambda: resspec.save_weights(model, tmp_path / "w.safetensors"),
+        lambda: resspec.build(tmp_path / "tiny.yaml", weights=model),
+    ):
+        found = refused(work)
+        assert "has no head.linear1.weight: it was changed since it was built" in found.message
+    prune.remove(model.head.linear1, "weight")
+    resspec.save_weights(model, tmp_path / "w.safetensors")

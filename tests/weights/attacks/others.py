@@ -70,7 +70,7 @@ def _zeros(folder: Path, dtype: str, count: int, width: int) -> Path:
 
 simple("nothing", "it is empty", lambda folder: plain(folder, b""))
 simple("one_byte", DAMAGED, lambda folder: plain(folder, b"\x80"))
-simple("zeros", UNKNOWN, lambda folder: sparse(folder / "a.pth", 1 << 40))
+simple("zeros", "it begins with zeros alone", lambda folder: sparse(folder / "a.pth", 1 << 40))
 simple("text", UNKNOWN, lambda folder: plain(folder, b"no checkpoint"))
 simple("a_web_page", "it is a web page", lambda folder: plain(folder, b"<!doctype html><html>"))
 simple("a_pointer_of_git_lfs", "it is the pointer of a file in Git LFS", lambda folder: plain(
