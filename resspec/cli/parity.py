@@ -332,10 +332,15 @@ def _finished(
         raise BadUse(f"'{escape(str(path))}' is {other}.", hint="--resume")
     if path is None:
         return found
+    fresh = not path.exists()
     try:
         path.open("a").close()  # told before hours of work, not after
+        if fresh:
+            path.unlink()  # nothing is kept yet
     except OSError as problem:
         raise io_error("write", path, problem) from problem
+    if fresh:
+        return found
     for line in path.read_text("utf-8").splitlines():
         try:
             entry = json.loads(line)

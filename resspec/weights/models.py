@@ -113,7 +113,7 @@ def read(model: object) -> tuple[dict[str, NDArray[Any]], Graph]:
             "weights-mismatch",
             f"this model of {origin.graph.name} has no {lacking[0]}{more}: it was changed since it "
             "was built",
-            help="undo that first: of pruning, `torch.nn.utils.prune.remove(layer, 'weight')`",
+            help="undo that first: pruning, say, leaves a mask until it is removed",
         )
     arrays = origin.backend.runtime().read_weights(inner, variables)
     return {name: widened(array) for name, array in arrays.items()}, origin.graph
