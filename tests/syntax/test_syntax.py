@@ -233,10 +233,10 @@ def test_nesting_without_end_is_too_deep_wherever_the_reader_stops() -> None:
     ],
 )
 def test_hostile_repetition_is_fast(unit: str) -> None:
-    begin = time.process_time()
+    begin = time.thread_time()  # of this thread: others may be at what earlier tests left
     with contextlib.suppress(SpecError):
         parse(unit * (500_000 // len(unit)), "f")
-    assert time.process_time() - begin < 5
+    assert time.thread_time() - begin < 5
 
 
 def test_read(tmp_path: Path) -> None:
