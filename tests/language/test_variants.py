@@ -298,11 +298,11 @@ def test_one_line_is_told_once_with_the_variants_that_have_it(folder: Path) -> N
 
 @pytest.mark.parametrize("family", ["regnet/regnetx", "efficientnet/efficientnet"])
 def test_a_family_of_variants_is_checked_in_seconds(family: str) -> None:
-    start = time.process_time()
+    start = time.thread_time()
     verdict = validate(str(specs_dir() / f"{family}.yaml"))
     assert verdict.diagnostics == ()
     assert len(verdict.checked) > 5
-    assert time.process_time() - start < 5
+    assert time.thread_time() - start < 5
 
 
 # -- a block's file alone -------------------------------------------------------------------------
@@ -365,8 +365,8 @@ def test_a_block_that_never_ends_is_left_soon(folder: Path) -> None:
         "  - {repeat: 4000, layers: [{dropout: {rate: rate}}, sigmoid]}\n"
         "  - conv: {out_channels: 7, kernel_size: 3, groups: 7}\n",
     )
-    start = time.process_time()
+    start = time.thread_time()
     verdict = validate("long.yaml")
-    assert time.process_time() - start < 3
+    assert time.thread_time() - start < 3
     assert verdict.diagnostics == ()
     assert "could not be tried: the model has too many nodes" in verdict.remark

@@ -225,7 +225,7 @@ _TOKENS = st.sampled_from(TOKENS.split())
 @settings(max_examples=400, deadline=2000)
 @given(st.one_of(st.text(max_size=200), st.lists(_TOKENS, max_size=30).map(" ".join)))
 def test_any_text_gives_a_value_or_an_error(text: str) -> None:
-    begin = time.process_time()
+    begin = time.thread_time()
     with contextlib.suppress(ExprError):
         parse_expr(text).evaluate(lambda name: SCOPE.get(name, 3))
-    assert time.process_time() - begin < 1
+    assert time.thread_time() - begin < 1
