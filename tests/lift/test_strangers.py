@@ -215,3 +215,16 @@ def test_sizes_that_the_code_counts_with_are_told() -> None:
     made = imported(lambda s, x: F.interpolate(x, scale_factor=0.75, mode="area"))
     (note,) = made.notes
     assert note.startswith("at 48×80 the original gives 8×36×60, its spec 8×12×12")
+
+
+@pytest.mark.parametrize(
+    "then",
+    [lambda s, x: x * s.one.exp(), lambda s, x: x - s.one, lambda s, x: x * torch.sigmoid(s.one)],
+    ids=["exp", "sub", "sigmoid"],
+)
+def test_a_parameter_of_no_axes_is_one_number(then: Callable[[Any, Any], Any]) -> None:
+    net = Small(then)
+    net.one = torch.nn.Parameter(torch.tensor(0.3))
+    made = resspec.import_model(net.eval(), torch.zeros(1, 3, 16, 16))
+    assert made.summary.params == 8 * 27 + 8 + 1
+    assert {one.quantity for one in made.checks} >= {"outputs", "gradients"}

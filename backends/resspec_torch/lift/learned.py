@@ -103,7 +103,7 @@ class _Part(NamedTuple):
 
 def _moved(reader: Reader, found: Places, like: Data) -> Data | None:
     """Each element once: its axes in the order in which those of `like` are stored."""
-    at = _compact(found.at)
+    at = _compact(np.atleast_1d(found.at))  # a number of no axes as one of one
     parts = sorted(_parts(at.shape, like.layout), key=lambda part: part.axis)
     order = sorted(range(len(parts)), key=lambda n: ("hwc".index(parts[n].dim), parts[n].rank))
     told = found._replace(at=at.reshape([part.size for part in parts] or [1]))
@@ -160,7 +160,7 @@ class _Way(NamedTuple):
 def _ways(reader: Reader, found: Places, like: Data) -> Data | None:
     """Numbers for queries and keys by how far apart they stand, in rows and in columns: windows of
     a table, which is mirrored where only the distance counts."""
-    at = _compact(found.at)
+    at = _compact(np.atleast_1d(found.at))  # a number of no axes as one of one
     at = at.reshape(at.shape[max(at.ndim - 3, 0) :]) if at.ndim > 3 else at
     if at.ndim != 3 or prod(_compact(found.at).shape[:-3]) != 1:
         return None
