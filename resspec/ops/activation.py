@@ -194,7 +194,7 @@ class Softmax(Activation):
 
     def resolve(self, *inputs: TensorType) -> Self:
         groups = inputs[0].channels if self.over == "channels" else 0
-        return self if self.groups else self.replace(groups=groups)
+        return self if self.groups else self.settled(groups=groups)
 
     @property
     def sees_all(self) -> bool:

@@ -130,6 +130,12 @@ class Op(Record):
         made.__dict__.update(held(type(self), changes, self.__dict__))
         return made
 
+    def settled(self, **values: Any) -> Self:
+        """The op with values that its inputs make, which may be larger than one may write."""
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__, **values)
+        return made
+
     def resolve(self, *inputs: TensorType) -> Self:
         """The same op with words made numbers where no size decides them; idempotent."""
         return self
@@ -293,11 +299,7 @@ class Windowed(Op):
         sides = self.padding
         if isinstance(sides, str) and not (sides == "same" and self.sees_size):
             sides = resolve_padding(sides, inputs[0].spatial, *self.window)
-        if sides == self.padding:
-            return self
-        made = object.__new__(type(self))
-        made.__dict__.update(self.__dict__, padding=sides)
-        return made
+        return self if sides == self.padding else self.settled(padding=sides)
 
     @property
     def sees_size(self) -> bool:

@@ -168,7 +168,7 @@ class Grouped(Op):
         if not self.group_size:
             return self
         groups = split_groups(self.NAME, inputs[0], self.groups, self.group_size)
-        return self.replace(groups=groups, group_size=0)
+        return self.settled(groups=groups, group_size=0)
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         outputs = super().infer(*inputs)

@@ -56,7 +56,7 @@ class Split(Op):
                     attr="chunks",
                 )
             sizes = (channels // self.chunks,) * self.chunks
-        return type(self)(sizes=sizes, chunks=len(sizes))
+        return self.settled(sizes=sizes, chunks=len(sizes))
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         sizes = self.resolve(*inputs).sizes
@@ -87,7 +87,7 @@ class Slice(Op):
     stop: NonNegativeInt = arg(0, "channel after the last, 0: to the end")
 
     def resolve(self, *inputs: TensorType) -> Self:
-        return self if self.stop else self.replace(stop=inputs[0].channels)
+        return self if self.stop else self.settled(stop=inputs[0].channels)
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (x,) = inputs

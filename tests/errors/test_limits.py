@@ -79,3 +79,15 @@ def test_json_says_where_from_and_to(spec, capsys) -> None:
 def test_schema_is_printed(capsys) -> None:
     assert command("schema") == 0
     assert json.loads(capsys.readouterr().out)["$schema"].startswith("https://json-schema.org")
+
+
+@pytest.mark.parametrize("layer", ["split: {chunks: 2}", "slice: {start: 2}"])
+def test_a_number_that_an_op_finds_in_a_large_input_is_told_at_its_place(
+    layer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "net.yaml"
+    spec.write_text(f"model: net\ninput: [2, 1000000, 8]\nstem:\n  - flatten\n  - {layer}\n")
+    assert command("validate", spec) == 1
+    told = capsys.readouterr().err
+    assert f"{spec}:5:5" in told
+    assert "unexpected" not in told
