@@ -131,10 +131,17 @@ class Op(Record):
         return made
 
     def settled(self, **values: Any) -> Self:
-        """The op with values that its inputs make, which may be larger than one may write."""
-        made = object.__new__(type(self))
-        made.__dict__.update(self.__dict__, **values)
-        return made
+        """The op with numbers that its inputs make. Raises OpError where they are larger than one
+        may write."""
+        try:
+            return self.replace(**values)
+        except ValueError as caught:  # pydantic's
+            most = max(max(one) if isinstance(one, tuple) else one for one in values.values())
+            raise OpError(
+                "size-limit",
+                f"{self.NAME}: its input gives it a number of {most:,}, more than may be written",
+                help="give it fewer channels",
+            ) from caught
 
     def resolve(self, *inputs: TensorType) -> Self:
         """The same op with words made numbers where no size decides them; idempotent."""
@@ -299,7 +306,11 @@ class Windowed(Op):
         sides = self.padding
         if isinstance(sides, str) and not (sides == "same" and self.sees_size):
             sides = resolve_padding(sides, inputs[0].spatial, *self.window)
-        return self if sides == self.padding else self.settled(padding=sides)
+        if sides == self.padding:
+            return self
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__, padding=sides)
+        return made
 
     @property
     def sees_size(self) -> bool:
